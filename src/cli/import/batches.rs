@@ -1,0 +1,178 @@
+//! Cuts the input into batches, on a thread of its own, a few ahead of the database.
+
+use std::{
+    collections::HashSet,
+    io::{BufRead, BufReader, Read},
+};
+
+use tokio::sync::mpsc;
+
+use super::line;
+use crate::domain::change::Registration;
+
+/// Resources in a batch, which is one transaction.
+const BATCH_LINES: usize = 10_000;
+/// Bytes of lines in a batch: what bounds memory where lines are long.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// Longest line.
+const LINE_BYTES: u64 = 1024 * 1024;
+
+/// Batches as they come.
+pub(super) type Batches = mpsc::Receiver<Batch>;
+
+/// A piece of the input.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Resources, each once.
+    pub(super) registrations: Vec<Registration>,
+    /// The line of each.
+    pub(super) lines: Vec<u64>,
+    /// Lines that are no resource.
+    pub(super) rejected: Vec<Rejected>,
+    /// Bytes read up to here.
+    pub(super) read: u64,
+    /// Why there is no more, if not because the input is over.
+    pub(super) broken: Option<std::io::Error>,
+}
+
+/// A line that was not imported.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    /// Number of the line, from 1.
+    pub(super) line: u64,
+    /// What is wrong with it.
+    pub(super) reason: String,
+}
+
+/// Puts resources together to batches.
+pub(super) struct Cutter {
+    sender: mpsc::Sender<Batch>,
+    batch: Batch,
+    bytes: u64,
+    seen: HashSet<(String, String, String)>,
+}
+
+/// The receiver is gone: the import has stopped.
+#[derive(Debug)]
+pub(super) struct Stopped;
+
+impl Cutter {
+    pub(super) fn new() -> (Self, Batches) {
+        // one batch waits while one is worked on: more would only take memory
+        let (sender, receiver) = mpsc::channel(1);
+        (Self { sender, batch: Batch::default(), bytes: 0, seen: HashSet::new() }, receiver)
+    }
+
+    /// Adds a resource of `bytes` input bytes.
+    pub(super) fn push(&mut self, line: u64, bytes: u64, registration: Registration) -> Result<(), Stopped> {
+        let identity = (
+            registration.project_id.clone(),
+            registration.resource_type.clone(),
+            registration.resource.resource_id.clone(),
+        );
+        // a resource that comes again begins a new batch: it changes what the earlier line made
+        if !self.seen.insert(identity.clone()) {
+            self.cut()?;
+            self.seen.insert(identity);
+        }
+        self.batch.registrations.push(registration);
+        self.batch.lines.push(line);
+        self.advance(bytes)
+    }
+
+    /// Adds a line that is no resource.
+    pub(super) fn reject(&mut self, line: u64, bytes: u64, reason: String) -> Result<(), Stopped> {
+        self.batch.rejected.push(Rejected { line, reason });
+        self.advance(bytes)
+    }
+
+    /// Passes over input that says nothing.
+    pub(super) fn skip(&mut self, bytes: u64) {
+        self.batch.read += bytes;
+    }
+
+    fn advance(&mut self, bytes: u64) -> Result<(), Stopped> {
+        self.batch.read += bytes;
+        self.bytes += bytes;
+        let full = self.batch.lines.len() + self.batch.rejected.len() >= BATCH_LINES || self.bytes >= BATCH_BYTES;
+        if full { self.cut() } else { Ok(()) }
+    }
+
+    /// Hands on what there is.
+    pub(super) fn cut(&mut self) -> Result<(), Stopped> {
+        let read = self.batch.read;
+        let batch = std::mem::replace(&mut self.batch, Batch { read, ..Batch::default() });
+        self.bytes = 0;
+        self.seen.clear();
+        self.sender.blocking_send(batch).map_err(|_| Stopped)
+    }
+
+    /// Hands on the rest.
+    pub(super) fn finish(mut self, broken: Option<std::io::Error>) {
+        self.batch.broken = broken;
+        // a receiver that is gone wants nothing more
+        let _ = self.cut();
+    }
+}
+
+/// Batches of NDJSON.
+pub(super) fn of_ndjson(input: Box<dyn Read + Send>) -> Batches {
+    let (cutter, batches) = Cutter::new();
+    std::thread::spawn(move || {
+        let mut cutter = cutter;
+        match read_ndjson(BufReader::with_capacity(256 * 1024, input), &mut cutter) {
+            Ok(broken) => cutter.finish(broken),
+            Err(Stopped) => {}
+        }
+    });
+    batches
+}
+
+fn read_ndjson(mut input: impl BufRead, cutter: &mut Cutter) -> Result<Option<std::io::Error>, Stopped> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let bytes = match input.by_ref().take(LINE_BYTES + 1).read_until(b'\n', &mut line) {
+            Ok(0) => break,
+            Ok(bytes) => u64::try_from(bytes).unwrap_or_default(),
+            Err(error) => return Ok(Some(error)),
+        };
+        if bytes > LINE_BYTES && !line.ends_with(b"\n") {
+            let rest = match skip_line(&mut input) {
+                Ok(rest) => rest,
+                Err(error) => return Ok(Some(error)),
+            };
+            cutter.reject(number, bytes + rest, format!("{} bytes, a line has at most {LINE_BYTES}", bytes + rest))?;
+            continue;
+        }
+        let text = line.trim_ascii();
+        // some editors begin a file with a byte order mark
+        let text = if number == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
+        if text.is_empty() {
+            cutter.skip(bytes);
+            continue;
+        }
+        match line::decode(text) {
+            Ok(registration) => cutter.push(number, bytes, registration)?,
+            Err(reason) => cutter.reject(number, bytes, reason)?,
+        }
+    }
+    Ok(None)
+}
+
+/// Reads to the end of a line without keeping it.
+fn skip_line(input: &mut impl BufRead) -> std::io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        let buffer = input.fill_buf()?;
+        let (used, found) = match buffer.iter().position(|b| *b == b'\n') {
+            Some(end) => (end + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        input.consume(used);
+        skipped += u64::try_from(used).unwrap_or_default();
+        if found {
+            return Ok(skipped);
+        }
+    }
+}

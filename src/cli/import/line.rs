@@ -1,0 +1,204 @@
+//! One resource as a line of NDJSON.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::{
+    Aspect, Fault, Resource, Tag,
+    change::Registration,
+    fault::quote,
+    limits::check_length,
+};
+
+/// Characters of identifiers of projects and accounts.
+const ID_LENGTH: usize = 128;
+/// Characters of a resource's identifier, of names, keys and values: within what an index entry may hold.
+const TEXT_LENGTH: usize = 255;
+/// Characters of a resource type.
+const TYPE_LENGTH: usize = 64;
+/// Tags of a resource: far above every quota, to keep a broken feed out.
+const TAGS: usize = 256;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+struct LineBody {
+    project_id: String,
+    project_name: Option<String>,
+    domain_id: Option<String>,
+    resource_type: String,
+    resource_id: String,
+    resource_name: Option<String>,
+    resource_detail: Option<Box<RawValue>>,
+    tags: Vec<TagBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with key and value")]
+struct TagBody {
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Serialize)]
+struct LineReply<'a> {
+    project_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain_id: Option<&'a str>,
+    resource_type: &'a str,
+    resource_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    resource_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_detail: Option<Box<RawValue>>,
+    tags: Vec<TagReply<'a>>,
+}
+
+#[derive(Serialize)]
+struct TagReply<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+/// Reads a line. The error says which field is wrong and how.
+pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
+    let mut deserializer = serde_json::Deserializer::from_slice(line);
+    let body: LineBody = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let text = error.inner().to_string();
+        let (reason, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+        let column = error.inner().column();
+        if path == "." { format!("{reason} (column {column})") } else { format!("{path}: {reason} (column {column})") }
+    })?;
+    deserializer.end().map_err(|_| "more than one JSON value on the line".to_owned())?;
+    let tags = body.tags.into_iter().map(|TagBody { key, value }| Tag { key, value }).collect();
+    check(Registration {
+        project_id: body.project_id,
+        project_name: body.project_name,
+        domain_id: body.domain_id,
+        resource_type: body.resource_type,
+        resource: Resource {
+            resource_id: body.resource_id,
+            resource_name: body.resource_name.unwrap_or_default(),
+            detail: body.resource_detail.map(|raw| raw.get().to_owned()),
+            tags,
+        },
+    })
+    .map_err(|fault| fault.to_string())
+}
+
+/// Holds a resource against the limits and sorts its tags.
+pub(super) fn check(mut registration: Registration) -> Result<Registration, Fault> {
+    let invalid = |field: &str, reason: String| Fault::invalid(Aspect::General, field, reason);
+    let resource = &mut registration.resource;
+    let texts: [(&str, Option<&str>, usize, usize); 6] = [
+        ("project_id", Some(&registration.project_id), 1, ID_LENGTH),
+        ("project_name", registration.project_name.as_deref(), 0, TEXT_LENGTH),
+        ("domain_id", registration.domain_id.as_deref(), 0, ID_LENGTH),
+        ("resource_type", Some(&registration.resource_type), 1, TYPE_LENGTH),
+        ("resource_id", Some(&resource.resource_id), 1, TEXT_LENGTH),
+        ("resource_name", Some(&resource.resource_name), 0, TEXT_LENGTH),
+    ];
+    for (field, text, least, most) in texts {
+        check_text(field, text.unwrap_or("-"), least, most)?;
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if let Some(c) = registration.resource_type.chars().find(|c| !plain(*c)) {
+        let reason = format!("{} has {}, allowed are a-z, A-Z, 0-9 and -_.", quote(&registration.resource_type), quote(&c.to_string()));
+        return Err(invalid("resource_type", reason));
+    }
+    if let Some(detail) = &resource.detail {
+        // Postgres holds no NUL and no number beyond its own range: both are found here, not in the middle of a batch
+        let value: serde_json::Value =
+            serde_json::from_str(detail).map_err(|error| invalid("resource_detail", error.to_string()))?;
+        if has_nul(&value) {
+            return Err(invalid("resource_detail", "has a NUL character, which cannot be stored".to_owned()));
+        }
+    }
+    if resource.tags.len() > TAGS {
+        return Err(invalid("tags", format!("{} tags, at most {TAGS}", resource.tags.len())));
+    }
+    for (i, tag) in resource.tags.iter().enumerate() {
+        check_text(&format!("tags[{i}].key"), &tag.key, 1, TEXT_LENGTH)?;
+        check_text(&format!("tags[{i}].value"), &tag.value, 0, TEXT_LENGTH)?;
+    }
+    resource.tags.sort_by(|a, b| a.key.cmp(&b.key));
+    if let Some(pair) = resource.tags.windows(2).find(|pair| matches!(pair, [a, b] if a.key == b.key)) {
+        let key = pair.first().map_or("", |tag| tag.key.as_str());
+        return Err(invalid("tags", format!("the key {} stands twice", quote(key))));
+    }
+    Ok(registration)
+}
+
+fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), Fault> {
+    if text.len() < least {
+        return Err(Fault::invalid(Aspect::General, field, "\"\" is empty, at least 1 character"));
+    }
+    if text.contains('\0') {
+        return Err(Fault::invalid(Aspect::General, field, format!("{} has a NUL character, which cannot be stored", quote(text))));
+    }
+    check_length(Aspect::General, field, text, most)
+}
+
+fn has_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(fields) => fields.iter().any(|(name, item)| name.contains('\0') || has_nul(item)),
+        _ => false,
+    }
+}
+
+/// Writes a line.
+pub(crate) fn encode(out: &mut impl Write, registration: &Registration) -> std::io::Result<()> {
+    let resource = &registration.resource;
+    let reply = LineReply {
+        project_id: &registration.project_id,
+        project_name: registration.project_name.as_deref(),
+        domain_id: registration.domain_id.as_deref(),
+        resource_type: &registration.resource_type,
+        resource_id: &resource.resource_id,
+        resource_name: &resource.resource_name,
+        resource_detail: resource.detail.clone().map(RawValue::from_string).transpose().map_err(std::io::Error::other)?,
+        tags: resource.tags.iter().map(|tag| TagReply { key: &tag.key, value: &tag.value }).collect(),
+    };
+    serde_json::to_writer(&mut *out, &reply)?;
+    out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(line: &str) -> String {
+        decode(line.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_line_that_is_written_is_read_the_same() {
+        let line = r#"{"project_id":"p","resource_type":"images","resource_id":"r","resource_name":"Größe","resource_detail":{"a":[1,2.50]},"tags":[{"key":"a","value":""},{"key":"b","value":"x\ty"}]}"#;
+        let registration = decode(line.as_bytes()).unwrap();
+        let mut out = Vec::new();
+        encode(&mut out, &registration).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{line}\n"));
+    }
+
+    #[test]
+    fn a_bad_line_says_which_field_and_why() {
+        assert!(reason("{").contains("column"));
+        assert!(reason(r#"{"project_id":"p","resource_type":"t","resource_id":"r"}"#).contains("tags"));
+        let with = |tags: &str| format!(r#"{{"project_id":"p","resource_type":"t","resource_id":"r","tags":{tags}}}"#);
+        assert!(reason(&with(r#"[{"key":""}]"#)).starts_with("tags[0].key"));
+        assert!(reason(&with(r#"[{"key":"a"},{"key":"a"}]"#)).contains("stands twice"));
+        assert!(reason(&with(r#"[{"key":"a","valu":"x"}]"#)).contains("valu"));
+        assert!(reason(&with(r#"[{"key":"a","value":1}]"#)).starts_with("tags[0].value"));
+        assert!(reason(&with(r#"[{"key":"a","value":"\u0000"}]"#)).contains("NUL"));
+        assert!(reason(&format!("{} x", with("[]"))).contains("more than one"));
+        let detail = r#"{"project_id":"p","resource_type":"t","resource_id":"r","resource_detail":1e999,"tags":[]}"#;
+        assert!(reason(detail).contains("resource_detail") || reason(detail).contains("number"));
+    }
+}

@@ -1,0 +1,110 @@
+//! The commands.
+
+mod demo;
+mod export;
+mod import;
+mod index;
+mod migrate;
+mod open;
+mod progress;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    cluster::ClusterError,
+    config::{CommonArgs, ConfigError, ServeArgs, Settings},
+    store::StoreError,
+    telemetry,
+};
+
+/// A persistent tag service: resources and their tags in Postgres, queried in the wire dialects of IMS, DNS, TMS and CTS
+#[derive(Debug, Parser)]
+#[command(name = "tagd", version, arg_required_else_help = true, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer requests over HTTP until SIGTERM or SIGINT
+    Serve(ServeArgs),
+    /// Bring the schema of the database up to date
+    ///
+    /// `serve` and the other commands do this too; on its own it lets the schema's owner prepare a database
+    /// that the service then uses with a login of fewer rights.
+    Migrate,
+    /// Register resources with their tags from NDJSON or CSV
+    Import(import::ImportArgs),
+    /// Write every resource with its tags as NDJSON, in order, from one snapshot
+    Export(export::ExportArgs),
+    /// Check or remake the tag index
+    #[command(subcommand)]
+    Index(index::IndexCommand),
+    /// Load a small believable fleet to try queries on
+    Demo,
+}
+
+/// Why a command ended without success; each is one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Filter(#[from] telemetry::FilterError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{what}: {source}")]
+    File { what: String, source: std::io::Error },
+    #[error("{0}")]
+    Stopped(String),
+    /// The command has said itself what is wrong.
+    #[error("")]
+    Said,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Said) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("tagd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let (serve, default_log) = match &cli.command {
+        Command::Serve(args) => (args.clone(), "info"),
+        _ => (ServeArgs::default(), "warn"),
+    };
+    let settings = Settings::load(&cli.common, &serve)?;
+    telemetry::start(settings.log_format, settings.log.as_deref().unwrap_or(default_log))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::File { what: "cannot start threads".into(), source })?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(_) => serve::run(&settings).await,
+            Command::Migrate => migrate::run(&settings).await,
+            Command::Import(args) => import::run(&settings, args).await,
+            Command::Export(args) => export::run(&settings, args).await,
+            Command::Index(command) => index::run(&settings, command).await,
+            Command::Demo => demo::run(&settings).await,
+        }
+    })
+}

@@ -1,0 +1,69 @@
+//! Opens the database that the settings name, or the private one.
+
+use std::time::Duration;
+
+use crate::{
+    cli::CliError,
+    cluster::{Cluster, ClusterSettings},
+    config::Settings,
+    store::{Purpose, Store, StoreSettings, create_database},
+};
+
+/// Name of the database in the private cluster.
+const DATABASE: &str = "tagd";
+
+/// Most connections of the private Postgres, those of an import beside a server included.
+const CLUSTER_CONNECTIONS: u16 = 100;
+
+/// A database that is there, and what keeps it up.
+pub(super) struct Opened {
+    pub(super) store: StoreSettings,
+    pub(super) cluster: Option<Cluster>,
+    /// What the database is, for people.
+    pub(super) description: String,
+}
+
+pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
+    let mut opened = match &settings.database_url {
+        // a database that was given is used or is an error: never the private one in its stead
+        Some(url) => {
+            Opened { store: StoreSettings::of_url(url)?, cluster: None, description: "the given database".to_owned() }
+        }
+        None => open_private(settings).await?,
+    };
+    opened.store.connections = settings.connections;
+    opened.store.statement_timeout = settings.statement_timeout();
+    Ok(opened)
+}
+
+async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
+    let wanted = ClusterSettings {
+        data_dir: settings.data_dir.clone(),
+        programs: settings.postgres_bin.clone(),
+        path: settings.path.clone(),
+        durable: true,
+        max_connections: CLUSTER_CONNECTIONS.max(u16::try_from(settings.connections + 20).unwrap_or(u16::MAX)),
+    };
+    let cluster = tokio::task::spawn_blocking(move || Cluster::attach(&wanted))
+        .await
+        .map_err(|error| CliError::Stopped(format!("the private Postgres could not be started: {error}")))??;
+    let store = StoreSettings::of_cluster(&cluster, DATABASE);
+    create_database(&store, DATABASE).await?;
+    let description = format!("private Postgres {} in {}", cluster.major(), settings.data_dir.display());
+    Ok(Opened { store, cluster: Some(cluster), description })
+}
+
+impl Opened {
+    /// The store, with the schema in place.
+    pub(super) async fn store(&self, purpose: Purpose) -> Result<Store, CliError> {
+        Ok(Store::open_migrated(&self.store, purpose).await?)
+    }
+
+    /// Lets go of the private Postgres; if nobody else holds it, waits until it has stopped in good order.
+    pub(super) async fn close(self) {
+        if let Some(cluster) = self.cluster {
+            let left = tokio::task::spawn_blocking(move || cluster.leave(Duration::from_secs(30))).await;
+            tracing::debug!(stopped = ?left, "let go of the private Postgres");
+        }
+    }
+}

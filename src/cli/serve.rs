@@ -1,0 +1,70 @@
+//! `tagd serve`: answers requests until it is told to stop.
+
+use std::{io::Write, net::TcpListener};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{CliError, open::open};
+use crate::{
+    config::Settings,
+    http::{self, ServerSettings},
+    store::Purpose,
+};
+
+pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
+    settings.check_listen()?;
+    // before the database: an address that is taken is found out at once
+    let listener =
+        TcpListener::bind(settings.listen).map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    let mut stop = Stop::listen()?;
+    let opened = tokio::select! {
+        opened = open(settings) => opened?,
+        () = stop.asked() => return Ok(()),
+    };
+    // brings the schema in place; the workers open pools of their own
+    opened.store(Purpose::Serve).await?.close().await;
+
+    let server = http::start(ServerSettings {
+        listener,
+        workers: usize::try_from(settings.workers).unwrap_or(1),
+        store: opened.store.clone(),
+    })
+    .map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    tracing::warn!("everyone who reaches this address is served; credentials that are sent are ignored");
+    let address = server.address;
+    // whoever started tagd may have closed its standard output; that is no reason not to serve
+    let _ = writeln!(std::io::stdout(), "tagd is ready on http://{address} ({})", opened.description);
+    tracing::info!(%address, database = opened.description, "ready");
+
+    stop.asked().await;
+    tracing::info!("stopping: requests in flight may finish, a second signal ends them");
+    let outcome = tokio::select! {
+        outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
+        () = stop.asked() => Err(CliError::Stopped("stopped with requests in flight".into())),
+    };
+    opened.close().await;
+    tracing::info!("stopped");
+    outcome
+}
+
+/// The signals that ask tagd to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, CliError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| CliError::File { what: "cannot listen for signals".to_owned(), source })
+        };
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The guard: a small shell process, parent of the server, that ends it when the last holder is gone.
+//!
+//! Every tagd holds the write end of one FIFO, the guard reads it (guard.sh). To join, a tagd opens
+//! the FIFO and greets: it makes a file and writes its name into the pipe, and the guard removes the
+//! file. The answer proves that the guard was still reading with our end open, so it cannot have
+//! decided to stop; a guard that has decided so closes its end, which breaks ours.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read, Seek, SeekFrom, Write},
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::{FileTypeExt, OpenOptionsExt},
+            process::CommandExt,
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Stdio, id},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    libc::{O_NOFOLLOW, O_NONBLOCK},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::stat::Mode,
+    unistd::mkfifo,
+};
+
+use super::{
+    ClusterError, GLANCE,
+    fault::{says_full, telling_line},
+    pidfile::{self, Server, ServerState},
+    place::{Place, stat},
+    programs::Programs,
+};
+
+const SCRIPT: &str = include_str!("guard.sh");
+/// A guard answers within milliseconds, on a busy machine within a second or two.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+/// A guard that still reads after this long has other holders.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
+/// Beyond this many bytes the log of earlier runs is dropped.
+const LOG_MAX: u64 = 10 << 20;
+/// As much of the log's end as an error message looks at.
+const LOG_TAIL: u64 = 64 << 10;
+
+static GREETINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Takes hold of a running guard; none when there is none.
+pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
+    let Some(mut hold) = open_hold(place)? else {
+        return Ok(None);
+    };
+    let word = format!("{}.{}", id(), GREETINGS.fetch_add(1, Ordering::Relaxed));
+    let sign = place.run().join(&word);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&sign)
+        .or_else(|error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                File::open(&sign)
+            } else {
+                Err(error)
+            }
+        })
+        .map_err(ClusterError::at(&sign))?;
+    let said = hold.write_all(format!("{word}\n").as_bytes());
+    let begun = Instant::now();
+    let joined = loop {
+        if !sign.exists() {
+            break Ok(Some(hold));
+        }
+        if said
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)
+            || broken(&hold, 2)
+        {
+            break Ok(None);
+        }
+        if begun.elapsed() > ANSWER_PATIENCE {
+            break Err(ClusterError::Mute {
+                path: place.root().to_path_buf(),
+            });
+        }
+    };
+    let _ = fs::remove_file(&sign);
+    bound_log(&place.log());
+    joined
+}
+
+/// Sends a guard away that has lost its server, and waits until it no longer reads.
+pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
+    // A failure means that it has gone by itself.
+    let _ = hold.write_all(b"end\n");
+    let begun = Instant::now();
+    while !broken(&hold, 10) {
+        if begun.elapsed() > ANSWER_PATIENCE {
+            return Err(ClusterError::Mute {
+                path: place.root().to_path_buf(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Lets go and waits for the server's end, if that was the last hold; whether the server is down.
+pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
+    drop(hold);
+    let begun = Instant::now();
+    // Looking is holding, for a moment: so look seldom. A guard without holders closes its end.
+    while matches!(open_hold(place), Ok(Some(_))) {
+        if begun.elapsed() > LEAVE_PATIENCE.min(patience) {
+            return false;
+        }
+        thread::sleep(GLANCE * 2);
+    }
+    while place.data().join("postmaster.pid").exists() {
+        if begun.elapsed() > patience {
+            return false;
+        }
+        thread::sleep(GLANCE);
+    }
+    true
+}
+
+/// Starts a guard and its server, and waits until the server takes connections.
+pub(super) fn start(
+    place: &Place,
+    programs: &Programs,
+    patience: Duration,
+) -> Result<(File, Server), ClusterError> {
+    let (hold, pipe) = open_pipe(place)?;
+    let log = open_log(place)?;
+    let from = log
+        .metadata()
+        .map_err(ClusterError::at(&place.log()))?
+        .len();
+    // A file, as the process list is no place for a script.
+    place.write(&place.script(), SCRIPT)?;
+    let shell = Path::new("/bin/sh");
+    let mut guard = place
+        .runner()
+        .command(shell, None)
+        .arg(place.script())
+        .arg(programs.bin.join("postgres"))
+        .arg(place.data())
+        .arg(place.run())
+        .stdin(pipe)
+        .stdout(Stdio::piped())
+        .stderr(log)
+        // A Ctrl-C is for tagd, which needs its database until it has drained.
+        .process_group(0)
+        .spawn()
+        .map_err(ClusterError::at(shell))?;
+    match wait_ready(place, &mut guard, from, patience) {
+        Ok(server) => {
+            reap(guard);
+            Ok((hold, server))
+        }
+        Err(error) => {
+            // Not by closing alone: other processes may hold the same pipe from an earlier server.
+            end(place, hold)?;
+            reap(guard);
+            Err(error)
+        }
+    }
+}
+
+/// The error for a server that does not get ready; the log counts from byte `from`.
+pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError {
+    let said = read_log(&place.log(), from);
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    ClusterError::TimedOut {
+        seconds: patience.as_secs(),
+        line: last.map_or_else(
+            || "nothing".to_owned(),
+            |line| line.trim().chars().take(300).collect(),
+        ),
+        log: place.log(),
+    }
+}
+
+fn wait_ready(
+    place: &Place,
+    guard: &mut Child,
+    from: u64,
+    patience: Duration,
+) -> Result<Server, ClusterError> {
+    let begun = Instant::now();
+    let mut told = 0;
+    // Its other end is with the process that waits for the server, and with nobody else.
+    let keeper = guard.stdout.take();
+    loop {
+        if let ServerState::Ready(server) = pidfile::state(place) {
+            return Ok(server);
+        }
+        if keeper.as_ref().is_none_or(|keeper| broken(keeper, 10)) {
+            return Err(explain(place, &read_log(&place.log(), from)));
+        }
+        if begun.elapsed() > patience {
+            return Err(late(place, from, patience));
+        }
+        if begun.elapsed().as_secs() >= told + 10 {
+            told = begun.elapsed().as_secs();
+            tracing::info!(seconds = told, log = %place.log().display(), "Postgres is still starting");
+        }
+    }
+}
+
+/// What a server's last words mean.
+fn explain(place: &Place, said: &str) -> ClusterError {
+    if says_full(said) {
+        return ClusterError::DiskFull { path: place.data() };
+    }
+    if said.contains("pre-existing shared memory block") {
+        return ClusterError::Orphans { data: place.data() };
+    }
+    ClusterError::Start {
+        line: telling_line(said),
+        log: place.log(),
+    }
+}
+
+/// Opens our end of the FIFO; none when nobody reads the other.
+fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
+    let path = place.holders();
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags(O_NONBLOCK | O_NOFOLLOW)
+        .open(&path);
+    match opened {
+        Ok(hold) => Ok(Some(hold)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => Ok(None),
+        Err(error) => Err(ClusterError::at(&path)(error)),
+    }
+}
+
+/// Opens both ends. The same FIFO as ever, so that holders of an earlier server count for this one.
+fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
+    let path = place.holders();
+    if !stat(&path).is_ok_and(|found| found.file_type().is_fifo()) {
+        let _ = fs::remove_file(&path);
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(|error| ClusterError::at(&path)(error.into()))?;
+        place.keep(&path)?;
+    }
+    let mut pipe = OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NONBLOCK | O_NOFOLLOW)
+        .open(&path)
+        .map_err(ClusterError::at(&path))?;
+    let hold = open_hold(place)?.ok_or_else(|| ClusterError::Mute {
+        path: place.root().to_path_buf(),
+    })?;
+    // What was said to an earlier guard is not for this one. Ends with "would block".
+    let _ = pipe.read_to_end(&mut Vec::new());
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty()))
+        .map_err(|error| ClusterError::at(&path)(error.into()))?;
+    Ok((hold, pipe))
+}
+
+/// Waits up to so many milliseconds; whether the pipe's other side is closed.
+fn broken(pipe: &impl AsFd, millis: u8) -> bool {
+    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    let said = poll(&mut fds, PollTimeout::from(millis));
+    said.is_ok_and(|count| count > 0)
+}
+
+/// Waits for the guard in the background, so that a long-lived tagd collects no zombies.
+fn reap(mut guard: Child) {
+    let waiting = thread::Builder::new()
+        .name("postgres-guard".to_owned())
+        .spawn(move || guard.wait());
+    if let Err(error) = waiting {
+        tracing::debug!(%error, "nobody waits for the guard");
+    }
+}
+
+fn open_log(place: &Place) -> Result<File, ClusterError> {
+    let path = place.log();
+    bound_log(&path);
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(O_NOFOLLOW)
+        .open(&path)
+        .map_err(ClusterError::at(&path))?;
+    place.keep(&path)?;
+    Ok(log)
+}
+
+/// Drops an overgrown log. The server appends, so this is safe while it runs.
+fn bound_log(path: &Path) {
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags(O_NOFOLLOW)
+        .open(path);
+    if let Ok(log) = opened
+        && log
+            .metadata()
+            .is_ok_and(|found| found.is_file() && found.len() > LOG_MAX)
+    {
+        // A log is no reason not to start.
+        let _ = log.set_len(0);
+    }
+}
+
+fn read_log(path: &PathBuf, from: u64) -> String {
+    let mut said = Vec::new();
+    let read = File::open(path).and_then(|mut log| {
+        let length = log.metadata()?.len();
+        log.seek(SeekFrom::Start(
+            from.min(length).max(length.saturating_sub(LOG_TAIL)),
+        ))?;
+        log.take(LOG_TAIL).read_to_end(&mut said)
+    });
+    if read.is_err() {
+        return String::new();
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}

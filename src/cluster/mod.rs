@@ -1,0 +1,209 @@
+//! The private ("embedded") Postgres: finds the programs, makes the cluster, starts or joins it, lets go.
+//!
+//! ```text
+//! DATA/postgres/          owner: tagd's user
+//!   lock                  flock: one tagd at a time looks, makes or starts
+//!   holders               FIFO: every tagd holds the write end, the guard reads (guard.rs, guard.sh)
+//!   guard.sh              the guard's script
+//!   tagd.conf             server settings, rewritten at each start (setup.rs)
+//!   server.log            what Postgres says
+//!   data/                 the cluster; owner: the server's user
+//!   run/                  the socket, mode 0700; owner: the server's user
+//! ```
+//!
+//! The kernel closes a dead process's descriptors however it died, so "the last tagd is gone" is an
+//! end of file on `holders`; nothing is counted, and nothing can be left counted wrongly.
+
+mod fault;
+mod guard;
+mod pidfile;
+mod place;
+mod programs;
+mod setup;
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use fault::ClusterError;
+use pidfile::{Server, ServerState};
+use place::Place;
+
+/// The superuser that `initdb` makes, and the only role a new cluster has.
+const SUPERUSER: &str = "tagd";
+/// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without one takes 0.2 s.
+const START_PATIENCE: Duration = Duration::from_mins(5);
+/// A guard brings a killed server back within 1 s; after this long it has given up.
+const REVIVAL_PATIENCE: Duration = Duration::from_secs(10);
+/// A server's orphaned workers leave within moments of its violent death.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
+/// How often a waiting loop looks again.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// What the private cluster should be like.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// tagd's data directory; the cluster lives in its `postgres` directory.
+    pub data_dir: PathBuf,
+    /// A directory with `postgres` and `initdb`. Given, it is the only one tried.
+    pub programs: Option<PathBuf>,
+    /// The value of `PATH`, the first place searched otherwise.
+    pub path: Option<OsString>,
+    /// `false` trades the data's safety for speed: for tests only.
+    pub durable: bool,
+    /// How many connections the server takes, for all tagd processes together.
+    pub max_connections: u16,
+}
+
+/// A hold on the running server: it stays up until the last hold, in whatever process, is gone.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The write end of the FIFO. Closed on drop, or by the kernel when the process ends.
+    hold: File,
+    place: Place,
+    socket_dir: PathBuf,
+    port: u16,
+    major: u32,
+    started: bool,
+    created: bool,
+}
+
+impl Cluster {
+    /// Joins the running server, or makes and starts one; returns when it accepts connections.
+    ///
+    /// Blocks: milliseconds when joining, 0.2 s when starting, a second or two on the first start,
+    /// longer after a crash.
+    pub fn attach(settings: &ClusterSettings) -> Result<Self, ClusterError> {
+        let place = Place::prepare(&settings.data_dir)?;
+        let lock = place.lock(START_PATIENCE)?;
+        let attached = Self::attach_locked(settings, place);
+        drop(lock);
+        attached
+    }
+
+    fn attach_locked(settings: &ClusterSettings, place: Place) -> Result<Self, ClusterError> {
+        let begun = Instant::now();
+        loop {
+            if let Some(hold) = guard::join(&place)? {
+                if let Some(server) = wait_joined(&place)? {
+                    tracing::debug!(socket_dir = %server.socket_dir.display(), "joined the running Postgres");
+                    return Self::held(place, hold, server, false, false);
+                }
+                // A guard whose server was stopped by someone else guards nothing.
+                guard::end(&place, hold)?;
+            }
+            pidfile::clear(&place)?;
+            match Self::start(settings, &place) {
+                Err(ClusterError::Orphans { .. }) if begun.elapsed() < ORPHAN_PATIENCE => {
+                    thread::sleep(GLANCE * 20);
+                }
+                outcome => {
+                    let (hold, server, created) = outcome?;
+                    return Self::held(place, hold, server, true, created);
+                }
+            }
+        }
+    }
+
+    /// Lets go as a drop does, and if this was the last hold waits until the server is down, which it
+    /// then tells; takes some 50 ms, and half a second where others hold on.
+    ///
+    /// For the end of a tagd that is a container's first process, whose end kills all others at once.
+    pub fn leave(self, patience: Duration) -> bool {
+        guard::leave(&self.place, self.hold, patience)
+    }
+
+    /// The directory of the server's Unix socket, to be given as the host of a connection.
+    pub fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    /// The port number in the socket's name.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The superuser to connect as; the socket's directory is the password.
+    pub fn user(&self) -> &'static str {
+        SUPERUSER
+    }
+
+    /// Postgres's major version.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// Whether this call started the server, rather than joining a running one.
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
+    /// Whether this call made the cluster: its first start ever.
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    fn start(
+        settings: &ClusterSettings,
+        place: &Place,
+    ) -> Result<(File, Server, bool), ClusterError> {
+        let existing = setup::version(place)?;
+        let programs = programs::find(settings, place, existing)?;
+        if existing.is_none() {
+            setup::make(place, &programs, settings.durable)?;
+        }
+        let sockets = place.sockets()?;
+        setup::configure(place, &sockets, settings)?;
+        let begun = Instant::now();
+        let (hold, server) = guard::start(place, &programs, START_PATIENCE)?;
+        tracing::info!(
+            major = programs.major,
+            data = %place.data().display(),
+            millis = begun.elapsed().as_millis(),
+            "started the private Postgres"
+        );
+        Ok((hold, server, existing.is_none()))
+    }
+
+    fn held(
+        place: Place,
+        hold: File,
+        server: Server,
+        started: bool,
+        created: bool,
+    ) -> Result<Self, ClusterError> {
+        let major = setup::version(&place)?
+            .ok_or_else(|| ClusterError::NotACluster { path: place.data() })?;
+        Ok(Self {
+            hold,
+            place,
+            socket_dir: server.socket_dir,
+            port: server.port,
+            major,
+            started,
+            created,
+        })
+    }
+}
+
+/// Waits for a guarded server to be ready; none when the guard has no server any more.
+fn wait_joined(place: &Place) -> Result<Option<Server>, ClusterError> {
+    let begun = Instant::now();
+    let mut seen = begun;
+    loop {
+        match pidfile::state(place) {
+            ServerState::Ready(server) => return Ok(Some(server)),
+            ServerState::Absent if seen.elapsed() > REVIVAL_PATIENCE => return Ok(None),
+            ServerState::Absent => {}
+            ServerState::Pending => seen = Instant::now(),
+        }
+        if begun.elapsed() > START_PATIENCE {
+            return Err(guard::late(place, 0, START_PATIENCE));
+        }
+        thread::sleep(GLANCE);
+    }
+}

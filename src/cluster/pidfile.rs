@@ -1,0 +1,167 @@
+//! Reads `postmaster.pid`, in which Postgres says who and how far it is, and clears away dead servers.
+
+use std::{
+    fs,
+    os::unix::{fs::MetadataExt, net::UnixStream},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{
+    ClusterError, GLANCE,
+    place::{PORT, Place},
+};
+
+/// A fast shutdown writes one checkpoint.
+const STOP_PATIENCE: Duration = Duration::from_mins(2);
+
+/// How to reach a server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) socket_dir: PathBuf,
+    pub(super) port: u16,
+}
+
+/// How far the server is.
+#[derive(Debug)]
+pub(super) enum ServerState {
+    /// No server works on the data.
+    Absent,
+    /// It starts, recovers or stops.
+    Pending,
+    /// It takes connections.
+    Ready(Server),
+}
+
+/// The lines of the file that are of use: 1 process, 4 port, 5 socket directory, 8 status.
+struct Notice {
+    pid: i32,
+    server: Option<Server>,
+    ready: bool,
+}
+
+impl Notice {
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read(path).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let line = |index: usize| text.lines().nth(index).map(str::trim);
+        let server = line(4).zip(line(3)).and_then(|(directory, port)| {
+            Some(Server {
+                socket_dir: PathBuf::from(directory),
+                port: port.parse().ok()?,
+            })
+        });
+        Some(Self {
+            pid: line(0)?.parse().ok()?,
+            server,
+            ready: line(7) == Some("ready"),
+        })
+    }
+}
+
+/// How far the server on this data is.
+pub(super) fn state(place: &Place) -> ServerState {
+    let path = place.data().join("postmaster.pid");
+    let Some(notice) = Notice::read(&path) else {
+        return ServerState::Absent;
+    };
+    if notice.ready
+        && let Some(server) = &notice.server
+        && UnixStream::connect(server.socket_dir.join(format!(".s.PGSQL.{}", server.port))).is_ok()
+        // A killed server's file says "ready" until the next one has replaced it: which one answered?
+        && let Some(Notice { ready: true, server: Some(server), .. }) = Notice::read(&path)
+    {
+        return ServerState::Ready(server);
+    }
+    if works_on(notice.pid, &place.data()) {
+        ServerState::Pending
+    } else {
+        ServerState::Absent
+    }
+}
+
+/// Sees to it that no server works on the data and none has left anything in the way of the next.
+///
+/// To be called with the lock held and no guard alive: a server met here lost its guard to a
+/// kill -9, or is already stopping.
+pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
+    let data = place.data();
+    let path = data.join("postmaster.pid");
+    let begun = Instant::now();
+    let mut asked: Option<Instant> = None;
+    while path.exists() {
+        let Some(Notice { pid, .. }) = Notice::read(&path) else {
+            // Written in one go but for a crash of the machine: an empty one is from before it.
+            if begun.elapsed() > Duration::from_secs(1) {
+                fs::remove_file(&path).map_err(ClusterError::at(&path))?;
+            }
+            thread::sleep(GLANCE);
+            continue;
+        };
+        // A negative number is a single-user server: somebody repairs something by hand.
+        if pid < 0 && works_on(-pid, &data) {
+            return Err(ClusterError::Busy { data, pid: -pid });
+        }
+        if !works_on(pid, &data) {
+            // Postgres itself clears a dead process's file, and looks for its orphans as it does;
+            // but it mistakes any process that has the number now for its predecessor.
+            if alive(pid.abs()) && path.exists() {
+                tracing::warn!(
+                    pid,
+                    "removing a stale postmaster.pid whose process number is in use again"
+                );
+                fs::remove_file(&path).map_err(ClusterError::at(&path))?;
+            }
+            break;
+        }
+        if begun.elapsed() > STOP_PATIENCE {
+            return Err(ClusterError::Busy { data, pid });
+        }
+        if asked.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+            tracing::debug!(pid, "waiting for a Postgres without a guard to stop");
+            // SIGINT is the fast, clean shutdown. A failure means it has just gone.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+            asked = Some(Instant::now());
+        }
+        thread::sleep(GLANCE);
+    }
+    let sockets = place.sockets()?;
+    for name in [format!(".s.PGSQL.{PORT}"), format!(".s.PGSQL.{PORT}.lock")] {
+        // Not there is the usual case; any other trouble Postgres will put into words.
+        let _ = fs::remove_file(sockets.join(name));
+    }
+    Ok(())
+}
+
+fn alive(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+}
+
+/// Whether this process is a Postgres server with this data directory.
+fn works_on(pid: i32, data: &Path) -> bool {
+    if pid <= 1 || !alive(pid) {
+        return false;
+    }
+    if Path::new("/proc/self/cwd").exists() {
+        // A server works in its data directory. What we may not look at is another user's, so not ours.
+        let cwd = fs::metadata(format!("/proc/{pid}/cwd"));
+        return cwd.is_ok_and(|cwd| {
+            fs::metadata(data).is_ok_and(|data| (cwd.dev(), cwd.ino()) == (data.dev(), data.ino()))
+        });
+    }
+    let shown = Command::new("/bin/ps")
+        .args(["-o", "command=", "-p", &pid.to_string()])
+        .output();
+    // Where nothing can be seen, a live process is better left alone.
+    shown.map_or(true, |shown| {
+        String::from_utf8_lossy(&shown.stdout).contains(&*data.to_string_lossy())
+    })
+}

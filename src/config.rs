@@ -1,0 +1,246 @@
+//! All settings: from flags, environment and file, in this order of precedence. The only reader of the environment.
+
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use validator::Validate;
+
+/// Settings that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonArgs {
+    /// Database to use, postgres://USER:PASSWORD@HOST:PORT/NAME. Without one, tagd runs a private Postgres of its own
+    #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Folder of the private Postgres [default: /var/lib/tagd as root, else $XDG_DATA_HOME/tagd or ~/.local/share/tagd]
+    #[arg(long, global = true, env = "TAGD_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Folder with the programs of the private Postgres [default: found on PATH and in the usual places]
+    #[arg(long, global = true, env = "TAGD_POSTGRES_BIN", value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+
+    /// Most database connections, 1 to 500 [default: 16]
+    #[arg(long, global = true, env = "TAGD_CONNECTIONS", value_name = "N")]
+    pub connections: Option<u32>,
+
+    /// Settings file in TOML; each flag is a line of it, with _ for - (listen = "127.0.0.1:8080") [default: none]
+    #[arg(long, global = true, env = "TAGD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Form of the log lines on standard error: text, json or auto (text on a terminal) [default: auto]
+    #[arg(long, global = true, env = "TAGD_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// What is logged: error, warn, info, debug, or a filter such as info,tagd::store=debug [default: info for serve, warn for the other commands]
+    #[arg(long, global = true, env = "TAGD_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
+    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read everything
+    #[arg(long, env = "TAGD_INSECURE_LISTEN")]
+    pub insecure_listen: bool,
+
+    /// Threads that answer requests, 1 to 256 [default: one for each processor]
+    #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
+    pub workers: Option<u32>,
+
+    /// Seconds that one database statement of a request may take, 1 to 3600 [default: 30]
+    #[arg(long, env = "TAGD_STATEMENT_TIMEOUT", value_name = "SECONDS")]
+    pub statement_timeout: Option<u32>,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    database_url: Option<String>,
+    data_dir: Option<PathBuf>,
+    postgres_bin: Option<PathBuf>,
+    connections: Option<u32>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+    listen: Option<SocketAddr>,
+    insecure_listen: Option<bool>,
+    workers: Option<u32>,
+    statement_timeout: Option<u32>,
+}
+
+/// Every setting, with its default filled in.
+#[derive(Debug, Clone, Validate)]
+pub struct Settings {
+    /// Database, if one was given.
+    pub database_url: Option<String>,
+    /// Folder of the private Postgres.
+    pub data_dir: PathBuf,
+    /// Folder with its programs, if one was given.
+    pub postgres_bin: Option<PathBuf>,
+    /// Where programs are looked for.
+    pub path: Option<OsString>,
+    /// Most database connections.
+    #[validate(range(min = 1, max = 500))]
+    pub connections: u32,
+    /// Form of the log lines.
+    pub log_format: LogFormat,
+    /// What is logged, if that was said.
+    pub log: Option<String>,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether that may be reached from other machines.
+    pub insecure_listen: bool,
+    /// Threads that answer requests.
+    #[validate(range(min = 1, max = 256))]
+    pub workers: u32,
+    /// Seconds that a statement of a request may take.
+    #[validate(range(min = 1, max = 3600))]
+    pub statement_timeout: u32,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the settings file {} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the settings file {}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+    /// A number out of its range.
+    #[error("{name}: {value} is out of range, {min} to {max}")]
+    Range {
+        /// The setting.
+        name: String,
+        /// What was given.
+        value: String,
+        /// Least.
+        min: String,
+        /// Most.
+        max: String,
+    },
+    /// There is no place for data.
+    #[error("no place for the private Postgres: neither HOME nor XDG_DATA_HOME is set; give --data-dir")]
+    NoHome,
+    /// The address is open to others.
+    #[error(
+        "listen: {0} can be reached from other machines, and tagd asks nobody for credentials; \
+         listen on a loopback address or add --insecure-listen"
+    )]
+    OpenListen(SocketAddr),
+}
+
+impl Settings {
+    /// Puts flags (and with them the environment, which clap has read), file and defaults together.
+    pub fn load(common: &CommonArgs, serve: &ServeArgs) -> Result<Self, ConfigError> {
+        let file = match &common.config {
+            Some(path) => read_file(path)?,
+            None => SettingsFile::default(),
+        };
+        let data_dir = common.data_dir.clone().or(file.data_dir);
+        let settings = Self {
+            // empty is what compose files and shells make of a variable that is not set
+            database_url: common.database_url.clone().or(file.database_url).filter(|url| !url.is_empty()),
+            data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
+            postgres_bin: common.postgres_bin.clone().or(file.postgres_bin),
+            path: env("PATH"),
+            connections: common.connections.or(file.connections).unwrap_or(16),
+            log_format: common.log_format.or(file.log_format).unwrap_or_default(),
+            log: common.log.clone().or(file.log),
+            listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
+            workers: serve.workers.or(file.workers).unwrap_or_else(processors),
+            statement_timeout: serve.statement_timeout.or(file.statement_timeout).unwrap_or(30),
+        };
+        settings.validate().map_err(|errors| range_error(&errors))?;
+        Ok(settings)
+    }
+
+    /// Refuses to listen where others can reach, unless that was asked for.
+    pub fn check_listen(&self) -> Result<(), ConfigError> {
+        if self.listen.ip().is_loopback() || self.insecure_listen {
+            Ok(())
+        } else {
+            Err(ConfigError::OpenListen(self.listen))
+        }
+    }
+
+    /// The longest that a statement of a request may take.
+    pub fn statement_timeout(&self) -> Duration {
+        Duration::from_secs(self.statement_timeout.into())
+    }
+}
+
+fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+        ConfigError::Parse { path: path.to_owned(), message: format!("line {line}: {}", error.message()) }
+    })
+}
+
+fn default_data_dir() -> Result<PathBuf, ConfigError> {
+    // an unprivileged server could not reach a folder below /root
+    if nix::unistd::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/tagd"));
+    }
+    let absolute = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("tagd"))
+        .ok_or(ConfigError::NoHome)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(2).min(256)
+}
+
+fn range_error(errors: &validator::ValidationErrors) -> ConfigError {
+    let (name, error) = errors
+        .field_errors()
+        .into_iter()
+        .find_map(|(name, errors)| Some((name.to_string(), errors.first()?.clone())))
+        .unwrap_or_else(|| (String::from("settings"), validator::ValidationError::new("range")));
+    let of = |what: &str| error.params.get(what).map_or_else(String::new, ToString::to_string);
+    ConfigError::Range { name, value: of("value"), min: of("min"), max: of("max") }
+}

@@ -1,0 +1,100 @@
+//! What every dialect states about itself.
+
+use crate::domain::{Ask, Fault, Page};
+
+/// A wire dialect, as a spec sheet.
+#[derive(Debug)]
+pub struct Dialect {
+    /// Short name of the service.
+    pub name: &'static str,
+    /// Its operations.
+    pub routes: &'static [Route],
+    /// Status and code of a fault.
+    pub wire_error: fn(&Fault) -> WireError,
+    /// Body of an error, from code and message.
+    pub encode_error: fn(&str, &str) -> Vec<u8>,
+}
+
+/// One operation at its place.
+#[derive(Debug)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Path, with `{name}` for a segment that varies.
+    pub path: &'static str,
+    /// What happens there.
+    pub operation: Operation,
+}
+
+/// The methods that dialects use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// DELETE
+    Delete,
+}
+
+impl Method {
+    /// The method's name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a route does.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation {
+    /// Asks for resources: reads the request, writes the answer with status 200.
+    Query {
+        /// Reads the request.
+        decode: fn(&WireRequest<'_>) -> Result<Ask, Fault>,
+        /// Writes the answer's body.
+        encode: fn(&Ask, &Page) -> Result<Vec<u8>, Fault>,
+    },
+}
+
+/// A request as a dialect sees it.
+#[derive(Debug)]
+pub struct WireRequest<'a> {
+    /// What stood in the varying segments of the path, percent-decoded.
+    pub path: PathParameters,
+    /// The query string, as it was sent.
+    pub query: &'a str,
+    /// The body, as it was sent.
+    pub body: &'a [u8],
+}
+
+/// The varying segments of a path by name.
+#[derive(Debug, Default)]
+pub struct PathParameters(Vec<(String, String)>);
+
+impl PathParameters {
+    /// Parameters from names and values.
+    pub fn new(parameters: Vec<(String, String)>) -> Self {
+        Self(parameters)
+    }
+
+    /// The value of a parameter; empty if the route has none of this name.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// How a fault stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireError {
+    /// HTTP status.
+    pub status: u16,
+    /// Code of the service.
+    pub code: &'static str,
+}

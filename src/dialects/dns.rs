@@ -1,0 +1,129 @@
+//! DNS: zones, record sets and PTR records.
+
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use super::{
+    codec::{self, Action, Fields, MatchRules, TagsReply},
+    dialect::{Dialect, Method, Operation, Route, WireError, WireRequest},
+};
+use crate::domain::{Ask, Aspect, Fault, Page, QueryLimits, Reach, TagQuery, Want};
+
+/// The dialect of the Domain Name Service.
+pub(super) static DNS: Dialect = Dialect { name: "DNS", routes: ROUTES, wire_error, encode_error };
+
+// ---- routes
+
+const ROUTES: &[Route] = &[Route {
+    method: Method::Post,
+    path: "/v2/{project_id}/{resource_type}/resource_instances/action",
+    operation: Operation::Query { decode: decode_query, encode: encode_query },
+}];
+
+// ---- limits
+
+/// Source: the service's document, except where a line says otherwise.
+const LIMITS: QueryLimits = QueryLimits {
+    // another edition of the document says 20 and 20
+    keys: 10,
+    values: 10,
+    key_length: 128,
+    value_length: 255,
+    match_length: 255,
+    limit: 1000,
+    default_limit: 1000,
+    offset: 2_147_483_647,
+    refuse_empty_list: false,
+    // "if this parameter is not specified, any value is matched"
+    values_mandatory: false,
+    fuzzy: true,
+    key_charset: None,
+    value_charset: None,
+};
+
+const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &[] };
+
+/// The resource types of the service.
+const TYPES: [&str; 5] =
+    ["DNS-public_zone", "DNS-private_zone", "DNS-public_recordset", "DNS-private_recordset", "DNS-ptr_record"];
+
+// ---- wire shapes
+
+/// `without_any_tag` is not in the document: an extension, since every other dialect has it.
+const QUERY_FIELDS: &[&str] =
+    &["action", "tags", "tags_any", "not_tags", "not_tags_any", "without_any_tag", "matches", "limit", "offset"];
+
+#[derive(Serialize)]
+struct QueryReply<'a> {
+    total_count: u64,
+    resources: Vec<ResourceReply<'a>>,
+}
+
+#[derive(Serialize)]
+struct ResourceReply<'a> {
+    resource_id: &'a str,
+    resource_name: &'a str,
+    resource_detail: Box<RawValue>,
+    tags: TagsReply<'a>,
+}
+
+// ---- decode and encode
+
+fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
+    let resource_type = request.path.get("resource_type");
+    if !TYPES.contains(&resource_type) {
+        return Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type: resource_type.to_owned() });
+    }
+    codec::read_parameters(request.query, &[])?;
+    let fields = Fields::parse(request.body, QUERY_FIELDS)?;
+    let action = fields.action(None)?;
+    let mut query = TagQuery::default();
+    codec::read_lists(&fields, &LIMITS, &mut query)?;
+    codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
+    let want = match action {
+        Action::Count => Want::Count,
+        Action::Filter => fields.page(&LIMITS)?,
+    };
+    let reach =
+        Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: resource_type.to_owned() };
+    Ok(Ask { reach, query, want })
+}
+
+fn encode_query(ask: &Ask, page: &Page) -> Result<Vec<u8>, Fault> {
+    if ask.want == Want::Count {
+        return codec::encode_count(page.total);
+    }
+    let resources = page.items.iter().map(|item| {
+        Ok(ResourceReply {
+            resource_id: &item.resource.resource_id,
+            resource_name: &item.resource.resource_name,
+            resource_detail: codec::detail_of(item.resource.detail.as_deref(), "null")?,
+            tags: TagsReply { tags: &item.resource.tags, show_system: false },
+        })
+    });
+    codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
+}
+
+// ---- errors
+
+fn wire_error(fault: &Fault) -> WireError {
+    let (status, code) = match fault {
+        Fault::Body { .. } | Fault::ProjectMissing { .. } => (400, "DNS.0002"),
+        Fault::Invalid { aspect, .. } => match aspect {
+            Aspect::Limit => (400, "DNS.0006"),
+            Aspect::Offset => (400, "DNS.0017"),
+            Aspect::Key | Aspect::Value => (400, "DNS.1003"),
+            Aspect::General | Aspect::Action | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "DNS.0002"),
+        },
+        Fault::UnknownType { .. } => (400, "DNS.1002"),
+        Fault::UnknownResource => (404, "DNS.0302"),
+        Fault::TooManyTags { .. } => (400, "DNS.1001"),
+        Fault::Unavailable { .. } => (503, "DNS.0000"),
+        Fault::Internal { .. } => (500, "DNS.0001"),
+    };
+    WireError { status, code }
+}
+
+fn encode_error(code: &str, message: &str) -> Vec<u8> {
+    json!({ "code": code, "message": message }).to_string().into_bytes()
+}

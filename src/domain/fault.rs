@@ -1,0 +1,127 @@
+//! Everything that can go wrong with a request, free of any transport; only dialects render it.
+
+use std::{error::Error, fmt};
+
+/// Which part of a request breaks a rule; some dialects have a code of their own for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    /// The body as a whole, or a field that no other aspect names.
+    General,
+    /// The action.
+    Action,
+    /// The size of the page.
+    Limit,
+    /// The start of the page.
+    Offset,
+    /// A tag's key.
+    Key,
+    /// A tag's value.
+    Value,
+    /// A list of tags that may not be empty.
+    Tags,
+    /// An entry of a list of tags with nothing in it.
+    Element,
+    /// More values for a key than allowed.
+    Values,
+}
+
+/// Why a request cannot be answered.
+#[derive(Debug)]
+pub enum Fault {
+    /// The body is not what the operation takes: not JSON, not an object, a wrong type, an unknown field.
+    Body {
+        /// What and where, with line and column where they are known.
+        reason: String,
+    },
+    /// A field breaks a rule.
+    Invalid {
+        /// Kind of the field.
+        aspect: Aspect,
+        /// Path of the field, such as `tags[2].values[0]`.
+        field: String,
+        /// The offending value and the limit.
+        reason: String,
+    },
+    /// A resource type that the service does not have.
+    UnknownType {
+        /// Path of the field.
+        field: String,
+        /// The type as it was given.
+        resource_type: String,
+    },
+    /// A type of a region was asked for without a project.
+    ProjectMissing {
+        /// The type.
+        resource_type: String,
+    },
+    /// No such resource.
+    UnknownResource,
+    /// The resource would carry more tags than its type allows.
+    TooManyTags {
+        /// How many it would carry.
+        count: u64,
+        /// How many it may.
+        quota: u64,
+    },
+    /// The database cannot be reached, or is too busy to answer in time.
+    Unavailable {
+        /// For the log.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A fault of tagd's own.
+    Internal {
+        /// For the log.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl Fault {
+    /// A field that breaks a rule.
+    pub fn invalid(aspect: Aspect, field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { aspect, field: field.into(), reason: reason.into() }
+    }
+
+    /// A fault of tagd's own.
+    pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal { source: source.into() }
+    }
+}
+
+/// What the caller is told: the field, the value and the limit, never SQL or internals.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body { reason } => f.write_str(reason),
+            Self::Invalid { field, reason, .. } => write!(f, "{field}: {reason}"),
+            Self::UnknownType { field, resource_type } => {
+                write!(f, "{field}: {} is not a resource type of this service", quote(resource_type))
+            }
+            Self::ProjectMissing { resource_type } => {
+                write!(f, "project_id: missing, {} is a type of a region and needs one", quote(resource_type))
+            }
+            Self::UnknownResource => f.write_str("the resource does not exist"),
+            Self::TooManyTags { count, quota } => write!(f, "tags: {count} on the resource, at most {quota}"),
+            Self::Unavailable { .. } => f.write_str("the database cannot be reached, try again"),
+            Self::Internal { .. } => f.write_str("internal error"),
+        }
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unavailable { source } | Self::Internal { source } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+/// A value as messages show it: quoted, control characters escaped, cut where it is long.
+pub fn quote(value: &str) -> String {
+    const SHOWN: usize = 64;
+    let mut shown: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if value.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    format!("\"{shown}\"")
+}

@@ -1,0 +1,142 @@
+//! How large a query may be, and the checks of it; each dialect fills in its own numbers.
+
+use std::collections::HashSet;
+
+use super::{
+    fault::{Aspect, Fault, quote},
+    query::{Term, ValueMatch},
+};
+
+/// What a dialect allows in a query. Lengths are in Unicode characters.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryLimits {
+    /// Keys in a list.
+    pub keys: usize,
+    /// Values of a key.
+    pub values: usize,
+    /// Characters of a key.
+    pub key_length: usize,
+    /// Characters of a value, a leading asterisk included.
+    pub value_length: usize,
+    /// Characters of the value of a match.
+    pub match_length: usize,
+    /// Largest page; the smallest is 1.
+    pub limit: u32,
+    /// Page where none is asked for.
+    pub default_limit: u32,
+    /// Largest offset.
+    pub offset: u64,
+    /// Whether an empty list is an error; else it is no condition.
+    pub refuse_empty_list: bool,
+    /// Whether an entry must say its values; else absent means any.
+    pub values_mandatory: bool,
+    /// Whether a leading asterisk searches; else it is itself.
+    pub fuzzy: bool,
+    /// Characters a key may have besides letters and digits of any language; `None`: all.
+    pub key_charset: Option<&'static str>,
+    /// The same for a value.
+    pub value_charset: Option<&'static str>,
+}
+
+/// An entry of a list as it was sent.
+#[derive(Debug, Clone)]
+pub struct RawTerm {
+    /// Key, if one was sent.
+    pub key: Option<String>,
+    /// Values, if any were sent.
+    pub values: Option<Vec<String>>,
+}
+
+impl QueryLimits {
+    /// Checks a list and reads the meaning of its values.
+    pub fn check_list(&self, list: &str, entries: Vec<RawTerm>) -> Result<Vec<Term>, Fault> {
+        if entries.is_empty() && self.refuse_empty_list {
+            return Err(Fault::invalid(Aspect::Tags, list, "an empty list; leave the field out for no condition"));
+        }
+        if entries.len() > self.keys {
+            return Err(Fault::invalid(Aspect::General, list, format!("{} keys, at most {}", entries.len(), self.keys)));
+        }
+        let mut seen = HashSet::new();
+        let mut terms = Vec::with_capacity(entries.len());
+        for (i, entry) in entries.into_iter().enumerate() {
+            let term = self.check_entry(&format!("{list}[{i}]"), entry)?;
+            if !seen.insert(term.key.clone()) {
+                let reason = format!("{} stands twice, keys must be unique", quote(&term.key));
+                return Err(Fault::invalid(Aspect::Key, format!("{list}[{i}].key"), reason));
+            }
+            terms.push(term);
+        }
+        Ok(terms)
+    }
+
+    fn check_entry(&self, field: &str, entry: RawTerm) -> Result<Term, Fault> {
+        let key_field = format!("{field}.key");
+        let key = match entry {
+            RawTerm { key: None, values: None } => {
+                return Err(Fault::invalid(Aspect::Element, field, "an empty entry, the key is missing"));
+            }
+            RawTerm { key: None, .. } => return Err(Fault::invalid(Aspect::Key, key_field, "missing, mandatory")),
+            RawTerm { key: Some(key), .. } if key.is_empty() => {
+                return Err(Fault::invalid(Aspect::Key, key_field, "\"\" is empty, at least 1 character"));
+            }
+            RawTerm { key: Some(key), .. } => key,
+        };
+        check_length(Aspect::Key, &key_field, &key, self.key_length)?;
+        check_charset(Aspect::Key, &key_field, &key, self.key_charset)?;
+        let values = match entry.values {
+            None if self.values_mandatory => {
+                return Err(Fault::invalid(Aspect::Value, format!("{field}.values"), "missing, mandatory"));
+            }
+            values => values.unwrap_or_default(),
+        };
+        if values.len() > self.values {
+            let reason = format!("{} values, at most {}", values.len(), self.values);
+            return Err(Fault::invalid(Aspect::Values, format!("{field}.values"), reason));
+        }
+        let mut seen = HashSet::new();
+        for (j, value) in values.iter().enumerate() {
+            let value_field = format!("{field}.values[{j}]");
+            check_length(Aspect::Value, &value_field, value, self.value_length)?;
+            check_charset(Aspect::Value, &value_field, value, self.value_charset)?;
+            if self.fuzzy && value == "*" {
+                return Err(Fault::invalid(Aspect::Value, value_field, "\"*\" alone, a search needs text behind the asterisk"));
+            }
+            if !seen.insert(value.as_str()) {
+                let reason = format!("{} stands twice, values must be unique", quote(value));
+                return Err(Fault::invalid(Aspect::Value, value_field, reason));
+            }
+        }
+        let values = values
+            .into_iter()
+            .map(|value| match value.strip_prefix('*') {
+                Some(text) if self.fuzzy => ValueMatch::Contains(text.to_owned()),
+                _ => ValueMatch::Exact(value),
+            })
+            .collect();
+        Ok(Term { key, values })
+    }
+}
+
+/// Refuses a text of more than `most` characters.
+pub fn check_length(aspect: Aspect, field: &str, text: &str, most: usize) -> Result<(), Fault> {
+    // a text has at most as many characters as bytes: counting is seldom needed
+    if text.len() > most {
+        let count = text.chars().count();
+        if count > most {
+            return Err(Fault::invalid(aspect, field, format!("{} has {count} characters, at most {most}", quote(text))));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a text with a character that is no letter, no digit and not in `extra`.
+pub fn check_charset(aspect: Aspect, field: &str, text: &str, extra: Option<&str>) -> Result<(), Fault> {
+    let Some(extra) = extra else { return Ok(()) };
+    match text.chars().find(|c| !c.is_alphanumeric() && !extra.contains(*c)) {
+        None => Ok(()),
+        Some(c) => {
+            let reason = format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()));
+            Err(Fault::invalid(aspect, field, reason))
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What a tag is: resources, queries and what they mean. Pure: no serde, no SQL, no HTTP, no async.
+
+pub mod change;
+pub mod fault;
+
+pub mod limits;
+pub mod matching;
+pub mod page;
+pub mod query;
+pub mod resource;
+pub mod tag;
+
+pub use fault::{Aspect, Fault};
+pub use limits::QueryLimits;
+pub use page::{Item, Page, Scope};
+pub use query::{Ask, NameMatch, Reach, TagQuery, Term, ValueMatch, Want};
+pub use resource::Resource;
+pub use tag::Tag;

@@ -1,0 +1,16 @@
+//! A resource: what carries tags.
+
+use super::tag::Tag;
+
+/// One resource of a scope, with its tags.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resource {
+    /// Identifier, unique in its scope.
+    pub resource_id: String,
+    /// Display name; empty if it has none.
+    pub resource_name: String,
+    /// The owning service's own JSON text, if any is stored.
+    pub detail: Option<String>,
+    /// Tags by key, byte order.
+    pub tags: Vec<Tag>,
+}

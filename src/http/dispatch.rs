@@ -1,0 +1,87 @@
+//! The walk of a request: bytes in, dialect, service, dialect, bytes out.
+
+use std::error::Error as _;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Payload},
+};
+use percent_encoding::percent_decode_str;
+
+use super::{body, refusal, server::Shared};
+use crate::{
+    dialects::{Dialect, Operation, PathParameters, Route, WireRequest},
+    domain::Fault,
+};
+
+/// Runs a route of a dialect.
+pub(super) async fn run(
+    dialect: &'static Dialect,
+    route: &'static Route,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let Some(path) = parameters(&request) else {
+        // a path that is not UTF-8 once decoded names nothing
+        return refusal::not_found(&request);
+    };
+    let Some(shared) = request.app_data::<Data<Shared>>() else {
+        return fault(dialect, &Fault::internal("the server was set up without its service"));
+    };
+    if let Err(reason) = body::check_type(&request) {
+        return refusal::wrong_type(dialect, &reason);
+    }
+    let body = match body::read(payload).await {
+        Ok(body) => body,
+        Err(refused) => return refusal::bad_body(dialect, &request, refused),
+    };
+    let wire = WireRequest { path, query: request.query_string(), body: &body };
+    let answer = match route.operation {
+        Operation::Query { decode, encode } => match decode(&wire) {
+            Ok(ask) => shared.service.query(&shared.principal, &ask).await.and_then(|page| encode(&ask, &page)),
+            Err(fault) => Err(fault),
+        },
+    };
+    match answer {
+        Ok(body) => HttpResponse::Ok().content_type("application/json").body(body),
+        Err(found) => fault(dialect, &found),
+    }
+}
+
+/// The varying segments, decoded; `None` if the path is not UTF-8, which actix would mend in silence.
+fn parameters(request: &HttpRequest) -> Option<PathParameters> {
+    percent_decode_str(request.uri().path()).decode_utf8().ok()?;
+    let decode = |(name, value): (&str, &str)| {
+        // actix leaves three escapes, that of the slash among them, for when the path has been cut up
+        Some((name.to_owned(), percent_decode_str(value).decode_utf8().ok()?.into_owned()))
+    };
+    Some(PathParameters::new(request.match_info().iter().map(decode).collect::<Option<_>>()?))
+}
+
+/// The answer to a fault, which goes to the log where it is not the caller's.
+fn fault(dialect: &Dialect, fault: &Fault) -> HttpResponse {
+    if let Some(source) = fault.source() {
+        match fault {
+            Fault::Unavailable { .. } => tracing::warn!(error = chain(source), "the database is not available"),
+            _ => tracing::error!(error = chain(source), "a request failed"),
+        }
+    }
+    let error = (dialect.wire_error)(fault);
+    let body = (dialect.encode_error)(error.code, &fault.to_string());
+    let mut answer = refusal::status(error.status);
+    if error.status == 503 {
+        answer.insert_header(("Retry-After", "1"));
+    }
+    answer.content_type("application/json").body(body)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

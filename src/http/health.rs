@@ -1,0 +1,28 @@
+//! Whether tagd is up, and whether it can answer.
+
+use actix_web::{
+    HttpResponse,
+    web::{self, Data, ServiceConfig},
+};
+
+use super::server::Shared;
+
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config.route("/healthz", web::get().to(healthz)).route("/readyz", web::get().to(readyz));
+}
+
+/// The process is up.
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({ "status": "up" }))
+}
+
+/// The database is reached; its schema was brought in place before the server started.
+async fn readyz(shared: Data<Shared>) -> HttpResponse {
+    if shared.service.is_ready().await {
+        HttpResponse::Ok().json(serde_json::json!({ "status": "ready" }))
+    } else {
+        HttpResponse::ServiceUnavailable()
+            .insert_header(("Retry-After", "1"))
+            .json(serde_json::json!({ "status": "the database cannot be reached" }))
+    }
+}

@@ -1,0 +1,11 @@
+//! HTTP in actix-web: the server, the router, and what happens to every request.
+
+mod body;
+mod dispatch;
+mod health;
+mod refusal;
+mod request_log;
+mod router;
+mod server;
+
+pub use server::{Running, ServerSettings, start};

@@ -1,0 +1,89 @@
+//! Answers to requests that no dialect gets to see, or only in part.
+//!
+//! Where the path belongs to no one, or the request is refused before a dialect is asked, the body is that of
+//! the gateway in front of such services; where a path is a dialect's, its own.
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode};
+use serde_json::json;
+
+use super::{
+    body::{LARGEST, Refused},
+    request_log::RequestId,
+};
+use crate::{
+    dialects::Dialect,
+    domain::{Fault, fault::quote},
+};
+
+pub(super) fn status(status: u16) -> HttpResponseBuilder {
+    HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+/// No such path.
+pub(super) async fn no_route(request: HttpRequest) -> HttpResponse {
+    not_found(&request)
+}
+
+pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
+    let message = format!("no such API: {} {}", request.method(), quote(request.uri().path()));
+    gateway(request, 404, "APIGW.0101", &message)
+}
+
+/// The path is there, but not for this method.
+pub(super) fn wrong_method(dialect: &Dialect, request: &HttpRequest, allowed: &str) -> HttpResponse {
+    let reason = format!("method: {} is not allowed here, only {allowed}", request.method());
+    general(dialect, 405, reason).insert_header(("Allow", allowed)).body_of_error()
+}
+
+/// The body is not announced as JSON.
+pub(super) fn wrong_type(dialect: &Dialect, reason: &str) -> HttpResponse {
+    general(dialect, 415, reason.to_owned()).body_of_error()
+}
+
+/// The body could not be read.
+pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: Refused) -> HttpResponse {
+    match refused {
+        Refused::TooLarge => {
+            let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: larger than {LARGEST} bytes"));
+            // the rest of the body is not read, so the connection is of no more use
+            answer.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+            answer
+        }
+        Refused::TooSlow => {
+            let mut answer = general(dialect, 408, "body: not sent in time".to_owned()).body_of_error();
+            answer.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+            answer
+        }
+        Refused::Broken(reason) => general(dialect, 400, format!("body: {reason}")).body_of_error(),
+    }
+}
+
+fn gateway(request: &HttpRequest, code: u16, error_code: &str, message: &str) -> HttpResponse {
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let body = json!({ "error_code": error_code, "error_msg": message, "request_id": request_id });
+    status(code).content_type("application/json").body(body.to_string())
+}
+
+/// A refusal in a dialect's own words: the code of its general error, the status as it is.
+fn general(dialect: &Dialect, code: u16, reason: String) -> General<'_> {
+    General { dialect, answer: status(code), reason }
+}
+
+struct General<'a> {
+    dialect: &'a Dialect,
+    answer: HttpResponseBuilder,
+    reason: String,
+}
+
+impl General<'_> {
+    fn insert_header(mut self, header: (&str, &str)) -> Self {
+        self.answer.insert_header(header);
+        self
+    }
+
+    fn body_of_error(mut self) -> HttpResponse {
+        let fault = Fault::Body { reason: self.reason };
+        let code = (self.dialect.wire_error)(&fault).code;
+        self.answer.content_type("application/json").body((self.dialect.encode_error)(code, &fault.to_string()))
+    }
+}

@@ -1,0 +1,84 @@
+//! The server: listening, workers, stopping.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
+
+use super::{request_log, router};
+use crate::{
+    auth::Principal,
+    service::{ScopeCache, Service},
+    store::{Purpose, Store, StoreSettings},
+};
+
+/// How long requests in flight may take to finish when the server stops.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What the server needs.
+#[derive(Debug)]
+pub struct ServerSettings {
+    /// Where to listen.
+    pub listener: TcpListener,
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// The database; its connections are shared out among the workers.
+    pub store: StoreSettings,
+}
+
+/// A server under way.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    handle: ServerHandle,
+    ended: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// What every worker knows.
+pub(super) struct Shared {
+    pub(super) service: Service,
+    pub(super) principal: Principal,
+}
+
+/// Starts the server, on the runtime of the caller; the schema must be in place.
+///
+/// Each worker has a pool of its own: a connection is then only woken by the thread that waits for it.
+pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
+    let workers = settings.workers.max(1);
+    let mut store = settings.store;
+    let share = u32::try_from(workers).unwrap_or(u32::MAX);
+    store.connections = (store.connections / share).max(1);
+    let address = settings.listener.local_addr()?;
+    let scopes = Arc::new(ScopeCache::default());
+    let server = HttpServer::new(move || {
+        let shared = Shared {
+            service: Service::new(Store::connect_lazy(&store, Purpose::Serve), Arc::clone(&scopes)),
+            principal: Principal::anyone(),
+        };
+        App::new().app_data(web::Data::new(shared)).wrap(from_fn(request_log::log)).configure(router::configure)
+    })
+    .workers(workers)
+    .shutdown_timeout(DRAIN.as_secs())
+    .disable_signals()
+    .listen(settings.listener)
+    ?
+    .run();
+    let handle = server.handle();
+    Ok(Running { address, handle, ended: tokio::spawn(server) })
+}
+
+impl Running {
+    /// Stops taking connections, waits for the requests in flight, ends.
+    pub async fn stop(self) -> std::io::Result<()> {
+        self.handle.stop(true).await;
+        self.ended().await
+    }
+
+    /// Waits until the server has ended by itself.
+    pub async fn ended(self) -> std::io::Result<()> {
+        self.ended.await.map_err(std::io::Error::other)?
+    }
+}

@@ -1,0 +1,32 @@
+//! tagd, a tag service: resources and their tags in Postgres, queried over the wire dialects of four cloud services.
+//!
+//! The map of the rooms. Each may use those that its row names, and no others; a test reads the `use` lines
+//! and holds it.
+//!
+//! | room | what it is for | uses |
+//! |---|---|---|
+//! | [`domain`] | what a tag is: resources, queries and what they mean | |
+//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain |
+//! | [`compiler`] | from a query to one SQL statement | domain |
+//! | [`cluster`] | the private Postgres of a tagd that was given no database | |
+//! | [`config`] | all settings; the only reader of the environment | |
+//! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
+//! | [`auth`] | who asks | domain |
+//! | [`service`] | use cases | domain, store, auth, compiler |
+//! | [`http`] | actix-web: server, router, dispatch | domain, dialects, service, auth, store |
+//! | [`telemetry`] | log lines | config |
+//! | [`cli`] | the commands | all |
+//!
+//! The walk of a request is told in `docs/ARCHITECTURE.md`.
+
+pub mod auth;
+pub mod cli;
+pub mod cluster;
+pub mod compiler;
+pub mod config;
+pub mod dialects;
+pub mod domain;
+pub mod http;
+pub mod service;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,194 @@
+//! The pool: who tagd is to the database, and how its sessions are set.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, Executor, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::StoreError;
+use crate::cluster::Cluster;
+
+/// Where the database is and how many connections it may take.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    options: PgConnectOptions,
+    place: String,
+    /// Most connections at a time.
+    pub connections: u32,
+    /// How long a request waits for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long one statement of a request may run.
+    pub statement_timeout: Duration,
+}
+
+/// What a pool is for: requests, or work that may take its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Requests: every statement has a deadline, and the planner is held to index look-ups.
+    Serve,
+    /// Imports, exports, checks.
+    Work,
+}
+
+/// The database, reached as the role `tagd_service`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) pool: PgPool,
+}
+
+/// Statements that a connection keeps prepared: every compiled one and every fixed one, with room.
+const PREPARED_STATEMENTS: usize = 256;
+
+impl StoreSettings {
+    /// A database given by URL.
+    pub fn of_url(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url).map_err(StoreError::Url)?;
+        let place = match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        };
+        Ok(Self::new(options, place))
+    }
+
+    /// A database of the private cluster.
+    pub fn of_cluster(cluster: &Cluster, database: &str) -> Self {
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(cluster.socket_dir())
+            .port(cluster.port())
+            .username(cluster.user())
+            .database(database);
+        Self::new(options, cluster.socket_dir().display().to_string())
+    }
+
+    fn new(options: PgConnectOptions, place: String) -> Self {
+        Self {
+            options: options
+                .application_name("tagd")
+                .statement_cache_capacity(PREPARED_STATEMENTS)
+                .disable_statement_logging(),
+            place,
+            connections: 16,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// The same server, another database.
+    #[must_use]
+    pub fn database(mut self, name: &str) -> Self {
+        self.options = self.options.database(name);
+        self
+    }
+
+    /// One connection as whoever the settings log in as, for what the service's role may not do.
+    pub(super) async fn connect_as_login(&self) -> Result<PgConnection, StoreError> {
+        self.options.connect().await.map_err(|source| self.unreachable(source))
+    }
+
+    fn unreachable(&self, source: sqlx::Error) -> StoreError {
+        StoreError::Connect { place: self.place.clone(), source }
+    }
+}
+
+/// Makes the database that the settings name, if it is not there.
+pub async fn create_database(settings: &StoreSettings, name: &str) -> Result<(), StoreError> {
+    let mut server = settings.clone().database("postgres").connect_as_login().await?;
+    let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(name)
+        .fetch_one(&mut server)
+        .await?;
+    if !exists {
+        let statement: String =
+            sqlx::query_scalar("select format('create database %I', $1::text)").bind(name).fetch_one(&mut server).await?;
+        match server.execute(sqlx::AssertSqlSafe(statement)).await {
+            // another tagd was faster
+            Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42P04" | "23505")) => {}
+            other => {
+                other?;
+            }
+        }
+    }
+    server.close().await?;
+    Ok(())
+}
+
+impl Store {
+    /// A pool whose connections are made when they are needed.
+    pub fn connect_lazy(settings: &StoreSettings, purpose: Purpose) -> Self {
+        let statement_timeout = match purpose {
+            Purpose::Serve => settings.statement_timeout.as_millis().to_string(),
+            Purpose::Work => "0".to_owned(),
+        };
+        let (idle_timeout, joins) = if purpose == Purpose::Serve { ("60000", "off") } else { ("0", "on") };
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.connections)
+            .acquire_timeout(settings.acquire_timeout)
+            // a dead connection shows itself in the statement, which reads then repeat on another
+            .test_before_acquire(false)
+            .max_lifetime(None)
+            .idle_timeout(Some(Duration::from_secs(600)))
+            .after_connect(move |connection, _| {
+                let statement_timeout = statement_timeout.clone();
+                Box::pin(async move { set_session(connection, &statement_timeout, idle_timeout, joins).await })
+            })
+            .connect_lazy_with(settings.options.clone());
+        Self { pool }
+    }
+
+    /// Opens a pool, with one connection to show that it works.
+    pub async fn open(settings: &StoreSettings, purpose: Purpose) -> Result<Self, StoreError> {
+        // not through the pool, which would retry a refused connection until the time is up
+        settings.connect_as_login().await?.close().await?;
+        let store = Self::connect_lazy(settings, purpose);
+        match store.pool.acquire().await {
+            Ok(_) => Ok(store),
+            Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42501" | "22023")) => {
+                Err(StoreError::Role)
+            }
+            Err(source) => Err(settings.unreachable(source)),
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn is_reachable(&self) -> bool {
+        sqlx::query("select 1").execute(&self.pool).await.is_ok()
+    }
+
+    /// Waits for the statements that run and closes the connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Makes a new connection act as the service, with the planner's settings.
+///
+/// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
+/// served, of index look-ups only, since every table is reached by scope and label.
+async fn set_session(
+    connection: &mut PgConnection,
+    statement_timeout: &str,
+    idle_timeout: &str,
+    joins: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "select set_config('role', 'tagd_service', false),
+                set_config('search_path', 'pg_catalog', false),
+                set_config('plan_cache_mode', 'force_generic_plan', false),
+                set_config('jit', 'off', false),
+                set_config('random_page_cost', '1.1', false),
+                set_config('enable_hashjoin', $2, false),
+                set_config('enable_mergejoin', $2, false),
+                set_config('enable_seqscan', $2, false),
+                set_config('statement_timeout', $1, false),
+                set_config('idle_in_transaction_session_timeout', $3, false)",
+    )
+    .bind(statement_timeout)
+    .bind(joins)
+    .bind(idle_timeout)
+    .persistent(false)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Proof and repair of the index, scope by scope.
+
+use super::{Store, StoreError};
+
+/// A scope with its size, for work that goes scope by scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeTotals {
+    /// Number of the scope.
+    pub scope_id: i64,
+    /// Project.
+    pub project_id: String,
+    /// Resource type.
+    pub resource_type: String,
+    /// Slots handed out: at least as many as there are resources.
+    pub slots: u64,
+}
+
+/// A label on which index and truth disagree, in one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// Kind of the label; -1: a resource's tag array, -2: tags without a resource.
+    pub kind: i16,
+    /// Key of the label.
+    pub key: String,
+    /// Value of the label.
+    pub value: String,
+    /// Block.
+    pub block: i32,
+    /// Bits that the index lacks.
+    pub missing: i64,
+    /// Bits that it has too many.
+    pub surplus: i64,
+}
+
+impl Store {
+    /// Every scope, in order.
+    pub async fn list_scopes(&self) -> Result<Vec<ScopeTotals>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select s.scope_id, s.project_id, s.resource_type, coalesce(c.next_slot, 0) as "slots!"
+                 from tagd.scope s
+                 left join tagd.scope_counter c on c.scope_id = s.scope_id
+                order by s.scope_id"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ScopeTotals {
+                scope_id: row.scope_id,
+                project_id: row.project_id,
+                resource_type: row.resource_type,
+                slots: u64::try_from(row.slots).unwrap_or_default(),
+            })
+            .collect())
+    }
+
+    /// Compares truth and index of a scope bit by bit. Empty: they agree.
+    pub async fn verify_scope(&self, scope_id: i64) -> Result<Vec<Drift>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select kind as "kind!", key as "key!", value as "value!", block as "block!", missing as "missing!", surplus as "surplus!"
+                 from tagd.verify_scope($1)"#,
+            scope_id
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Drift {
+                kind: row.kind,
+                key: row.key,
+                value: row.value,
+                block: row.block,
+                missing: row.missing,
+                surplus: row.surplus,
+            })
+            .collect())
+    }
+
+    /// Makes the index of a scope anew. Rows made.
+    pub async fn rebuild_scope(&self, scope_id: i64) -> Result<u64, StoreError> {
+        let rows =
+            sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id).fetch_one(&self.pool).await.map_err(StoreError::of)?;
+        Ok(u64::try_from(rows.unwrap_or_default()).unwrap_or_default())
+    }
+}

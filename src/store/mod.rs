@@ -1,0 +1,21 @@
+//! The only room that runs SQL: the pool, the migrations, and one file for each family of statements.
+
+mod connect;
+mod exports;
+mod failure;
+mod imports;
+mod index;
+mod migrate;
+mod resources;
+mod scopes;
+mod tag_stage;
+mod writes;
+
+pub use connect::{Purpose, Store, StoreSettings, create_database};
+pub use exports::{ExportTotals, Exporter};
+pub use failure::StoreError;
+pub use imports::{BatchOutcome, Importer};
+pub use index::{Drift, ScopeTotals};
+pub use migrate::{MigrateReport, SCHEMA_VERSION, migrate};
+pub use scopes::{TypeScopes, Unknown};
+pub use tag_stage::{TagRow, TagStage};

@@ -1,0 +1,113 @@
+//! Scopes by project and resource type.
+
+use std::sync::Arc;
+
+use super::{Store, failure::fault_of};
+use crate::domain::{Fault, Scope};
+
+/// What a query over types found.
+#[derive(Debug, Clone, Default)]
+pub struct TypeScopes {
+    /// Scopes in the order of the types asked, then of projects.
+    pub scopes: Vec<Arc<Scope>>,
+    /// A type of the query that is not registered or needs a project, if there is one.
+    pub unknown: Option<Unknown>,
+}
+
+/// What is wrong with a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// Nobody registered the type.
+    Type {
+        /// Position in the request, from 0.
+        index: usize,
+    },
+    /// It is a type of a region, and no project was named.
+    Project {
+        /// Position in the request, from 0.
+        index: usize,
+    },
+}
+
+impl Store {
+    /// Number of a scope; `None` while nothing was ever registered there.
+    pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, Fault> {
+        self.read(|| async {
+            sqlx::query_scalar!(
+                "select s.scope_id
+                   from tagd.scope s
+                  where s.resource_type = $1 and s.project_id = $2",
+                resource_type,
+                project_id
+            )
+            .fetch_optional(&self.pool)
+            .await
+        })
+        .await
+    }
+
+    /// The scopes of types, in one project or in all of a domain, or in all there are.
+    pub async fn find_scopes(
+        &self,
+        resource_types: &[String],
+        project_id: Option<&str>,
+        domain_id: Option<&str>,
+    ) -> Result<TypeScopes, Fault> {
+        let rows = self
+            .read(|| async {
+                sqlx::query!(
+                    r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
+                              s.scope_id as "scope_id?", s.project_id as "project_id?", p.project_name as "project_name?"
+                         from unnest($1::text[]) with ordinality as w (resource_type, ord)
+                         left join tagd.resource_type t on t.resource_type = w.resource_type
+                         left join (tagd.scope s
+                                    join tagd.project p on p.project_id = s.project_id)
+                           on s.resource_type = w.resource_type
+                          and ($2::text is null or s.project_id = $2)
+                          and ($3::text is null or p.domain_id = $3)
+                        order by w.ord, s.project_id"#,
+                    resource_types,
+                    project_id,
+                    domain_id
+                )
+                .fetch_all(&self.pool)
+                .await
+            })
+            .await?;
+        let mut found = TypeScopes::default();
+        for row in rows {
+            let index = usize::try_from(row.ord - 1).unwrap_or_default();
+            let unknown = match row.regional {
+                None => Some(Unknown::Type { index }),
+                Some(true) if project_id.is_none() => Some(Unknown::Project { index }),
+                Some(_) => None,
+            };
+            if unknown.is_some() && found.unknown.is_none() {
+                found.unknown = unknown;
+            }
+            if let (Some(scope_id), Some(project_id)) = (row.scope_id, row.project_id) {
+                found.scopes.push(Arc::new(Scope {
+                    scope_id,
+                    project_id,
+                    project_name: row.project_name.unwrap_or_default(),
+                    resource_type: row.resource_type,
+                }));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Runs a read, again on another connection where the one it got turns out to be dead.
+    pub(super) async fn read<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let mut left = self.pool.size() + 1;
+        loop {
+            match statement().await {
+                Err(error) if left > 0 && super::failure::is_lost_connection(&error) => left -= 1,
+                other => return other.map_err(fault_of),
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Tags that wait for their resources: those of a CSV import, in a temporary table.
+
+use sqlx::{Executor, Postgres, Row, pool::PoolConnection};
+
+use super::{Store, StoreError};
+use crate::domain::{Tag, change::Registration};
+
+/// A tag with the resource it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagRow {
+    /// Project.
+    pub project_id: String,
+    /// Resource type.
+    pub resource_type: String,
+    /// Resource.
+    pub resource_id: String,
+    /// Key.
+    pub key: String,
+    /// Value.
+    pub value: String,
+}
+
+/// The table, with the connection it belongs to.
+#[derive(Debug)]
+pub struct TagStage {
+    connection: PoolConnection<Postgres>,
+}
+
+impl Store {
+    /// Makes the table.
+    pub async fn stage_tags(&self) -> Result<TagStage, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        connection.close_on_drop();
+        connection
+            .execute(
+                "create temporary table staged_tag (
+                   line bigint, project_id text, resource_type text, resource_id text, key text, value text)",
+            )
+            .await?;
+        Ok(TagStage { connection })
+    }
+}
+
+impl TagStage {
+    /// Adds tags, each with its line.
+    pub async fn add(&mut self, rows: &[(i64, TagRow)]) -> Result<(), StoreError> {
+        let column = |part: fn(&TagRow) -> &String| rows.iter().map(|(_, row)| part(row).as_str()).collect::<Vec<_>>();
+        sqlx::query(
+            "insert into pg_temp.staged_tag
+             select * from unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])",
+        )
+        .bind(rows.iter().map(|(line, _)| *line).collect::<Vec<_>>())
+        .bind(column(|row| &row.project_id))
+        .bind(column(|row| &row.resource_type))
+        .bind(column(|row| &row.resource_id))
+        .bind(column(|row| &row.key))
+        .bind(column(|row| &row.value))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Call when all are in, before the first [`TagStage::take`].
+    pub async fn index(&mut self) -> Result<(), StoreError> {
+        for statement in [
+            "create index on pg_temp.staged_tag (resource_id, resource_type, project_id)",
+            "analyze pg_temp.staged_tag",
+        ] {
+            self.connection.execute(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the tags of resources out of the table, in the order of the resources.
+    pub async fn take(&mut self, wanted: &[Registration]) -> Result<Vec<Vec<Tag>>, StoreError> {
+        let rows = sqlx::query(
+            "with wanted as (
+               select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (project_id, resource_type, resource_id, ord)),
+             taken as (
+               delete from pg_temp.staged_tag t
+                using wanted w
+                where t.resource_id = w.resource_id and t.resource_type = w.resource_type and t.project_id = w.project_id
+               returning t.line, t.project_id, t.resource_type, t.resource_id, t.key, t.value)
+             select w.ord, t.key, t.value
+               from taken t
+               join wanted w using (project_id, resource_type, resource_id)
+              order by w.ord, t.line",
+        )
+        .bind(wanted.iter().map(|w| w.project_id.as_str()).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|w| w.resource_type.as_str()).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|w| w.resource.resource_id.as_str()).collect::<Vec<_>>())
+        .fetch_all(&mut *self.connection)
+        .await?;
+        let mut tags = vec![Vec::new(); wanted.len()];
+        for row in rows {
+            let ord: i64 = row.try_get(0)?;
+            if let Some(tags) = usize::try_from(ord - 1).ok().and_then(|ord| tags.get_mut(ord)) {
+                tags.push(Tag { key: row.try_get(1)?, value: row.try_get(2)? });
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Lines of the tags that nobody took, the first ones.
+    pub async fn left(&mut self, most: i64) -> Result<Vec<i64>, StoreError> {
+        Ok(sqlx::query_scalar("select line from pg_temp.staged_tag order by line limit $1")
+            .bind(most)
+            .fetch_all(&mut *self.connection)
+            .await?)
+    }
+}

@@ -1,0 +1,108 @@
+//! The writing functions of the database, one call each and so one transaction each.
+//!
+//! A write is one statement without `begin`, so that a request that is dropped half-way never leaves
+//! a connection inside a transaction.
+
+use std::time::Duration;
+
+use super::{Store, failure::fault_of, resources::parts_of};
+use crate::domain::{Fault, Resource, Tag, matching::fold};
+
+/// How often a write is tried when others stand in its way. The functions take locks in one order,
+/// so this is for what the server itself may do under pressure.
+const TRIES: u32 = 5;
+
+impl Store {
+    /// The scope of a project and a type, made if it is new.
+    pub async fn put_scope(&self, project_id: &str, resource_type: &str) -> Result<i64, Fault> {
+        let scope_id = self
+            .write(|| async {
+                sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type).fetch_one(&self.pool).await
+            })
+            .await?;
+        scope_id.ok_or_else(|| Fault::internal("put_scope answered null"))
+    }
+
+    /// Registers a resource, or changes name and detail of a known one; its tags stay. True if it is new.
+    pub async fn put_resource(&self, scope_id: i64, resource: &Resource) -> Result<bool, Fault> {
+        let detail: Option<serde_json::Value> =
+            resource.detail.as_deref().map(serde_json::from_str).transpose().map_err(Fault::internal)?;
+        let created = self
+            .write(|| async {
+                sqlx::query_scalar!(
+                    "select tagd.put_resource($1, $2, $3, $4, $5)",
+                    scope_id,
+                    resource.resource_id,
+                    resource.resource_name,
+                    fold(&resource.resource_name),
+                    detail
+                )
+                .fetch_one(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(created.unwrap_or_default())
+    }
+
+    /// Forgets a resource with its tags. False if it is unknown.
+    pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
+        let removed = self
+            .write(|| async {
+                sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id).fetch_one(&self.pool).await
+            })
+            .await?;
+        Ok(removed.unwrap_or_default())
+    }
+
+    /// Adds tags; a key that is there gets the new value.
+    pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
+        let parts = parts_of(tags);
+        self.write(|| async {
+            sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Removes tags by key; where a value is given, only if the tag has it. Absent tags are no error.
+    pub async fn remove_tags(&self, scope_id: i64, resource_id: &str, tags: &[(String, Option<String>)]) -> Result<(), Fault> {
+        let parts: Vec<Option<String>> = tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
+        self.write(|| async {
+            sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
+                .execute(&self.pool)
+                .await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Makes these the tags of a resource.
+    pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
+        let parts = parts_of(tags);
+        self.write(|| async {
+            sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let mut tried = 1;
+        loop {
+            match statement().await {
+                // 40: the server rolled the write back whole, so it may simply run again
+                Err(sqlx::Error::Database(refusal))
+                    if tried < TRIES && refusal.code().is_some_and(|code| code.starts_with("40")) =>
+                {
+                    tracing::warn!(code = ?refusal.code(), tried, "a write was rolled back by the server, trying again");
+                    tokio::time::sleep(Duration::from_millis(5 << tried)).await;
+                    tried += 1;
+                }
+                other => return other.map_err(fault_of),
+            }
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The private Postgres: made, kept, shared, and gone with its last holder.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tagd::cluster::{Cluster, ClusterError, ClusterSettings};
+use tempfile::TempDir;
+
+fn settings(data_dir: &Path) -> ClusterSettings {
+    ClusterSettings {
+        data_dir: data_dir.to_path_buf(),
+        programs: std::env::var_os("TAGD_POSTGRES_BIN").map(PathBuf::from),
+        path: std::env::var_os("PATH"),
+        durable: false,
+        max_connections: 20,
+    }
+}
+
+fn attach(dir: &TempDir) -> Cluster {
+    Cluster::attach(&settings(dir.path())).expect("a running cluster")
+}
+
+fn refusal(settings: &ClusterSettings) -> ClusterError {
+    let error = Cluster::attach(settings).expect_err("a refusal");
+    let line = error.to_string();
+    assert!(
+        !line.contains('\n') && line.len() < 1000,
+        "not one clear line: {line}"
+    );
+    error
+}
+
+fn data(dir: &TempDir) -> PathBuf {
+    dir.path().join("postgres/data")
+}
+
+fn answers(cluster: &Cluster) -> bool {
+    let name = format!(".s.PGSQL.{}", cluster.port());
+    UnixStream::connect(cluster.socket_dir().join(name)).is_ok()
+}
+
+fn postmaster(dir: &TempDir) -> Option<String> {
+    let text = fs::read_to_string(data(dir).join("postmaster.pid")).ok()?;
+    text.lines().next().map(ToOwned::to_owned)
+}
+
+fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "waited too long until {what}"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Every test ends with it: no server may outlive its directory.
+fn wait_stopped(dir: &TempDir) {
+    wait_until("the server has stopped", || postmaster(dir).is_none());
+}
+
+fn kill(signal: &str, pid: &str) {
+    let killed = Command::new("sh")
+        .args(["-c", "kill \"$1\" \"$2\"", "sh", signal, pid])
+        .status();
+    assert!(killed.expect("a shell").success());
+}
+
+fn parent(pid: &str) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    stat.rsplit(") ")
+        .next()
+        .and_then(|rest| rest.split(' ').nth(1))
+        .expect("its parent")
+        .to_owned()
+}
+
+#[test]
+fn the_first_start_makes_a_cluster_and_the_second_finds_it() {
+    let dir = TempDir::new().unwrap();
+    let first = attach(&dir);
+    assert!(first.created() && first.started());
+    assert_eq!(first.user(), "tagd");
+    assert!(first.major() >= 14);
+    assert!(answers(&first));
+    let sockets = fs::metadata(first.socket_dir()).unwrap();
+    assert_eq!(sockets.mode() & 0o777, 0o700, "others could connect");
+    let identifier = || fs::read(data(&dir).join("global/pg_control")).unwrap()[..8].to_vec();
+    let before = identifier();
+    drop(first);
+    wait_stopped(&dir);
+
+    let second = attach(&dir);
+    assert!(!second.created() && second.started());
+    assert_eq!(identifier(), before);
+    drop(second);
+    wait_stopped(&dir);
+}
+
+#[test]
+fn a_second_tagd_attaches_and_the_last_one_stops_the_server() {
+    let dir = TempDir::new().unwrap();
+    let first = attach(&dir);
+    let second = attach(&dir);
+    assert!(first.started() && !second.started());
+    assert_eq!(first.socket_dir(), second.socket_dir());
+    assert!(
+        !first.leave(Duration::from_secs(10)),
+        "the server went before its last holder"
+    );
+    assert!(answers(&second));
+    assert!(
+        second.leave(Duration::from_secs(10)),
+        "the last one left and the server stayed"
+    );
+    assert_eq!(postmaster(&dir), None);
+}
+
+#[test]
+fn two_starting_at_once_on_nothing_make_one_cluster() {
+    let dir = TempDir::new().unwrap();
+    let clusters: Vec<Cluster> = thread::scope(|scope| {
+        let starts: Vec<_> = (0..3).map(|_| scope.spawn(|| attach(&dir))).collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    assert_eq!(
+        clusters.iter().filter(|cluster| cluster.created()).count(),
+        1
+    );
+    assert!(clusters.iter().all(answers));
+    drop(clusters);
+    wait_stopped(&dir);
+}
+
+#[test]
+fn attaching_while_the_last_one_leaves_neither_hangs_nor_fails() {
+    let dir = TempDir::new().unwrap();
+    thread::scope(|scope| {
+        for worker in 0..3_u64 {
+            let dir = &dir;
+            scope.spawn(move || {
+                for round in 0..6 {
+                    assert!(answers(&attach(dir)));
+                    thread::sleep(Duration::from_millis(worker * 7 + round * 5));
+                }
+            });
+        }
+    });
+    wait_stopped(&dir);
+}
+
+#[test]
+fn a_killed_holder_lets_go_like_any_other() {
+    let dir = TempDir::new().unwrap();
+    let cluster = attach(&dir);
+    let mut holder = Command::new("sh")
+        .args(["-c", "exec 3>\"$1\"; echo held; exec sleep 1000", "sh"])
+        .arg(dir.path().join("postgres/holders"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut said).unwrap();
+    assert!(!cluster.leave(Duration::from_secs(1)));
+    assert!(postmaster(&dir).is_some(), "the server left a holder alone");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let begun = Instant::now();
+    wait_stopped(&dir);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_killed_server_comes_back_for_its_holders() {
+    let dir = TempDir::new().unwrap();
+    let cluster = attach(&dir);
+    let before = postmaster(&dir).unwrap();
+    kill("-KILL", &before);
+    wait_until("there is a new server", || {
+        postmaster(&dir).is_some_and(|now| now != before) && answers(&cluster)
+    });
+    let second = attach(&dir);
+    assert!(!second.started());
+    drop((cluster, second));
+    wait_stopped(&dir);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_that_lost_its_guard_gets_a_new_one() {
+    let dir = TempDir::new().unwrap();
+    let cluster = attach(&dir);
+    let server = postmaster(&dir).unwrap();
+    let keeper = parent(&server);
+    let guard = parent(&keeper);
+    kill("-KILL", &guard);
+    kill("-KILL", &keeper);
+    let second = attach(&dir);
+    assert!(second.started());
+    drop(second);
+    thread::sleep(Duration::from_millis(300));
+    assert!(
+        answers(&cluster),
+        "the new guard does not count the old holder"
+    );
+    drop(cluster);
+    wait_stopped(&dir);
+}
+
+#[test]
+fn what_killed_processes_left_behind_is_cleared_away() {
+    let dir = TempDir::new().unwrap();
+    drop(attach(&dir));
+    wait_stopped(&dir);
+    fs::create_dir(dir.path().join("postgres/data.new-1")).unwrap();
+    // A process number that is somebody else's by now: Postgres alone would refuse to start.
+    let stale = format!(
+        "{}\n/nowhere\n1\n5432\n/nowhere\n\n 1 1\nready   \n",
+        std::process::id()
+    );
+    fs::write(data(&dir).join("postmaster.pid"), stale).unwrap();
+    let lock = dir.path().join("postgres/run/.s.PGSQL.5432.lock");
+    fs::write(&lock, format!("{}\n", std::process::id())).unwrap();
+    let cluster = attach(&dir);
+    assert!(cluster.started() && answers(&cluster));
+    drop(cluster);
+    wait_stopped(&dir);
+}
+
+#[test]
+fn a_half_made_cluster_is_made_again() {
+    let dir = TempDir::new().unwrap();
+    let half = dir.path().join("postgres/data.new-1");
+    fs::create_dir_all(half.join("base")).unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(dir.path().join("postgres"), Permissions::from_mode(0o711)).unwrap();
+    let cluster = attach(&dir);
+    assert!(cluster.created() && !half.exists());
+    drop(cluster);
+    wait_stopped(&dir);
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_gets_a_short_one() {
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let deep = settings(&dir.path().join("it's a \"long\" name, ".repeat(6)));
+    let first = Cluster::attach(&deep).expect("a running cluster");
+    let second = Cluster::attach(&deep).expect("the same cluster");
+    assert!(first.socket_dir().as_os_str().len() < 80 && answers(&first));
+    assert_eq!(first.socket_dir(), second.socket_dir());
+    let sockets = second.socket_dir().to_path_buf();
+    drop(first);
+    assert!(second.leave(Duration::from_secs(10)));
+    fs::remove_dir(sockets).unwrap();
+}
+
+#[test]
+fn a_cluster_of_another_major_version_is_refused() {
+    let dir = TempDir::new().unwrap();
+    drop(attach(&dir));
+    wait_stopped(&dir);
+    fs::write(data(&dir).join("PG_VERSION"), "99\n").unwrap();
+    let error = refusal(&settings(dir.path()));
+    assert!(
+        matches!(error, ClusterError::WrongMajor { cluster: 99, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_directory_that_is_not_a_cluster_is_left_alone() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(data(&dir)).unwrap();
+    fs::write(data(&dir).join("letters.txt"), "dear").unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let error = refusal(&settings(dir.path()));
+    assert!(matches!(error, ClusterError::NotACluster { .. }), "{error}");
+    assert!(data(&dir).join("letters.txt").exists());
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let closed = dir.path().canonicalize().unwrap().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, Permissions::from_mode(0o500)).unwrap();
+    let error = refusal(&settings(&closed.join("data")));
+    // Root may write anywhere, but its server must get there as another user.
+    match &error {
+        ClusterError::Unwritable { path, .. } => assert_eq!(path, &closed.join("data")),
+        ClusterError::Unreachable { blocked, .. } => assert_eq!(blocked, &closed),
+        _ => panic!("{error}"),
+    }
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = refusal(&settings(&dir.path().join("file")));
+    assert!(error.to_string().contains("file"), "{error}");
+}
+
+#[test]
+fn a_programs_directory_without_programs_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let settings = ClusterSettings {
+        programs: Some(dir.path().join("bin")),
+        ..settings(dir.path())
+    };
+    let error = refusal(&settings);
+    assert!(matches!(error, ClusterError::BadPrograms { .. }), "{error}");
+    assert!(error.to_string().contains("TAGD_POSTGRES_BIN"), "{error}");
+}
+
+#[test]
+fn without_programs_the_error_says_how_to_get_some() {
+    let line = ClusterError::NoPrograms {
+        looked: "PATH".to_owned(),
+        oldest: 14,
+    }
+    .to_string();
+    for word in [
+        "tools/postgres",
+        "apt-get",
+        "brew",
+        "pip",
+        "--postgres-bin",
+        "database URL",
+    ] {
+        assert!(line.contains(word), "{word} is missing: {line}");
+    }
+    assert!(!line.contains('\n'));
+}
