@@ -206,8 +206,7 @@ impl Settings {
 }
 
 fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
         ConfigError::Parse { path: path.to_owned(), message: format!("line {line}: {}", error.message()) }

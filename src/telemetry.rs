@@ -18,9 +18,8 @@ pub struct FilterError {
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     // refinery tells every step, texts of migrations included; whoever wants that names it in the filter
     let quieter = if filter.contains("refinery") { filter.to_owned() } else { format!("{filter},refinery_core=warn") };
-    let parsed = EnvFilter::builder()
-        .parse(quieter)
-        .map_err(|source| FilterError { filter: filter.to_owned(), source })?;
+    let parsed =
+        EnvFilter::builder().parse(quieter).map_err(|source| FilterError { filter: filter.to_owned(), source })?;
     let text = match format {
         LogFormat::Text => true,
         LogFormat::Json => false,
@@ -31,7 +30,9 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     let _ = if text {
         registry.with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).with_target(false)).try_init()
     } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(stderr).with_target(false)).try_init()
+        registry
+            .with(fmt::layer().json().flatten_event(true).with_span_list(false).with_writer(stderr).with_target(false))
+            .try_init()
     };
     Ok(())
 }

@@ -191,9 +191,7 @@ impl ClusterError {
         let path = path.to_path_buf();
         move |source| match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { path },
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                Self::Unwritable { path, source }
-            }
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::Unwritable { path, source },
             _ => Self::Io { path, source },
         }
     }
@@ -206,25 +204,14 @@ pub(super) fn says_full(text: &str) -> bool {
 
 /// The line of a Postgres program's output that tells most: the last severe one, else the last.
 pub(super) fn telling_line(text: &str) -> String {
-    let severe = |line: &&str| {
-        ["PANIC:", "FATAL:", "error:", "fatal:"]
-            .iter()
-            .any(|word| line.contains(word))
-    };
+    let severe = |line: &&str| ["PANIC:", "FATAL:", "error:", "fatal:"].iter().any(|word| line.contains(word));
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines()
-        .rfind(severe)
-        .or_else(|| lines().next_back())
-        .map_or_else(
-            || "it said nothing".to_owned(),
-            |line| {
-                // Without the time and process number of a server's log line.
-                let from = ["PANIC:", "FATAL:"].iter().find_map(|word| line.find(word));
-                line.get(from.unwrap_or(0)..)
-                    .unwrap_or(line)
-                    .chars()
-                    .take(300)
-                    .collect()
-            },
-        )
+    lines().rfind(severe).or_else(|| lines().next_back()).map_or_else(
+        || "it said nothing".to_owned(),
+        |line| {
+            // Without the time and process number of a server's log line.
+            let from = ["PANIC:", "FATAL:"].iter().find_map(|word| line.find(word));
+            line.get(from.unwrap_or(0)..).unwrap_or(line).chars().take(300).collect()
+        },
+    )
 }

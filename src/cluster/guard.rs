@@ -62,13 +62,7 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
         .write(true)
         .create_new(true)
         .open(&sign)
-        .or_else(|error| {
-            if error.kind() == ErrorKind::AlreadyExists {
-                File::open(&sign)
-            } else {
-                Err(error)
-            }
-        })
+        .or_else(|error| if error.kind() == ErrorKind::AlreadyExists { File::open(&sign) } else { Err(error) })
         .map_err(ClusterError::at(&sign))?;
     let said = hold.write_all(format!("{word}\n").as_bytes());
     let begun = Instant::now();
@@ -76,17 +70,11 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
         if !sign.exists() {
             break Ok(Some(hold));
         }
-        if said
-            .as_ref()
-            .is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)
-            || broken(&hold, 2)
-        {
+        if said.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) || broken(&hold, 2) {
             break Ok(None);
         }
         if begun.elapsed() > ANSWER_PATIENCE {
-            break Err(ClusterError::Mute {
-                path: place.root().to_path_buf(),
-            });
+            break Err(ClusterError::Mute { path: place.root().to_path_buf() });
         }
     };
     let _ = fs::remove_file(&sign);
@@ -101,9 +89,7 @@ pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
     let begun = Instant::now();
     while !broken(&hold, 10) {
         if begun.elapsed() > ANSWER_PATIENCE {
-            return Err(ClusterError::Mute {
-                path: place.root().to_path_buf(),
-            });
+            return Err(ClusterError::Mute { path: place.root().to_path_buf() });
         }
     }
     Ok(())
@@ -130,17 +116,10 @@ pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
 }
 
 /// Starts a guard and its server, and waits until the server takes connections.
-pub(super) fn start(
-    place: &Place,
-    programs: &Programs,
-    patience: Duration,
-) -> Result<(File, Server), ClusterError> {
+pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> Result<(File, Server), ClusterError> {
     let (hold, pipe) = open_pipe(place)?;
     let log = open_log(place)?;
-    let from = log
-        .metadata()
-        .map_err(ClusterError::at(&place.log()))?
-        .len();
+    let from = log.metadata().map_err(ClusterError::at(&place.log()))?.len();
     // A file, as the process list is no place for a script.
     place.write(&place.script(), SCRIPT)?;
     let shell = Path::new("/bin/sh");
@@ -178,20 +157,12 @@ pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     ClusterError::TimedOut {
         seconds: patience.as_secs(),
-        line: last.map_or_else(
-            || "nothing".to_owned(),
-            |line| line.trim().chars().take(300).collect(),
-        ),
+        line: last.map_or_else(|| "nothing".to_owned(), |line| line.trim().chars().take(300).collect()),
         log: place.log(),
     }
 }
 
-fn wait_ready(
-    place: &Place,
-    guard: &mut Child,
-    from: u64,
-    patience: Duration,
-) -> Result<Server, ClusterError> {
+fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -> Result<Server, ClusterError> {
     let begun = Instant::now();
     let mut told = 0;
     // Its other end is with the process that waits for the server, and with nobody else.
@@ -221,19 +192,13 @@ fn explain(place: &Place, said: &str) -> ClusterError {
     if said.contains("pre-existing shared memory block") {
         return ClusterError::Orphans { data: place.data() };
     }
-    ClusterError::Start {
-        line: telling_line(said),
-        log: place.log(),
-    }
+    ClusterError::Start { line: telling_line(said), log: place.log() }
 }
 
 /// Opens our end of the FIFO; none when nobody reads the other.
 fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
     let path = place.holders();
-    let opened = OpenOptions::new()
-        .write(true)
-        .custom_flags(O_NONBLOCK | O_NOFOLLOW)
-        .open(&path);
+    let opened = OpenOptions::new().write(true).custom_flags(O_NONBLOCK | O_NOFOLLOW).open(&path);
     match opened {
         Ok(hold) => Ok(Some(hold)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -247,8 +212,7 @@ fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
     let path = place.holders();
     if !stat(&path).is_ok_and(|found| found.file_type().is_fifo()) {
         let _ = fs::remove_file(&path);
-        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
-            .map_err(|error| ClusterError::at(&path)(error.into()))?;
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|error| ClusterError::at(&path)(error.into()))?;
         place.keep(&path)?;
     }
     let mut pipe = OpenOptions::new()
@@ -256,13 +220,10 @@ fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
         .custom_flags(O_NONBLOCK | O_NOFOLLOW)
         .open(&path)
         .map_err(ClusterError::at(&path))?;
-    let hold = open_hold(place)?.ok_or_else(|| ClusterError::Mute {
-        path: place.root().to_path_buf(),
-    })?;
+    let hold = open_hold(place)?.ok_or_else(|| ClusterError::Mute { path: place.root().to_path_buf() })?;
     // What was said to an earlier guard is not for this one. Ends with "would block".
     let _ = pipe.read_to_end(&mut Vec::new());
-    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty()))
-        .map_err(|error| ClusterError::at(&path)(error.into()))?;
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty())).map_err(|error| ClusterError::at(&path)(error.into()))?;
     Ok((hold, pipe))
 }
 
@@ -275,9 +236,7 @@ fn broken(pipe: &impl AsFd, millis: u8) -> bool {
 
 /// Waits for the guard in the background, so that a long-lived tagd collects no zombies.
 fn reap(mut guard: Child) {
-    let waiting = thread::Builder::new()
-        .name("postgres-guard".to_owned())
-        .spawn(move || guard.wait());
+    let waiting = thread::Builder::new().name("postgres-guard".to_owned()).spawn(move || guard.wait());
     if let Err(error) = waiting {
         tracing::debug!(%error, "nobody waits for the guard");
     }
@@ -299,14 +258,9 @@ fn open_log(place: &Place) -> Result<File, ClusterError> {
 
 /// Drops an overgrown log. The server appends, so this is safe while it runs.
 fn bound_log(path: &Path) {
-    let opened = OpenOptions::new()
-        .write(true)
-        .custom_flags(O_NOFOLLOW)
-        .open(path);
+    let opened = OpenOptions::new().write(true).custom_flags(O_NOFOLLOW).open(path);
     if let Ok(log) = opened
-        && log
-            .metadata()
-            .is_ok_and(|found| found.is_file() && found.len() > LOG_MAX)
+        && log.metadata().is_ok_and(|found| found.is_file() && found.len() > LOG_MAX)
     {
         // A log is no reason not to start.
         let _ = log.set_len(0);
@@ -317,9 +271,7 @@ fn read_log(path: &PathBuf, from: u64) -> String {
     let mut said = Vec::new();
     let read = File::open(path).and_then(|mut log| {
         let length = log.metadata()?.len();
-        log.seek(SeekFrom::Start(
-            from.min(length).max(length.saturating_sub(LOG_TAIL)),
-        ))?;
+        log.seek(SeekFrom::Start(from.min(length).max(length.saturating_sub(LOG_TAIL))))?;
         log.take(LOG_TAIL).read_to_end(&mut said)
     });
     if read.is_err() {

@@ -147,10 +147,7 @@ impl Cluster {
         self.created
     }
 
-    fn start(
-        settings: &ClusterSettings,
-        place: &Place,
-    ) -> Result<(File, Server, bool), ClusterError> {
+    fn start(settings: &ClusterSettings, place: &Place) -> Result<(File, Server, bool), ClusterError> {
         let existing = setup::version(place)?;
         let programs = programs::find(settings, place, existing)?;
         if existing.is_none() {
@@ -169,24 +166,9 @@ impl Cluster {
         Ok((hold, server, existing.is_none()))
     }
 
-    fn held(
-        place: Place,
-        hold: File,
-        server: Server,
-        started: bool,
-        created: bool,
-    ) -> Result<Self, ClusterError> {
-        let major = setup::version(&place)?
-            .ok_or_else(|| ClusterError::NotACluster { path: place.data() })?;
-        Ok(Self {
-            hold,
-            place,
-            socket_dir: server.socket_dir,
-            port: server.port,
-            major,
-            started,
-            created,
-        })
+    fn held(place: Place, hold: File, server: Server, started: bool, created: bool) -> Result<Self, ClusterError> {
+        let major = setup::version(&place)?.ok_or_else(|| ClusterError::NotACluster { path: place.data() })?;
+        Ok(Self { hold, place, socket_dir: server.socket_dir, port: server.port, major, started, created })
     }
 }
 

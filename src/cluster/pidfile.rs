@@ -54,16 +54,9 @@ impl Notice {
         let text = String::from_utf8_lossy(&text);
         let line = |index: usize| text.lines().nth(index).map(str::trim);
         let server = line(4).zip(line(3)).and_then(|(directory, port)| {
-            Some(Server {
-                socket_dir: PathBuf::from(directory),
-                port: port.parse().ok()?,
-            })
+            Some(Server { socket_dir: PathBuf::from(directory), port: port.parse().ok()? })
         });
-        Some(Self {
-            pid: line(0)?.parse().ok()?,
-            server,
-            ready: line(7) == Some("ready"),
-        })
+        Some(Self { pid: line(0)?.parse().ok()?, server, ready: line(7) == Some("ready") })
     }
 }
 
@@ -81,11 +74,7 @@ pub(super) fn state(place: &Place) -> ServerState {
     {
         return ServerState::Ready(server);
     }
-    if works_on(notice.pid, &place.data()) {
-        ServerState::Pending
-    } else {
-        ServerState::Absent
-    }
+    if works_on(notice.pid, &place.data()) { ServerState::Pending } else { ServerState::Absent }
 }
 
 /// Sees to it that no server works on the data and none has left anything in the way of the next.
@@ -114,10 +103,7 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
             // Postgres itself clears a dead process's file, and looks for its orphans as it does;
             // but it mistakes any process that has the number now for its predecessor.
             if alive(pid.abs()) && path.exists() {
-                tracing::warn!(
-                    pid,
-                    "removing a stale postmaster.pid whose process number is in use again"
-                );
+                tracing::warn!(pid, "removing a stale postmaster.pid whose process number is in use again");
                 fs::remove_file(&path).map_err(ClusterError::at(&path))?;
             }
             break;
@@ -153,15 +139,10 @@ fn works_on(pid: i32, data: &Path) -> bool {
     if Path::new("/proc/self/cwd").exists() {
         // A server works in its data directory. What we may not look at is another user's, so not ours.
         let cwd = fs::metadata(format!("/proc/{pid}/cwd"));
-        return cwd.is_ok_and(|cwd| {
-            fs::metadata(data).is_ok_and(|data| (cwd.dev(), cwd.ino()) == (data.dev(), data.ino()))
-        });
+        return cwd
+            .is_ok_and(|cwd| fs::metadata(data).is_ok_and(|data| (cwd.dev(), cwd.ino()) == (data.dev(), data.ino())));
     }
-    let shown = Command::new("/bin/ps")
-        .args(["-o", "command=", "-p", &pid.to_string()])
-        .output();
+    let shown = Command::new("/bin/ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
     // Where nothing can be seen, a live process is better left alone.
-    shown.map_or(true, |shown| {
-        String::from_utf8_lossy(&shown.stdout).contains(&*data.to_string_lossy())
-    })
+    shown.map_or(true, |shown| String::from_utf8_lossy(&shown.stdout).contains(&*data.to_string_lossy()))
 }

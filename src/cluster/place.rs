@@ -49,9 +49,7 @@ impl Place {
     pub(super) fn prepare(data_dir: &Path) -> Result<Self, ClusterError> {
         let root_user = geteuid().is_root();
         make_parents(data_dir, root_user)?;
-        let data_dir = data_dir
-            .canonicalize()
-            .map_err(ClusterError::at(data_dir))?;
+        let data_dir = data_dir.canonicalize().map_err(ClusterError::at(data_dir))?;
         let root = data_dir.join("postgres");
         // Root's server passes through this directory as another user.
         make_dir(&root, if root_user { 0o711 } else { 0o700 })?;
@@ -130,10 +128,7 @@ impl Place {
                     thread::sleep(GLANCE);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(ClusterError::Locked {
-                        path: self.root.clone(),
-                        seconds: patience.as_secs(),
-                    });
+                    return Err(ClusterError::Locked { path: self.root.clone(), seconds: patience.as_secs() });
                 }
                 Err(TryLockError::Error(source)) => return Err(ClusterError::at(&path)(source)),
             }
@@ -145,9 +140,8 @@ impl Place {
         let run = self.run();
         let name_length = format!("/.s.PGSQL.{PORT}").len();
         // These characters mean something in the setting that names the directory.
-        let plain = run.to_str().is_some_and(|path| {
-            !path.contains(['\'', '"', '\\', ',']) && !path.contains(char::is_control)
-        });
+        let plain =
+            run.to_str().is_some_and(|path| !path.contains(['\'', '"', '\\', ',']) && !path.contains(char::is_control));
         if plain && run.as_os_str().len() + name_length <= SOCKET_PATH_MAX {
             return Ok(run);
         }
@@ -163,10 +157,7 @@ impl Place {
         if found.is_dir() && found.uid() == self.runner.uid && found.mode() & 0o777 == 0o700 {
             return Ok(short);
         }
-        Err(ClusterError::SocketDir {
-            path: short,
-            user: self.runner.name.clone(),
-        })
+        Err(ClusterError::SocketDir { path: short, user: self.runner.name.clone() })
     }
 
     /// Writes a file for the server's user to read: whole or not at all, never through a link.
@@ -207,11 +198,7 @@ impl Place {
         let walked = self
             .runner
             .command("/bin/sh", None)
-            .args([
-                OsStr::new("-c"),
-                OsStr::new("cd -- \"$1\" 2>/dev/null"),
-                OsStr::new("sh"),
-            ])
+            .args([OsStr::new("-c"), OsStr::new("cd -- \"$1\" 2>/dev/null"), OsStr::new("sh")])
             .arg(&self.root)
             .status()
             .map_err(ClusterError::at(Path::new("/bin/sh")))?;
@@ -224,26 +211,16 @@ impl Place {
             .into_iter()
             .find(|path| stat(path).is_ok_and(|found| !self.runner.may_enter(&found)))
             .unwrap_or(&self.root);
-        Err(ClusterError::Unreachable {
-            blocked: blocked.to_path_buf(),
-            user: self.runner.name.clone(),
-        })
+        Err(ClusterError::Unreachable { blocked: blocked.to_path_buf(), user: self.runner.name.clone() })
     }
 }
 
 impl Runner {
     /// This user; for root the owner of the data, else `postgres`, else `nobody`.
-    fn choose(
-        root: &Path,
-        owner: &Metadata,
-        data: Option<&Metadata>,
-    ) -> Result<Self, ClusterError> {
+    fn choose(root: &Path, owner: &Metadata, data: Option<&Metadata>) -> Result<Self, ClusterError> {
         let me = geteuid();
         if !me.is_root() {
-            let strange = [Some(owner), data]
-                .into_iter()
-                .flatten()
-                .find(|found| found.uid() != me.as_raw());
+            let strange = [Some(owner), data].into_iter().flatten().find(|found| found.uid() != me.as_raw());
             return match strange {
                 Some(found) => Err(ClusterError::NotYours {
                     path: root.to_path_buf(),
@@ -258,27 +235,14 @@ impl Runner {
                 }),
             };
         }
-        let before = [data, Some(owner)]
-            .into_iter()
-            .flatten()
-            .find(|found| found.uid() != 0);
+        let before = [data, Some(owner)].into_iter().flatten().find(|found| found.uid() != 0);
         if let Some(found) = before {
-            return Ok(Self {
-                uid: found.uid(),
-                gid: found.gid(),
-                name: name_of(found.uid()),
-                dropped: true,
-            });
+            return Ok(Self { uid: found.uid(), gid: found.gid(), name: name_of(found.uid()), dropped: true });
         }
         ["postgres", "nobody"]
             .into_iter()
             .find_map(|name| User::from_name(name).ok().flatten())
-            .map(|user| Self {
-                uid: user.uid.as_raw(),
-                gid: user.gid.as_raw(),
-                name: user.name,
-                dropped: true,
-            })
+            .map(|user| Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name, dropped: true })
             .ok_or(ClusterError::NoUser)
     }
 
@@ -292,10 +256,7 @@ impl Runner {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env(
-                "PATH",
-                path.unwrap_or(OsStr::from_bytes(b"/usr/local/bin:/usr/bin:/bin")),
-            )
+            .env("PATH", path.unwrap_or(OsStr::from_bytes(b"/usr/local/bin:/usr/bin:/bin")))
             // English messages, since some of them are read (fault.rs).
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
@@ -308,8 +269,7 @@ impl Runner {
 
     fn give(&self, path: &Path) -> Result<(), ClusterError> {
         if self.dropped {
-            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
-                .map_err(ClusterError::at(path))?;
+            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid)).map_err(ClusterError::at(path))?;
         }
         Ok(())
     }
@@ -336,18 +296,12 @@ fn make_parents(data_dir: &Path, root_user: bool) -> Result<(), ClusterError> {
     if let Ok(mut entries) = fs::read_dir(data_dir) {
         // An empty one is ours to set up, a used one is not ours to open.
         if root_user && entries.next().is_none() {
-            let mode = fs::metadata(data_dir)
-                .map_err(ClusterError::at(data_dir))?
-                .mode()
-                | 0o011;
-            fs::set_permissions(data_dir, Permissions::from_mode(mode & 0o7777))
-                .map_err(ClusterError::at(data_dir))?;
+            let mode = fs::metadata(data_dir).map_err(ClusterError::at(data_dir))?.mode() | 0o011;
+            fs::set_permissions(data_dir, Permissions::from_mode(mode & 0o7777)).map_err(ClusterError::at(data_dir))?;
         }
         return Ok(());
     }
-    let missing = data_dir
-        .ancestors()
-        .take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    let missing = data_dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
     let mut missing: Vec<&Path> = missing.collect();
     missing.reverse();
     for path in missing {
@@ -360,13 +314,11 @@ fn make_parents(data_dir: &Path, root_user: bool) -> Result<(), ClusterError> {
 fn make_dir(path: &Path, mode: u32) -> Result<(), ClusterError> {
     match DirBuilder::new().mode(mode).create(path) {
         // The umask may have taken bits away.
-        Ok(()) => {
-            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ClusterError::at(path))
-        }
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ClusterError::at(path)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(ClusterError::at(path)(
-            Error::from(ErrorKind::NotADirectory),
-        )),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(ClusterError::at(path)(Error::from(ErrorKind::NotADirectory)))
+        }
         Err(error) => Err(ClusterError::at(path)(error)),
     }
 }
@@ -382,8 +334,5 @@ fn give_all(path: &Path, runner: &Runner) -> Result<(), ClusterError> {
 }
 
 fn name_of(uid: u32) -> String {
-    User::from_uid(Uid::from_raw(uid))
-        .ok()
-        .flatten()
-        .map_or_else(|| format!("uid {uid}"), |user| user.name)
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name)
 }

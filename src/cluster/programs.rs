@@ -45,18 +45,11 @@ pub(super) struct Programs {
 }
 
 /// The programs to use: those of the cluster's own version, or for a new cluster the first that do.
-pub(super) fn find(
-    settings: &ClusterSettings,
-    place: &Place,
-    cluster: Option<u32>,
-) -> Result<Programs, ClusterError> {
+pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u32>) -> Result<Programs, ClusterError> {
     let candidates = match &settings.programs {
         Some(dir) => {
             if let Some(why) = lack(dir) {
-                return Err(ClusterError::BadPrograms {
-                    dir: dir.clone(),
-                    why,
-                });
+                return Err(ClusterError::BadPrograms { dir: dir.clone(), why });
             }
             vec![dir.clone()]
         }
@@ -81,17 +74,9 @@ pub(super) fn find(
         }
     }
     let none = found.is_empty();
-    let found = if none {
-        "none".to_owned()
-    } else {
-        found.join(", ")
-    };
+    let found = if none { "none".to_owned() } else { found.join(", ") };
     match (cluster, &settings.programs) {
-        (Some(cluster), _) if !none => Err(ClusterError::WrongMajor {
-            data: place.data(),
-            cluster,
-            found,
-        }),
+        (Some(cluster), _) if !none => Err(ClusterError::WrongMajor { data: place.data(), cluster, found }),
         (None, Some(dir)) => Err(ClusterError::BadPrograms {
             dir: dir.clone(),
             why: format!("it has {found}, and tagd needs {OLDEST} or later"),
@@ -128,19 +113,12 @@ fn candidates(settings: &ClusterSettings) -> Vec<PathBuf> {
 
 /// Where tools/postgres unpacks a wheel: beside the data, at the user's home, at root's data.
 fn unpacked(settings: &ClusterSettings) -> Vec<PathBuf> {
-    let home = User::from_uid(geteuid())
-        .ok()
+    let home = User::from_uid(geteuid()).ok().flatten().map(|user| user.dir.join(".local/share/tagd"));
+    [Some(settings.data_dir.clone()), home, Some(PathBuf::from("/var/lib/tagd"))]
+        .into_iter()
         .flatten()
-        .map(|user| user.dir.join(".local/share/tagd"));
-    [
-        Some(settings.data_dir.clone()),
-        home,
-        Some(PathBuf::from("/var/lib/tagd")),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|dir| dir.join(WHEEL))
-    .collect()
+        .map(|dir| dir.join(WHEEL))
+        .collect()
 }
 
 /// For the error: everywhere they were looked for, and what was there but would not do.
@@ -183,10 +161,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
 
 /// What a directory lacks to be one with the programs.
 fn lack(dir: &Path) -> Option<String> {
-    ["postgres", "initdb"]
-        .into_iter()
-        .find(|name| !dir.join(name).is_file())
-        .map(|name| format!("it has no {name}"))
+    ["postgres", "initdb"].into_iter().find(|name| !dir.join(name).is_file()).map(|name| format!("it has no {name}"))
 }
 
 fn real_bin(dir: &Path) -> PathBuf {
@@ -211,9 +186,6 @@ fn major_of(bin: &Path, runner: &Runner) -> Result<u32, String> {
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!(
-            "cannot tell its version: {}",
-            super::fault::telling_line(&said)
-        )
+        format!("cannot tell its version: {}", super::fault::telling_line(&said))
     })
 }

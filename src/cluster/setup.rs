@@ -43,10 +43,7 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
     let new = place.root().join(format!("data.new-{}", id()));
     let mut outcome = Err(String::new());
     for locale in locales(programs.major) {
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&new)
-            .map_err(ClusterError::at(&new))?;
+        DirBuilder::new().mode(0o700).create(&new).map_err(ClusterError::at(&new))?;
         place.give(&new)?;
         outcome = initdb(place, programs, &new, locale, durable)?;
         match &outcome {
@@ -64,22 +61,15 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
         return Err(if says_full(&said) {
             ClusterError::DiskFull { path }
         } else if said.contains("could not look up effective user") {
-            ClusterError::Nameless {
-                user: place.runner().name().to_owned(),
-            }
+            ClusterError::Nameless { user: place.runner().name().to_owned() }
         } else {
-            ClusterError::Init {
-                path,
-                line: telling_line(&said),
-            }
+            ClusterError::Init { path, line: telling_line(&said) }
         });
     }
     include(&new.join("postgresql.conf"))?;
     fs::rename(&new, place.data()).map_err(ClusterError::at(&place.data()))?;
     if durable {
-        File::open(place.root())
-            .and_then(|directory| directory.sync_all())
-            .map_err(ClusterError::at(place.root()))?;
+        File::open(place.root()).and_then(|directory| directory.sync_all()).map_err(ClusterError::at(place.root()))?;
     }
     Ok(())
 }
@@ -87,22 +77,10 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
 /// Ways to have UTF-8 letters and byte order; macOS knows no C.UTF-8 of its own.
 fn locales(major: u32) -> impl Iterator<Item = &'static [&'static str]> {
     let builtin: &[&[&str]] = &[
-        &[
-            "--locale=C.UTF-8",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-        ],
-        &[
-            "--locale=C",
-            "--lc-ctype=en_US.UTF-8",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-        ],
+        &["--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
+        &["--locale=C", "--lc-ctype=en_US.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
     ];
-    let libc: &[&[&str]] = &[
-        &["--locale=C.UTF-8"],
-        &["--locale=C", "--lc-ctype=en_US.UTF-8"],
-    ];
+    let libc: &[&[&str]] = &[&["--locale=C.UTF-8"], &["--locale=C", "--lc-ctype=en_US.UTF-8"]];
     let chosen = if major >= 17 { builtin } else { libc };
     chosen.iter().copied()
 }
@@ -159,18 +137,12 @@ fn include(conf: &Path) -> Result<(), ClusterError> {
         .append(true)
         .custom_flags(O_NOFOLLOW)
         .open(conf)
-        .and_then(|mut file| {
-            file.write_all(b"\ninclude '../tagd.conf'  # written by tagd at each start\n")
-        })
+        .and_then(|mut file| file.write_all(b"\ninclude '../tagd.conf'  # written by tagd at each start\n"))
         .map_err(ClusterError::at(conf))
 }
 
 /// Writes the server's settings for this start.
-pub(super) fn configure(
-    place: &Place,
-    sockets: &Path,
-    settings: &ClusterSettings,
-) -> Result<(), ClusterError> {
+pub(super) fn configure(place: &Place, sockets: &Path, settings: &ClusterSettings) -> Result<(), ClusterError> {
     place.write(&place.conf(), &render(sockets, settings))
 }
 

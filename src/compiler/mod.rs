@@ -102,7 +102,12 @@ mod tests {
     #[test]
     fn a_statement_has_as_many_parameters_as_arguments() {
         let lists = [vec![], vec![term("a", &["1"])], vec![term("a", &["1", "*2"]), term("b", &[])]];
-        let names = [None, Some(NameMatch::Empty), Some(NameMatch::Contains("web".into())), Some(NameMatch::Contains("w".into()))];
+        let names = [
+            None,
+            Some(NameMatch::Empty),
+            Some(NameMatch::Contains("web".into())),
+            Some(NameMatch::Contains("w".into())),
+        ];
         let mut texts = std::collections::HashSet::new();
         for tags in &lists {
             for not_tags in &lists {

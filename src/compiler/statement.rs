@@ -107,8 +107,7 @@ struct Words {
     term_scope: &'static str,
 }
 
-const ONE: Words =
-    Words { spans: "", scope: "$1", rank: "", made_rank: "", by_rank: "", term: "", term_scope: "$1" };
+const ONE: Words = Words { spans: "", scope: "$1", rank: "", made_rank: "", by_rank: "", term: "", term_scope: "$1" };
 const MANY: Words = Words {
     spans: "unnest($1::int8[]) with ordinality as s (scope_id, rank)\n    cross join ",
     scope: "s.scope_id",
@@ -146,7 +145,13 @@ enum Grouped {
 
 /// CTE `hit`: blocks with a bit set, and how many. The bits are computed, never a bare column:
 /// Postgres counts bits of a column that lies unaligned on its page byte by byte.
-fn write_plain(sql: &mut String, numbers: &mut Numbers, words: &Words, bits: &str, grouped: Grouped) -> std::fmt::Result {
+fn write_plain(
+    sql: &mut String,
+    numbers: &mut Numbers,
+    words: &Words,
+    bits: &str,
+    grouped: Grouped,
+) -> std::fmt::Result {
     let Words { spans, scope, made_rank, .. } = words;
     let (kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next());
     write!(
@@ -203,7 +208,9 @@ part as (
     let condition = match shape.pick {
         Pick::Nothing => None,
         Pick::Id => Some(format!("r.resource_id = {}", numbers.next())),
-        Pick::IdAndName => Some(format!("r.resource_id = {} and r.name_folded like {}", numbers.next(), numbers.next())),
+        Pick::IdAndName => {
+            Some(format!("r.resource_id = {} and r.name_folded like {}", numbers.next(), numbers.next()))
+        }
         Pick::NameByTrigram => Some(format!("r.name_folded like {}", numbers.next())),
         // the empty text keeps the planner off the trigram index, which would be read whole
         Pick::NameByScan => Some(format!("r.name_folded || '' like {}", numbers.next())),

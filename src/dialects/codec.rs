@@ -73,11 +73,14 @@ impl<'a> Fields<'a> {
         match self.read::<String>("action")?.as_deref() {
             Some("filter") => Ok(Action::Filter),
             Some("count") => Ok(Action::Count),
-            Some(other) => {
-                Err(Fault::invalid(Aspect::Action, "action", format!("{} is neither \"filter\" nor \"count\"", quote(other))))
-            }
-            None => default
-                .ok_or_else(|| Fault::invalid(Aspect::Action, "action", "missing, either \"filter\" or \"count\" is mandatory")),
+            Some(other) => Err(Fault::invalid(
+                Aspect::Action,
+                "action",
+                format!("{} is neither \"filter\" nor \"count\"", quote(other)),
+            )),
+            None => default.ok_or_else(|| {
+                Fault::invalid(Aspect::Action, "action", "missing, either \"filter\" or \"count\" is mandatory")
+            }),
         }
     }
 
@@ -85,7 +88,8 @@ impl<'a> Fields<'a> {
     fn number(&self, aspect: Aspect, field: &'static str) -> Result<Option<Digits<'_>>, Fault> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
         let text = if raw.get().starts_with('"') {
-            let text: String = serde_json::from_str(raw.get()).map_err(|error| Fault::Body { reason: format!("{field}: {error}") })?;
+            let text: String =
+                serde_json::from_str(raw.get()).map_err(|error| Fault::Body { reason: format!("{field}: {error}") })?;
             Cow::Owned(text)
         } else {
             Cow::Borrowed(raw.get())
@@ -101,7 +105,11 @@ impl<'a> Fields<'a> {
     }
 
     /// The page, from the query string or else from the body.
-    pub(super) fn page_or(&self, parameters: &[(Cow<'_, str>, Cow<'_, str>)], limits: &QueryLimits) -> Result<Want, Fault> {
+    pub(super) fn page_or(
+        &self,
+        parameters: &[(Cow<'_, str>, Cow<'_, str>)],
+        limits: &QueryLimits,
+    ) -> Result<Want, Fault> {
         let number = |aspect, field| match parameters.iter().find(|(name, _)| name == field) {
             Some((_, value)) => Digits::parse(aspect, field, Cow::Borrowed(value.as_ref())).map(Some),
             None => self.number(aspect, field),
@@ -219,15 +227,24 @@ pub(super) fn read_matches(
             let reason = format!("{} has {}, which may not stand here", quote(&value), quote(&c.to_string()));
             return Err(Fault::invalid(Aspect::General, value_field, reason));
         }
-        let twice = || Fault::invalid(Aspect::General, key_field.as_str(), format!("{} stands twice, keys must be unique", quote(&key)));
+        let twice = || {
+            Fault::invalid(
+                Aspect::General,
+                key_field.as_str(),
+                format!("{} stands twice, keys must be unique", quote(&key)),
+            )
+        };
         match key.as_str() {
             "resource_name" if query.resource_name.is_some() => return Err(twice()),
             "resource_name" => {
-                query.resource_name = Some(if value.is_empty() { NameMatch::Empty } else { NameMatch::Contains(value) });
+                query.resource_name =
+                    Some(if value.is_empty() { NameMatch::Empty } else { NameMatch::Contains(value) });
             }
             "resource_id" if rules.by_id && query.resource_id.is_some() => return Err(twice()),
             "resource_id" if rules.by_id => query.resource_id = Some(value),
-            other => return Err(Fault::invalid(Aspect::General, key_field, format!("{} is not {allowed}", quote(other)))),
+            other => {
+                return Err(Fault::invalid(Aspect::General, key_field, format!("{} is not {allowed}", quote(other))));
+            }
         }
     }
     Ok(())

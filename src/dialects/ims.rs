@@ -75,7 +75,8 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
         Action::Count => Want::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: "images".to_owned() };
+    let reach =
+        Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: "images".to_owned() };
     Ok(Ask { reach, query, want })
 }
 

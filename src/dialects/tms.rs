@@ -75,7 +75,11 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
     let resource_types = decode_types(&fields)?;
     let project_id = fields.read::<String>("project_id")?;
     if project_id.as_ref().is_some_and(String::is_empty) {
-        return Err(Fault::invalid(Aspect::General, "project_id", "\"\" is empty; leave the field out for all projects"));
+        return Err(Fault::invalid(
+            Aspect::General,
+            "project_id",
+            "\"\" is empty; leave the field out for all projects",
+        ));
     }
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;

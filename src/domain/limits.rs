@@ -54,7 +54,11 @@ impl QueryLimits {
             return Err(Fault::invalid(Aspect::Tags, list, "an empty list; leave the field out for no condition"));
         }
         if entries.len() > self.keys {
-            return Err(Fault::invalid(Aspect::General, list, format!("{} keys, at most {}", entries.len(), self.keys)));
+            return Err(Fault::invalid(
+                Aspect::General,
+                list,
+                format!("{} keys, at most {}", entries.len(), self.keys),
+            ));
         }
         let mut seen = HashSet::new();
         let mut terms = Vec::with_capacity(entries.len());
@@ -99,7 +103,11 @@ impl QueryLimits {
             check_length(Aspect::Value, &value_field, value, self.value_length)?;
             check_charset(Aspect::Value, &value_field, value, self.value_charset)?;
             if self.fuzzy && value == "*" {
-                return Err(Fault::invalid(Aspect::Value, value_field, "\"*\" alone, a search needs text behind the asterisk"));
+                return Err(Fault::invalid(
+                    Aspect::Value,
+                    value_field,
+                    "\"*\" alone, a search needs text behind the asterisk",
+                ));
             }
             if !seen.insert(value.as_str()) {
                 let reason = format!("{} stands twice, values must be unique", quote(value));
@@ -123,7 +131,11 @@ pub fn check_length(aspect: Aspect, field: &str, text: &str, most: usize) -> Res
     if text.len() > most {
         let count = text.chars().count();
         if count > most {
-            return Err(Fault::invalid(aspect, field, format!("{} has {count} characters, at most {most}", quote(text))));
+            return Err(Fault::invalid(
+                aspect,
+                field,
+                format!("{} has {count} characters, at most {most}", quote(text)),
+            ));
         }
     }
     Ok(())
@@ -135,7 +147,8 @@ pub fn check_charset(aspect: Aspect, field: &str, text: &str, extra: Option<&str
     match text.chars().find(|c| !c.is_alphanumeric() && !extra.contains(*c)) {
         None => Ok(()),
         Some(c) => {
-            let reason = format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()));
+            let reason =
+                format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()));
             Err(Fault::invalid(aspect, field, reason))
         }
     }

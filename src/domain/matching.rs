@@ -110,10 +110,8 @@ mod tests {
         let query = TagQuery { tags: vec![contains], ..TagQuery::default() };
         assert!(query.matches(&resource(&[("a", "prod")])));
         assert!(!query.matches(&resource(&[("a", "pROD")])));
-        let named = |text: &str| TagQuery {
-            resource_name: Some(NameMatch::Contains(text.into())),
-            ..TagQuery::default()
-        };
+        let named =
+            |text: &str| TagQuery { resource_name: Some(NameMatch::Contains(text.into())), ..TagQuery::default() };
         assert!(named("web-STRA").matches(&resource(&[])));
         assert!(!named("strasse").matches(&resource(&[])));
         assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));

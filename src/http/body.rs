@@ -33,7 +33,8 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
         return Ok(());
     }
     let given = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], header::HeaderValue::as_bytes);
-    let refused = || Err(format!("Content-Type: {}, must be application/json", String::from_utf8_lossy(given).escape_debug()));
+    let refused =
+        || Err(format!("Content-Type: {}, must be application/json", String::from_utf8_lossy(given).escape_debug()));
     let Ok(Some(mime)) = request.mime_type() else { return refused() };
     let utf8 = mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
     if mime.essence_str().eq_ignore_ascii_case("application/json") && utf8 { Ok(()) } else { refused() }

@@ -63,8 +63,7 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     .workers(workers)
     .shutdown_timeout(DRAIN.as_secs())
     .disable_signals()
-    .listen(settings.listener)
-    ?
+    .listen(settings.listener)?
     .run();
     let handle = server.handle();
     Ok(Running { address, handle, ended: tokio::spawn(server) })

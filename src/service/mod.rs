@@ -89,9 +89,9 @@ impl Service {
         match found.unknown {
             None => Ok(found.scopes),
             Some(Unknown::Type { index }) => Err(unknown_type(index)),
-            Some(Unknown::Project { index }) => Err(Fault::ProjectMissing {
-                resource_type: resource_types.get(index).cloned().unwrap_or_default(),
-            }),
+            Some(Unknown::Project { index }) => {
+                Err(Fault::ProjectMissing { resource_type: resource_types.get(index).cloned().unwrap_or_default() })
+            }
         }
     }
 }

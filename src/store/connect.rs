@@ -100,8 +100,10 @@ pub async fn create_database(settings: &StoreSettings, name: &str) -> Result<(),
         .fetch_one(&mut server)
         .await?;
     if !exists {
-        let statement: String =
-            sqlx::query_scalar("select format('create database %I', $1::text)").bind(name).fetch_one(&mut server).await?;
+        let statement: String = sqlx::query_scalar("select format('create database %I', $1::text)")
+            .bind(name)
+            .fetch_one(&mut server)
+            .await?;
         match server.execute(sqlx::AssertSqlSafe(statement)).await {
             // another tagd was faster
             Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42P04" | "23505")) => {}

@@ -48,7 +48,10 @@ impl Exporter {
     }
 
     /// Hands every resource to `each`, by scope and, within a scope, in the order of registration.
-    pub async fn run<E: From<StoreError>>(mut self, mut each: impl FnMut(Registration) -> Result<(), E>) -> Result<(), E> {
+    pub async fn run<E: From<StoreError>>(
+        mut self,
+        mut each: impl FnMut(Registration) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut rows = sqlx::query!(
             r#"select s.project_id, p.project_name, p.domain_id, s.resource_type, r.resource_id, r.resource_name,
                       r.detail::text as detail, r.tags

@@ -25,7 +25,9 @@ pub enum StoreError {
         known: i32,
     },
     /// The schema is not there, or older.
-    #[error("the database has schema version {found}, this tagd needs {known}: run `tagd migrate` as the owner of the schema")]
+    #[error(
+        "the database has schema version {found}, this tagd needs {known}: run `tagd migrate` as the owner of the schema"
+    )]
     OlderSchema {
         /// Version in the database; 0 for none.
         found: i32,

@@ -55,7 +55,10 @@ impl Importer {
         }
         let outcome = self.run_in_transaction(batch).await.map_err(StoreError::of);
         if !self.whole {
-            self.connection.execute(if outcome.is_ok() { "commit" } else { "rollback" }).await.map_err(StoreError::of)?;
+            self.connection
+                .execute(if outcome.is_ok() { "commit" } else { "rollback" })
+                .await
+                .map_err(StoreError::of)?;
         }
         outcome
     }

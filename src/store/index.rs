@@ -78,8 +78,10 @@ impl Store {
 
     /// Makes the index of a scope anew. Rows made.
     pub async fn rebuild_scope(&self, scope_id: i64) -> Result<u64, StoreError> {
-        let rows =
-            sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id).fetch_one(&self.pool).await.map_err(StoreError::of)?;
+        let rows = sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::of)?;
         Ok(u64::try_from(rows.unwrap_or_default()).unwrap_or_default())
     }
 }

@@ -1,7 +1,10 @@
 //! The migrations: refinery runs them over sqlx, under a lock, in one transaction.
 
 use refinery::{Migration, Runner};
-use refinery_core::{AsyncMigrate, traits::r#async::{AsyncQuery, AsyncTransaction}};
+use refinery_core::{
+    AsyncMigrate,
+    traits::r#async::{AsyncQuery, AsyncTransaction},
+};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
 use super::{Purpose, Store, StoreError, StoreSettings};
@@ -32,7 +35,10 @@ struct Driver<'c>(&'c mut PgConnection);
 impl AsyncTransaction for Driver<'_> {
     type Error = sqlx::Error;
 
-    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, queries: T) -> Result<usize, sqlx::Error> {
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(
+        &'a mut self,
+        queries: T,
+    ) -> Result<usize, sqlx::Error> {
         let mut count = 0;
         for query in queries {
             // the texts are the migration files and refinery's own, no user's
@@ -108,9 +114,8 @@ pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreErr
     let mut runner: Runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
     runner.set_migration_table_name(HISTORY);
     let migrations = runner.get_migrations().clone();
-    let outcome = Driver(&mut transaction)
-        .migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY)
-        .await;
+    let outcome =
+        Driver(&mut transaction).migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY).await;
     if let Err(error) = outcome {
         return Err(StoreError::Migrate(innermost(&error)));
     }

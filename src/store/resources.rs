@@ -52,7 +52,8 @@ fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
         let Some(resource_id) = row.try_get::<Option<String>, _>(2)? else { break };
         let rank: i64 = row.try_get(1)?;
         let scope = usize::try_from(rank - 1).ok().and_then(|rank| scopes.get(rank));
-        let scope = scope.ok_or_else(|| sqlx::Error::Decode(format!("a page names rank {rank} of {}", scopes.len()).into()))?;
+        let scope =
+            scope.ok_or_else(|| sqlx::Error::Decode(format!("a page names rank {rank} of {}", scopes.len()).into()))?;
         page.items.push(Item {
             scope: Arc::clone(scope),
             resource: Resource {

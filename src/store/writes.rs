@@ -17,7 +17,9 @@ impl Store {
     pub async fn put_scope(&self, project_id: &str, resource_type: &str) -> Result<i64, Fault> {
         let scope_id = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type).fetch_one(&self.pool).await
+                sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type)
+                    .fetch_one(&self.pool)
+                    .await
             })
             .await?;
         scope_id.ok_or_else(|| Fault::internal("put_scope answered null"))
@@ -48,7 +50,9 @@ impl Store {
     pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
         let removed = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id).fetch_one(&self.pool).await
+                sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
+                    .fetch_one(&self.pool)
+                    .await
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -65,8 +69,14 @@ impl Store {
     }
 
     /// Removes tags by key; where a value is given, only if the tag has it. Absent tags are no error.
-    pub async fn remove_tags(&self, scope_id: i64, resource_id: &str, tags: &[(String, Option<String>)]) -> Result<(), Fault> {
-        let parts: Vec<Option<String>> = tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
+    pub async fn remove_tags(
+        &self,
+        scope_id: i64,
+        resource_id: &str,
+        tags: &[(String, Option<String>)],
+    ) -> Result<(), Fault> {
+        let parts: Vec<Option<String>> =
+            tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
         self.write(|| async {
             sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
                 .execute(&self.pool)
@@ -80,7 +90,9 @@ impl Store {
     pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
         self.write(|| async {
-            sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
+            sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&self.pool)
+                .await
         })
         .await?;
         Ok(())

@@ -32,10 +32,7 @@ fn attach(dir: &TempDir) -> Cluster {
 fn refusal(settings: &ClusterSettings) -> ClusterError {
     let error = Cluster::attach(settings).expect_err("a refusal");
     let line = error.to_string();
-    assert!(
-        !line.contains('\n') && line.len() < 1000,
-        "not one clear line: {line}"
-    );
+    assert!(!line.contains('\n') && line.len() < 1000, "not one clear line: {line}");
     error
 }
 
@@ -56,10 +53,7 @@ fn postmaster(dir: &TempDir) -> Option<String> {
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(15),
-            "waited too long until {what}"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(15), "waited too long until {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -70,19 +64,13 @@ fn wait_stopped(dir: &TempDir) {
 }
 
 fn kill(signal: &str, pid: &str) {
-    let killed = Command::new("sh")
-        .args(["-c", "kill \"$1\" \"$2\"", "sh", signal, pid])
-        .status();
+    let killed = Command::new("sh").args(["-c", "kill \"$1\" \"$2\"", "sh", signal, pid]).status();
     assert!(killed.expect("a shell").success());
 }
 
 fn parent(pid: &str) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
-    stat.rsplit(") ")
-        .next()
-        .and_then(|rest| rest.split(' ').nth(1))
-        .expect("its parent")
-        .to_owned()
+    stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("its parent").to_owned()
 }
 
 #[test]
@@ -114,15 +102,9 @@ fn a_second_tagd_attaches_and_the_last_one_stops_the_server() {
     let second = attach(&dir);
     assert!(first.started() && !second.started());
     assert_eq!(first.socket_dir(), second.socket_dir());
-    assert!(
-        !first.leave(Duration::from_secs(10)),
-        "the server went before its last holder"
-    );
+    assert!(!first.leave(Duration::from_secs(10)), "the server went before its last holder");
     assert!(answers(&second));
-    assert!(
-        second.leave(Duration::from_secs(10)),
-        "the last one left and the server stayed"
-    );
+    assert!(second.leave(Duration::from_secs(10)), "the last one left and the server stayed");
     assert_eq!(postmaster(&dir), None);
 }
 
@@ -131,15 +113,9 @@ fn two_starting_at_once_on_nothing_make_one_cluster() {
     let dir = TempDir::new().unwrap();
     let clusters: Vec<Cluster> = thread::scope(|scope| {
         let starts: Vec<_> = (0..3).map(|_| scope.spawn(|| attach(&dir))).collect();
-        starts
-            .into_iter()
-            .map(|start| start.join().unwrap())
-            .collect()
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
-    assert_eq!(
-        clusters.iter().filter(|cluster| cluster.created()).count(),
-        1
-    );
+    assert_eq!(clusters.iter().filter(|cluster| cluster.created()).count(), 1);
     assert!(clusters.iter().all(answers));
     drop(clusters);
     wait_stopped(&dir);
@@ -189,9 +165,7 @@ fn a_killed_server_comes_back_for_its_holders() {
     let cluster = attach(&dir);
     let before = postmaster(&dir).unwrap();
     kill("-KILL", &before);
-    wait_until("there is a new server", || {
-        postmaster(&dir).is_some_and(|now| now != before) && answers(&cluster)
-    });
+    wait_until("there is a new server", || postmaster(&dir).is_some_and(|now| now != before) && answers(&cluster));
     let second = attach(&dir);
     assert!(!second.started());
     drop((cluster, second));
@@ -212,10 +186,7 @@ fn a_server_that_lost_its_guard_gets_a_new_one() {
     assert!(second.started());
     drop(second);
     thread::sleep(Duration::from_millis(300));
-    assert!(
-        answers(&cluster),
-        "the new guard does not count the old holder"
-    );
+    assert!(answers(&cluster), "the new guard does not count the old holder");
     drop(cluster);
     wait_stopped(&dir);
 }
@@ -227,10 +198,7 @@ fn what_killed_processes_left_behind_is_cleared_away() {
     wait_stopped(&dir);
     fs::create_dir(dir.path().join("postgres/data.new-1")).unwrap();
     // A process number that is somebody else's by now: Postgres alone would refuse to start.
-    let stale = format!(
-        "{}\n/nowhere\n1\n5432\n/nowhere\n\n 1 1\nready   \n",
-        std::process::id()
-    );
+    let stale = format!("{}\n/nowhere\n1\n5432\n/nowhere\n\n 1 1\nready   \n", std::process::id());
     fs::write(data(&dir).join("postmaster.pid"), stale).unwrap();
     let lock = dir.path().join("postgres/run/.s.PGSQL.5432.lock");
     fs::write(&lock, format!("{}\n", std::process::id())).unwrap();
@@ -275,10 +243,7 @@ fn a_cluster_of_another_major_version_is_refused() {
     wait_stopped(&dir);
     fs::write(data(&dir).join("PG_VERSION"), "99\n").unwrap();
     let error = refusal(&settings(dir.path()));
-    assert!(
-        matches!(error, ClusterError::WrongMajor { cluster: 99, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ClusterError::WrongMajor { cluster: 99, .. }), "{error}");
 }
 
 #[test]
@@ -314,10 +279,7 @@ fn a_directory_that_cannot_be_used_is_named() {
 #[test]
 fn a_programs_directory_without_programs_is_refused() {
     let dir = TempDir::new().unwrap();
-    let settings = ClusterSettings {
-        programs: Some(dir.path().join("bin")),
-        ..settings(dir.path())
-    };
+    let settings = ClusterSettings { programs: Some(dir.path().join("bin")), ..settings(dir.path()) };
     let error = refusal(&settings);
     assert!(matches!(error, ClusterError::BadPrograms { .. }), "{error}");
     assert!(error.to_string().contains("TAGD_POSTGRES_BIN"), "{error}");
@@ -325,19 +287,8 @@ fn a_programs_directory_without_programs_is_refused() {
 
 #[test]
 fn without_programs_the_error_says_how_to_get_some() {
-    let line = ClusterError::NoPrograms {
-        looked: "PATH".to_owned(),
-        oldest: 14,
-    }
-    .to_string();
-    for word in [
-        "tools/postgres",
-        "apt-get",
-        "brew",
-        "pip",
-        "--postgres-bin",
-        "database URL",
-    ] {
+    let line = ClusterError::NoPrograms { looked: "PATH".to_owned(), oldest: 14 }.to_string();
+    for word in ["tools/postgres", "apt-get", "brew", "pip", "--postgres-bin", "database URL"] {
         assert!(line.contains(word), "{word} is missing: {line}");
     }
     assert!(!line.contains('\n'));

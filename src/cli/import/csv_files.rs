@@ -21,15 +21,8 @@ const FETCHED: usize = 2_000;
 /// Tags that go to the database in one piece.
 const STAGED: usize = 20_000;
 
-const RESOURCE_COLUMNS: &[&str] = &[
-    "project_id",
-    "resource_type",
-    "resource_id",
-    "project_name",
-    "domain_id",
-    "resource_name",
-    "resource_detail",
-];
+const RESOURCE_COLUMNS: &[&str] =
+    &["project_id", "resource_type", "resource_id", "project_name", "domain_id", "resource_name", "resource_detail"];
 const TAG_COLUMNS: &[&str] = &["project_id", "resource_type", "resource_id", "key", "value"];
 
 /// Stages the tags, then cuts the resources with their tags into batches.
@@ -52,11 +45,15 @@ pub(super) async fn read(
         let outcome = bad_tags
             .into_iter()
             .try_for_each(|(line, reason)| cutter.reject(line, 0, reason).map_err(|Stopped| None))
-            .and_then(|()| cut_all(&mut cutter, &mut resources, &resource_columns, |wanted| {
-                runtime.block_on(stage.take(wanted)).map_err(|error| Some(std::io::Error::other(error.to_string())))
-            }))
             .and_then(|()| {
-                let left = runtime.block_on(stage.left(1000)).map_err(|error| Some(std::io::Error::other(error.to_string())))?;
+                cut_all(&mut cutter, &mut resources, &resource_columns, |wanted| {
+                    runtime.block_on(stage.take(wanted)).map_err(|error| Some(std::io::Error::other(error.to_string())))
+                })
+            })
+            .and_then(|()| {
+                let left = runtime
+                    .block_on(stage.left(1000))
+                    .map_err(|error| Some(std::io::Error::other(error.to_string())))?;
                 left.into_iter().try_for_each(|line| {
                     let reason = "tags file: its resource is not in the resources file".to_owned();
                     cutter.reject(u64::try_from(line).unwrap_or_default(), 0, reason).map_err(|Stopped| None)
@@ -88,10 +85,14 @@ impl Columns {
         let header = reader.headers().map_err(|error| CliError::Stopped(format!("{file} file: {error}")))?;
         for name in header {
             if !known.contains(&name) {
-                return Err(CliError::Stopped(format!("{file} file: no such column {name:?}, there are {}", known.join(", "))));
+                return Err(CliError::Stopped(format!(
+                    "{file} file: no such column {name:?}, there are {}",
+                    known.join(", ")
+                )));
             }
         }
-        let places: Vec<Option<usize>> = known.iter().map(|name| header.iter().position(|other| other == *name)).collect();
+        let places: Vec<Option<usize>> =
+            known.iter().map(|name| header.iter().position(|other| other == *name)).collect();
         if let Some((_, name)) = places.iter().zip(known).take(mandatory).find(|(place, _)| place.is_none()) {
             return Err(CliError::Stopped(format!("{file} file: the column {name} is missing")));
         }

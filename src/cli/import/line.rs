@@ -5,12 +5,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::{
-    Aspect, Fault, Resource, Tag,
-    change::Registration,
-    fault::quote,
-    limits::check_length,
-};
+use crate::domain::{Aspect, Fault, Resource, Tag, change::Registration, fault::quote, limits::check_length};
 
 /// Characters of identifiers of projects and accounts.
 const ID_LENGTH: usize = 128;
@@ -108,7 +103,11 @@ pub(super) fn check(mut registration: Registration) -> Result<Registration, Faul
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if let Some(c) = registration.resource_type.chars().find(|c| !plain(*c)) {
-        let reason = format!("{} has {}, allowed are a-z, A-Z, 0-9 and -_.", quote(&registration.resource_type), quote(&c.to_string()));
+        let reason = format!(
+            "{} has {}, allowed are a-z, A-Z, 0-9 and -_.",
+            quote(&registration.resource_type),
+            quote(&c.to_string())
+        );
         return Err(invalid("resource_type", reason));
     }
     if let Some(detail) = &resource.detail {
@@ -139,7 +138,11 @@ fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), 
         return Err(Fault::invalid(Aspect::General, field, "\"\" is empty, at least 1 character"));
     }
     if text.contains('\0') {
-        return Err(Fault::invalid(Aspect::General, field, format!("{} has a NUL character, which cannot be stored", quote(text))));
+        return Err(Fault::invalid(
+            Aspect::General,
+            field,
+            format!("{} has a NUL character, which cannot be stored", quote(text)),
+        ));
     }
     check_length(Aspect::General, field, text, most)
 }
@@ -163,7 +166,12 @@ pub(crate) fn encode(out: &mut impl Write, registration: &Registration) -> std::
         resource_type: &registration.resource_type,
         resource_id: &resource.resource_id,
         resource_name: &resource.resource_name,
-        resource_detail: resource.detail.clone().map(RawValue::from_string).transpose().map_err(std::io::Error::other)?,
+        resource_detail: resource
+            .detail
+            .clone()
+            .map(RawValue::from_string)
+            .transpose()
+            .map_err(std::io::Error::other)?,
         tags: resource.tags.iter().map(|tag| TagReply { key: &tag.key, value: &tag.value }).collect(),
     };
     serde_json::to_writer(&mut *out, &reply)?;

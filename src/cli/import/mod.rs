@@ -129,7 +129,12 @@ async fn run_batches(
         run_batch(&mut importer, &registrations, &lines, strict, &progress, &mut outcome).await?;
         progress.set_position(read);
         let done = outcome.created + outcome.changed + outcome.unchanged;
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate to look at")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate to look at"
+        )]
         let rate = (done as f64 / start.elapsed().as_secs_f64()) as u64;
         progress.set_message(format!("{} resources, {}/s", HumanCount(done), HumanCount(rate)));
         if let Some(source) = broken {

@@ -1,0 +1,370 @@
+//! Random fleets, random queries, every dialect: Postgres against `TagQuery::matches`.
+//!
+//! A query is made in the domain, written in the dialect's own JSON, sent over HTTP, and the answer compared
+//! with what the plain Rust of the domain says: which resources, in which order, on which page, out of how many.
+//! `TAGD_CASES` sets how many cases are tried.
+
+use std::collections::BTreeMap;
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Map, Value, json};
+use tagd::domain::{NameMatch, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration};
+
+use crate::support::World;
+
+/// Cases in the test command.
+const CASES: u32 = 2_400;
+/// Queries asked of one fleet: making a fleet costs more than asking.
+const QUERIES: u32 = 60;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Ims,
+    Dns,
+    Cts,
+    Tms,
+}
+
+const PROJECTS: [&str; 3] = ["p1", "p2", "p3"];
+const DNS_TYPES: [&str; 2] = ["DNS-public_zone", "DNS-ptr_record"];
+const TMS_TYPES: [&str; 5] = ["images", "DNS-public_zone", "cts-tracker", "ecs", "cdn"];
+/// Few keys and values, so that conditions meet; some that differ only by case, or are wildcards elsewhere.
+const KEYS: [&str; 7] = ["env", "Env", "team", "a", "日本", "_sys_x", "_sys_y"];
+const VALUES: [&str; 12] = ["", "prod", "PROD", "pro", "x_y", "x%y", "xzy", "a\\b", "été", "*", "prod*", "100%"];
+const NAMES: [&str; 10] = ["", "web-1", "WEB-2", "Ärger", "ÄRGER_2", "we", "50%_off", "straße", "ΟΔΟΣ", "οδος 7"];
+const NAME_PARTS: [&str; 14] =
+    ["web", "WEB", "w", "eb-", "är", "%", "_", "50%_", "STRASSE", "ße", "οδοσ", "no such", "ger", "\\"];
+const SUBSTRINGS: [&str; 10] = ["*pro", "*o", "*_", "*%", "*\\", "*é", "**", "*rod*", "*nothing", "*prod"];
+
+fn tags() -> impl Strategy<Value = Vec<Tag>> + Clone {
+    prop::collection::btree_map(prop::sample::select(&KEYS[..]), prop::sample::select(&VALUES[..]), 0..5).prop_map(
+        |map| {
+            let tags: BTreeMap<&str, &str> = map;
+            tags.into_iter().map(|(key, value)| Tag { key: key.into(), value: value.into() }).collect()
+        },
+    )
+}
+
+fn fleet() -> impl Strategy<Value = Vec<Registration>> {
+    let types: Vec<&'static str> = TMS_TYPES.into_iter().chain(DNS_TYPES).collect();
+    let one =
+        (prop::sample::select(&PROJECTS[..]), prop::sample::select(types), prop::sample::select(&NAMES[..]), tags());
+    // lengths that end before, at and behind the edges of words
+    prop_oneof![3 => 0..40usize, 3 => 100..160usize, 1 => 600..900usize].prop_flat_map(move |size| {
+        prop::collection::vec(one.clone(), size).prop_map(|resources| {
+            resources
+                .into_iter()
+                .enumerate()
+                .map(|(i, (project, resource_type, name, tags))| Registration {
+                    project_id: project.into(),
+                    project_name: Some(format!("name of {project}")),
+                    domain_id: None,
+                    resource_type: resource_type.into(),
+                    resource: Resource {
+                        resource_id: format!("r{i}"),
+                        resource_name: name.into(),
+                        detail: (i % 3 == 0).then(|| json!({ "n": i }).to_string()),
+                        tags,
+                    },
+                })
+                .collect()
+        })
+    })
+}
+
+/// A list as it goes over the wire: keys, each once, with values, each once; `None`: left out.
+type WireList = Option<Vec<(&'static str, Vec<&'static str>)>>;
+
+fn list(wire: Wire) -> impl Strategy<Value = WireList> {
+    let keys: Vec<&'static str> = KEYS.into_iter().chain(["absent"]).collect();
+    let mut values: Vec<&'static str> = VALUES.into_iter().filter(|value| *value != "*").collect();
+    if wire == Wire::Tms {
+        values.retain(|value| value.chars().all(|c| c.is_alphanumeric() || "-_@.".contains(c)));
+    } else {
+        values.extend(SUBSTRINGS);
+    }
+    let entries = prop::collection::btree_map(
+        prop::sample::select(keys),
+        prop::collection::btree_set(prop::sample::select(values), 0..4),
+        1..4,
+    )
+    .prop_map(|entries| entries.into_iter().map(|(key, values)| (key, values.into_iter().collect())).collect());
+    prop::option::weighted(0.45, entries)
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    wire: Wire,
+    project: &'static str,
+    resource_type: &'static str,
+    /// TMS: types and whether the project is named.
+    types: Vec<&'static str>,
+    in_project: bool,
+    lists: [WireList; 5],
+    without_any_tag: bool,
+    name: Option<&'static str>,
+    id: Option<String>,
+    count: bool,
+    limit: Option<u32>,
+    offset: Option<u64>,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    prop::sample::select(&[Wire::Ims, Wire::Dns, Wire::Cts, Wire::Tms][..]).prop_flat_map(|wire| {
+        let place = (
+            prop::sample::select(vec!["p1", "p2", "p3", "nowhere"]),
+            prop::sample::select(&DNS_TYPES[..]),
+            prop::sample::subsequence(&TMS_TYPES[..], 1..=TMS_TYPES.len()).prop_shuffle(),
+            prop::bool::weighted(0.6),
+        );
+        let lists = [list(wire), list(wire), list(wire), list(wire), list(wire)];
+        let names: Vec<&'static str> = NAME_PARTS.into_iter().chain([""]).collect();
+        let rest = (
+            prop::bool::weighted(0.1),
+            prop::option::weighted(0.25, prop::sample::select(names)),
+            prop::option::weighted(0.05, (0..40u32).prop_map(|i| format!("r{i}"))),
+            prop::bool::weighted(0.15),
+            prop::option::weighted(0.8, 1..=200u32),
+            prop::option::weighted(0.5, prop_oneof![0..20u64, 0..900u64]),
+        );
+        (place, lists, rest).prop_map(
+            move |(
+                (project, dns_type, types, in_project),
+                lists,
+                (without_any_tag, name, id, count, limit, offset),
+            )| Case {
+                wire,
+                project,
+                resource_type: match wire {
+                    Wire::Ims => "images",
+                    Wire::Dns => dns_type,
+                    Wire::Cts | Wire::Tms => "cts-tracker",
+                },
+                in_project: in_project || types.iter().any(|name| *name != "cdn"),
+                types,
+                lists,
+                without_any_tag,
+                // the one character set that a dialect checks in a name
+                name: name.filter(|name| wire != Wire::Cts || !name.contains(['_', '%'])),
+                id: id.filter(|_| wire == Wire::Ims),
+                count,
+                limit,
+                offset,
+            },
+        )
+    })
+}
+
+impl Case {
+    /// The lists that the dialect has: tags, tags_any, not_tags, not_tags_any, sys_tags.
+    fn list(&self, i: usize) -> &WireList {
+        let known = match self.wire {
+            Wire::Ims | Wire::Dns => i < 4,
+            Wire::Cts => true,
+            Wire::Tms => i == 0,
+        };
+        if known { &self.lists[i] } else { &None }
+    }
+
+    fn terms(&self, i: usize) -> Vec<Term> {
+        let entries = self.list(i).iter().flatten();
+        entries
+            .map(|(key, values)| Term {
+                key: (*key).into(),
+                values: values
+                    .iter()
+                    .map(|value| match value.strip_prefix('*') {
+                        Some(part) if self.wire != Wire::Tms => ValueMatch::Contains(part.into()),
+                        _ => ValueMatch::Exact((*value).into()),
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// What the case means.
+    fn query(&self) -> TagQuery {
+        let lists = |i| if self.without_any_tag { Vec::new() } else { self.terms(i) };
+        TagQuery {
+            tags: lists(0),
+            tags_any: lists(1),
+            not_tags: lists(2),
+            not_tags_any: lists(3),
+            sys_tags: self.terms(4),
+            without_any_tag: self.without_any_tag,
+            resource_name: self.matched_name().map(|name| match name {
+                "" => NameMatch::Empty,
+                name => NameMatch::Contains(name.into()),
+            }),
+            resource_id: self.id.clone(),
+        }
+    }
+
+    fn matched_name(&self) -> Option<&'static str> {
+        self.name.filter(|_| self.wire != Wire::Tms)
+    }
+
+    fn body(&self) -> Value {
+        let mut body = Map::new();
+        let names = ["tags", "tags_any", "not_tags", "not_tags_any", "sys_tags"];
+        for (i, name) in names.into_iter().enumerate() {
+            if let Some(entries) = self.list(i) {
+                let entries = entries.iter().map(|(key, values)| json!({ "key": key, "values": values }));
+                body.insert(name.into(), entries.collect());
+            }
+        }
+        if self.without_any_tag {
+            body.insert("without_any_tag".into(), json!(true));
+        }
+        let matches = self
+            .matched_name()
+            .map(|value| json!({ "key": "resource_name", "value": value }))
+            .into_iter()
+            .chain(self.id.as_ref().map(|value| json!({ "key": "resource_id", "value": value })));
+        let matches: Vec<Value> = matches.collect();
+        if !matches.is_empty() {
+            body.insert("matches".into(), matches.into());
+        }
+        // numbers and strings of digits by turns
+        if let Some(limit) = self.limit {
+            body.insert("limit".into(), if limit % 2 == 0 { json!(limit) } else { json!(limit.to_string()) });
+        }
+        if let Some(offset) = self.offset {
+            body.insert("offset".into(), if offset % 2 == 0 { json!(offset) } else { json!(offset.to_string()) });
+        }
+        match self.wire {
+            Wire::Ims | Wire::Dns => {
+                body.insert("action".into(), json!(if self.count { "count" } else { "filter" }));
+            }
+            Wire::Cts => {}
+            Wire::Tms => {
+                body.insert("resource_types".into(), json!(self.types));
+                if self.in_project {
+                    body.insert("project_id".into(), json!(self.project));
+                }
+            }
+        }
+        body.into()
+    }
+
+    fn path(&self) -> String {
+        let (project, resource_type) = (self.project, self.resource_type);
+        match self.wire {
+            Wire::Ims | Wire::Dns => format!("/v2/{project}/{resource_type}/resource_instances/action"),
+            Wire::Cts => {
+                format!(
+                    "/v3/{project}/{resource_type}/resource-instances/{}",
+                    if self.count { "count" } else { "filter" }
+                )
+            }
+            Wire::Tms => "/v1.0/resource-instances/filter".to_owned(),
+        }
+    }
+
+    /// What must be answered.
+    fn expected(&self, fleet: &[Registration]) -> Value {
+        let query = self.query();
+        let mut found: Vec<(usize, &Registration)> = fleet
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| match self.wire {
+                Wire::Tms => {
+                    self.types.contains(&r.resource_type.as_str()) && (!self.in_project || r.project_id == self.project)
+                }
+                _ => r.resource_type == self.resource_type && r.project_id == self.project,
+            })
+            .filter(|(_, r)| query.matches(&r.resource))
+            .collect();
+        let rank = |r: &Registration| self.types.iter().position(|name| *name == r.resource_type);
+        if self.wire == Wire::Tms {
+            found.sort_by(|(i, a), (j, b)| (rank(a), &a.project_id).cmp(&(rank(b), &b.project_id)).then(j.cmp(i)));
+        } else {
+            found.reverse();
+        }
+        let total = found.len();
+        if self.count && self.wire != Wire::Tms {
+            return json!({ "total_count": total });
+        }
+        let (default, show_system, absent) = match self.wire {
+            Wire::Ims => (10, false, json!({})),
+            Wire::Dns => (1000, false, json!(null)),
+            Wire::Cts => (1000, true, json!("")),
+            Wire::Tms => (200, false, json!(null)),
+        };
+        let offset = usize::try_from(self.offset.unwrap_or(0)).unwrap();
+        let limit = self.limit.map_or(default, |limit| limit as usize);
+        let resources: Vec<Value> = found
+            .into_iter()
+            .skip(offset)
+            .take(limit)
+            .map(|(_, r)| {
+                let tags = r.resource.tags.iter().filter(|tag| show_system || !tag.is_system());
+                let tags: Vec<Value> = tags.map(|tag| json!({ "key": tag.key, "value": tag.value })).collect();
+                let mut item = json!({
+                    "resource_id": r.resource.resource_id,
+                    "resource_name": r.resource.resource_name,
+                    "tags": tags,
+                });
+                let fields = item.as_object_mut().unwrap();
+                if self.wire == Wire::Tms {
+                    fields.insert("project_id".into(), json!(r.project_id));
+                    fields.insert("project_name".into(), json!(r.project_name));
+                    fields.insert("resource_type".into(), json!(r.resource_type));
+                } else {
+                    let detail =
+                        r.resource.detail.as_deref().map_or(absent.clone(), |d| serde_json::from_str(d).unwrap());
+                    fields.insert("resource_detail".into(), detail);
+                }
+                item
+            })
+            .collect();
+        let mut answer = json!({ "total_count": total, "resources": resources });
+        if self.wire == Wire::Tms {
+            answer["errors"] = json!([]);
+        }
+        answer
+    }
+}
+
+#[test]
+fn postgres_and_plain_rust_agree_on_every_query() {
+    let cases = std::env::var("TAGD_CASES").ok().map_or(CASES, |cases| cases.parse().expect("TAGD_CASES: a number"));
+    // a seed of its own for a long run, else the same cases every time
+    let seed = std::env::var("TAGD_SEED").ok().map_or(1, |seed| seed.parse::<u64>().expect("TAGD_SEED: a number"));
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        cases: cases.div_ceil(QUERIES),
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let strategy = (fleet(), prop::collection::vec(case(), QUERIES as usize));
+    // one server for all fleets: its statements stay prepared
+    let world = World::new();
+    runner
+        .run(&strategy, |(fleet, cases)| {
+            world.clear();
+            world.load(&fleet);
+            for case in cases {
+                let body = case.body().to_string();
+                let answer = world.post(&case.path(), &body);
+                prop_assert_eq!(answer.status, 200, "{} {}: {}", case.path(), body, answer.body);
+                let expected = case.expected(&fleet);
+                prop_assert!(
+                    answer.json() == expected,
+                    "{} {}\n got {}\nwant {}",
+                    case.path(),
+                    body,
+                    answer.body,
+                    expected
+                );
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}

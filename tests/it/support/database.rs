@@ -1,0 +1,192 @@
+//! A database for each test, cloned from a template that is migrated once.
+//!
+//! On the server of TAGD_TEST_DATABASE_URL if that is set, else on a private cluster without fsync
+//! that all tests share, also those of other processes.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        LazyLock, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tagd::{
+    cluster::{Cluster, ClusterSettings},
+    store::{Purpose, Store, StoreSettings, migrate},
+};
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
+/// Runs a future on the runtime that all tests share.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    RUNTIME.block_on(future)
+}
+
+/// The server of the tests.
+enum Server {
+    Given(String),
+    Private(Cluster),
+}
+
+impl Server {
+    fn get() -> &'static Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        SERVER.get_or_init(|| match std::env::var("TAGD_TEST_DATABASE_URL") {
+            Ok(url) => Self::Given(url),
+            Err(_) => Self::Private(
+                Cluster::attach(&ClusterSettings {
+                    data_dir: cluster_dir(),
+                    programs: std::env::var_os("TAGD_POSTGRES_BIN").map(PathBuf::from),
+                    path: std::env::var_os("PATH"),
+                    durable: false,
+                    max_connections: 200,
+                })
+                .unwrap(),
+            ),
+        })
+    }
+
+    fn settings(&self, database: &str) -> StoreSettings {
+        match self {
+            Self::Given(url) => StoreSettings::of_url(url).unwrap().database(database),
+            Self::Private(cluster) => StoreSettings::of_cluster(cluster, database),
+        }
+    }
+
+    fn url(&self, database: &str) -> String {
+        match self {
+            Self::Given(url) => {
+                let (base, _) = url.rsplit_once('/').expect("a URL with a database");
+                format!("{base}/{database}")
+            }
+            Self::Private(cluster) => {
+                let socket = cluster.socket_dir().display().to_string().replace('/', "%2F");
+                format!("postgres://{}@{socket}:{}/{database}", cluster.user(), cluster.port())
+            }
+        }
+    }
+
+    async fn connect(&self, database: &str) -> PgConnection {
+        PgConnection::connect(&self.url(database)).await.unwrap()
+    }
+}
+
+/// Where the private cluster of the tests lives: in the target folder, unless the user that the server
+/// runs as could not get there (a checkout below /root).
+fn cluster_dir() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let reachable = target.ancestors().all(|dir| dir.metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0));
+    let user = nix::unistd::geteuid();
+    if reachable || !user.is_root() {
+        target.join(format!("postgres-{user}"))
+    } else {
+        std::env::temp_dir().join("tagd-tests")
+    }
+}
+
+/// A database of a test's own, dropped with it.
+pub struct TestDb {
+    name: String,
+}
+
+impl TestDb {
+    /// A database with the newest schema.
+    pub fn new() -> Self {
+        let template = Self::template();
+        Self::create(&format!("template {template}"))
+    }
+
+    /// A database with nothing in it.
+    pub fn empty() -> Self {
+        Self::create("template template0")
+    }
+
+    fn create(how: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        block_on(async {
+            let mut server = Server::get().connect("postgres").await;
+            server.execute(AssertSqlSafe(format!("create database {name} {how}"))).await.unwrap();
+        });
+        Self { name }
+    }
+
+    /// Name of the migrated database, made by whoever comes first.
+    fn template() -> &'static str {
+        static TEMPLATE: OnceLock<String> = OnceLock::new();
+        TEMPLATE.get_or_init(|| {
+            let mut hasher = DefaultHasher::new();
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+            let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            for file in files {
+                std::fs::read(file).unwrap().hash(&mut hasher);
+            }
+            let name = format!("tagd_template_{:x}", hasher.finish());
+            block_on(async {
+                let server = Server::get();
+                let mut connection = server.connect("postgres").await;
+                connection.execute("select pg_advisory_lock(8386659)").await.unwrap();
+                let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+                    .bind(&name)
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
+                if !exists {
+                    // under another name until it is whole
+                    let unfinished = format!("{name}_new");
+                    for statement in [
+                        format!("drop database if exists {unfinished} with (force)"),
+                        format!("create database {unfinished} template template0"),
+                    ] {
+                        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+                    }
+                    migrate(&server.settings(&unfinished)).await.unwrap();
+                    let rename = format!("alter database {unfinished} rename to {name}");
+                    connection.execute(AssertSqlSafe(rename)).await.unwrap();
+                }
+                connection.close().await.unwrap();
+            });
+            name
+        })
+    }
+
+    /// How tagd reaches the database.
+    pub fn settings(&self) -> StoreSettings {
+        let mut settings = Server::get().settings(&self.name);
+        settings.connections = 4;
+        settings
+    }
+
+    /// The database's URL, for commands.
+    pub fn url(&self) -> String {
+        Server::get().url(&self.name)
+    }
+
+    /// A connection as the owner.
+    pub async fn connect(&self) -> PgConnection {
+        Server::get().connect(&self.name).await
+    }
+
+    /// A store on the database.
+    pub async fn store(&self, purpose: Purpose, connections: u32) -> Store {
+        let mut settings = self.settings();
+        settings.connections = connections;
+        Store::open(&settings, purpose).await.unwrap()
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        let statement = format!("drop database if exists {} with (force)", self.name);
+        block_on(async {
+            let mut server = Server::get().connect("postgres").await;
+            server.execute(AssertSqlSafe(statement)).await.unwrap();
+        });
+    }
+}

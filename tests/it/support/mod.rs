@@ -1,0 +1,9 @@
+//! What tests stand on: databases, servers, fleets, goldens.
+
+mod database;
+mod golden;
+mod world;
+
+pub use database::{TestDb, block_on};
+pub use golden::{check_golden, golden_dir, is_update};
+pub use world::{Answer, World, registration, tag};

@@ -1,0 +1,131 @@
+//! A server over a database of its own, and a client.
+
+use std::{collections::BTreeMap, net::TcpListener};
+
+use serde_json::Value;
+use sqlx::{Connection, Executor};
+use tagd::{
+    domain::{Resource, Tag, change::Registration},
+    http::{Running, ServerSettings, start},
+    store::Purpose,
+};
+
+use super::{TestDb, block_on};
+
+/// A server, its database, a client.
+pub struct World {
+    pub db: TestDb,
+    pub url: String,
+    server: Option<Running>,
+    agent: ureq::Agent,
+}
+
+/// An answer of the server.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl World {
+    /// A server over a fresh database.
+    pub fn new() -> Self {
+        let db = TestDb::new();
+        let server = block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            start(ServerSettings { listener, workers: 1, store: db.settings() }).unwrap()
+        });
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        Self { url: format!("http://{}", server.address), db, server: Some(server), agent }
+    }
+
+    /// The same with resources in it.
+    pub fn with(fleet: &[Registration]) -> Self {
+        let world = Self::new();
+        world.load(fleet);
+        world
+    }
+
+    /// Registers resources in order.
+    pub fn load(&self, fleet: &[Registration]) {
+        block_on(async {
+            let store = self.db.store(Purpose::Work, 1).await;
+            let mut import = store.import(false).await.unwrap();
+            for batch in fleet.chunks(1000) {
+                import.run(batch).await.unwrap();
+            }
+            import.finish().await.unwrap();
+            store.close().await;
+        });
+    }
+
+    /// Forgets every resource; scopes stay, as they always do.
+    pub fn clear(&self) {
+        block_on(async {
+            let mut owner = self.db.connect().await;
+            owner.execute("truncate tagd.resource, tagd.tag, tagd.label, tagd.bitmap").await.unwrap();
+            owner.execute("update tagd.scope_counter set next_slot = 0").await.unwrap();
+            owner.close().await.unwrap();
+        });
+    }
+
+    /// Posts JSON.
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, &[("Content-Type", "application/json")], body.as_bytes())
+    }
+
+    /// Sends a request.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = self.agent.run(request.body(body).unwrap()).unwrap();
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Answer {
+            status: answer.status().as_u16(),
+            headers,
+            body: answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            block_on(server.stop()).unwrap();
+        }
+    }
+}
+
+/// A tag.
+pub fn tag(key: &str, value: &str) -> Tag {
+    Tag { key: key.into(), value: value.into() }
+}
+
+/// A resource in project `p`, its tags given in the order of keys.
+pub fn registration(resource_type: &str, id: &str, name: &str, tags: &[(&str, &str)]) -> Registration {
+    Registration {
+        project_id: "p".into(),
+        resource_type: resource_type.into(),
+        resource: Resource {
+            resource_id: id.into(),
+            resource_name: name.into(),
+            detail: None,
+            tags: tags.iter().map(|(key, value)| tag(key, value)).collect(),
+        },
+        ..Registration::default()
+    }
+}
