@@ -13,6 +13,7 @@ use validator::Validate;
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
 pub struct CommonArgs {
     /// Database to use, postgres://USER:PASSWORD@HOST:PORT/NAME. Without one, tagd runs a private Postgres of its own
     #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]

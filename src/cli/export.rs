@@ -42,7 +42,7 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Cli
         .run(|registration| {
             line::encode(&mut out, &registration).map_err(failed)?;
             count += 1;
-            if count % 1000 == 0 {
+            if count.is_multiple_of(1000) {
                 progress.set_position(count);
             }
             Ok(())

@@ -136,7 +136,7 @@ fn write(shape: Shape) -> String {
     sql
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Grouped {
     No,
     Yes,

@@ -105,11 +105,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The page, from the query string or else from the body.
-    pub(super) fn page_or(
-        &self,
-        parameters: &[(Cow<'_, str>, Cow<'_, str>)],
-        limits: &QueryLimits,
-    ) -> Result<Want, Fault> {
+    pub(super) fn page_or(&self, parameters: &Parameters<'_>, limits: &QueryLimits) -> Result<Want, Fault> {
         let number = |aspect, field| match parameters.iter().find(|(name, _)| name == field) {
             Some((_, value)) => Digits::parse(aspect, field, Cow::Borrowed(value.as_ref())).map(Some),
             None => self.number(aspect, field),
@@ -250,9 +246,12 @@ pub(super) fn read_matches(
     Ok(())
 }
 
+/// Parameters of a query string, names and values decoded.
+pub(super) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 /// Reads a query string in which only some parameters may stand, each once.
-pub(super) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, Fault> {
-    let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+pub(super) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Parameters<'a>, Fault> {
+    let mut parameters = Parameters::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !known.contains(&name.as_ref()) {
             let reason = match known {
@@ -324,8 +323,15 @@ fn describe(error: &serde_json::Error, path: &str, part: &[u8], body: &[u8]) -> 
     let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
     let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     let before = body.get(..start).unwrap_or_default();
-    let lines_before = before.iter().filter(|b| **b == b'\n').count();
-    let column_before = before.iter().rev().take_while(|b| **b != b'\n').count();
+    let (mut lines_before, mut column_before) = (0, 0);
+    for byte in before {
+        if *byte == b'\n' {
+            lines_before += 1;
+            column_before = 0;
+        } else {
+            column_before += 1;
+        }
+    }
     let line = lines_before + error.line();
     let column = if error.line() <= 1 { column_before + error.column() } else { error.column() };
     format!("{path}: {reason} (line {line}, column {column})")

@@ -61,9 +61,10 @@ fn parameters(request: &HttpRequest) -> Option<PathParameters> {
 /// The answer to a fault, which goes to the log where it is not the caller's.
 fn fault(dialect: &Dialect, fault: &Fault) -> HttpResponse {
     if let Some(source) = fault.source() {
-        match fault {
-            Fault::Unavailable { .. } => tracing::warn!(error = chain(source), "the database is not available"),
-            _ => tracing::error!(error = chain(source), "a request failed"),
+        if matches!(fault, Fault::Unavailable { .. }) {
+            tracing::warn!(error = chain(source), "the database is not available");
+        } else {
+            tracing::error!(error = chain(source), "a request failed");
         }
     }
     let error = (dialect.wire_error)(fault);

@@ -130,7 +130,7 @@ impl Store {
             // a dead connection shows itself in the statement, which reads then repeat on another
             .test_before_acquire(false)
             .max_lifetime(None)
-            .idle_timeout(Some(Duration::from_secs(600)))
+            .idle_timeout(Some(Duration::from_mins(10)))
             .after_connect(move |connection, _| {
                 let statement_timeout = statement_timeout.clone();
                 Box::pin(async move { set_session(connection, &statement_timeout, idle_timeout, joins).await })

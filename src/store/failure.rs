@@ -123,5 +123,5 @@ fn is_outage(error: &sqlx::Error) -> bool {
 }
 
 fn state(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error().and_then(|refusal| refusal.code()).map(std::borrow::Cow::into_owned)
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned)
 }

@@ -14,7 +14,7 @@ mod writes;
 pub use connect::{Purpose, Store, StoreSettings, create_database};
 pub use exports::{ExportTotals, Exporter};
 pub use failure::StoreError;
-pub use imports::{BatchOutcome, Importer};
+pub use imports::{BatchOutcome, ImportBatch, Importer};
 pub use index::{Drift, ScopeTotals};
 pub use migrate::{MigrateReport, SCHEMA_VERSION, migrate};
 pub use scopes::{TypeScopes, Unknown};

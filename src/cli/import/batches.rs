@@ -2,18 +2,19 @@
 
 use std::{
     collections::HashSet,
+    hash::{BuildHasher, RandomState},
     io::{BufRead, BufReader, Read},
 };
 
 use tokio::sync::mpsc;
 
 use super::line;
-use crate::domain::change::Registration;
+use crate::{domain::change::Registration, store::ImportBatch};
 
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
 /// Bytes of lines in a batch: what bounds memory where lines are long.
-const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 /// Longest line.
 const LINE_BYTES: u64 = 1024 * 1024;
 
@@ -24,7 +25,7 @@ pub(super) type Batches = mpsc::Receiver<Batch>;
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Resources, each once.
-    pub(super) registrations: Vec<Registration>,
+    pub(super) resources: ImportBatch,
     /// The line of each.
     pub(super) lines: Vec<u64>,
     /// Lines that are no resource.
@@ -49,7 +50,9 @@ pub(super) struct Cutter {
     sender: mpsc::Sender<Batch>,
     batch: Batch,
     bytes: u64,
-    seen: HashSet<(String, String, String)>,
+    /// Hashes of the resources in the batch. Two resources of one hash only cut it early.
+    seen: HashSet<u64>,
+    hasher: RandomState,
 }
 
 /// The receiver is gone: the import has stopped.
@@ -60,22 +63,22 @@ impl Cutter {
     pub(super) fn new() -> (Self, Batches) {
         // one batch waits while one is worked on: more would only take memory
         let (sender, receiver) = mpsc::channel(1);
-        (Self { sender, batch: Batch::default(), bytes: 0, seen: HashSet::new() }, receiver)
+        (Self { sender, batch: Batch::default(), bytes: 0, seen: HashSet::new(), hasher: RandomState::new() }, receiver)
     }
 
     /// Adds a resource of `bytes` input bytes.
-    pub(super) fn push(&mut self, line: u64, bytes: u64, registration: Registration) -> Result<(), Stopped> {
-        let identity = (
-            registration.project_id.clone(),
-            registration.resource_type.clone(),
-            registration.resource.resource_id.clone(),
-        );
+    pub(super) fn push(&mut self, line: u64, bytes: u64, registration: &Registration) -> Result<(), Stopped> {
+        let identity = self.hasher.hash_one((
+            &registration.project_id,
+            &registration.resource_type,
+            &registration.resource.resource_id,
+        ));
         // a resource that comes again begins a new batch: it changes what the earlier line made
-        if !self.seen.insert(identity.clone()) {
+        if !self.seen.insert(identity) {
             self.cut()?;
             self.seen.insert(identity);
         }
-        self.batch.registrations.push(registration);
+        self.batch.resources.push(registration);
         self.batch.lines.push(line);
         self.advance(bytes)
     }
@@ -120,9 +123,9 @@ pub(super) fn of_ndjson(input: Box<dyn Read + Send>) -> Batches {
     let (cutter, batches) = Cutter::new();
     std::thread::spawn(move || {
         let mut cutter = cutter;
-        match read_ndjson(BufReader::with_capacity(256 * 1024, input), &mut cutter) {
-            Ok(broken) => cutter.finish(broken),
-            Err(Stopped) => {}
+        // an import that has stopped wants nothing more
+        if let Ok(broken) = read_ndjson(BufReader::with_capacity(256 * 1024, input), &mut cutter) {
+            cutter.finish(broken);
         }
     });
     batches
@@ -153,7 +156,7 @@ fn read_ndjson(mut input: impl BufRead, cutter: &mut Cutter) -> Result<Option<st
             continue;
         }
         match line::decode(text) {
-            Ok(registration) => cutter.push(number, bytes, registration)?,
+            Ok(registration) => cutter.push(number, bytes, &registration)?,
             Err(reason) => cutter.reject(number, bytes, reason)?,
         }
     }

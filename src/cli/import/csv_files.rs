@@ -199,7 +199,7 @@ fn cut_all(
             for ((line, bytes, mut registration), tags) in waiting.drain(..).zip(tags) {
                 registration.resource.tags = tags;
                 match line::check(registration) {
-                    Ok(registration) => cutter.push(line, bytes, registration),
+                    Ok(registration) => cutter.push(line, bytes, &registration),
                     Err(fault) => cutter.reject(line, bytes, format!("resources file: {fault}")),
                 }
                 .map_err(|Stopped| None)?;

@@ -7,6 +7,7 @@ pub(crate) mod line;
 use std::{
     fs::File,
     io::Read,
+    ops::Range,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    store::{Importer, Purpose, Store, StoreError},
+    store::{ImportBatch, Importer, Purpose, Store, StoreError},
 };
 use batches::{Batch, Rejected};
 
@@ -29,6 +30,7 @@ use batches::{Batch, Rejected};
 const REPORTED: u64 = 1000;
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
 pub(super) struct ImportArgs {
     /// NDJSON file, one resource a line; - for standard input
     ///
@@ -119,14 +121,14 @@ async fn run_batches(
     let mut importer = store.import(strict).await?;
     let mut outcome = Outcome::default();
     while let Some(batch) = batches.recv().await {
-        let Batch { registrations, lines, rejected, read, broken } = batch;
+        let Batch { resources, lines, rejected, read, broken } = batch;
         for bad in &rejected {
             report(&progress, &mut outcome, bad);
         }
         if strict && outcome.rejected > 0 {
             return Err(CliError::Stopped("nothing was imported, because of --strict".into()));
         }
-        run_batch(&mut importer, &registrations, &lines, strict, &progress, &mut outcome).await?;
+        run_batch(&mut importer, &resources, &lines, strict, &progress, &mut outcome).await?;
         progress.set_position(read);
         let done = outcome.created + outcome.changed + outcome.unchanged;
         #[expect(
@@ -154,16 +156,17 @@ async fn run_batches(
 /// the line is found, so that one bad line costs no other.
 async fn run_batch(
     importer: &mut Importer,
-    registrations: &[crate::domain::change::Registration],
+    resources: &ImportBatch,
     lines: &[u64],
     strict: bool,
     progress: &ProgressBar,
     outcome: &mut Outcome,
 ) -> Result<(), CliError> {
-    let mut pieces = vec![(registrations, lines)];
-    while let Some((registrations, lines)) = pieces.pop() {
-        let Some(first) = lines.first() else { continue };
-        match importer.run(registrations).await {
+    let whole: Range<usize> = 0..resources.len();
+    let mut parts = vec![whole];
+    while let Some(part) = parts.pop() {
+        let Some(first) = lines.get(part.start) else { continue };
+        match importer.run(resources, part.clone()).await {
             Ok(batch) => {
                 outcome.created += batch.created;
                 outcome.changed += batch.changed;
@@ -171,14 +174,13 @@ async fn run_batch(
                 outcome.new_types.extend(batch.new_types);
             }
             Err(StoreError::BadValue(reason)) if !strict => {
-                if lines.len() == 1 {
+                if part.len() == 1 {
                     report(progress, outcome, &Rejected { line: *first, reason });
                 } else {
-                    let middle = lines.len() / 2;
-                    let (front, back) = (registrations.split_at(middle), lines.split_at(middle));
-                    // the front first: the order of the lines is the order of registration
-                    pieces.push((front.1, back.1));
-                    pieces.push((front.0, back.0));
+                    let middle = part.start + part.len() / 2;
+                    // the front is taken first: the order of the lines is the order of registration
+                    parts.push(middle..part.end);
+                    parts.push(part.start..middle);
                 }
             }
             Err(error) => {

@@ -7,7 +7,7 @@ use sqlx::{Connection, Executor};
 use tagd::{
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
-    store::Purpose,
+    store::{ImportBatch, Purpose},
 };
 
 use super::{TestDb, block_on};
@@ -60,7 +60,8 @@ impl World {
             let store = self.db.store(Purpose::Work, 1).await;
             let mut import = store.import(false).await.unwrap();
             for batch in fleet.chunks(1000) {
-                import.run(batch).await.unwrap();
+                let batch: ImportBatch = batch.iter().collect();
+                import.run(&batch, 0..batch.len()).await.unwrap();
             }
             import.finish().await.unwrap();
             store.close().await;
