@@ -104,8 +104,9 @@ pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreErr
     if from < SCHEMA_VERSION {
         for statement in [
             "create schema if not exists tagd",
-            "create extension if not exists pg_trgm",
-            "create extension if not exists btree_gin",
+            // a login called tagd would else put them among tagd's own tables
+            "create extension if not exists pg_trgm schema public",
+            "create extension if not exists btree_gin schema public",
         ] {
             transaction.execute(statement).await?;
         }
