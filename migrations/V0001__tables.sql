@@ -77,7 +77,6 @@ create table tagd.resource (
   registered_at timestamptz not null default now(),
   resource_id   text collate "C" not null,
   resource_name text collate "C" not null default '',
-  name_folded   text collate "C" not null default '',
   tags          text[] collate "C" not null default '{}',
   detail        jsonb,
   constraint resource_pkey primary key (scope_id, slot),
@@ -89,9 +88,20 @@ comment on column tagd.resource.slot is 'Position in the order of registration, 
 comment on column tagd.resource.registered_at is 'When tagd first heard of the resource. For people: the order of answers is that of slot.';
 comment on column tagd.resource.resource_id is 'Identifier, unique in the scope.';
 comment on column tagd.resource.resource_name is 'Display name; empty if it has none.';
-comment on column tagd.resource.name_folded is 'The name in lower case (domain::matching::fold), what name searches compare with.';
 comment on column tagd.resource.tags is 'Copy of the resource''s rows in tagd.tag as key, value, key, value ... by key: one fetch answers a resource whole.';
 comment on column tagd.resource.detail is 'The owning service''s own JSON, answered as resource_detail; null if there is none.';
+
+create table tagd.name (
+  scope_id bigint not null,
+  slot     integer not null,
+  folded   text collate "C" not null,
+  constraint name_pkey primary key (scope_id, slot)
+);
+create index name_empty_idx on tagd.name (scope_id, slot) where folded = '';
+comment on table tagd.name is 'The names of the resources as they are searched: a narrow table beside the wide one, since a search may have to look at every name of a scope.';
+comment on column tagd.name.scope_id is 'Scope of the resource.';
+comment on column tagd.name.slot is 'Slot of the resource.';
+comment on column tagd.name.folded is 'resource_name in lower case, as domain::matching::fold makes it; empty if the resource has no name.';
 
 create table tagd.tag (
   scope_id bigint not null,
@@ -155,7 +165,7 @@ declare
   gin  text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'btree_gin');
 begin
   execute format(
-    'create index resource_name_idx on tagd.resource using gin (scope_id %1$I.int8_ops, name_folded %2$I.gin_trgm_ops) with (gin_pending_list_limit = 512)',
+    'create index name_folded_idx on tagd.name using gin (scope_id %1$I.int8_ops, folded %2$I.gin_trgm_ops) with (gin_pending_list_limit = 512)',
     gin, trgm);
   execute format(
     'create index label_value_idx on tagd.label using gin (scope_id %1$I.int8_ops, key %1$I.text_ops, value %2$I.gin_trgm_ops) with (gin_pending_list_limit = 512) where kind = 3',

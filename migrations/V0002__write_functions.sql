@@ -134,13 +134,17 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_slot integer;
+  v_slot  integer;
+  v_known integer;
 begin
   perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
   update tagd.resource r
-     set resource_name = p_name, name_folded = p_name_folded, detail = p_detail
-   where r.scope_id = p_scope_id and r.resource_id = p_resource_id;
+     set resource_name = p_name, detail = p_detail
+   where r.scope_id = p_scope_id and r.resource_id = p_resource_id
+  returning r.slot into v_slot;
   if found then
+    update tagd.name n set folded = p_name_folded
+     where n.scope_id = p_scope_id and n.slot = v_slot and n.folded <> p_name_folded;
     return false;
   end if;
   update tagd.scope_counter c set next_slot = c.next_slot + 1
@@ -148,13 +152,17 @@ begin
   returning c.next_slot - 1 into strict v_slot;
   -- the counter's lock is held now: whoever registered the same resource meanwhile has committed
   update tagd.resource r
-     set resource_name = p_name, name_folded = p_name_folded, detail = p_detail
-   where r.scope_id = p_scope_id and r.resource_id = p_resource_id;
+     set resource_name = p_name, detail = p_detail
+   where r.scope_id = p_scope_id and r.resource_id = p_resource_id
+  returning r.slot into v_known;
   if found then
+    update tagd.name n set folded = p_name_folded
+     where n.scope_id = p_scope_id and n.slot = v_known and n.folded <> p_name_folded;
     return false;
   end if;
-  insert into tagd.resource (scope_id, slot, resource_id, resource_name, name_folded, detail)
-  values (p_scope_id, v_slot, p_resource_id, p_name, p_name_folded, p_detail);
+  insert into tagd.resource (scope_id, slot, resource_id, resource_name, detail)
+  values (p_scope_id, v_slot, p_resource_id, p_name, p_detail);
+  insert into tagd.name (scope_id, slot, folded) values (p_scope_id, v_slot, p_name_folded);
   perform tagd.apply_tags(p_scope_id, v_slot, null, '{}');
   return true;
 end
@@ -178,6 +186,7 @@ begin
     return false;
   end if;
   perform tagd.apply_tags(p_scope_id, v_slot, v_tags, null);
+  delete from tagd.name n where n.scope_id = p_scope_id and n.slot = v_slot;
   delete from tagd.resource r where r.scope_id = p_scope_id and r.slot = v_slot;
   return true;
 end

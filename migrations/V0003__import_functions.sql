@@ -121,17 +121,28 @@ begin
   update tagd.scope_counter c set next_slot = c.next_slot + n.n
     from (select w.scope_id, count(*) as n from pg_temp.import_work w where w.is_new group by w.scope_id) n
    where c.scope_id = n.scope_id;
-  insert into tagd.resource (scope_id, slot, resource_id, resource_name, name_folded, tags, detail)
-  select w.scope_id, w.slot, i.resource_id, i.resource_name, i.name_folded, i.tags, i.detail
+  insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail)
+  select w.scope_id, w.slot, i.resource_id, i.resource_name, i.tags, i.detail
     from pg_temp.import_work w
     join pg_temp.import_line i on i.line = w.line
    where w.is_new
    order by w.scope_id, w.slot;
   update tagd.resource r
-     set resource_name = i.resource_name, name_folded = i.name_folded, tags = i.tags, detail = i.detail
+     set resource_name = i.resource_name, tags = i.tags, detail = i.detail
     from pg_temp.import_work w
     join pg_temp.import_line i on i.line = w.line
    where not w.is_new and r.scope_id = w.scope_id and r.slot = w.slot;
+  insert into tagd.name (scope_id, slot, folded)
+  select w.scope_id, w.slot, i.name_folded
+    from pg_temp.import_work w
+    join pg_temp.import_line i on i.line = w.line
+   where w.is_new
+   order by w.scope_id, w.slot;
+  update tagd.name n
+     set folded = i.name_folded
+    from pg_temp.import_work w
+    join pg_temp.import_line i on i.line = w.line
+   where not w.is_new and n.scope_id = w.scope_id and n.slot = w.slot and n.folded <> i.name_folded;
 
   delete from tagd.tag t
    using pg_temp.import_work w

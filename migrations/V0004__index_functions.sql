@@ -46,6 +46,13 @@ as $$
      and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = t.slot)
    group by t.slot / 16384
   union all
+  -- kind -3: resources without a row in tagd.name, and rows there without a resource
+  select (-3)::smallint, '', '', coalesce(r.slot, n.slot) / 16384, count(*) filter (where n.slot is null), count(*) filter (where r.slot is null)
+    from (select q.slot from tagd.resource q where q.scope_id = p_scope_id) r
+    full join (select m.slot from tagd.name m where m.scope_id = p_scope_id) n on n.slot = r.slot
+   where r.slot is null or n.slot is null
+   group by coalesce(r.slot, n.slot) / 16384
+  union all
   select coalesce(truth.kind, idx.kind), coalesce(truth.key, idx.key), coalesce(truth.value, idx.value), coalesce(truth.block, idx.block),
          bit_count(coalesce(truth.bits & ~idx.bits, truth.bits, repeat('0', 16384)::bit(16384))),
          bit_count(coalesce(idx.bits & ~truth.bits, idx.bits, repeat('0', 16384)::bit(16384)))

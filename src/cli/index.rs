@@ -59,6 +59,9 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
 fn describe(drift: &Drift) -> String {
     let Drift { kind, key, value, block, missing, surplus } = drift;
     match kind {
+        -3 => format!(
+            "block {block}: {missing} resources whose name cannot be searched, {surplus} names of resources that are not there"
+        ),
         -2 => format!("block {block}: {surplus} tags of resources that are not there"),
         -1 => format!("block {block}: {missing} resources whose copy of their tags is not right"),
         0 => format!("label every resource, block {block}: {missing} bits missing, {surplus} too many"),

@@ -147,6 +147,7 @@ impl<'a> Groups<'a> {
             (None, None) => Pick::Nothing,
             (None, Some(_)) => Pick::Id,
             (Some(_), Some(_)) => Pick::IdAndName,
+            (Some(pattern), None) if pattern.is_empty() => Pick::NoName,
             (Some(pattern), None) if has_trigram(pattern) => Pick::NameByTrigram,
             (Some(_), None) => Pick::NameByScan,
         }
@@ -171,7 +172,7 @@ impl<'a> Groups<'a> {
         if let Some(id) = self.id {
             arguments.push(Argument::Text(id.to_owned()));
         }
-        if let Some(pattern) = self.name {
+        if let Some(pattern) = self.name.filter(|_| shape.pick != Pick::NoName) {
             arguments.push(Argument::Text(pattern));
         }
         match shape.form {

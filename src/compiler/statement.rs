@@ -37,6 +37,13 @@ pub enum Pick {
     NameByTrigram,
     /// The name, by reading all names of the scope: a pattern too short for the index.
     NameByScan,
+    /// There is no name.
+    NoName,
+}
+
+impl Pick {
+    const ALL: [Self; 6] =
+        [Self::Nothing, Self::Id, Self::IdAndName, Self::NameByTrigram, Self::NameByScan, Self::NoName];
 }
 
 /// What the text of a statement depends on.
@@ -63,7 +70,7 @@ pub fn shapes() -> Vec<Shape> {
                 shapes.push(Shape { span, page, form, fuzzy: false, pick: Pick::Nothing });
             }
             for fuzzy in [false, true] {
-                for pick in [Pick::Nothing, Pick::Id, Pick::IdAndName, Pick::NameByTrigram, Pick::NameByScan] {
+                for pick in Pick::ALL {
                     shapes.push(Shape { span, page, form: Form::Mixed, fuzzy, pick });
                 }
             }
@@ -205,27 +212,16 @@ part as (
     join tagd.bitmap b on b.scope_id = {term_scope} and b.label_id = t.label_id
    group by b.block, t.grp{part_rank}"
     )?;
-    let condition = match shape.pick {
-        Pick::Nothing => None,
-        Pick::Id => Some(format!("r.resource_id = {}", numbers.next())),
-        Pick::IdAndName => {
-            Some(format!("r.resource_id = {} and r.name_folded like {}", numbers.next(), numbers.next()))
-        }
-        Pick::NameByTrigram => Some(format!("r.name_folded like {}", numbers.next())),
-        // the empty text keeps the planner off the trigram index, which would be read whole
-        Pick::NameByScan => Some(format!("r.name_folded || '' like {}", numbers.next())),
-    };
+    let picked = write_pick(shape.pick, numbers, words);
     let (positive, negative) = (numbers.next(), numbers.next());
-    if let Some(condition) = condition {
+    if let Some(picked) = picked {
         // the last of the groups above 0 is kept for the resources picked
         write!(
             sql,
             "
    union all
   select r.slot / 16384, {positive}::int8::int4, tagd.bits_of(r.slot % 16384, 1){made_rank}
-    from {spans}tagd.resource r
-   where r.scope_id = {scope}
-     and {condition}
+    from {spans}{picked}
    group by r.slot / 16384{made_rank}"
         )?;
     }
@@ -244,6 +240,36 @@ hit as materialized (
             from (select block{rank}, nor, case when nands = {negative}::int8 and nands > 0 then yes & ~nand else yes end as yes
                     from side) less_nand) less_nor)"
     )
+}
+
+/// Sources and conditions of the resources that are picked by columns of their own.
+fn write_pick(pick: Pick, numbers: &mut Numbers, words: &Words) -> Option<String> {
+    let scope = words.scope;
+    let named = |condition: String| format!("tagd.name r\n   where r.scope_id = {scope}\n     and {condition}");
+    match pick {
+        Pick::Nothing => None,
+        Pick::Id => {
+            Some(format!("tagd.resource r\n   where r.scope_id = {scope}\n     and r.resource_id = {}", numbers.next()))
+        }
+        Pick::IdAndName => Some(format!(
+            "tagd.resource r
+    join tagd.name n on n.scope_id = {scope} and n.slot = r.slot
+   where r.scope_id = {scope}
+     and r.resource_id = {}
+     and n.folded like {}",
+            numbers.next(),
+            numbers.next()
+        )),
+        Pick::NameByTrigram => Some(named(format!("r.folded like {}", numbers.next()))),
+        // the trigram index would be read whole: comparing rows, and the empty text, keep the planner off it
+        Pick::NameByScan => Some(named(format!(
+            "(r.scope_id, r.slot) >= ({scope}, 0)
+     and (r.scope_id, r.slot) < ({scope} + 1, 0)
+     and r.folded || '' like {}",
+            numbers.next()
+        ))),
+        Pick::NoName => Some(named("r.folded = ''".to_owned())),
+    }
 }
 
 fn write_count(sql: &mut String) -> std::fmt::Result {
