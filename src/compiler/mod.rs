@@ -154,6 +154,6 @@ mod tests {
         let query = TagQuery { tags: vec![term("a\0", &["1"]), term("b", &["*\0"])], ..TagQuery::default() };
         let compiled = compile(&query, &[7], Want::Count);
         assert!(!format!("{:?}", compiled.arguments).contains("\\0"));
-        assert_eq!(compiled.arguments[2], Argument::Kinds(vec![Label::Nothing.kind(); 2]));
+        assert!(compiled.arguments.contains(&Argument::Kinds(vec![Label::Nothing.kind(); 2])));
     }
 }

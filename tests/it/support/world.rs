@@ -72,7 +72,7 @@ impl World {
     pub fn clear(&self) {
         block_on(async {
             let mut owner = self.db.connect().await;
-            owner.execute("truncate tagd.resource, tagd.tag, tagd.label, tagd.bitmap").await.unwrap();
+            owner.execute("truncate tagd.resource, tagd.name, tagd.tag, tagd.label, tagd.bitmap").await.unwrap();
             owner.execute("update tagd.scope_counter set next_slot = 0").await.unwrap();
             owner.close().await.unwrap();
         });
