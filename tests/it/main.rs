@@ -11,5 +11,6 @@
 )]
 
 mod cluster;
+mod limits;
 mod property;
 mod support;

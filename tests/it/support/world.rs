@@ -7,7 +7,7 @@ use sqlx::{Connection, Executor};
 use tagd::{
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
-    store::Purpose,
+    store::{Purpose, StoreSettings},
 };
 
 use super::{TestDb, block_on};
@@ -39,9 +39,15 @@ impl World {
     /// A server over a fresh database.
     pub fn new() -> Self {
         let db = TestDb::new();
+        let store = db.settings();
+        Self::over(db, store)
+    }
+
+    /// A server that reaches the database, or another one, by settings of the test's own.
+    pub fn over(db: TestDb, store: StoreSettings) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            start(ServerSettings { listener, workers: 1, store: db.settings() }).unwrap()
+            start(ServerSettings { listener, workers: 1, store }).unwrap()
         });
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         Self { url: format!("http://{}", server.address), db, server: Some(server), agent }
