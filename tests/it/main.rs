@@ -13,4 +13,5 @@
 mod cluster;
 mod limits;
 mod property;
+mod rules;
 mod support;
