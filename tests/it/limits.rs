@@ -53,7 +53,7 @@ fn large_world() -> World {
 
 #[test]
 fn a_list_holds_as_many_keys_with_as_many_values_as_the_dialect_allows_and_no_more() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         let Limits { keys, values, .. } = limits(wire);
         for list in wire.lists() {
@@ -77,7 +77,7 @@ fn a_list_holds_as_many_keys_with_as_many_values_as_the_dialect_allows_and_no_mo
 
 #[test]
 fn keys_and_values_are_as_long_as_the_dialect_allows_counted_in_characters() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         let Limits { key_length, value_length, .. } = limits(wire);
         for list in wire.lists() {
@@ -102,7 +102,7 @@ fn keys_and_values_are_as_long_as_the_dialect_allows_counted_in_characters() {
 
 #[test]
 fn a_character_outside_the_basic_plane_counts_once() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         let Limits { key_length, value_length, .. } = limits(wire);
         // a letter in four bytes, written as itself and as a pair of surrogates
@@ -155,7 +155,7 @@ fn the_limit_has_a_range_and_a_default() {
 
 #[test]
 fn the_limit_in_the_query_string_has_the_same_range() {
-    let world = World::new();
+    let world = World::empty();
     let ask = |parameters: &str| world.post(&format!("{}?{parameters}", Wire::Cts.path()), "{}");
     for right in ["limit=1", "limit=1000", "offset=0", "offset=1000000000000000000000000000000", "limit=1&offset=1"] {
         assert_eq!(ask(right).status, 200, "{right}");
@@ -215,7 +215,7 @@ fn an_offset_beyond_every_number_is_past_the_end_of_several_types_too() {
 
 #[test]
 fn a_key_stands_once_in_a_list_and_is_neither_missing_nor_empty_and_a_value_stands_once_in_a_key() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         for list in wire.lists() {
             let refuse = |entries: Value, broken, parts: &[&str]| {
@@ -249,7 +249,7 @@ fn a_key_stands_once_in_a_list_and_is_neither_missing_nor_empty_and_a_value_stan
 
 #[test]
 fn the_value_of_a_match_has_at_most_255_characters() {
-    let world = World::new();
+    let world = World::empty();
     for wire in [Wire::Ims, Wire::Dns, Wire::Cts] {
         let keys: &[&str] = if wire == Wire::Ims { &["resource_name", "resource_id"] } else { &["resource_name"] };
         for key in keys {

@@ -1,6 +1,8 @@
 //! What a query means on the wire: each row of the first and third table of `reference/semantics.md`, section 1,
 //! and what it says of TMS, in every dialect that the row speaks of.
 
+use std::sync::{Arc, Mutex, Weak};
+
 use serde_json::{Value, json};
 use tagd::domain::change::Registration;
 
@@ -10,14 +12,17 @@ use crate::support::{Broken, Wire, World, ids, in_all_dialects, tag};
 const FOUR_LISTS: [Wire; 3] = [Wire::Ims, Wire::Dns, Wire::Cts];
 
 /// Two conditions, `env` and `team`, and a resource for each way to meet them. In the order of registration.
-fn two_by_two() -> World {
-    in_all_dialects(&[
-        ("neither", "", &[]),
-        ("env", "", &[("env", "prod")]),
-        ("team", "", &[("team", "red")]),
-        ("both", "", &[("env", "prod"), ("team", "red")]),
-        ("other", "", &[("env", "dev"), ("team", "blue")]),
-    ])
+fn two_by_two() -> Arc<World> {
+    static SHARED: Mutex<Weak<World>> = Mutex::new(Weak::new());
+    World::share(&SHARED, || {
+        in_all_dialects(&[
+            ("neither", "", &[]),
+            ("env", "", &[("env", "prod")]),
+            ("team", "", &[("team", "red")]),
+            ("both", "", &[("env", "prod"), ("team", "red")]),
+            ("other", "", &[("env", "dev"), ("team", "blue")]),
+        ])
+    })
 }
 
 fn env_and_team() -> Value {
@@ -232,7 +237,7 @@ fn percent_underscore_and_backslash_are_always_themselves() {
 
 #[test]
 fn a_lone_asterisk_is_refused() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         for list in wire.lists() {
             let fields = json!({ *list: [{ "key": "k", "values": ["a", "*"] }] });
@@ -243,7 +248,7 @@ fn a_lone_asterisk_is_refused() {
 
 #[test]
 fn tms_has_no_search_for_values() {
-    let world = World::new();
+    let world = World::empty();
     let fields = json!({ "tags": [{ "key": "k", "values": ["*prod"] }] });
     Wire::Tms.refuse(&world, &fields, Broken::Value, &["tags[0].values[0]: ", "\"*prod\"", "\"*\""]);
 }
@@ -288,7 +293,7 @@ fn without_any_tag_set_to_false_or_null_is_the_same_as_none() {
 
 #[test]
 fn without_any_tag_is_true_or_false_and_nothing_else() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         for wrong in [json!("true"), json!(1), json!([]), json!({})] {
             let fields = json!({ "without_any_tag": wrong });
@@ -413,7 +418,7 @@ fn wildcards_in_a_name_are_themselves() {
 
 #[test]
 fn cts_refuses_underscore_and_percent_in_a_name() {
-    let world = World::new();
+    let world = World::empty();
     for (name, wrong) in [("a_b", "\"_\""), ("100%", "\"%\"")] {
         let fields = json!({ "matches": [{ "key": "resource_name", "value": name }] });
         Wire::Cts.refuse(&world, &fields, Broken::General, &["matches[0].value: ", name, wrong]);
@@ -461,7 +466,7 @@ fn an_id_is_matched_whole_and_only_by_ims() {
 
 #[test]
 fn a_match_with_an_unknown_a_repeated_or_no_key_is_refused() {
-    let world = World::new();
+    let world = World::empty();
     let name = json!({ "key": "resource_name", "value": "a" });
     for wire in FOUR_LISTS {
         for (matches, parts) in [
@@ -483,7 +488,7 @@ fn a_match_with_an_unknown_a_repeated_or_no_key_is_refused() {
 
 #[test]
 fn the_action_is_mandatory_in_ims_and_dns_and_compared_with_case() {
-    let world = World::new();
+    let world = World::empty();
     for wire in [Wire::Ims, Wire::Dns] {
         for body in ["{}", r#"{"action":null}"#] {
             wire.check_refusal(&world.post(wire.path(), body), Broken::General, &["action: ", "missing"], body);
@@ -508,7 +513,7 @@ fn the_action_is_optional_in_cts_and_if_there_must_be_one() {
 
 #[test]
 fn tms_has_no_action() {
-    let world = World::new();
+    let world = World::empty();
     Wire::Tms.refuse(&world, &json!({ "action": "filter" }), Broken::General, &["unknown field \"action\""]);
 }
 
@@ -604,7 +609,7 @@ fn cts_takes_limit_and_offset_from_the_query_string_before_the_body() {
 
 #[test]
 fn query_parameters_that_are_unknown_or_stand_twice_are_refused() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         let answer = world.post(&format!("{}?marker=1", wire.path()), &wire.body(&json!({})).to_string());
         wire.check_refusal(&answer, Broken::General, &["\"marker\"", "no such query parameter"], "?marker=1");
@@ -678,7 +683,7 @@ fn the_tags_of_a_resource_are_sorted_by_key_in_byte_order() {
 
 #[test]
 fn an_unknown_field_is_refused_by_its_name() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         for name in ["tag", "Tags", "filters", "enterprise_project_id", ""] {
             wire.refuse(&world, &json!({ name: [] }), Broken::General, &[&format!("\"{name}\""), "unknown field"]);
@@ -698,7 +703,7 @@ fn an_unknown_field_is_refused_by_its_name() {
 
 #[test]
 fn a_tag_and_a_match_are_objects_and_no_arrays() {
-    let world = World::new();
+    let world = World::empty();
     for wire in Wire::ALL {
         for list in wire.lists() {
             for wrong in
@@ -745,7 +750,7 @@ fn ims_dns_and_cts_check_no_character_set_in_a_query() {
 
 #[test]
 fn tms_checks_the_character_set_of_keys_and_values() {
-    let world = World::new();
+    let world = World::empty();
     let tags = |key: &str, value: &str| json!({ "tags": [{ "key": key, "values": [value] }] });
     for right in [("aZ09-_@", "aZ09-_@."), ("日本語", "Größe"), ("ключ", "قيمة"), ("k", "")] {
         assert_eq!(Wire::Tms.ids(&world, &tags(right.0, right.1)), Vec::<String>::new(), "{right:?}");
@@ -871,7 +876,7 @@ fn a_query_sees_only_its_own_project_and_type() {
 
 #[test]
 fn dns_has_five_resource_types_and_cts_one() {
-    let world = World::new();
+    let world = World::empty();
     let types =
         ["DNS-public_zone", "DNS-private_zone", "DNS-public_recordset", "DNS-private_recordset", "DNS-ptr_record"];
     for name in types {
@@ -892,7 +897,7 @@ fn dns_has_five_resource_types_and_cts_one() {
 
 #[test]
 fn tms_takes_one_to_ten_resource_types() {
-    let world = World::new();
+    let world = World::empty();
     let all = [
         "images",
         "ecs",
@@ -1001,7 +1006,7 @@ fn tms_answers_by_type_as_asked_then_project_then_newest() {
 
 #[test]
 fn tms_takes_an_empty_project_for_a_slip() {
-    let world = World::new();
+    let world = World::empty();
     Wire::Tms.refuse(&world, &json!({ "project_id": "" }), Broken::General, &["project_id: ", "\"\""]);
     Wire::Tms.refuse(&world, &json!({ "project_id": 1 }), Broken::General, &["project_id: ", "line 1, column"]);
 }
@@ -1010,7 +1015,7 @@ fn tms_takes_an_empty_project_for_a_slip() {
 
 #[test]
 fn every_request_that_a_document_prints_is_accepted_as_it_stands() {
-    let world = World::new();
+    let world = World::empty();
     let ims = r#"
         {
            "action": "filter",
