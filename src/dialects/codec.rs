@@ -1,10 +1,10 @@
 //! What the dialects share in reading bodies and writing answers.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
-    Deserialize, Deserializer as _, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _, MapAccess, Visitor},
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
     ser::SerializeSeq,
 };
 use serde_json::value::RawValue;
@@ -63,8 +63,8 @@ impl<'a> Fields<'a> {
 
     /// A list of tags, checked.
     pub(super) fn terms(&self, field: &'static str, limits: &QueryLimits) -> Result<Vec<Term>, Fault> {
-        let Some(entries) = self.read::<Vec<TermBody>>(field)? else { return Ok(Vec::new()) };
-        let entries = entries.into_iter().map(|TermBody { key, values }| RawTerm { key, values });
+        let Some(entries) = self.read::<Vec<Object<TermBody>>>(field)? else { return Ok(Vec::new()) };
+        let entries = entries.into_iter().map(|Object(TermBody { key, values })| RawTerm { key, values });
         limits.check_list(field, entries.collect())
     }
 
@@ -202,12 +202,12 @@ pub(super) fn read_matches(
     rules: MatchRules,
     query: &mut TagQuery,
 ) -> Result<(), Fault> {
-    let Some(matches) = fields.read::<Vec<MatchBody>>("matches")? else { return Ok(()) };
+    let Some(matches) = fields.read::<Vec<Object<MatchBody>>>("matches")? else { return Ok(()) };
     if matches.is_empty() && limits.refuse_empty_list {
         return Err(Fault::invalid(Aspect::General, "matches", "an empty list; leave the field out for no condition"));
     }
     let allowed = if rules.by_id { "\"resource_name\" or \"resource_id\"" } else { "\"resource_name\"" };
-    for (i, MatchBody { key, value }) in matches.into_iter().enumerate() {
+    for (i, Object(MatchBody { key, value })) in matches.into_iter().enumerate() {
         let key_field = format!("matches[{i}].key");
         let value_field = format!("matches[{i}].value");
         let Some(key) = key else {
@@ -270,7 +270,7 @@ pub(super) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Para
 
 /// An entry of a list of tags.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with key and values")]
+#[serde(deny_unknown_fields)]
 struct TermBody {
     key: Option<String>,
     values: Option<Vec<String>>,
@@ -278,10 +278,33 @@ struct TermBody {
 
 /// An entry of `matches`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with key and value")]
+#[serde(deny_unknown_fields)]
 struct MatchBody {
     key: Option<String>,
     value: Option<String>,
+}
+
+/// What must be a JSON object. Serde alone also takes an array, of the fields' values in order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 struct FieldsVisitor {

@@ -112,8 +112,8 @@ fn wire_error(fault: &Fault) -> WireError {
         Fault::Invalid { aspect, .. } => match aspect {
             Aspect::Limit => (400, "DNS.0006"),
             Aspect::Offset => (400, "DNS.0017"),
-            Aspect::Key | Aspect::Value => (400, "DNS.1003"),
-            Aspect::General | Aspect::Action | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "DNS.0002"),
+            Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "DNS.1003"),
+            Aspect::General | Aspect::Action => (400, "DNS.0002"),
         },
         Fault::UnknownType { .. } => (400, "DNS.1002"),
         Fault::UnknownResource => (404, "DNS.0302"),

@@ -101,14 +101,8 @@ fn wire_error(fault: &Fault) -> WireError {
     let (status, code) = match fault {
         Fault::Body { .. } | Fault::UnknownType { .. } | Fault::ProjectMissing { .. } => (400, "IMG.0001"),
         Fault::Invalid { aspect, .. } => match aspect {
-            Aspect::Key | Aspect::Value => (400, "IMG.0115"),
-            Aspect::General
-            | Aspect::Action
-            | Aspect::Limit
-            | Aspect::Offset
-            | Aspect::Tags
-            | Aspect::Element
-            | Aspect::Values => (400, "IMG.0001"),
+            Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "IMG.0115"),
+            Aspect::General | Aspect::Action | Aspect::Limit | Aspect::Offset => (400, "IMG.0001"),
         },
         Fault::UnknownResource => (404, "IMG.0144"),
         Fault::TooManyTags { .. } => (400, "IMG.0116"),

@@ -11,5 +11,7 @@
 )]
 
 mod cluster;
+mod limits;
 mod property;
+mod rules;
 mod support;

@@ -156,6 +156,15 @@ impl TestDb {
         })
     }
 
+    /// Takes the database away from under whoever uses it.
+    pub fn drop_now(&self) {
+        let statement = format!("drop database if exists {} with (force)", self.name);
+        block_on(async {
+            let mut server = Server::get().connect("postgres").await;
+            server.execute(AssertSqlSafe(statement)).await.unwrap();
+        });
+    }
+
     /// How tagd reaches the database.
     pub fn settings(&self) -> StoreSettings {
         let mut settings = Server::get().settings(&self.name);
@@ -183,10 +192,6 @@ impl TestDb {
 
 impl Drop for TestDb {
     fn drop(&mut self) {
-        let statement = format!("drop database if exists {} with (force)", self.name);
-        block_on(async {
-            let mut server = Server::get().connect("postgres").await;
-            server.execute(AssertSqlSafe(statement)).await.unwrap();
-        });
+        self.drop_now();
     }
 }

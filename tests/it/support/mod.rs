@@ -2,8 +2,10 @@
 
 mod database;
 mod golden;
+mod wire;
 mod world;
 
 pub use database::{TestDb, block_on};
 pub use golden::{check_golden, golden_dir, is_update};
+pub use wire::{Broken, Wire, ids, in_all_dialects};
 pub use world::{Answer, World, registration, tag};

@@ -1,13 +1,17 @@
 //! A server over a database of its own, and a client.
 
-use std::{collections::BTreeMap, net::TcpListener};
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use serde_json::Value;
 use sqlx::{Connection, Executor};
 use tagd::{
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
-    store::{ImportBatch, Purpose},
+    store::{ImportBatch, Purpose, StoreSettings},
 };
 
 use super::{TestDb, block_on};
@@ -39,9 +43,32 @@ impl World {
     /// A server over a fresh database.
     pub fn new() -> Self {
         let db = TestDb::new();
+        let store = db.settings();
+        Self::over(db, store)
+    }
+
+    /// A server over a database with no resource in it, for tests that are content with that.
+    pub fn empty() -> Arc<Self> {
+        static SHARED: Mutex<Weak<World>> = Mutex::new(Weak::new());
+        Self::share(&SHARED, Self::new)
+    }
+
+    /// One world for all tests that only read it: making a database takes longer than most tests.
+    /// It is gone with its last holder.
+    pub fn share(shared: &Mutex<Weak<Self>>, make: impl FnOnce() -> Self) -> Arc<Self> {
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let world = Arc::new(make());
+            *shared = Arc::downgrade(&world);
+            world
+        })
+    }
+
+    /// A server that reaches the database, or another one, by settings of the test's own.
+    pub fn over(db: TestDb, store: StoreSettings) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            start(ServerSettings { listener, workers: 1, store: db.settings() }).unwrap()
+            start(ServerSettings { listener, workers: 1, store }).unwrap()
         });
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         Self { url: format!("http://{}", server.address), db, server: Some(server), agent }
