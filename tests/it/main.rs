@@ -10,6 +10,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod catalogue;
 mod cluster;
+mod compiled;
 mod property;
+mod seeds;
 mod support;
