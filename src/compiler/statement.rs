@@ -159,8 +159,12 @@ fn write_plain(
         "hit as materialized (
   select b.block, {bits} as bits, bit_count({bits}) as n{made_rank}
     from {spans}unnest({kinds}::int2[], {keys}::text[], {values}::text[]) as t (kind, key, value)
-    join tagd.label l on l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value
-    join tagd.bitmap b on b.scope_id = {scope} and b.label_id = l.label_id"
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = {scope} and b.label_id = l.label_id offset 0) b"
     )?;
     if grouped != Grouped::No {
         write!(sql, "\n   group by b.block{made_rank}")?;
@@ -182,7 +186,9 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
         "term as materialized (
   select t.grp, l.label_id{term}
     from {spans}unnest({groups}::int4[], {kinds}::int2[], {keys}::text[], {values}::text[]) as t (grp, kind, key, value)
-    join tagd.label l on l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value"
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
     )?;
     if shape.fuzzy {
         let (groups, keys, patterns) = (numbers.next(), numbers.next(), numbers.next());
@@ -192,7 +198,9 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
    union all
   select t.grp, l.label_id{term}
     from {spans}unnest({groups}::int4[], {keys}::text[], {patterns}::text[]) as t (grp, key, pattern)
-    join tagd.label l on l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern"
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
         )?;
     }
     let part_rank = if rank.is_empty() { "" } else { ", t.rank" };
@@ -202,7 +210,9 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
 part as (
   select b.block, t.grp, bit_or(b.bits) as bits{part_rank}
     from term t
-    join tagd.bitmap b on b.scope_id = {term_scope} and b.label_id = t.label_id
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = {term_scope} and b.label_id = t.label_id offset 0) b
    group by b.block, t.grp{part_rank}"
     )?;
     let condition = match shape.pick {
@@ -223,9 +233,9 @@ part as (
             "
    union all
   select r.slot / 16384, {positive}::int8::int4, tagd.bits_of(r.slot % 16384, 1){made_rank}
-    from {spans}tagd.resource r
-   where r.scope_id = {scope}
-     and {condition}
+    from {spans}lateral (
+      select r.slot from tagd.resource r
+       where r.scope_id = {scope} and {condition} offset 0) r
    group by r.slot / 16384{made_rank}"
         )?;
     }
@@ -256,11 +266,11 @@ fn write_count(sql: &mut String) -> std::fmt::Result {
 fn write_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std::fmt::Result {
     let Words { rank, by_rank, .. } = words;
     let (offset, limit) = (numbers.next(), numbers.next());
-    let (from, answer_rank, page_order) = match *rank {
-        "" => ("tagd.resource r on r.scope_id = $1 and r.slot = page.slot", "1::int8 as rank", "page.slot desc"),
+    let (spans, scope, answer_rank, page_order) = match *rank {
+        "" => ("", "$1", "1::int8 as rank", "page.slot desc"),
         _ => (
-            "unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
-    join tagd.resource r on r.scope_id = s.scope_id and r.slot = page.slot",
+            "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
+            "s.scope_id",
             "page.rank",
             "page.rank, page.slot desc",
         ),
@@ -304,8 +314,10 @@ page as (
    limit {limit}::int8)
 select total.total, {answer_rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from total
-  left join (page
-    join {from}) on true
+  left join (page{spans}
+    cross join lateral (
+      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = {scope} and r.slot = page.slot offset 0) r) on true
  order by {page_order}"
     )
 }

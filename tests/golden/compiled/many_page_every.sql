@@ -2,8 +2,12 @@ with hit as materialized (
   select b.block, bit_and(b.bits) as bits, bit_count(bit_and(b.bits)) as n, s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join unnest($2::int2[], $3::text[], $4::text[]) as t (kind, key, value)
-    join tagd.label l on l.scope_id = s.scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value
-    join tagd.bitmap b on b.scope_id = s.scope_id and b.label_id = l.label_id
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = s.scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = s.scope_id and b.label_id = l.label_id offset 0) b
    group by b.block, s.rank
   having count(*) = $5::int8),
 run as materialized (
@@ -43,6 +47,8 @@ page as (
 select total.total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from total
   left join (page
-    join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
-    join tagd.resource r on r.scope_id = s.scope_id and r.slot = page.slot) on true
+          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
+    cross join lateral (
+      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = s.scope_id and r.slot = page.slot offset 0) r) on true
  order by page.rank, page.slot desc

@@ -1,8 +1,12 @@
 with hit as materialized (
   select b.block, b.bits & b.bits as bits, bit_count(b.bits & b.bits) as n
     from unnest($2::int2[], $3::text[], $4::text[]) as t (kind, key, value)
-    join tagd.label l on l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value
-    join tagd.bitmap b on b.scope_id = $1 and b.label_id = l.label_id),
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = $1 and b.label_id = l.label_id offset 0) b),
 run as materialized (
   select block, bits, n, (sum(n) over (order by block desc))::int8 as upto
     from hit
@@ -40,5 +44,7 @@ page as (
 select total.total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from total
   left join (page
-    join tagd.resource r on r.scope_id = $1 and r.slot = page.slot) on true
+    cross join lateral (
+      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = $1 and r.slot = page.slot offset 0) r) on true
  order by page.slot desc
