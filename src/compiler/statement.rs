@@ -166,8 +166,12 @@ fn write_plain(
         "hit as materialized (
   select b.block, {bits} as bits, bit_count({bits}) as n{made_rank}
     from {spans}unnest({kinds}::int2[], {keys}::text[], {values}::text[]) as t (kind, key, value)
-    join tagd.label l on l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value
-    join tagd.bitmap b on b.scope_id = {scope} and b.label_id = l.label_id"
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = {scope} and b.label_id = l.label_id offset 0) b"
     )?;
     if grouped != Grouped::No {
         write!(sql, "\n   group by b.block{made_rank}")?;
@@ -189,7 +193,9 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
         "term as materialized (
   select t.grp, l.label_id{term}
     from {spans}unnest({groups}::int4[], {kinds}::int2[], {keys}::text[], {values}::text[]) as t (grp, kind, key, value)
-    join tagd.label l on l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value"
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
     )?;
     if shape.fuzzy {
         let (groups, keys, patterns) = (numbers.next(), numbers.next(), numbers.next());
@@ -199,7 +205,9 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
    union all
   select t.grp, l.label_id{term}
     from {spans}unnest({groups}::int4[], {keys}::text[], {patterns}::text[]) as t (grp, key, pattern)
-    join tagd.label l on l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern"
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
         )?;
     }
     let part_rank = if rank.is_empty() { "" } else { ", t.rank" };
@@ -209,7 +217,9 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
 part as (
   select b.block, t.grp, bit_or(b.bits) as bits{part_rank}
     from term t
-    join tagd.bitmap b on b.scope_id = {term_scope} and b.label_id = t.label_id
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = {term_scope} and b.label_id = t.label_id offset 0) b
    group by b.block, t.grp{part_rank}"
     )?;
     let picked = write_pick(shape.pick, numbers, words);
@@ -221,7 +231,8 @@ part as (
             "
    union all
   select r.slot / 16384, {positive}::int8::int4, tagd.bits_of(r.slot % 16384, 1){made_rank}
-    from {spans}{picked}
+    from {spans}lateral (
+      {picked} offset 0) r
    group by r.slot / 16384{made_rank}"
         )?;
     }
@@ -242,34 +253,34 @@ hit as materialized (
     )
 }
 
-/// Sources and conditions of the resources that are picked by columns of their own.
+/// The slots of the resources that are picked by columns of their own.
 fn write_pick(pick: Pick, numbers: &mut Numbers, words: &Words) -> Option<String> {
     let scope = words.scope;
-    let named = |condition: String| format!("tagd.name r\n   where r.scope_id = {scope}\n     and {condition}");
-    match pick {
-        Pick::Nothing => None,
-        Pick::Id => {
-            Some(format!("tagd.resource r\n   where r.scope_id = {scope}\n     and r.resource_id = {}", numbers.next()))
+    let (from, condition) = match pick {
+        Pick::Nothing => return None,
+        Pick::Id => ("tagd.resource r", format!("r.resource_id = {}", numbers.next())),
+        Pick::IdAndName => {
+            let condition = format!(
+                "r.resource_id = {}
+         and (select n.folded from tagd.name n where n.scope_id = {scope} and n.slot = r.slot) like {}",
+                numbers.next(),
+                numbers.next()
+            );
+            ("tagd.resource r", condition)
         }
-        Pick::IdAndName => Some(format!(
-            "tagd.resource r
-    join tagd.name n on n.scope_id = {scope} and n.slot = r.slot
-   where r.scope_id = {scope}
-     and r.resource_id = {}
-     and n.folded like {}",
-            numbers.next(),
-            numbers.next()
-        )),
-        Pick::NameByTrigram => Some(named(format!("r.folded like {}", numbers.next()))),
+        Pick::NameByTrigram => ("tagd.name r", format!("r.folded like {}", numbers.next())),
         // the trigram index would be read whole: comparing rows, and the empty text, keep the planner off it
-        Pick::NameByScan => Some(named(format!(
-            "(r.scope_id, r.slot) >= ({scope}, 0)
-     and (r.scope_id, r.slot) < ({scope} + 1, 0)
-     and r.folded || '' like {}",
-            numbers.next()
-        ))),
-        Pick::NoName => Some(named("r.folded = ''".to_owned())),
-    }
+        Pick::NameByScan => {
+            let condition = format!(
+                "(r.scope_id, r.slot) >= ({scope}, 0) and (r.scope_id, r.slot) < ({scope} + 1, 0)
+         and r.folded || '' like {}",
+                numbers.next()
+            );
+            ("tagd.name r", condition)
+        }
+        Pick::NoName => ("tagd.name r", "r.folded = ''".to_owned()),
+    };
+    Some(format!("select r.slot from {from}\n       where r.scope_id = {scope} and {condition}"))
 }
 
 fn write_count(sql: &mut String) -> std::fmt::Result {
@@ -282,11 +293,11 @@ fn write_count(sql: &mut String) -> std::fmt::Result {
 fn write_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std::fmt::Result {
     let Words { rank, by_rank, .. } = words;
     let (offset, limit) = (numbers.next(), numbers.next());
-    let (from, answer_rank, page_order) = match *rank {
-        "" => ("tagd.resource r on r.scope_id = $1 and r.slot = page.slot", "1::int8 as rank", "page.slot desc"),
+    let (spans, scope, answer_rank, page_order) = match *rank {
+        "" => ("", "$1", "1::int8 as rank", "page.slot desc"),
         _ => (
-            "unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
-    join tagd.resource r on r.scope_id = s.scope_id and r.slot = page.slot",
+            "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
+            "s.scope_id",
             "page.rank",
             "page.rank, page.slot desc",
         ),
@@ -330,8 +341,10 @@ page as (
    limit {limit}::int8)
 select total.total, {answer_rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from total
-  left join (page
-    join {from}) on true
+  left join (page{spans}
+    cross join lateral (
+      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = {scope} and r.slot = page.slot offset 0) r) on true
  order by {page_order}"
     )
 }

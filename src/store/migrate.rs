@@ -20,6 +20,23 @@ pub const SCHEMA_VERSION: i32 = 5;
 /// Table of the migrations that were applied.
 const HISTORY: &str = "tagd.schema_history";
 
+/// Before the migrations. Where the extensions are missing they go into `public`: left to the search path, they
+/// would go into `tagd` where the login has that name.
+const FOUNDATION: [&str; 3] = [
+    "create schema if not exists tagd",
+    "create extension if not exists pg_trgm schema public",
+    "create extension if not exists btree_gin schema public",
+];
+
+/// After them: the history is refinery's table, so no migration can know it.
+const HISTORY_COMMENTS: [&str; 5] = [
+    "comment on table tagd.schema_history is 'The migrations that were applied; kept by tagd migrate.'",
+    "comment on column tagd.schema_history.version is 'Number of the migration.'",
+    "comment on column tagd.schema_history.name is 'Purpose, from the name of its file.'",
+    "comment on column tagd.schema_history.applied_on is 'When it was applied.'",
+    "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
+];
+
 /// What a run of the migrations did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MigrateReport {
@@ -102,12 +119,7 @@ pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreErr
         return Err(StoreError::NewerSchema { found: from, known: SCHEMA_VERSION });
     }
     if from < SCHEMA_VERSION {
-        for statement in [
-            "create schema if not exists tagd",
-            // a login called tagd would else put them among tagd's own tables
-            "create extension if not exists pg_trgm schema public",
-            "create extension if not exists btree_gin schema public",
-        ] {
+        for statement in FOUNDATION {
             transaction.execute(statement).await?;
         }
     }
@@ -119,6 +131,11 @@ pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreErr
         Driver(&mut transaction).migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY).await;
     if let Err(error) = outcome {
         return Err(StoreError::Migrate(innermost(&error)));
+    }
+    if from < SCHEMA_VERSION {
+        for statement in HISTORY_COMMENTS {
+            transaction.execute(statement).await?;
+        }
     }
     transaction.commit().await?;
     login.close().await?;

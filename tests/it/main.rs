@@ -10,8 +10,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod catalogue;
 mod cluster;
+mod compiled;
 mod limits;
 mod property;
 mod rules;
+mod seeds;
 mod support;

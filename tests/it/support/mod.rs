@@ -1,11 +1,13 @@
-//! What tests stand on: databases, servers, fleets, goldens.
+//! What tests stand on: databases, servers, fleets, goldens, source files.
 
 mod database;
 mod golden;
+mod source;
 mod wire;
 mod world;
 
 pub use database::{TestDb, block_on};
 pub use golden::{check_golden, golden_dir, is_update};
+pub use source::{Source, files_of, repository, sources_of};
 pub use wire::{Broken, Wire, ids, in_all_dialects};
 pub use world::{Answer, World, registration, tag};

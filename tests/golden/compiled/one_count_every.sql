@@ -1,0 +1,13 @@
+with hit as materialized (
+  select b.block, bit_and(b.bits) as bits, bit_count(bit_and(b.bits)) as n
+    from unnest($2::int2[], $3::text[], $4::text[]) as t (kind, key, value)
+    cross join lateral (
+      select l.label_id from tagd.label l
+       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+    cross join lateral (
+      select b.block, b.bits from tagd.bitmap b
+       where b.scope_id = $1 and b.label_id = l.label_id offset 0) b
+   group by b.block
+  having count(*) = $5::int8)
+select coalesce(sum(n), 0)::int8 as total
+  from hit
