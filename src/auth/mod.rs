@@ -12,4 +12,9 @@ impl Principal {
     pub const fn anyone() -> Self {
         Self { domain_id: None }
     }
+
+    /// The account that owns what belongs to no project; empty where tagd knows no accounts.
+    pub fn account(&self) -> &str {
+        self.domain_id.as_deref().unwrap_or_default()
+    }
 }

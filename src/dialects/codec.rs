@@ -9,10 +9,12 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::dialect::WireReply;
 use crate::domain::{
-    Aspect, Fault, NameMatch, QueryLimits, Tag, TagQuery, Term, Want,
+    Answer, Aspect, Command, Fault, NameMatch, Page, QueryLimits, Tag, TagQuery, Term, Want,
     fault::quote,
     limits::{RawTerm, check_length},
+    write_limits::{RawTag, WriteLimits},
 };
 
 /// The fields of a body that is a JSON object, each still as it was sent.
@@ -66,6 +68,35 @@ impl<'a> Fields<'a> {
         let Some(entries) = self.read::<Vec<Object<TermBody>>>(field)? else { return Ok(Vec::new()) };
         let entries = entries.into_iter().map(|Object(TermBody { key, values })| RawTerm { key, values });
         limits.check_list(field, entries.collect())
+    }
+
+    /// A list of tags to write, checked; mandatory.
+    pub(super) fn put_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+        limits.check_put(field, self.raw_tags(field)?)
+    }
+
+    /// A list of tags to remove, checked; mandatory.
+    pub(super) fn remove_tags(
+        &self,
+        field: &'static str,
+        limits: &WriteLimits,
+    ) -> Result<Vec<(String, Option<String>)>, Fault> {
+        limits.check_remove(field, self.raw_tags(field)?)
+    }
+
+    /// One tag to write, checked; mandatory.
+    pub(super) fn put_tag(&self, field: &'static str, limits: &WriteLimits) -> Result<Tag, Fault> {
+        let Some(Object(TagBody { key, value })) = self.read(field)? else {
+            return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
+        };
+        limits.check_put_one(field, RawTag { key, value })
+    }
+
+    fn raw_tags(&self, field: &'static str) -> Result<Vec<RawTag>, Fault> {
+        let Some(tags) = self.read::<Vec<Object<TagBody>>>(field)? else {
+            return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
+        };
+        Ok(tags.into_iter().map(|Object(TagBody { key, value })| RawTag { key, value }).collect())
     }
 
     /// The action; `default` where none is given, an error where that is none either.
@@ -276,6 +307,14 @@ struct TermBody {
     values: Option<Vec<String>>,
 }
 
+/// A tag.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TagBody {
+    key: Option<String>,
+    value: Option<String>,
+}
+
 /// An entry of `matches`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -388,6 +427,28 @@ impl Serialize for TagsReply<'_> {
     }
 }
 
+/// The answer to a list of a resource's tags, the same in every dialect but for system tags.
+#[derive(Serialize)]
+struct ListReply<'a> {
+    tags: TagsReply<'a>,
+}
+
+/// Writes the tags of a resource.
+pub(super) fn encode_tags(answer: &Answer, show_system: bool) -> Result<WireReply, Fault> {
+    match answer {
+        Answer::Tags(tags) => encode(&ListReply { tags: TagsReply { tags, show_system } }),
+        other => Err(mismatch(other)),
+    }
+}
+
+/// Writes the answer to a change: a status without a body.
+pub(super) fn encode_done(answer: &Answer, status: u16) -> Result<WireReply, Fault> {
+    match answer {
+        Answer::Done => Ok(WireReply::empty(status)),
+        other => Err(mismatch(other)),
+    }
+}
+
 /// The answer to a count, the same in every dialect.
 #[derive(Serialize)]
 struct CountReply {
@@ -395,11 +456,29 @@ struct CountReply {
 }
 
 /// Writes the answer to a count.
-pub(super) fn encode_count(total_count: u64) -> Result<Vec<u8>, Fault> {
+pub(super) fn encode_count(total_count: u64) -> Result<WireReply, Fault> {
     encode(&CountReply { total_count })
 }
 
-/// Writes an answer as JSON.
-pub(super) fn encode(reply: &impl Serialize) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(reply).map_err(Fault::internal)
+/// Writes an answer as JSON, with status 200.
+pub(super) fn encode(reply: &impl Serialize) -> Result<WireReply, Fault> {
+    serde_json::to_vec(reply).map(WireReply::ok).map_err(Fault::internal)
+}
+
+/// Whether a query wants the total alone.
+pub(super) fn is_count(command: &Command) -> bool {
+    matches!(command, Command::Query(ask) if ask.want == Want::Count)
+}
+
+/// The page that answers a query.
+pub(super) fn page_of(answer: &Answer) -> Result<&Page, Fault> {
+    match answer {
+        Answer::Page(page) => Ok(page),
+        other => Err(mismatch(other)),
+    }
+}
+
+/// The service answered something else than the command asks for: a fault of tagd's own.
+pub(super) fn mismatch(answer: &Answer) -> Fault {
+    Fault::internal(format!("an answer of the wrong kind: {answer:?}"))
 }

@@ -5,9 +5,9 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     codec::{self, Action, Fields, MatchRules, TagsReply},
-    dialect::{Dialect, Method, Operation, Route, WireError, WireRequest},
+    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Ask, Aspect, Fault, Page, QueryLimits, Reach, TagQuery, Want};
+use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want};
 
 /// The dialect of the Cloud Trace Service.
 pub(super) static CTS: Dialect = Dialect { name: "CTS", routes: ROUTES, wire_error, encode_error };
@@ -18,12 +18,12 @@ const ROUTES: &[Route] = &[
     Route {
         method: Method::Post,
         path: "/v3/{project_id}/{resource_type}/resource-instances/filter",
-        operation: Operation::Query { decode: decode_filter, encode: encode_query },
+        operation: Operation { decode: decode_filter, encode: encode_query, body: true },
     },
     Route {
         method: Method::Post,
         path: "/v3/{project_id}/{resource_type}/resource-instances/count",
-        operation: Operation::Query { decode: decode_count, encode: encode_query },
+        operation: Operation { decode: decode_count, encode: encode_query, body: true },
     },
 ];
 
@@ -86,16 +86,16 @@ struct ResourceReply<'a> {
 
 // ---- decode and encode
 
-fn decode_filter(request: &WireRequest<'_>) -> Result<Ask, Fault> {
+fn decode_filter(request: &WireRequest<'_>) -> Result<Command, Fault> {
     decode_query(request, |fields| fields.action(Some(Action::Filter)))
 }
 
 /// Here the path says what is wanted; an action in the body must still be one.
-fn decode_count(request: &WireRequest<'_>) -> Result<Ask, Fault> {
+fn decode_count(request: &WireRequest<'_>) -> Result<Command, Fault> {
     decode_query(request, |fields| fields.action(Some(Action::Count)).map(|_| Action::Count))
 }
 
-fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Action, Fault>) -> Result<Ask, Fault> {
+fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Action, Fault>) -> Result<Command, Fault> {
     let resource_type = request.path.get("resource_type");
     if resource_type != TYPE {
         return Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type: resource_type.to_owned() });
@@ -113,11 +113,12 @@ fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Act
     };
     let reach =
         Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: resource_type.to_owned() };
-    Ok(Ask { reach, query, want })
+    Ok(Command::Query(Ask { reach, query, want }))
 }
 
-fn encode_query(ask: &Ask, page: &Page) -> Result<Vec<u8>, Fault> {
-    if ask.want == Want::Count {
+fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let page = codec::page_of(answer)?;
+    if codec::is_count(command) {
         return codec::encode_count(page.total);
     }
     let resources = page.items.iter().map(|item| {
@@ -149,7 +150,12 @@ fn wire_error(fault: &Fault) -> WireError {
             | Aspect::Element
             | Aspect::Values => (400, "CTS.0003"),
         },
-        Fault::UnknownResource => (404, "CTS.0214"),
+        // the predefined tags are not of this dialect
+        Fault::AmbiguousResource
+        | Fault::TooManyPredefined { .. }
+        | Fault::UnknownPredefined
+        | Fault::PredefinedExists => (400, "CTS.0003"),
+        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "CTS.0214"),
         Fault::Unavailable { .. } => (503, "CTS.0005"),
         Fault::Internal { .. } => (500, "CTS.0005"),
     };

@@ -1,6 +1,6 @@
 //! What every dialect states about itself.
 
-use crate::domain::{Ask, Fault, Page};
+use crate::domain::{Answer, Command, Fault};
 
 /// A wire dialect, as a spec sheet.
 #[derive(Debug)]
@@ -51,16 +51,36 @@ impl Method {
     }
 }
 
-/// What a route does.
+/// What a route does: how its request is read and its answer written.
 #[derive(Debug, Clone, Copy)]
-pub enum Operation {
-    /// Asks for resources: reads the request, writes the answer with status 200.
-    Query {
-        /// Reads the request.
-        decode: fn(&WireRequest<'_>) -> Result<Ask, Fault>,
-        /// Writes the answer's body.
-        encode: fn(&Ask, &Page) -> Result<Vec<u8>, Fault>,
-    },
+pub struct Operation {
+    /// Reads the request.
+    pub decode: fn(&WireRequest<'_>) -> Result<Command, Fault>,
+    /// Writes the answer to the command that was read.
+    pub encode: fn(&Command, &Answer) -> Result<WireReply, Fault>,
+    /// Whether the request has a body, which then must be announced as JSON; else a body is not looked at.
+    pub body: bool,
+}
+
+/// An answer as it goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireReply {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON; empty for an answer without a body.
+    pub body: Vec<u8>,
+}
+
+impl WireReply {
+    /// 200 with a body.
+    pub fn ok(body: Vec<u8>) -> Self {
+        Self { status: 200, body }
+    }
+
+    /// A status alone.
+    pub fn empty(status: u16) -> Self {
+        Self { status, body: Vec::new() }
+    }
 }
 
 /// A request as a dialect sees it.
@@ -70,6 +90,8 @@ pub struct WireRequest<'a> {
     pub path: PathParameters,
     /// The query string, as it was sent.
     pub query: &'a str,
+    /// The project that the client says it works in (`X-Project-Id`), for routes that do not name it.
+    pub client_project: Option<&'a str>,
     /// The body, as it was sent.
     pub body: &'a [u8],
 }

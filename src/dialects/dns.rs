@@ -5,9 +5,9 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     codec::{self, Action, Fields, MatchRules, TagsReply},
-    dialect::{Dialect, Method, Operation, Route, WireError, WireRequest},
+    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Ask, Aspect, Fault, Page, QueryLimits, Reach, TagQuery, Want};
+use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want};
 
 /// The dialect of the Domain Name Service.
 pub(super) static DNS: Dialect = Dialect { name: "DNS", routes: ROUTES, wire_error, encode_error };
@@ -17,7 +17,7 @@ pub(super) static DNS: Dialect = Dialect { name: "DNS", routes: ROUTES, wire_err
 const ROUTES: &[Route] = &[Route {
     method: Method::Post,
     path: "/v2/{project_id}/{resource_type}/resource_instances/action",
-    operation: Operation::Query { decode: decode_query, encode: encode_query },
+    operation: Operation { decode: decode_query, encode: encode_query, body: true },
 }];
 
 // ---- limits
@@ -69,7 +69,7 @@ struct ResourceReply<'a> {
 
 // ---- decode and encode
 
-fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
+fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let resource_type = request.path.get("resource_type");
     if !TYPES.contains(&resource_type) {
         return Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type: resource_type.to_owned() });
@@ -86,11 +86,12 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
     };
     let reach =
         Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: resource_type.to_owned() };
-    Ok(Ask { reach, query, want })
+    Ok(Command::Query(Ask { reach, query, want }))
 }
 
-fn encode_query(ask: &Ask, page: &Page) -> Result<Vec<u8>, Fault> {
-    if ask.want == Want::Count {
+fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let page = codec::page_of(answer)?;
+    if codec::is_count(command) {
         return codec::encode_count(page.total);
     }
     let resources = page.items.iter().map(|item| {
@@ -116,7 +117,12 @@ fn wire_error(fault: &Fault) -> WireError {
             Aspect::General | Aspect::Action => (400, "DNS.0002"),
         },
         Fault::UnknownType { .. } => (400, "DNS.1002"),
-        Fault::UnknownResource => (404, "DNS.0302"),
+        // the predefined tags are not of this dialect
+        Fault::AmbiguousResource
+        | Fault::TooManyPredefined { .. }
+        | Fault::UnknownPredefined
+        | Fault::PredefinedExists => (400, "DNS.0002"),
+        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "DNS.0302"),
         Fault::TooManyTags { .. } => (400, "DNS.1001"),
         Fault::Unavailable { .. } => (503, "DNS.0000"),
         Fault::Internal { .. } => (500, "DNS.0001"),

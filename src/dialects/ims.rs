@@ -5,9 +5,9 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     codec::{self, Action, Fields, MatchRules, TagsReply},
-    dialect::{Dialect, Method, Operation, Route, WireError, WireRequest},
+    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Ask, Aspect, Fault, Page, QueryLimits, Reach, TagQuery, Want};
+use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want};
 
 /// The dialect of the Image Management Service.
 pub(super) static IMS: Dialect = Dialect { name: "IMS", routes: ROUTES, wire_error, encode_error };
@@ -17,7 +17,7 @@ pub(super) static IMS: Dialect = Dialect { name: "IMS", routes: ROUTES, wire_err
 const ROUTES: &[Route] = &[Route {
     method: Method::Post,
     path: "/v2/{project_id}/images/resource_instances/action",
-    operation: Operation::Query { decode: decode_query, encode: encode_query },
+    operation: Operation { decode: decode_query, encode: encode_query, body: true },
 }];
 
 // ---- limits
@@ -64,7 +64,7 @@ struct ResourceReply<'a> {
 
 // ---- decode and encode
 
-fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
+fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let action = fields.action(None)?;
@@ -77,11 +77,12 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
     };
     let reach =
         Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: "images".to_owned() };
-    Ok(Ask { reach, query, want })
+    Ok(Command::Query(Ask { reach, query, want }))
 }
 
-fn encode_query(ask: &Ask, page: &Page) -> Result<Vec<u8>, Fault> {
-    if ask.want == Want::Count {
+fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let page = codec::page_of(answer)?;
+    if codec::is_count(command) {
         return codec::encode_count(page.total);
     }
     let resources = page.items.iter().map(|item| {
@@ -104,7 +105,12 @@ fn wire_error(fault: &Fault) -> WireError {
             Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "IMG.0115"),
             Aspect::General | Aspect::Action | Aspect::Limit | Aspect::Offset => (400, "IMG.0001"),
         },
-        Fault::UnknownResource => (404, "IMG.0144"),
+        // the predefined tags are not of this dialect
+        Fault::AmbiguousResource
+        | Fault::TooManyPredefined { .. }
+        | Fault::UnknownPredefined
+        | Fault::PredefinedExists => (400, "IMG.0001"),
+        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "IMG.0144"),
         Fault::TooManyTags { .. } => (400, "IMG.0116"),
         Fault::Unavailable { .. } => (503, "IMG.0061"),
         Fault::Internal { .. } => (500, "IMG.0061"),

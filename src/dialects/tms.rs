@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{
     codec::{self, Fields, TagsReply},
-    dialect::{Dialect, Method, Operation, Route, WireError, WireRequest},
+    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Ask, Aspect, Fault, Page, QueryLimits, Reach, TagQuery, fault::quote};
+use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, fault::quote};
 
 /// The dialect of the Tag Management Service.
 pub(super) static TMS: Dialect = Dialect { name: "TMS", routes: ROUTES, wire_error, encode_error };
@@ -17,7 +17,7 @@ pub(super) static TMS: Dialect = Dialect { name: "TMS", routes: ROUTES, wire_err
 const ROUTES: &[Route] = &[Route {
     method: Method::Post,
     path: "/v1.0/resource-instances/filter",
-    operation: Operation::Query { decode: decode_query, encode: encode_query },
+    operation: Operation { decode: decode_query, encode: encode_query, body: true },
 }];
 
 // ---- limits
@@ -69,7 +69,7 @@ struct ResourceReply<'a> {
 
 // ---- decode and encode
 
-fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
+fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let resource_types = decode_types(&fields)?;
@@ -84,7 +84,7 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Ask, Fault> {
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     let want = fields.page(&LIMITS)?;
-    Ok(Ask { reach: Reach::Types { resource_types, project_id }, query, want })
+    Ok(Command::Query(Ask { reach: Reach::Types { resource_types, project_id }, query, want }))
 }
 
 fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
@@ -104,7 +104,8 @@ fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
     Ok(types)
 }
 
-fn encode_query(_: &Ask, page: &Page) -> Result<Vec<u8>, Fault> {
+fn encode_query(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let page = codec::page_of(answer)?;
     let resources = page.items.iter().map(|item| ResourceReply {
         project_id: &item.scope.project_id,
         project_name: &item.scope.project_name,
@@ -134,7 +135,11 @@ fn wire_error(fault: &Fault) -> WireError {
         },
         Fault::UnknownType { .. } => (400, "TMS.5027"),
         Fault::ProjectMissing { .. } => (400, "TMS.2011"),
-        Fault::UnknownResource => (404, "TMS.0005"),
+        Fault::TooManyPredefined { .. } => (400, "TMS.1001"),
+        Fault::UnknownPredefined => (400, "TMS.1002"),
+        Fault::PredefinedExists => (400, "TMS.1003"),
+        Fault::AmbiguousResource => (400, "TMS.2011"),
+        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "TMS.0005"),
         Fault::Unavailable { .. } => (503, "TMS.0001"),
         Fault::Internal { .. } => (500, "TMS.0001"),
     };

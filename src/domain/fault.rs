@@ -56,6 +56,24 @@ pub enum Fault {
     },
     /// No such resource.
     UnknownResource,
+    /// An identifier that several projects have, and the request names none.
+    AmbiguousResource,
+    /// The resource has no tag with this key.
+    UnknownTag {
+        /// Key.
+        key: String,
+    },
+    /// The account would have more predefined tags than it may.
+    TooManyPredefined {
+        /// How many it would have.
+        count: u64,
+        /// How many it may.
+        quota: u64,
+    },
+    /// The predefined tag that is to be changed is not there.
+    UnknownPredefined,
+    /// The predefined tag that another is to become is there already.
+    PredefinedExists,
     /// The resource would carry more tags than its type allows.
     TooManyTags {
         /// How many it would carry.
@@ -100,6 +118,13 @@ impl fmt::Display for Fault {
                 write!(f, "project_id: missing, {} is a type of a region and needs one", quote(resource_type))
             }
             Self::UnknownResource => f.write_str("the resource does not exist"),
+            Self::AmbiguousResource => {
+                f.write_str("resource_id: several projects have a resource of this id, the request must name one")
+            }
+            Self::UnknownTag { key } => write!(f, "key: the resource has no tag {}", quote(key)),
+            Self::TooManyPredefined { count, quota } => write!(f, "tags: {count} predefined tags, at most {quota}"),
+            Self::UnknownPredefined => f.write_str("old_tag: there is no such predefined tag"),
+            Self::PredefinedExists => f.write_str("new_tag: there is such a predefined tag already"),
             Self::TooManyTags { count, quota } => write!(f, "tags: {count} on the resource, at most {quota}"),
             Self::Unavailable { .. } => f.write_str("the database cannot be reached, try again"),
             Self::Internal { .. } => f.write_str("internal error"),

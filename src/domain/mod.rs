@@ -1,6 +1,7 @@
 //! What a tag is: resources, queries and what they mean. Pure: no serde, no SQL, no HTTP, no async.
 
 pub mod change;
+pub mod command;
 pub mod fault;
 
 pub mod limits;
@@ -9,10 +10,13 @@ pub mod page;
 pub mod query;
 pub mod resource;
 pub mod tag;
+pub mod write_limits;
 
+pub use command::{Answer, Command};
 pub use fault::{Aspect, Fault};
 pub use limits::QueryLimits;
 pub use page::{Item, Page, Scope};
 pub use query::{Ask, NameMatch, Reach, TagQuery, Term, ValueMatch, Want};
 pub use resource::Resource;
 pub use tag::Tag;
+pub use write_limits::WriteLimits;

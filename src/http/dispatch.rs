@@ -28,22 +28,25 @@ pub(super) async fn run(
     let Some(shared) = request.app_data::<Data<Shared>>() else {
         return fault(dialect, &Fault::internal("the server was set up without its service"));
     };
-    if let Err(reason) = body::check_type(&request) {
+    let Operation { decode, encode, body: has_body } = route.operation;
+    if has_body && let Err(reason) = body::check_type(&request) {
         return refusal::wrong_type(dialect, &reason);
     }
     let body = match body::read(payload).await {
         Ok(body) => body,
         Err(refused) => return refusal::bad_body(dialect, &request, refused),
     };
-    let wire = WireRequest { path, query: request.query_string(), body: &body };
-    let answer = match route.operation {
-        Operation::Query { decode, encode } => match decode(&wire) {
-            Ok(ask) => shared.service.query(&shared.principal, &ask).await.and_then(|page| encode(&ask, &page)),
-            Err(fault) => Err(fault),
-        },
+    let client_project = request.headers().get("X-Project-Id").and_then(|value| value.to_str().ok());
+    let wire = WireRequest { path, query: request.query_string(), client_project, body: &body };
+    let answer = match decode(&wire) {
+        Ok(command) => {
+            shared.service.run(&shared.principal, &command).await.and_then(|answer| encode(&command, &answer))
+        }
+        Err(fault) => Err(fault),
     };
     match answer {
-        Ok(body) => HttpResponse::Ok().content_type("application/json").body(body),
+        Ok(reply) if reply.body.is_empty() => refusal::status(reply.status).finish(),
+        Ok(reply) => refusal::status(reply.status).content_type("application/json").body(reply.body),
         Err(found) => fault(dialect, &found),
     }
 }

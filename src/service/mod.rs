@@ -1,16 +1,19 @@
 //! Use cases: what a request may do, over which scopes it runs, what comes back.
 
+mod changes;
+mod lists;
+mod queries;
 mod scope_cache;
 
 use std::sync::Arc;
 
+pub use changes::PREDEFINED_QUOTA;
 pub use scope_cache::ScopeCache;
 
 use crate::{
     auth::Principal,
-    compiler::compile,
-    domain::{Ask, Fault, Page, Reach, Scope, Want},
-    store::{Store, Unknown},
+    domain::{Answer, Command, Fault},
+    store::Store,
 };
 
 /// The use cases over one store.
@@ -26,72 +29,35 @@ impl Service {
         Self { store, scopes }
     }
 
-    /// The resources that match, as far as they are wanted, and how many there are in all.
-    pub async fn query(&self, principal: &Principal, ask: &Ask) -> Result<Page, Fault> {
-        let scopes = match &ask.reach {
-            Reach::Scope { project_id, resource_type } => self.find_scope(project_id, resource_type).await?,
-            Reach::Types { resource_types, project_id } => {
-                self.find_scopes(principal, resource_types, project_id.as_deref()).await?
+    /// Does what a request wants done.
+    pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, Fault> {
+        match command {
+            Command::Query(ask) => self.query(principal, ask).await.map(Answer::Page),
+            Command::ListTags(target) => self.list_tags(principal, target).await,
+            Command::ListScopeTags { project_id, resource_type, part } => {
+                self.list_scope_tags(project_id, resource_type, part.as_ref()).await
             }
-        };
-        // where nothing was ever registered, nothing matches
-        if scopes.is_empty() {
-            return Ok(Page::default());
-        }
-        let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let compiled = compile(&ask.query, &numbers, ask.want);
-        match ask.want {
-            Want::Count => Ok(Page { total: self.store.count(&compiled).await?, items: Vec::new() }),
-            Want::Page { .. } => self.store.list(&compiled, &scopes).await,
+            Command::ListTypeTags { project_id, resource_types } => {
+                self.list_type_tags(principal, project_id, resource_types).await
+            }
+            Command::ListKeys(part) => self.list_keys(principal, part).await,
+            Command::ListValues { key, part } => self.list_values(principal, key, part).await,
+            Command::ChangeTags { target, change } => {
+                self.change_tags(principal, target, change).await.map(|()| Answer::Done)
+            }
+            Command::ChangeMany { targets, change } => self.change_many(principal, targets, change).await,
+            Command::PutPredefined(tags) => self.put_predefined(principal, tags).await,
+            Command::RemovePredefined(tags) => self.remove_predefined(principal, tags).await,
+            Command::ReplacePredefined { old, new } => self.replace_predefined(principal, old, new).await,
+            Command::ListPredefined(ask) => self.list_predefined(principal, ask).await,
+            Command::CountPredefined => self.count_predefined(principal).await,
+            Command::ListTypes => Ok(Answer::Types(self.store.list_types().await?)),
+            Command::Nothing => Ok(Answer::Done),
         }
     }
 
     /// Whether requests can be answered.
     pub async fn is_ready(&self) -> bool {
         self.store.is_reachable().await
-    }
-
-    async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, Fault> {
-        if let Some(scope) = self.scopes.get(project_id, resource_type) {
-            return Ok(vec![scope]);
-        }
-        // no column can hold a NUL, so nothing is called that
-        if project_id.contains('\0') || resource_type.contains('\0') {
-            return Ok(Vec::new());
-        }
-        let Some(scope_id) = self.store.find_scope(project_id, resource_type).await? else { return Ok(Vec::new()) };
-        let scope = Arc::new(Scope {
-            scope_id,
-            project_id: project_id.to_owned(),
-            project_name: String::new(),
-            resource_type: resource_type.to_owned(),
-        });
-        self.scopes.put(Arc::clone(&scope));
-        Ok(vec![scope])
-    }
-
-    async fn find_scopes(
-        &self,
-        principal: &Principal,
-        resource_types: &[String],
-        project_id: Option<&str>,
-    ) -> Result<Vec<Arc<Scope>>, Fault> {
-        let unknown_type = |index: usize| Fault::UnknownType {
-            field: format!("resource_types[{index}]"),
-            resource_type: resource_types.get(index).cloned().unwrap_or_default(),
-        };
-        if let Some(index) = resource_types.iter().position(|name| name.contains('\0')) {
-            return Err(unknown_type(index));
-        }
-        // an unknown project has no scopes, but its types are still checked
-        let in_project = project_id.map(|id| if id.contains('\0') { "" } else { id });
-        let found = self.store.find_scopes(resource_types, in_project, principal.domain_id.as_deref()).await?;
-        match found.unknown {
-            None => Ok(found.scopes),
-            Some(Unknown::Type { index }) => Err(unknown_type(index)),
-            Some(Unknown::Project { index }) => {
-                Err(Fault::ProjectMissing { resource_type: resource_types.get(index).cloned().unwrap_or_default() })
-            }
-        }
     }
 }

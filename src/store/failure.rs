@@ -88,17 +88,26 @@ pub(super) fn fault_of(error: sqlx::Error) -> Fault {
         match refusal.code().as_deref() {
             Some("TG001") => return Fault::UnknownResource,
             Some("TG002") => {
-                let detail = refusal.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|e| e.detail());
-                let mut numbers = detail.unwrap_or_default().split(' ').map(|n| n.parse().unwrap_or_default());
-                return Fault::TooManyTags {
-                    count: numbers.next().unwrap_or_default(),
-                    quota: numbers.next().unwrap_or_default(),
-                };
+                let (count, quota) = numbers_of(refusal.as_ref());
+                return Fault::TooManyTags { count, quota };
             }
+            Some("TG004") => {
+                let (count, quota) = numbers_of(refusal.as_ref());
+                return Fault::TooManyPredefined { count, quota };
+            }
+            Some("TG005") => return Fault::UnknownPredefined,
+            Some("TG006") => return Fault::PredefinedExists,
             _ => {}
         }
     }
     if is_outage(&error) { Fault::Unavailable { source: error.into() } } else { Fault::internal(error) }
+}
+
+/// Count and quota, from the detail of an error of the writing functions.
+fn numbers_of(refusal: &dyn sqlx::error::DatabaseError) -> (u64, u64) {
+    let detail = refusal.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|error| error.detail());
+    let mut numbers = detail.unwrap_or_default().split(' ').map(|number| number.parse().unwrap_or_default());
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
 }
 
 /// Whether the connection is gone, so that another one may do better.

@@ -6,8 +6,10 @@ mod failure;
 mod imports;
 mod index;
 mod migrate;
+mod predefined;
 mod resources;
 mod scopes;
+mod tag_lists;
 mod tag_stage;
 mod writes;
 

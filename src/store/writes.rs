@@ -86,6 +86,18 @@ impl Store {
         Ok(())
     }
 
+    /// Removes one tag by key. False if the resource has none with it.
+    pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, Fault> {
+        let removed = self
+            .write(|| async {
+                sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
+                    .fetch_one(&self.pool)
+                    .await
+            })
+            .await?;
+        Ok(removed.unwrap_or_default())
+    }
+
     /// Makes these the tags of a resource.
     pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
@@ -98,7 +110,7 @@ impl Store {
         Ok(())
     }
 
-    async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
+    pub(super) async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {

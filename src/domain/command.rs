@@ -1,0 +1,194 @@
+//! What a request wants done, and what comes of it: the one language between dialects and service.
+
+use super::{fault::Fault, page::Page, query::Ask, tag::Tag};
+
+/// What a request wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Asks for resources. Answered by [`Answer::Page`].
+    Query(Ask),
+    /// The tags of a resource. [`Answer::Tags`].
+    ListTags(Target),
+    /// Keys with their values in use on the resources of a type in a project. [`Answer::KeyValues`].
+    ListScopeTags {
+        /// Project.
+        project_id: String,
+        /// Resource type.
+        resource_type: String,
+        /// Part of the keys; `None` for all.
+        part: Option<Part>,
+    },
+    /// Keys with values in use on the resources of several types in a project. [`Answer::KeyValues`].
+    ListTypeTags {
+        /// Project.
+        project_id: String,
+        /// Resource types.
+        resource_types: Vec<String>,
+    },
+    /// Keys in use anywhere in the caller's domain. [`Answer::Names`].
+    ListKeys(Part),
+    /// Values in use with a key anywhere in the caller's domain. [`Answer::Names`].
+    ListValues {
+        /// Key.
+        key: String,
+        /// Part of the values.
+        part: Part,
+    },
+    /// Changes the tags of a resource. [`Answer::Done`].
+    ChangeTags {
+        /// Resource.
+        target: Target,
+        /// Change.
+        change: TagChange,
+    },
+    /// Changes the tags of several resources, each by itself. [`Answer::Failures`].
+    ChangeMany {
+        /// Resources.
+        targets: Vec<Target>,
+        /// Change.
+        change: TagChange,
+    },
+    /// Adds predefined tags. [`Answer::Done`].
+    PutPredefined(Vec<Tag>),
+    /// Removes predefined tags; absent ones are no error. [`Answer::Done`].
+    RemovePredefined(Vec<Tag>),
+    /// Makes one predefined tag another. [`Answer::Done`].
+    ReplacePredefined {
+        /// The tag that is there.
+        old: Tag,
+        /// What it becomes.
+        new: Tag,
+    },
+    /// Predefined tags. [`Answer::Predefined`].
+    ListPredefined(PredefinedAsk),
+    /// How many predefined tags there are and may be. [`Answer::Quota`].
+    CountPredefined,
+    /// Resource types. [`Answer::Types`].
+    ListTypes,
+    /// Nothing: the answer stands in the dialect. [`Answer::Done`].
+    Nothing,
+}
+
+/// One resource. Where the request names no project, the resource is looked for in all of the caller's domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Project, if one is named.
+    pub project_id: Option<String>,
+    /// Resource type.
+    pub resource_type: String,
+    /// Identifier.
+    pub resource_id: String,
+}
+
+/// A change of a resource's tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagChange {
+    /// Adds tags; a key that is there gets the new value. Each key once.
+    Put(Vec<Tag>),
+    /// Removes tags by key and, where one is given, value; absent ones are no error.
+    Remove(Vec<(String, Option<String>)>),
+    /// Removes the tag with this key; [`Fault::UnknownTag`] if there is none.
+    RemoveKey(String),
+}
+
+/// A part of a sorted list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Most entries.
+    pub limit: u32,
+    /// The entry after which the part begins; `None` for the start.
+    pub marker: Option<String>,
+}
+
+/// What to list of the predefined tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredefinedAsk {
+    /// Text that occurs in the key, whatever its case.
+    pub key: Option<String>,
+    /// Text that occurs in the value, whatever its case.
+    pub value: Option<String>,
+    /// Most entries; 0 for all.
+    pub limit: u32,
+    /// Tags to pass over: the marker of the page before.
+    pub offset: u64,
+    /// What the list is sorted by.
+    pub order: PredefinedOrder,
+    /// Whether largest first.
+    pub descending: bool,
+}
+
+/// What predefined tags are sorted by. Ties: see the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PredefinedOrder {
+    /// When they were last written; ties by key, value.
+    UpdateTime,
+    /// Key; ties newest first, then by value.
+    Key,
+    /// Value; ties newest first, then by key.
+    Value,
+}
+
+/// A predefined tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predefined {
+    /// Key and value: together the identity.
+    pub tag: Tag,
+    /// When it was last written, as `2026-11-21T18:39:12.123456Z`.
+    pub updated_at: String,
+}
+
+/// A kind of resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceType {
+    /// Name.
+    pub resource_type: String,
+    /// Service that owns it: IMS, DNS, CTS, TMS.
+    pub service: String,
+    /// Whether a query must name the project.
+    pub regional: bool,
+    /// Most tags on a resource, system tags not counted.
+    pub tag_quota: u32,
+}
+
+/// What comes of a command.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// Resources.
+    Page(Page),
+    /// Tags of a resource, by key.
+    Tags(Vec<Tag>),
+    /// Keys, each with its values, both sorted; and where the next part begins.
+    KeyValues {
+        /// Keys with values.
+        keys: Vec<(String, Vec<String>)>,
+        /// Marker of the next part, if there is one.
+        next: Option<String>,
+    },
+    /// Sorted names; and where the next part begins.
+    Names {
+        /// Names.
+        names: Vec<String>,
+        /// Marker of the next part, if there is one.
+        next: Option<String>,
+    },
+    /// What could not be changed, by position in the command, and why.
+    Failures(Vec<(usize, Fault)>),
+    /// Predefined tags.
+    Predefined {
+        /// The page.
+        tags: Vec<Predefined>,
+        /// How many there are in all.
+        total: u64,
+    },
+    /// How many there are and may be.
+    Quota {
+        /// There are.
+        used: u64,
+        /// There may be.
+        limit: u64,
+    },
+    /// Resource types by service and name.
+    Types(Vec<ResourceType>),
+}

@@ -1,0 +1,140 @@
+//! What tags may be written, and the checks of it; each dialect fills in its own numbers.
+
+use std::collections::HashSet;
+
+use super::{
+    fault::{Aspect, Fault, quote},
+    limits::{check_charset, check_length},
+    tag::{SYSTEM_PREFIX, Tag, is_system_key},
+};
+
+/// What a dialect allows to write. Lengths are in Unicode characters.
+///
+/// Source of the sets and lengths: `reference/semantics.md`, section 2. Removing is freer than writing, so that tags
+/// from before a rule can still be removed.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteLimits {
+    /// Most tags in one request; the least is 1.
+    pub tags: usize,
+    /// Characters of a key.
+    pub key_length: usize,
+    /// Characters of a value.
+    pub value_length: usize,
+    /// Characters a key may have besides letters and digits of any language.
+    pub key_charset: &'static str,
+    /// The same for a value.
+    pub value_charset: &'static str,
+    /// Whether a key may not begin or end with a space.
+    pub trimmed_key: bool,
+    /// The same for a value.
+    pub trimmed_value: bool,
+    /// Characters of a key to remove; no set of characters is held.
+    pub remove_key_length: usize,
+    /// Characters of a value to remove.
+    pub remove_value_length: usize,
+    /// Whether a value to remove is compared; else the key alone decides.
+    pub remove_by_value: bool,
+}
+
+/// A tag as it was sent.
+#[derive(Debug, Clone)]
+pub struct RawTag {
+    /// Key, if one was sent.
+    pub key: Option<String>,
+    /// Value, if one was sent; absent on writing is the empty value.
+    pub value: Option<String>,
+}
+
+impl WriteLimits {
+    /// Checks a list of tags to write.
+    pub fn check_put(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
+        self.check_count(list, tags.len())?;
+        let mut seen = HashSet::new();
+        let mut checked = Vec::with_capacity(tags.len());
+        for (i, tag) in tags.into_iter().enumerate() {
+            let tag = self.check_put_one(&format!("{list}[{i}]"), tag)?;
+            if !seen.insert(tag.key.clone()) {
+                return Err(twice(list, i, &tag.key));
+            }
+            checked.push(tag);
+        }
+        Ok(checked)
+    }
+
+    /// Checks one tag to write.
+    pub fn check_put_one(&self, field: &str, tag: RawTag) -> Result<Tag, Fault> {
+        let key_field = format!("{field}.key");
+        let key = check_key(field, &key_field, tag.key, tag.value.is_none())?;
+        check_length(Aspect::Key, &key_field, &key, self.key_length)?;
+        check_charset(Aspect::Key, &key_field, &key, Some(self.key_charset))?;
+        check_edges(Aspect::Key, &key_field, &key, self.trimmed_key)?;
+        let value_field = format!("{field}.value");
+        let value = tag.value.unwrap_or_default();
+        check_length(Aspect::Value, &value_field, &value, self.value_length)?;
+        check_charset(Aspect::Value, &value_field, &value, Some(self.value_charset))?;
+        check_edges(Aspect::Value, &value_field, &value, self.trimmed_value)?;
+        Ok(Tag { key, value })
+    }
+
+    /// Checks a list of tags to remove.
+    pub fn check_remove(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<(String, Option<String>)>, Fault> {
+        self.check_count(list, tags.len())?;
+        let mut seen = HashSet::new();
+        let mut checked = Vec::with_capacity(tags.len());
+        for (i, tag) in tags.into_iter().enumerate() {
+            let (key_field, value_field) = (format!("{list}[{i}].key"), format!("{list}[{i}].value"));
+            let key = check_key(&format!("{list}[{i}]"), &key_field, tag.key, tag.value.is_none())?;
+            check_length(Aspect::Key, &key_field, &key, self.remove_key_length)?;
+            if let Some(value) = &tag.value {
+                check_length(Aspect::Value, &value_field, value, self.remove_value_length)?;
+            }
+            if !seen.insert(key.clone()) {
+                return Err(twice(list, i, &key));
+            }
+            checked.push((key, tag.value.filter(|_| self.remove_by_value)));
+        }
+        Ok(checked)
+    }
+
+    fn check_count(&self, list: &str, count: usize) -> Result<(), Fault> {
+        match count {
+            0 => Err(Fault::invalid(Aspect::Tags, list, format!("0 tags, at least 1 and at most {}", self.tags))),
+            count if count > self.tags => {
+                Err(Fault::invalid(Aspect::General, list, format!("{count} tags, at most {}", self.tags)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses a key that only the registry and imports may write.
+pub fn check_not_system(field: &str, key: &str) -> Result<(), Fault> {
+    if is_system_key(key) {
+        let reason = format!("{} starts with {SYSTEM_PREFIX}: system tags are not written here", quote(key));
+        return Err(Fault::invalid(Aspect::Key, field, reason));
+    }
+    Ok(())
+}
+
+fn check_key(entry: &str, field: &str, key: Option<String>, nothing_else: bool) -> Result<String, Fault> {
+    match key {
+        None if nothing_else => Err(Fault::invalid(Aspect::Element, entry, "an empty entry, the key is missing")),
+        None => Err(Fault::invalid(Aspect::Key, field, "missing, mandatory")),
+        Some(key) if key.is_empty() => Err(Fault::invalid(Aspect::Key, field, "\"\" is empty, at least 1 character")),
+        Some(key) => {
+            check_not_system(field, &key)?;
+            Ok(key)
+        }
+    }
+}
+
+fn check_edges(aspect: Aspect, field: &str, text: &str, trimmed: bool) -> Result<(), Fault> {
+    if trimmed && (text.starts_with(' ') || text.ends_with(' ')) {
+        return Err(Fault::invalid(aspect, field, format!("{} begins or ends with a space", quote(text))));
+    }
+    Ok(())
+}
+
+fn twice(list: &str, i: usize, key: &str) -> Fault {
+    Fault::invalid(Aspect::Key, format!("{list}[{i}].key"), format!("{} stands twice, keys must be unique", quote(key)))
+}

@@ -1,0 +1,115 @@
+//! Changes of tags, each of one resource and one transaction.
+
+use super::Service;
+use crate::{
+    auth::Principal,
+    domain::{
+        Answer, Fault, Tag,
+        command::{PredefinedAsk, PredefinedOrder, TagChange, Target},
+    },
+};
+
+/// Most predefined tags of an account.
+pub const PREDEFINED_QUOTA: u32 = 500;
+
+impl Service {
+    /// The scope of a resource that a request names, which may leave the project out.
+    pub(super) async fn find_target(&self, principal: &Principal, target: &Target) -> Result<i64, Fault> {
+        // no column can hold a NUL, so nothing is called that
+        if target.resource_id.contains('\0') || target.resource_type.contains('\0') {
+            return Err(Fault::UnknownResource);
+        }
+        match &target.project_id {
+            Some(project_id) => {
+                let scopes = self.find_scope(project_id, &target.resource_type).await?;
+                scopes.first().map(|scope| scope.scope_id).ok_or(Fault::UnknownResource)
+            }
+            None => {
+                let domain = principal.domain_id.as_deref();
+                let scopes = self.store.find_resource(&target.resource_type, &target.resource_id, domain).await?;
+                match scopes.as_slice() {
+                    [] => Err(Fault::UnknownResource),
+                    [scope_id] => Ok(*scope_id),
+                    _ => Err(Fault::AmbiguousResource),
+                }
+            }
+        }
+    }
+
+    pub(super) async fn change_tags(
+        &self,
+        principal: &Principal,
+        target: &Target,
+        change: &TagChange,
+    ) -> Result<(), Fault> {
+        let scope_id = self.find_target(principal, target).await?;
+        let resource_id = target.resource_id.as_str();
+        match change {
+            TagChange::Put(tags) => self.store.put_tags(scope_id, resource_id, tags).await,
+            TagChange::Remove(tags) => {
+                // no tag has a NUL, so there is nothing to remove; that the resource exists is still checked
+                let is_storable = |(key, value): &&(String, Option<String>)| {
+                    !key.contains('\0') && !value.as_ref().is_some_and(|value| value.contains('\0'))
+                };
+                let tags: Vec<_> = tags.iter().filter(is_storable).cloned().collect();
+                self.store.remove_tags(scope_id, resource_id, &tags).await
+            }
+            TagChange::RemoveKey(key) => {
+                let removed = !key.contains('\0') && self.store.remove_tag(scope_id, resource_id, key).await?;
+                if removed { Ok(()) } else { Err(Fault::UnknownTag { key: key.clone() }) }
+            }
+        }
+    }
+
+    /// Changes several resources; what fails on one does not keep the others from being changed.
+    pub(super) async fn change_many(
+        &self,
+        principal: &Principal,
+        targets: &[Target],
+        change: &TagChange,
+    ) -> Result<Answer, Fault> {
+        let mut failures = Vec::new();
+        for (i, target) in targets.iter().enumerate() {
+            match self.change_tags(principal, target, change).await {
+                Ok(()) => {}
+                // a database that is away is not the fault of one resource
+                Err(fault @ (Fault::Unavailable { .. } | Fault::Internal { .. })) => return Err(fault),
+                Err(fault) => failures.push((i, fault)),
+            }
+        }
+        Ok(Answer::Failures(failures))
+    }
+
+    pub(super) async fn put_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, Fault> {
+        self.store.put_predefined(principal.account(), tags, PREDEFINED_QUOTA).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn remove_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, Fault> {
+        self.store.remove_predefined(principal.account(), tags).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn replace_predefined(
+        &self,
+        principal: &Principal,
+        old: &Tag,
+        new: &Tag,
+    ) -> Result<Answer, Fault> {
+        self.store.replace_predefined(principal.account(), old, new).await?;
+        Ok(Answer::Done)
+    }
+
+    pub(super) async fn count_predefined(&self, principal: &Principal) -> Result<Answer, Fault> {
+        let all = PredefinedAsk {
+            key: None,
+            value: None,
+            limit: 1,
+            offset: 0,
+            order: PredefinedOrder::Key,
+            descending: false,
+        };
+        let (_, used) = self.store.list_predefined(principal.account(), &all).await?;
+        Ok(Answer::Quota { used, limit: PREDEFINED_QUOTA.into() })
+    }
+}

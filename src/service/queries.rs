@@ -1,0 +1,79 @@
+//! Queries: which scopes they run over, and what they find there.
+
+use std::sync::Arc;
+
+use super::Service;
+use crate::{
+    auth::Principal,
+    compiler::compile,
+    domain::{Ask, Fault, Page, Reach, Scope, Want},
+    store::Unknown,
+};
+
+impl Service {
+    /// The resources that match, as far as they are wanted, and how many there are in all.
+    pub(super) async fn query(&self, principal: &Principal, ask: &Ask) -> Result<Page, Fault> {
+        let scopes = match &ask.reach {
+            Reach::Scope { project_id, resource_type } => self.find_scope(project_id, resource_type).await?,
+            Reach::Types { resource_types, project_id } => {
+                self.find_scopes(principal, resource_types, project_id.as_deref()).await?
+            }
+        };
+        // where nothing was ever registered, nothing matches
+        if scopes.is_empty() {
+            return Ok(Page::default());
+        }
+        let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
+        let compiled = compile(&ask.query, &numbers, ask.want);
+        match ask.want {
+            Want::Count => Ok(Page { total: self.store.count(&compiled).await?, items: Vec::new() }),
+            Want::Page { .. } => self.store.list(&compiled, &scopes).await,
+        }
+    }
+
+    /// The scope of a type in a project: one or none.
+    pub(super) async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, Fault> {
+        if let Some(scope) = self.scopes.get(project_id, resource_type) {
+            return Ok(vec![scope]);
+        }
+        // no column can hold a NUL, so nothing is called that
+        if project_id.contains('\0') || resource_type.contains('\0') {
+            return Ok(Vec::new());
+        }
+        let Some(scope_id) = self.store.find_scope(project_id, resource_type).await? else { return Ok(Vec::new()) };
+        let scope = Arc::new(Scope {
+            scope_id,
+            project_id: project_id.to_owned(),
+            project_name: String::new(),
+            resource_type: resource_type.to_owned(),
+        });
+        self.scopes.put(Arc::clone(&scope));
+        Ok(vec![scope])
+    }
+
+    /// The scopes of types, in a project or in all of the caller's domain.
+    pub(super) async fn find_scopes(
+        &self,
+        principal: &Principal,
+        resource_types: &[String],
+        project_id: Option<&str>,
+    ) -> Result<Vec<Arc<Scope>>, Fault> {
+        let unknown_type = |index: usize| Fault::UnknownType {
+            field: format!("resource_types[{index}]"),
+            resource_type: resource_types.get(index).cloned().unwrap_or_default(),
+        };
+        if let Some(index) = resource_types.iter().position(|name| name.contains('\0')) {
+            return Err(unknown_type(index));
+        }
+        // an unknown project has no scopes, but its types are still checked
+        let in_project = project_id.map(|id| if id.contains('\0') { "" } else { id });
+        let found = self.store.find_scopes(resource_types, in_project, principal.domain_id.as_deref()).await?;
+        match found.unknown {
+            None => Ok(found.scopes),
+            Some(Unknown::Type { index }) => Err(unknown_type(index)),
+            Some(Unknown::Project { index }) => {
+                Err(Fault::ProjectMissing { resource_type: resource_types.get(index).cloned().unwrap_or_default() })
+            }
+        }
+    }
+}

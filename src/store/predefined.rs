@@ -1,0 +1,113 @@
+//! The predefined tags of an account.
+
+use super::{Store, resources::parts_of};
+use crate::domain::{
+    Fault, Tag,
+    command::{Predefined, PredefinedAsk, PredefinedOrder, ResourceType},
+    matching::fold,
+};
+
+impl Store {
+    /// Adds predefined tags, up to a quota.
+    pub async fn put_predefined(&self, domain_id: &str, tags: &[Tag], quota: u32) -> Result<(), Fault> {
+        let parts = parts_of(tags);
+        let quota = i32::try_from(quota).unwrap_or(i32::MAX);
+        self.write(|| async {
+            sqlx::query!("select tagd.put_predefined($1, $2, $3)", domain_id, &parts, quota).execute(&self.pool).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Removes predefined tags; absent ones are no error.
+    pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), Fault> {
+        let parts = parts_of(tags);
+        self.write(|| async {
+            sqlx::query!("select tagd.remove_predefined($1, $2)", domain_id, &parts).execute(&self.pool).await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Makes one predefined tag another.
+    pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), Fault> {
+        self.write(|| async {
+            sqlx::query!(
+                "select tagd.replace_predefined($1, $2, $3, $4, $5)",
+                domain_id,
+                old.key,
+                old.value,
+                new.key,
+                new.value
+            )
+            .execute(&self.pool)
+            .await
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// A page of the predefined tags that match, and how many match in all.
+    pub async fn list_predefined(&self, domain_id: &str, ask: &PredefinedAsk) -> Result<(Vec<Predefined>, u64), Fault> {
+        let rows = self
+            .read(|| async {
+                sqlx::query!(
+                    r#"select t.key, t.value,
+                              to_char(t.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "updated_at!"
+                         from tagd.predefined_tag t
+                        where t.domain_id = $1"#,
+                    domain_id
+                )
+                .fetch_all(&self.pool)
+                .await
+            })
+            .await?;
+        // an account has a few hundred at most: found and sorted here, by the one fold there is
+        let holds =
+            |text: &str, part: &Option<String>| part.as_ref().is_none_or(|part| fold(text).contains(&fold(part)));
+        let mut tags: Vec<Predefined> = rows
+            .into_iter()
+            .filter(|row| holds(&row.key, &ask.key) && holds(&row.value, &ask.value))
+            .map(|row| Predefined { tag: Tag { key: row.key, value: row.value }, updated_at: row.updated_at })
+            .collect();
+        let total = u64::try_from(tags.len()).unwrap_or_default();
+        tags.sort_by(|a, b| {
+            let key = a.tag.key.cmp(&b.tag.key);
+            let value = a.tag.value.cmp(&b.tag.value);
+            let newest = b.updated_at.cmp(&a.updated_at);
+            let (order, ties) = match ask.order {
+                PredefinedOrder::UpdateTime => (newest.reverse(), key.then(value)),
+                PredefinedOrder::Key => (key, newest.then(value)),
+                PredefinedOrder::Value => (value, newest.then(key)),
+            };
+            if ask.descending { order.reverse() } else { order }.then(ties)
+        });
+        let offset = usize::try_from(ask.offset).unwrap_or(usize::MAX);
+        let limit = if ask.limit == 0 { usize::MAX } else { usize::try_from(ask.limit).unwrap_or(usize::MAX) };
+        Ok((tags.into_iter().skip(offset).take(limit).collect(), total))
+    }
+
+    /// Every resource type, by service and name.
+    pub async fn list_types(&self) -> Result<Vec<ResourceType>, Fault> {
+        let rows = self
+            .read(|| async {
+                sqlx::query!(
+                    "select t.resource_type, t.service, t.regional, t.tag_quota
+                       from tagd.resource_type t
+                      order by t.service, t.resource_type"
+                )
+                .fetch_all(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ResourceType {
+                resource_type: row.resource_type,
+                service: row.service,
+                regional: row.regional,
+                tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
+            })
+            .collect())
+    }
+}
