@@ -11,6 +11,7 @@
 )]
 
 mod cluster;
+mod errors;
 mod limits;
 mod property;
 mod rules;
