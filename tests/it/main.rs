@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
 mod cluster;
 mod errors;
 mod limits;
