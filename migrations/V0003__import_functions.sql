@@ -56,6 +56,10 @@ begin
    group by i.project_id
    order by i.project_id
   on conflict (project_id) do nothing;
+  perform from tagd.project p
+    where p.project_id in (select i.project_id from pg_temp.import_line i where i.project_name is not null or i.domain_id is not null)
+    order by p.project_id
+      for no key update;
   update tagd.project p
      set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id)
     from (select i.project_id,

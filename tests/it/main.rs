@@ -10,9 +10,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
 mod catalogue;
 mod cluster;
 mod compiled;
+mod errors;
 mod limits;
 mod property;
 mod rules;

@@ -42,6 +42,8 @@ pub(super) async fn read(
     let (mut cutter, batches) = Cutter::new();
     let runtime = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
+        // the stage's connection is closed by a task when it is dropped, on this thread
+        let _runtime = runtime.enter();
         let outcome = bad_tags
             .into_iter()
             .try_for_each(|(line, reason)| cutter.reject(line, 0, reason).map_err(|Stopped| None))
