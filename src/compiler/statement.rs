@@ -1,4 +1,9 @@
 //! The texts of the statements, one for each shape, put together from fixed pieces.
+//!
+//! Every table stands in a lateral subquery of its own, behind an `offset 0` that the planner does not look
+//! through: so it is reached row by row, in the order of the text and by the index of its scope, whatever the
+//! statistics say. Left to choose, the planner reads all labels or bitmaps of a scope where it knows nothing
+//! yet, as after an import, and keeps to that plan until statistics are made.
 
 use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
@@ -227,15 +232,19 @@ part as (
     };
     let (positive, negative) = (numbers.next(), numbers.next());
     if let Some(condition) = condition {
+        let found = format!("tagd.resource r\n       where r.scope_id = {scope} and {condition}");
+        let picked = match shape.span {
+            // nothing to put in order
+            Span::One => found.replace("       where", "   where"),
+            Span::Many => format!("{spans}lateral (\n      select r.slot from {found} offset 0) r"),
+        };
         // the last of the groups above 0 is kept for the resources picked
         write!(
             sql,
             "
    union all
   select r.slot / 16384, {positive}::int8::int4, tagd.bits_of(r.slot % 16384, 1){made_rank}
-    from {spans}lateral (
-      select r.slot from tagd.resource r
-       where r.scope_id = {scope} and {condition} offset 0) r
+    from {picked}
    group by r.slot / 16384{made_rank}"
         )?;
     }
@@ -269,7 +278,7 @@ fn write_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std::fm
     let (spans, scope, answer_rank, page_order) = match *rank {
         "" => ("", "$1", "1::int8 as rank", "page.slot desc"),
         _ => (
-            "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
+            "\n    join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
             "s.scope_id",
             "page.rank",
             "page.rank, page.slot desc",

@@ -47,7 +47,7 @@ page as (
 select total.total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from total
   left join (page
-          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
+    join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
     cross join lateral (
       select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = s.scope_id and r.slot = page.slot offset 0) r) on true

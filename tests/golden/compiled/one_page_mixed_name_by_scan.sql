@@ -13,9 +13,8 @@ part as (
    group by b.block, t.grp
    union all
   select r.slot / 16384, $7::int8::int4, tagd.bits_of(r.slot % 16384, 1)
-    from lateral (
-      select r.slot from tagd.resource r
-       where r.scope_id = $1 and r.name_folded || '' like $6 offset 0) r
+    from tagd.resource r
+   where r.scope_id = $1 and r.name_folded || '' like $6
    group by r.slot / 16384),
 side as materialized (
   select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
