@@ -1,4 +1,6 @@
-//! From a query to one parameterised statement over the bitmap index. Pure: knows neither sqlx nor HTTP.
+//! From a query to one parameterised statement over the bitmap index.
+//!
+//! Pure: knows neither sqlx nor HTTP.
 //!
 //! The text of a statement depends on its [`Shape`] alone, of which there are a few dozen; values travel
 //! as parameters only. Every group of labels is or-ed, groups above 0 must all hold, group 0 must not,
@@ -154,6 +156,6 @@ mod tests {
         let query = TagQuery { tags: vec![term("a\0", &["1"]), term("b", &["*\0"])], ..TagQuery::default() };
         let compiled = compile(&query, &[7], Want::Count);
         assert!(!format!("{:?}", compiled.arguments).contains("\\0"));
-        assert_eq!(compiled.arguments[2], Argument::Kinds(vec![Label::Nothing.kind(); 2]));
+        assert_eq!(compiled.arguments[1], Argument::Kinds(vec![Label::Nothing.kind(); 2]));
     }
 }

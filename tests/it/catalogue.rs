@@ -142,8 +142,30 @@ fn every_compiled_statement_is_in_the_catalogue() {
 
 /// First words of statements, by which a string literal is known as one.
 const VERBS: [&str; 24] = [
-    "alter", "analyze", "begin", "call", "commit", "comment", "copy", "create", "deallocate", "delete", "do", "drop",
-    "explain", "grant", "insert", "listen", "lock", "rollback", "select", "set", "show", "truncate", "update", "with",
+    "alter",
+    "analyze",
+    "begin",
+    "call",
+    "commit",
+    "comment",
+    "copy",
+    "create",
+    "deallocate",
+    "delete",
+    "do",
+    "drop",
+    "explain",
+    "grant",
+    "insert",
+    "listen",
+    "lock",
+    "rollback",
+    "select",
+    "set",
+    "show",
+    "truncate",
+    "update",
+    "with",
 ];
 
 #[test]

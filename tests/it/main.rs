@@ -13,6 +13,8 @@
 mod catalogue;
 mod cluster;
 mod compiled;
+mod house;
+mod migrations;
 mod property;
 mod seeds;
 mod support;
