@@ -177,7 +177,7 @@ fn a_login_that_is_only_a_member_of_the_service_writes_no_table_and_no_schema() 
             for role in ["reset role", "set role tagd_service"] {
                 connection.execute(role).await.unwrap();
                 let error = connection.execute(statement).await.expect_err(statement);
-                let code = error.as_database_error().and_then(|refusal| refusal.code());
+                let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
                 assert_eq!(code.as_deref(), Some("42501"), "{statement}, {role}: {error}");
             }
         }
