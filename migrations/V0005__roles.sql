@@ -32,5 +32,6 @@ grant execute on function
   tagd.put_scope(text, text), tagd.put_resource(bigint, text, text, text, jsonb), tagd.remove_resource(bigint, text),
   tagd.put_tags(bigint, text, text[]), tagd.remove_tags(bigint, text, text[]), tagd.replace_tags(bigint, text, text[]),
   tagd.begin_import(), tagd.import_batch(),
-  tagd.index_of(bigint), tagd.verify_scope(bigint), tagd.rebuild_scope(bigint)
+  tagd.index_of(bigint), tagd.verify_scope(bigint), tagd.rebuild_scope(bigint),
+  tagd.put_names(bigint, integer[], text[])
 to tagd_service;

@@ -1,4 +1,6 @@
-//! All settings: from flags, environment and file, in this order of precedence. The only reader of the environment.
+//! All settings: from flags, environment and file, in this order of precedence.
+//!
+//! The only reader of the environment.
 
 use std::{
     ffi::OsString,

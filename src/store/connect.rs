@@ -167,7 +167,8 @@ impl Store {
 /// Makes a new connection act as the service, with the planner's settings.
 ///
 /// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
-/// served, of index look-ups only, since every table is reached by scope and label.
+/// served, of index look-ups only, since every table is reached by scope and label. Remembering look-ups does not
+/// pay: no label is looked up twice, and what would be copied are bitmaps.
 async fn set_session(
     connection: &mut PgConnection,
     statement_timeout: &str,
@@ -183,6 +184,7 @@ async fn set_session(
                 set_config('enable_hashjoin', $2, false),
                 set_config('enable_mergejoin', $2, false),
                 set_config('enable_seqscan', $2, false),
+                set_config('enable_memoize', $2, false),
                 set_config('statement_timeout', $1, false),
                 set_config('idle_in_transaction_session_timeout', $3, false)",
     )

@@ -1,5 +1,6 @@
-//! What no client should send: never a 5xx, a hang, a panic or a lost server. Over plain sockets where a
-//! client library would refuse to send it.
+//! What no client should send: never a 5xx, a hang, a panic or a lost server.
+//!
+//! Over plain sockets where a client library would refuse to send it.
 
 use std::{
     cell::Cell,

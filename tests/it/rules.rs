@@ -1,5 +1,6 @@
-//! What a query means on the wire: each row of the first and third table of `reference/semantics.md`, section 1,
-//! and what it says of TMS, in every dialect that the row speaks of.
+//! What a query means on the wire, in every dialect that a rule speaks of.
+//!
+//! Each row of the first and third table of `reference/semantics.md`, section 1, and what it says of TMS.
 
 use std::sync::{Arc, Mutex, Weak};
 
