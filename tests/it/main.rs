@@ -5,9 +5,10 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::pedantic,
     missing_docs,
     unreachable_pub,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, sets the stage as it needs, and reads top to bottom"
 )]
 
 mod bad_input;
