@@ -11,5 +11,6 @@
 )]
 
 mod cluster;
+mod import_export;
 mod property;
 mod support;

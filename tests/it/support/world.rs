@@ -38,7 +38,11 @@ impl Answer {
 impl World {
     /// A server over a fresh database.
     pub fn new() -> Self {
-        let db = TestDb::new();
+        Self::over(TestDb::new())
+    }
+
+    /// A server over a database with the schema in place.
+    pub fn over(db: TestDb) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             start(ServerSettings { listener, workers: 1, store: db.settings() }).unwrap()
@@ -84,21 +88,7 @@ impl World {
 
     /// Sends a request.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut answer = self.agent.run(request.body(body).unwrap()).unwrap();
-        let headers = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        Answer {
-            status: answer.status().as_u16(),
-            headers,
-            body: answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
-        }
+        send(&self.agent, &self.url, method, path, headers, body)
     }
 }
 
@@ -107,6 +97,32 @@ impl Drop for World {
         if let Some(server) = self.server.take() {
             block_on(server.stop()).unwrap();
         }
+    }
+}
+
+/// Sends a request to a server.
+pub(super) fn send(
+    agent: &ureq::Agent,
+    url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let mut request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut answer = agent.run(request.body(body).unwrap()).unwrap();
+    let headers = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    Answer {
+        status: answer.status().as_u16(),
+        headers,
+        body: answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
     }
 }
 
