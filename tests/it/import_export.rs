@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use tagd::{domain::change::Registration, store::Purpose};
 
-use crate::support::{Program, Said, TestDb, World, block_on, json_lines, registration, tag, untimed};
+use crate::support::{Program, Said, Stopper, TestDb, World, block_on, json_lines, registration, tag, untimed};
 
 /// A line for a resource of project `p`.
 fn line(resource_type: &str, id: &str, name: &str, tags: &[(&str, &str)]) -> String {
@@ -923,6 +923,7 @@ fn an_export_beside_writers_is_one_snapshot() {
                 n
             })
         });
+        let stopper = Stopper(stop);
         let mut seen = Vec::new();
         for _ in 0..12 {
             let lines = exported(&program);
@@ -937,7 +938,7 @@ fn an_export_beside_writers_is_one_snapshot() {
                 seen.push(n);
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopper);
         let written = writer.join().unwrap();
         seen.dedup();
         assert!(seen.len() > 3 && written > 12, "nothing went on beside the exports: {seen:?} of {written}");

@@ -12,5 +12,7 @@
 
 mod cluster;
 mod import_export;
+mod index;
 mod property;
 mod support;
+mod writers;

@@ -6,7 +6,11 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -178,6 +182,15 @@ pub fn wait_until(what: &str, patience: Duration, holds: impl Fn() -> bool) {
     while !holds() {
         assert!(begun.elapsed() < patience, "waited too long until {what}");
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Tells others to stop when it goes out of scope, so that a test that fails does not wait for them for ever.
+pub struct Stopper<'a>(pub &'a AtomicBool);
+
+impl Drop for Stopper<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
