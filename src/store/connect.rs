@@ -17,7 +17,7 @@ pub struct StoreSettings {
     place: String,
     /// Most connections at a time.
     pub connections: u32,
-    /// How long a request waits for a free connection.
+    /// How long a request waits for a free connection, and a command for its first.
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
     pub statement_timeout: Duration,
@@ -84,7 +84,11 @@ impl StoreSettings {
 
     /// One connection as whoever the settings log in as, for what the service's role may not do.
     pub(super) async fn connect_as_login(&self) -> Result<PgConnection, StoreError> {
-        self.options.connect().await.map_err(|source| self.unreachable(source))
+        // a peer that takes the connection and then says nothing would hold us for ever
+        match tokio::time::timeout(self.acquire_timeout, self.options.connect()).await {
+            Ok(connected) => connected.map_err(|source| self.unreachable(source)),
+            Err(_) => Err(self.unreachable(sqlx::Error::PoolTimedOut)),
+        }
     }
 
     fn unreachable(&self, source: sqlx::Error) -> StoreError {
