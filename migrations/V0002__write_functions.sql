@@ -218,7 +218,11 @@ begin
   select coalesce(array_agg(x.part order by m.key collate "C", x.i), '{}'),
          count(*) filter (where not starts_with(m.key, '_sys_')) / 2
     into v_new, v_user
-    from (select p.key, p.value from tagd.pairs_of(p_put) p
+    -- a key that is given twice is one tag, with the last value
+    from (select p.key, p.value
+            from (select distinct on (p_put[i]) p_put[i] as key, p_put[i + 1] as value
+                    from generate_series(1, cardinality(p_put), 2) i
+                   order by p_put[i], i desc) p
           union all
           select o.key, o.value from tagd.pairs_of(v_old) o
            where not p_replace

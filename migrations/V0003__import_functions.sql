@@ -56,6 +56,10 @@ begin
    group by i.project_id
    order by i.project_id
   on conflict (project_id) do nothing;
+  perform from tagd.project p
+    where p.project_id in (select i.project_id from pg_temp.import_line i where i.project_name is not null or i.domain_id is not null)
+    order by p.project_id
+      for no key update;
   update tagd.project p
      set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id)
     from (select i.project_id,
@@ -208,3 +212,25 @@ begin
 end
 $$;
 comment on function tagd.import_batch() is 'Turns the lines in pg_temp.import_line into resources, tags and index, and empties it. A resource may stand in a batch once.';
+
+-- Who may work beside an import of all or nothing: readers only. Its transaction lasts over many batches and
+-- takes scopes, resources and labels as they come in the file, so no order of locks could keep it from
+-- deadlocks with writers and other imports.
+
+create function tagd.enter_import(p_whole boolean)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not p_whole then
+    perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), -1);
+    return;
+  end if;
+  -- first those that also take the tables below in other orders: imports by batches, rebuilds of the index
+  perform pg_advisory_xact_lock(tagd.scope_lock_class(), -1);
+  -- then the writers: resource is the first table that each of them locks
+  lock table tagd.resource in exclusive mode;
+end
+$$;
+comment on function tagd.enter_import(boolean) is 'First step of the transaction of an import, before import_batch: true where it is the only one, of all batches, which then has the tables for itself; false where each batch has one of its own.';

@@ -46,13 +46,6 @@ as $$
      and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = t.slot)
    group by t.slot / 16384
   union all
-  -- kind -3: resources without a row in tagd.name, and rows there without a resource
-  select (-3)::smallint, '', '', coalesce(r.slot, n.slot) / 16384, count(*) filter (where n.slot is null), count(*) filter (where r.slot is null)
-    from (select q.slot from tagd.resource q where q.scope_id = p_scope_id) r
-    full join (select m.slot from tagd.name m where m.scope_id = p_scope_id) n on n.slot = r.slot
-   where r.slot is null or n.slot is null
-   group by coalesce(r.slot, n.slot) / 16384
-  union all
   select coalesce(truth.kind, idx.kind), coalesce(truth.key, idx.key), coalesce(truth.value, idx.value), coalesce(truth.block, idx.block),
          bit_count(coalesce(truth.bits & ~idx.bits, truth.bits, repeat('0', 16384)::bit(16384))),
          bit_count(coalesce(idx.bits & ~truth.bits, idx.bits, repeat('0', 16384)::bit(16384)))
@@ -74,9 +67,14 @@ as $$
 declare
   v_rows bigint;
 begin
+  perform tagd.enter_import(false);
   perform pg_advisory_xact_lock(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
   -- an import takes this lock, not the other
   perform from tagd.scope_counter c where c.scope_id = p_scope_id for no key update;
+  -- a tag without a resource is nobody's
+  delete from tagd.tag t
+   where t.scope_id = p_scope_id
+     and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = t.slot);
   update tagd.resource r set tags = n.tags
     from (select q.slot, coalesce(array_agg(x.part order by t.key, x.i) filter (where t.key is not null), '{}') as tags
             from tagd.resource q
@@ -101,3 +99,28 @@ begin
 end
 $$;
 comment on function tagd.rebuild_scope(bigint) is 'Makes the index of a scope anew from the truth, in one transaction: reads go on, writers of the scope wait. Bitmap rows made.';
+
+create function tagd.put_names(p_scope_id bigint, p_slots integer[], p_folded text[])
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- resources that went meanwhile stay gone; those that are there cannot change their name under the lock
+  perform from tagd.resource r
+    where r.scope_id = p_scope_id and r.slot = any(p_slots)
+    order by r.slot
+      for update;
+  delete from tagd.name n
+   where n.scope_id = p_scope_id and n.slot = any(p_slots)
+     and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = n.slot);
+  insert into tagd.name (scope_id, slot, folded)
+  select p_scope_id, w.slot, w.folded
+    from unnest(p_slots, p_folded) as w (slot, folded)
+    join tagd.resource r on r.scope_id = p_scope_id and r.slot = w.slot
+   where w.folded is not null
+   order by w.slot
+  on conflict (scope_id, slot) do update set folded = excluded.folded;
+end
+$$;
+comment on function tagd.put_names(bigint, integer[], text[]) is 'Mends the names to search of some resources: the folding itself is tagd''s. Null takes away the name of a resource that is not there.';

@@ -31,6 +31,7 @@ grant execute on function
   tagd.pairs_of(text[]), tagd.labels_of(text[]), tagd.bits_of(integer, integer), tagd.scope_lock_class(),
   tagd.put_scope(text, text), tagd.put_resource(bigint, text, text, text, jsonb), tagd.remove_resource(bigint, text),
   tagd.put_tags(bigint, text, text[]), tagd.remove_tags(bigint, text, text[]), tagd.replace_tags(bigint, text, text[]),
-  tagd.begin_import(), tagd.import_batch(),
-  tagd.index_of(bigint), tagd.verify_scope(bigint), tagd.rebuild_scope(bigint)
+  tagd.begin_import(), tagd.enter_import(boolean), tagd.import_batch(),
+  tagd.index_of(bigint), tagd.verify_scope(bigint), tagd.rebuild_scope(bigint),
+  tagd.put_names(bigint, integer[], text[])
 to tagd_service;

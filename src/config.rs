@@ -1,4 +1,6 @@
-//! All settings: from flags, environment and file, in this order of precedence. The only reader of the environment.
+//! All settings: from flags, environment and file, in this order of precedence.
+//!
+//! The only reader of the environment.
 
 use std::{
     ffi::OsString,
@@ -7,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
 use validator::Validate;
 
@@ -51,8 +53,8 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
-    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read everything
-    #[arg(long, env = "TAGD_INSECURE_LISTEN")]
+    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read everything [default: off]
+    #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = BoolishValueParser::new())]
     pub insecure_listen: bool,
 
     /// Threads that answer requests, 1 to 256 [default: one for each processor]
@@ -175,7 +177,10 @@ impl Settings {
         let data_dir = common.data_dir.clone().or(file.data_dir);
         let settings = Self {
             // empty is what compose files and shells make of a variable that is not set
-            database_url: common.database_url.clone().or(file.database_url).filter(|url| !url.is_empty()),
+            database_url: [common.database_url.clone(), file.database_url]
+                .into_iter()
+                .flatten()
+                .find(|url| !url.is_empty()),
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             postgres_bin: common.postgres_bin.clone().or(file.postgres_bin),
             path: env("PATH"),

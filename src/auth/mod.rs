@@ -1,4 +1,6 @@
-//! Who asks. Until tagd knows credentials, everyone is the same principal, who may see everything.
+//! Who asks.
+//!
+//! Until tagd knows credentials, everyone is the same principal, who may see everything.
 
 /// Who a request acts for.
 #[derive(Debug, Clone, PartialEq, Eq)]

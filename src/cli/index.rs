@@ -37,8 +37,24 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
                         eprintln!("project {} type {}: {}", scope.project_id, scope.resource_type, describe(&drift));
                     });
                 }
+                let names = store.verify_names(scope.scope_id).await?;
+                if let Some((slot, _)) = names.first() {
+                    drifts += 1;
+                    progress.suspend(|| {
+                        eprintln!(
+                            "project {} type {}: {} names to search are not right, the first in slot {slot}",
+                            scope.project_id,
+                            scope.resource_type,
+                            names.len()
+                        );
+                    });
+                }
             }
-            IndexCommand::Rebuild => rows += store.rebuild_scope(scope.scope_id).await?,
+            IndexCommand::Rebuild => {
+                rows += store.rebuild_scope(scope.scope_id).await?;
+                let names = store.verify_names(scope.scope_id).await?;
+                store.mend_names(scope.scope_id, &names).await?;
+            }
         }
         progress.inc(scope.slots);
     }
@@ -59,9 +75,6 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
 fn describe(drift: &Drift) -> String {
     let Drift { kind, key, value, block, missing, surplus } = drift;
     match kind {
-        -3 => format!(
-            "block {block}: {missing} resources whose name cannot be searched, {surplus} names of resources that are not there"
-        ),
         -2 => format!("block {block}: {surplus} tags of resources that are not there"),
         -1 => format!("block {block}: {missing} resources whose copy of their tags is not right"),
         0 => format!("label every resource, block {block}: {missing} bits missing, {surplus} too many"),

@@ -1,4 +1,9 @@
 //! The texts of the statements, one for each shape, put together from fixed pieces.
+//!
+//! Every table stands in a lateral subquery of its own, behind an `offset 0` that the planner does not look
+//! through: so it is reached row by row, in the order of the text and by the index of its scope, whatever the
+//! statistics say. Left to choose, the planner reads all labels or bitmaps of a scope where it knows nothing
+//! yet, as after an import, and keeps to that plan until statistics are made.
 
 use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 

@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
     /// Reads the outer object; a field that is not `known`, or stands twice, is an error.
     pub(super) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, Fault> {
         if body.is_empty() {
-            return Err(Fault::Body { reason: "the body is empty, a JSON object is needed".into() });
+            return Err(Fault::Body { reason: "body: empty, a JSON object is needed (line 1, column 1)".into() });
         }
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let entries = deserializer
@@ -115,33 +115,40 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number that may also be sent as a string of digits.
-    fn number(&self, aspect: Aspect, field: &'static str) -> Result<Option<Digits<'_>>, Fault> {
+    /// A number that may also be sent as a string, as its text.
+    fn number(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, Fault> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
-        let text = if raw.get().starts_with('"') {
-            let text: String =
-                serde_json::from_str(raw.get()).map_err(|error| Fault::Body { reason: format!("{field}: {error}") })?;
-            Cow::Owned(text)
+        if raw.get().starts_with('"') {
+            self.read::<String>(field).map(|text| text.map(Cow::Owned))
         } else {
-            Cow::Borrowed(raw.get())
-        };
-        Digits::parse(aspect, field, text).map(Some)
+            Ok(Some(Cow::Borrowed(raw.get())))
+        }
     }
 
     /// The page, from the body.
     pub(super) fn page(&self, limits: &QueryLimits) -> Result<Want, Fault> {
-        let limit = self.number(Aspect::Limit, "limit")?;
-        let offset = self.number(Aspect::Offset, "offset")?;
-        page(limit, offset, limits)
+        self.page_or(&[], limits)
     }
 
     /// The page, from the query string or else from the body.
-    pub(super) fn page_or(&self, parameters: &Parameters<'_>, limits: &QueryLimits) -> Result<Want, Fault> {
-        let number = |aspect, field| match parameters.iter().find(|(name, _)| name == field) {
-            Some((_, value)) => Digits::parse(aspect, field, Cow::Borrowed(value.as_ref())).map(Some),
-            None => self.number(aspect, field),
+    pub(super) fn page_or(
+        &self,
+        parameters: &[(Cow<'_, str>, Cow<'_, str>)],
+        limits: &QueryLimits,
+    ) -> Result<Want, Fault> {
+        let check = |aspect, field, least, most| {
+            let text = match parameters.iter().find(|(name, _)| name == field) {
+                Some((_, value)) => Some(Cow::Borrowed(value.as_ref())),
+                None => self.number(field)?,
+            };
+            text.map(|text| check_number(aspect, field, &text, least, most)).transpose()
         };
-        page(number(Aspect::Limit, "limit")?, number(Aspect::Offset, "offset")?, limits)
+        let limit = check(Aspect::Limit, "limit", 1, limits.limit.into())?;
+        let offset = check(Aspect::Offset, "offset", 0, limits.offset)?;
+        Ok(Want::Page {
+            limit: limit.map_or(Ok(limits.default_limit), u32::try_from).map_err(Fault::internal)?,
+            offset: offset.unwrap_or(0),
+        })
     }
 }
 
@@ -154,52 +161,20 @@ pub(super) enum Action {
     Count,
 }
 
-/// An unsigned number of any size.
-#[derive(Debug)]
-pub(super) struct Digits<'a>(Cow<'a, str>);
-
-impl<'a> Digits<'a> {
-    pub(super) fn parse(aspect: Aspect, field: &str, text: Cow<'a, str>) -> Result<Self, Fault> {
-        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            Ok(Self(text))
-        } else {
-            let reason = match text.strip_prefix('-') {
-                Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) => {
-                    format!("{} is negative", quote(&text))
-                }
-                _ => format!("{} is not a whole number", quote(&text)),
-            };
-            Err(Fault::invalid(aspect, field, reason))
+/// Reads digits, however many, as a number within bounds; `u64::MAX` is no bound.
+fn check_number(aspect: Aspect, field: &'static str, text: &str, least: u64, most: u64) -> Result<u64, Fault> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let range = if most == u64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
+    if is_digits(text) {
+        // what no number holds is larger than any
+        let number = text.parse().unwrap_or(u64::MAX);
+        if (least..=most).contains(&number) {
+            return Ok(number);
         }
+    } else if !text.strip_prefix('-').is_some_and(is_digits) {
+        return Err(Fault::invalid(aspect, field, format!("{} is not a whole number, {range}", quote(text))));
     }
-
-    /// The number; the largest there is where it is larger.
-    fn saturate(&self) -> u64 {
-        self.0.parse().unwrap_or(u64::MAX)
-    }
-}
-
-/// Checks limit and offset and fills in what was left out.
-pub(super) fn page(limit: Option<Digits<'_>>, offset: Option<Digits<'_>>, limits: &QueryLimits) -> Result<Want, Fault> {
-    let limit = match limit {
-        None => limits.default_limit,
-        Some(digits) => match u32::try_from(digits.saturate()) {
-            Ok(limit) if (1..=limits.limit).contains(&limit) => limit,
-            _ => {
-                let reason = format!("{} is out of range, 1 to {}", digits.0, limits.limit);
-                return Err(Fault::invalid(Aspect::Limit, "limit", reason));
-            }
-        },
-    };
-    let offset = match offset {
-        None => 0,
-        Some(digits) if digits.saturate() <= limits.offset => digits.saturate(),
-        Some(digits) => {
-            let reason = format!("{} is out of range, 0 to {}", digits.0, limits.offset);
-            return Err(Fault::invalid(Aspect::Offset, "offset", reason));
-        }
-    };
-    Ok(Want::Page { limit, offset })
+    Err(Fault::invalid(aspect, field, format!("{} is out of range, {range}", shorten(text))))
 }
 
 /// Fills the four lists of a query, or notes that only untagged resources are wanted:
@@ -383,6 +358,8 @@ fn describe(error: &serde_json::Error, path: &str, part: &[u8], body: &[u8]) -> 
     let text = error.to_string();
     // serde_json puts its own idea of the place, which is the place in the part, at the end
     let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    // serde shows the offending text whole
+    let (reason, path) = (shorten(reason), shorten(path));
     let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     let before = body.get(..start).unwrap_or_default();
     let (mut lines_before, mut column_before) = (0, 0);
@@ -395,8 +372,22 @@ fn describe(error: &serde_json::Error, path: &str, part: &[u8], body: &[u8]) -> 
         }
     }
     let line = lines_before + error.line();
-    let column = if error.line() <= 1 { column_before + error.column() } else { error.column() };
+    // an error at the first character has column 0
+    let column = error.column().max(1);
+    let column = if error.line() <= 1 { column_before + column } else { column };
     format!("{path}: {reason} (line {line}, column {column})")
+}
+
+/// A text for a message: one that is long without its middle.
+fn shorten(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 96;
+    match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {
+        (Some((head, _)), Some((tail, _))) if head < tail => {
+            let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+            Cow::Owned(format!("{head}…{tail}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// A resource's detail as the answer holds it: its JSON, or what the dialect says where there is none.

@@ -1,4 +1,6 @@
-//! What a tag is: resources, queries and what they mean. Pure: no serde, no SQL, no HTTP, no async.
+//! What a tag is: resources, queries and what they mean.
+//!
+//! Pure: no serde, no SQL, no HTTP, no async.
 
 pub mod change;
 pub mod command;

@@ -9,6 +9,8 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 
+use crate::domain::fault::quote;
+
 /// Largest body. A query within the limits of the most generous dialect takes about 6 MiB if every
 /// character is written as an escape.
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
@@ -33,8 +35,7 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
         return Ok(());
     }
     let given = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], header::HeaderValue::as_bytes);
-    let refused =
-        || Err(format!("Content-Type: {}, must be application/json", String::from_utf8_lossy(given).escape_debug()));
+    let refused = || Err(format!("Content-Type: {}, must be application/json", quote(&String::from_utf8_lossy(given))));
     let Ok(Some(mime)) = request.mime_type() else { return refused() };
     let utf8 = mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
     if mime.essence_str().eq_ignore_ascii_case("application/json") && utf8 { Ok(()) } else { refused() }

@@ -8,7 +8,10 @@ use actix_web::{
 use super::server::Shared;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.route("/healthz", web::get().to(healthz)).route("/readyz", web::get().to(readyz));
+    // balancers ask with HEAD as often as with GET
+    config
+        .service(web::resource("/healthz").route(web::get().to(healthz)).route(web::head().to(healthz)))
+        .service(web::resource("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)));
 }
 
 /// The process is up.

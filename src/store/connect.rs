@@ -17,7 +17,7 @@ pub struct StoreSettings {
     place: String,
     /// Most connections at a time.
     pub connections: u32,
-    /// How long a request waits for a free connection.
+    /// How long a request waits for a free connection, and a command for its first.
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
     pub statement_timeout: Duration,
@@ -84,7 +84,11 @@ impl StoreSettings {
 
     /// One connection as whoever the settings log in as, for what the service's role may not do.
     pub(super) async fn connect_as_login(&self) -> Result<PgConnection, StoreError> {
-        self.options.connect().await.map_err(|source| self.unreachable(source))
+        // a peer that takes the connection and then says nothing would hold us for ever
+        match tokio::time::timeout(self.acquire_timeout, self.options.connect()).await {
+            Ok(connected) => connected.map_err(|source| self.unreachable(source)),
+            Err(_) => Err(self.unreachable(sqlx::Error::PoolTimedOut)),
+        }
     }
 
     fn unreachable(&self, source: sqlx::Error) -> StoreError {
@@ -167,7 +171,8 @@ impl Store {
 /// Makes a new connection act as the service, with the planner's settings.
 ///
 /// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
-/// served, of index look-ups only, since every table is reached by scope and label.
+/// served, of index look-ups only, since every table is reached by scope and label. Remembering look-ups does not
+/// pay: no label is looked up twice, and what would be copied are bitmaps.
 async fn set_session(
     connection: &mut PgConnection,
     statement_timeout: &str,
@@ -183,6 +188,7 @@ async fn set_session(
                 set_config('enable_hashjoin', $2, false),
                 set_config('enable_mergejoin', $2, false),
                 set_config('enable_seqscan', $2, false),
+                set_config('enable_memoize', $2, false),
                 set_config('statement_timeout', $1, false),
                 set_config('idle_in_transaction_session_timeout', $3, false)",
     )

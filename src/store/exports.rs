@@ -25,10 +25,8 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         connection.close_on_drop();
         connection.execute("begin isolation level repeatable read read only").await?;
-        // along the primary keys, so that the first row comes at once and nothing is sorted on disk
-        connection
-            .execute("select set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true)")
-            .await?;
+        // along the primary key, so that the first row comes at once and nothing is sorted on disk
+        connection.execute("select set_config('enable_sort', 'off', true)").await?;
         Ok(Exporter { connection })
     }
 }
@@ -47,33 +45,46 @@ impl Exporter {
         Ok(ExportTotals { resources: u64::try_from(resources).unwrap_or_default() })
     }
 
-    /// Hands every resource to `each`, by scope and, within a scope, in the order of registration.
+    /// Hands every resource to `each`, by project and type and, within those, in the order of registration.
+    ///
+    /// By name, not by number of scope: numbers depend on who came first, and what is exported, imported
+    /// elsewhere and exported again is the same.
     pub async fn run<E: From<StoreError>>(
         mut self,
         mut each: impl FnMut(Registration) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut rows = sqlx::query!(
-            r#"select s.project_id, p.project_name, p.domain_id, s.resource_type, r.resource_id, r.resource_name,
-                      r.detail::text as detail, r.tags
-                 from tagd.scope s
-                 join tagd.project p on p.project_id = s.project_id
-                 join tagd.resource r on r.scope_id = s.scope_id
-                order by s.scope_id, r.slot"#
+        let scopes = sqlx::query!(
+            "select s.scope_id, s.project_id, p.project_name, p.domain_id, s.resource_type
+               from tagd.scope s
+               join tagd.project p on p.project_id = s.project_id
+              order by s.project_id, s.resource_type"
         )
-        .fetch(&mut *self.connection);
-        while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
-            each(Registration {
-                project_id: row.project_id,
-                project_name: Some(row.project_name).filter(|name| !name.is_empty()),
-                domain_id: Some(row.domain_id).filter(|id| !id.is_empty()),
-                resource_type: row.resource_type,
-                resource: Resource {
-                    resource_id: row.resource_id,
-                    resource_name: row.resource_name,
-                    detail: row.detail,
-                    tags: tags_of(row.tags),
-                },
-            })?;
+        .fetch_all(&mut *self.connection)
+        .await
+        .map_err(StoreError::of)?;
+        for scope in scopes {
+            let mut rows = sqlx::query!(
+                "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+                   from tagd.resource r
+                  where r.scope_id = $1
+                  order by r.slot",
+                scope.scope_id
+            )
+            .fetch(&mut *self.connection);
+            while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+                each(Registration {
+                    project_id: scope.project_id.clone(),
+                    project_name: Some(scope.project_name.clone()).filter(|name| !name.is_empty()),
+                    domain_id: Some(scope.domain_id.clone()).filter(|id| !id.is_empty()),
+                    resource_type: scope.resource_type.clone(),
+                    resource: Resource {
+                        resource_id: row.resource_id,
+                        resource_name: row.resource_name,
+                        detail: row.detail,
+                        tags: tags_of(row.tags),
+                    },
+                })?;
+            }
         }
         Ok(())
     }

@@ -123,10 +123,11 @@ pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
 fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
-        // 08 connection, 40 rolled back, 53 out of resources, 57 operator's intervention and time-outs
-        sqlx::Error::Database(refusal) => {
-            refusal.code().is_some_and(|code| ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)))
-        }
+        // 08 connection, 28 login refused, 3D no such database, 40 rolled back, 53 out of resources,
+        // 57 operator's intervention and time-outs
+        sqlx::Error::Database(refusal) => refusal
+            .code()
+            .is_some_and(|code| ["08", "28", "3D", "40", "53", "57"].iter().any(|class| code.starts_with(class))),
         _ => is_lost_connection(error),
     }
 }

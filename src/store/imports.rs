@@ -72,7 +72,8 @@ pub struct Importer {
 }
 
 impl Store {
-    /// Starts an import; `whole` makes it one transaction, which only [`Importer::finish`] commits.
+    /// Starts an import; `whole` makes it one transaction, which only [`Importer::finish`] commits and until
+    /// whose end every other writer waits.
     pub async fn import(&self, whole: bool) -> Result<Importer, StoreError> {
         let mut connection = self.pool.acquire().await?;
         // what the import may take for sorting and hashing a batch
@@ -82,6 +83,7 @@ impl Store {
         connection.close_on_drop();
         if whole {
             connection.execute("begin").await?;
+            sqlx::query!("select tagd.enter_import(true)").execute(&mut *connection).await?;
         }
         Ok(Importer { connection, whole })
     }
@@ -104,6 +106,9 @@ impl Importer {
     }
 
     async fn run_in_transaction(&mut self, lines: &str) -> Result<BatchOutcome, sqlx::Error> {
+        if !self.whole {
+            sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
+        }
         let mut copy = self
             .connection
             .copy_in_raw(

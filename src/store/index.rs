@@ -1,6 +1,9 @@
 //! Proof and repair of the index, scope by scope.
 
+use futures_util::TryStreamExt;
+
 use super::{Store, StoreError};
+use crate::domain::matching::fold;
 
 /// A scope with its size, for work that goes scope by scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct ScopeTotals {
 /// A label on which index and truth disagree, in one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
-    /// Kind of the label; -1: a resource's tag array, -2: tags without a resource, -3: names to search.
+    /// Kind of the label; -1: a resource's tag array, -2: tags without a resource.
     pub kind: i16,
     /// Key of the label.
     pub key: String,
@@ -83,5 +86,36 @@ impl Store {
             .await
             .map_err(StoreError::of)?;
         Ok(u64::try_from(rows.unwrap_or_default()).unwrap_or_default())
+    }
+
+    /// Slots of the scope whose name to search is missing, wrong or that of no resource, with what it should be.
+    pub async fn verify_names(&self, scope_id: i64) -> Result<Vec<(i32, Option<String>)>, StoreError> {
+        let mut rows = sqlx::query!(
+            r#"select coalesce(r.slot, n.slot) as "slot!", r.resource_name as "resource_name?", n.folded as "folded?"
+                 from (select q.slot, q.resource_name from tagd.resource q where q.scope_id = $1) r
+                 full join (select m.slot, m.folded from tagd.name m where m.scope_id = $1) n on n.slot = r.slot"#,
+            scope_id
+        )
+        .fetch(&self.pool);
+        let mut wrong = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            let right = row.resource_name.as_deref().map(fold);
+            if right != row.folded {
+                wrong.push((row.slot, right));
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Mends names to search, as [`Store::verify_names`] found them.
+    pub async fn mend_names(&self, scope_id: i64, wrong: &[(i32, Option<String>)]) -> Result<(), StoreError> {
+        for part in wrong.chunks(10_000) {
+            let slots: Vec<i32> = part.iter().map(|(slot, _)| *slot).collect();
+            let folded: Vec<Option<String>> = part.iter().map(|(_, folded)| folded.clone()).collect();
+            sqlx::query!("select tagd.put_names($1, $2, $3)", scope_id, &slots, &folded as &[Option<String>])
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
     }
 }

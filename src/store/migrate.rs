@@ -91,7 +91,13 @@ impl Store {
     /// Opens the store with its schema in place: applies what is missing, where the login may.
     pub async fn open_migrated(settings: &StoreSettings, purpose: Purpose) -> Result<Self, StoreError> {
         let mut login = settings.connect_as_login().await?;
-        let found = schema_version(&mut login).await?;
+        let found = schema_version(&mut login).await.map_err(|error| match error {
+            // neither the owner nor a member of the service's role
+            StoreError::Database(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("42501") => {
+                StoreError::Role
+            }
+            other => other,
+        })?;
         login.close().await?;
         if found < SCHEMA_VERSION {
             migrate(settings).await.map_err(|error| match error {
@@ -130,7 +136,11 @@ pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreErr
     let outcome =
         Driver(&mut transaction).migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY).await;
     if let Err(error) = outcome {
-        return Err(StoreError::Migrate(innermost(&error)));
+        // a service's login may not even look, but it can be told that there is nothing to do
+        if from == SCHEMA_VERSION && is_forbidden(&error) {
+            return Ok(MigrateReport { from, to: from });
+        }
+        return Err(StoreError::Migrate(innermost(&error).to_string()));
     }
     if from < SCHEMA_VERSION {
         for statement in HISTORY_COMMENTS {
@@ -154,12 +164,17 @@ async fn schema_version(connection: &mut PgConnection) -> Result<i32, StoreError
     Ok(version.unwrap_or_default())
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string()
+    last
+}
+
+fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
+    let refusal = innermost(error).downcast_ref::<sqlx::postgres::PgDatabaseError>();
+    refusal.is_some_and(|refusal| refusal.code() == "42501")
 }
 
 #[cfg(test)]

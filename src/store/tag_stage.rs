@@ -34,7 +34,8 @@ impl Store {
         connection
             .execute(
                 "create temporary table staged_tag (
-                   line bigint, project_id text, resource_type text, resource_id text, key text, value text)",
+                   line bigint, project_id text, resource_type text, resource_id text, key text, value text,
+                   taken boolean not null default false)",
             )
             .await?;
         Ok(TagStage { connection })
@@ -46,7 +47,7 @@ impl TagStage {
     pub async fn add(&mut self, rows: &[(i64, TagRow)]) -> Result<(), StoreError> {
         let column = |part: fn(&TagRow) -> &String| rows.iter().map(|(_, row)| part(row).as_str()).collect::<Vec<_>>();
         sqlx::query(
-            "insert into pg_temp.staged_tag
+            "insert into pg_temp.staged_tag (line, project_id, resource_type, resource_id, key, value)
              select * from unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])",
         )
         .bind(rows.iter().map(|(line, _)| *line).collect::<Vec<_>>())
@@ -71,14 +72,15 @@ impl TagStage {
         Ok(())
     }
 
-    /// Takes the tags of resources out of the table, in the order of the resources.
+    /// Takes the tags of resources, in the order of the resources; one that comes again gets its tags again.
     pub async fn take(&mut self, wanted: &[Registration]) -> Result<Vec<Vec<Tag>>, StoreError> {
         let rows = sqlx::query(
             "with wanted as (
                select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (project_id, resource_type, resource_id, ord)),
              taken as (
-               delete from pg_temp.staged_tag t
-                using wanted w
+               update pg_temp.staged_tag t
+                  set taken = true
+                 from wanted w
                 where t.resource_id = w.resource_id and t.resource_type = w.resource_type and t.project_id = w.project_id
                returning t.line, t.project_id, t.resource_type, t.resource_id, t.key, t.value)
              select w.ord, t.key, t.value
@@ -101,11 +103,18 @@ impl TagStage {
         Ok(tags)
     }
 
-    /// Lines of the tags that nobody took, the first ones.
-    pub async fn left(&mut self, most: i64) -> Result<Vec<i64>, StoreError> {
-        Ok(sqlx::query_scalar("select line from pg_temp.staged_tag order by line limit $1")
-            .bind(most)
-            .fetch_all(&mut *self.connection)
-            .await?)
+    /// Lines of the tags that nobody took, the first ones behind a line.
+    pub async fn left(&mut self, after: i64, most: i64) -> Result<Vec<i64>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select line
+               from pg_temp.staged_tag
+              where not taken and line > $1
+              order by line
+              limit $2",
+        )
+        .bind(after)
+        .bind(most)
+        .fetch_all(&mut *self.connection)
+        .await?)
     }
 }

@@ -4,10 +4,18 @@
 //! |---|---|---|
 //! | fixed | statements of query macros | `tools/sqlx-data` |
 //! | compiled | statements of tag queries, one a shape | this test, with `TAGD_UPDATE=1` |
-//! | session | the rest: settings, transactions, temporary tables, COPY, and what migrating runs | by hand |
+//! | session | the rest: settings, transactions, temporary tables, COPY, the surroundings of migrating | by hand |
+//! | refinery | what refinery sends around the files in `migrations/` | by hand |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
+use refinery_core::{
+    AsyncMigrate, Migration, Target,
+    traits::r#async::{AsyncQuery, AsyncTransaction},
+};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, SqlSafeStr, Statement, TypeInfo};
 use tagd::compiler::{shapes, text};
@@ -29,7 +37,7 @@ fn to_text(catalogue: &Value) -> String {
             text.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                write!(text, "\\u{unit:04x}").unwrap();
             }
         }
     }
@@ -199,6 +207,46 @@ fn every_statement_in_the_store_is_in_the_catalogue_and_no_other() {
     for (sql, why) in &session {
         assert!(why.ends_with('.') && why.len() > 10, "no reason is given for {sql}");
     }
+}
+
+/// A database on which refinery has nothing applied yet, and which only remembers what it was sent.
+struct Recorder(Vec<String>);
+
+impl AsyncTransaction for Recorder {
+    type Error = std::io::Error;
+
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, sent: T) -> std::io::Result<usize> {
+        self.0.extend(sent.map(fold));
+        Ok(0)
+    }
+}
+
+impl AsyncQuery<Vec<Migration>> for Recorder {
+    async fn query<'a>(&'a mut self, sent: &'a str) -> std::io::Result<Vec<Migration>> {
+        self.0.push(fold(sent));
+        Ok(Vec::new())
+    }
+}
+
+impl AsyncMigrate for Recorder {}
+
+#[test]
+fn what_refinery_sends_is_in_the_catalogue() {
+    let mut recorder = Recorder(Vec::new());
+    let migrations = [Migration::unapplied("V1__first", "select 'the file'").unwrap()];
+    let done = recorder.migrate(&migrations, true, true, false, Target::Latest, "tagd.schema_history");
+    block_on(done).unwrap();
+    let mut sent = recorder.0;
+    sent.retain(|sql| sql != "select 'the file'");
+    for sql in &mut sent {
+        if let Some(values) = sql.find("VALUES (") {
+            sql.replace_range(values.., "VALUES (..)");
+        }
+    }
+    let catalogue = read();
+    let said: Vec<&str> =
+        catalogue["refinery"].as_array().unwrap().iter().map(|entry| entry["sql"].as_str().unwrap()).collect();
+    assert_eq!(said.into_iter().collect::<BTreeSet<_>>(), sent.iter().map(String::as_str).collect());
 }
 
 /// Calls that run a statement: with a literal, a constant of the compiler, or a text marked as safe.

@@ -148,7 +148,7 @@ fn the_limit_has_a_range_and_a_default() {
         for wrong in [json!(-1), json!(1.5), json!(1e3), json!("ten"), json!(""), json!("-1"), json!("+1"), json!(" 1")]
         {
             let value = wrong.as_str().map_or(wrong.to_string(), ToOwned::to_owned);
-            wire.refuse(&world, &json!({ "limit": wrong }), Broken::Limit, &["limit: ", &value]);
+            wire.refuse(&world, &json!({ "limit": wrong }), Broken::Limit, &["limit: ", &value, &most]);
         }
     }
 }
@@ -200,7 +200,8 @@ fn the_offset_starts_at_zero_and_only_dns_has_an_end() {
         }
         for wrong in [json!(-1), json!("-1"), json!(0.5), json!("zero"), json!("")] {
             let value = wrong.as_str().map_or(wrong.to_string(), ToOwned::to_owned);
-            wire.refuse(&world, &json!({ "offset": wrong }), Broken::Offset, &["offset: ", &value]);
+            let range = if wire == Wire::Dns { "0 to 2147483647" } else { "at least 0" };
+            wire.refuse(&world, &json!({ "offset": wrong }), Broken::Offset, &["offset: ", &value, range]);
         }
     }
 }

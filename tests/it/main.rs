@@ -5,16 +5,24 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
+    clippy::pedantic,
     missing_docs,
     unreachable_pub,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, sets the stage as it needs, and reads top to bottom"
 )]
 
+mod bad_input;
 mod catalogue;
 mod cluster;
 mod compiled;
+mod errors;
+mod house;
+mod import_export;
+mod index;
 mod limits;
+mod migrations;
 mod property;
 mod rules;
 mod seeds;
 mod support;
+mod writers;

@@ -2,7 +2,7 @@
 //!
 //! The tags wait in a temporary table of the database, so that neither file has to fit in memory.
 
-use std::io::Read;
+use std::{collections::VecDeque, io::Read};
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 
@@ -13,13 +13,15 @@ use super::{
 };
 use crate::{
     domain::{Resource, Tag, change::Registration},
-    store::{Store, TagRow, TagStage},
+    store::{Store, StoreError, TagRow, TagStage},
 };
 
 /// Resources whose tags are fetched at a time.
 const FETCHED: usize = 2_000;
 /// Tags that go to the database in one piece.
 const STAGED: usize = 20_000;
+/// Tags without a resource that are fetched at a time.
+const LEFT: i64 = 20_000;
 
 const RESOURCE_COLUMNS: &[&str] =
     &["project_id", "resource_type", "resource_id", "project_name", "domain_id", "resource_name", "resource_detail"];
@@ -42,23 +44,18 @@ pub(super) async fn read(
     let (mut cutter, batches) = Cutter::new();
     let runtime = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
+        // the stage gives back its connection where the runtime is known
+        let _entered = runtime.enter();
+        let mut stage = stage;
         let outcome = bad_tags
             .into_iter()
             .try_for_each(|(line, reason)| cutter.reject(line, 0, reason).map_err(|Stopped| None))
             .and_then(|()| {
                 cut_all(&mut cutter, &mut resources, &resource_columns, |wanted| {
-                    runtime.block_on(stage.take(wanted)).map_err(|error| Some(std::io::Error::other(error.to_string())))
+                    runtime.block_on(stage.take(wanted)).map_err(broken)
                 })
             })
-            .and_then(|()| {
-                let left = runtime
-                    .block_on(stage.left(1000))
-                    .map_err(|error| Some(std::io::Error::other(error.to_string())))?;
-                left.into_iter().try_for_each(|line| {
-                    let reason = "tags file: its resource is not in the resources file".to_owned();
-                    cutter.reject(u64::try_from(line).unwrap_or_default(), 0, reason).map_err(|Stopped| None)
-                })
-            });
+            .and_then(|()| reject_left(&mut cutter, |after| runtime.block_on(stage.left(after, LEFT)).map_err(broken)));
         match outcome {
             Ok(()) => cutter.finish(None),
             Err(Some(broken)) => cutter.finish(Some(broken)),
@@ -68,22 +65,95 @@ pub(super) async fn read(
     Ok(batches)
 }
 
-fn open(input: Box<dyn Read + Send>) -> Reader<Box<dyn Read + Send>> {
-    ReaderBuilder::new().flexible(true).from_reader(input)
+#[expect(clippy::unnecessary_wraps, reason = "None stands for an import that has stopped")]
+fn broken(error: StoreError) -> Option<std::io::Error> {
+    Some(std::io::Error::other(error.to_string()))
+}
+
+/// Reports the tags that no resource took.
+fn reject_left(
+    cutter: &mut Cutter,
+    mut left: impl FnMut(i64) -> Result<Vec<i64>, Option<std::io::Error>>,
+) -> Result<(), Option<std::io::Error>> {
+    let mut last = 0;
+    loop {
+        let lines = left(last)?;
+        let Some(end) = lines.last() else { return Ok(()) };
+        last = *end;
+        for line in lines {
+            let reason = "tags file: its resource is not in the resources file".to_owned();
+            cutter.reject(u64::try_from(line).unwrap_or_default(), 0, reason).map_err(|Stopped| None)?;
+        }
+    }
+}
+
+/// A file that knows on which line each of its records begins: the parser counts blank lines and the second
+/// half of a Windows line end to the record behind them.
+struct Numbered {
+    input: Box<dyn Read + Send>,
+    offset: u64,
+    line: u64,
+    before: u8,
+    /// Where a line has its first character, and its number; those that were not asked for yet.
+    starts: VecDeque<(u64, u64)>,
+}
+
+impl Numbered {
+    fn new(input: Box<dyn Read + Send>) -> Self {
+        Self { input, offset: 0, line: 1, before: b'\n', starts: VecDeque::new() }
+    }
+
+    /// Number of the first line with something in it that begins at a byte or behind it. Bytes only grow.
+    fn line_from(&mut self, byte: u64) -> u64 {
+        while self.starts.front().is_some_and(|(start, _)| *start < byte) {
+            self.starts.pop_front();
+        }
+        self.starts.front().map_or(self.line, |(_, line)| *line)
+    }
+}
+
+impl Read for Numbered {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        for byte in buffer.iter().take(count) {
+            if self.before == b'\n' || self.before == b'\r' {
+                // a line ends with LF, CR LF or, long ago, CR
+                if self.before == b'\r' && *byte != b'\n' {
+                    self.line += 1;
+                }
+                if !matches!(byte, b'\n' | b'\r') {
+                    self.starts.push_back((self.offset, self.line));
+                }
+            }
+            if *byte == b'\n' {
+                self.line += 1;
+            }
+            self.before = *byte;
+            self.offset += 1;
+        }
+        Ok(count)
+    }
+}
+
+type Csv = Reader<Numbered>;
+
+fn open(input: Box<dyn Read + Send>) -> Csv {
+    ReaderBuilder::new().flexible(true).from_reader(Numbered::new(input))
 }
 
 /// Where each column stands.
-struct Columns(Vec<Option<usize>>);
+struct Columns {
+    places: Vec<Option<usize>>,
+    count: usize,
+}
 
 impl Columns {
-    fn of(
-        file: &str,
-        reader: &mut Reader<Box<dyn Read + Send>>,
-        known: &[&str],
-        mandatory: usize,
-    ) -> Result<Self, CliError> {
+    fn of(file: &str, reader: &mut Csv, known: &[&str], mandatory: usize) -> Result<Self, CliError> {
         let header = reader.headers().map_err(|error| CliError::Stopped(format!("{file} file: {error}")))?;
-        for name in header {
+        for (i, name) in header.iter().enumerate() {
+            if header.iter().take(i).any(|other| other == name) {
+                return Err(CliError::Stopped(format!("{file} file: the column {name} stands twice")));
+            }
             if !known.contains(&name) {
                 return Err(CliError::Stopped(format!(
                     "{file} file: no such column {name:?}, there are {}",
@@ -96,21 +166,28 @@ impl Columns {
         if let Some((_, name)) = places.iter().zip(known).take(mandatory).find(|(place, _)| place.is_none()) {
             return Err(CliError::Stopped(format!("{file} file: the column {name} is missing")));
         }
-        Ok(Self(places))
+        Ok(Self { places, count: header.len() })
     }
 
-    fn get<'r>(&self, record: &'r StringRecord, column: usize) -> Option<&'r str> {
-        record.get((*self.0.get(column)?)?)
+    /// A record with more or fewer columns than the header has lost a quote or a comma somewhere.
+    fn check(&self, record: &StringRecord) -> Result<(), String> {
+        if record.len() == self.count {
+            Ok(())
+        } else {
+            Err(format!("{} columns, the header has {}", record.len(), self.count))
+        }
     }
 
-    fn text(&self, record: &StringRecord, column: usize) -> Result<String, String> {
-        self.get(record, column).map(str::to_owned).ok_or_else(|| format!("only {} columns", record.len()))
+    /// A field; empty also where the file does not have the column.
+    fn text(&self, record: &StringRecord, column: usize) -> String {
+        let place = self.places.get(column).copied().flatten();
+        place.and_then(|place| record.get(place)).unwrap_or_default().to_owned()
     }
 }
 
 async fn stage_all(
     stage: &mut TagStage,
-    reader: &mut Reader<Box<dyn Read + Send>>,
+    reader: &mut Csv,
     columns: &Columns,
     strict: bool,
 ) -> Result<Vec<(u64, String)>, CliError> {
@@ -118,12 +195,14 @@ async fn stage_all(
     let mut rows = Vec::with_capacity(STAGED);
     let mut record = StringRecord::new();
     loop {
-        let line = reader.position().line();
-        match reader.read_record(&mut record) {
+        let start = reader.position().byte();
+        let read = reader.read_record(&mut record);
+        let line = reader.get_mut().line_from(start);
+        match read {
             Ok(false) => break,
             Ok(true) => match tag_row(columns, &record) {
-                Ok(row) => rows.push((i64::try_from(position(&record, line)).unwrap_or_default(), row)),
-                Err(reason) => bad.push((position(&record, line), format!("tags file: {reason}"))),
+                Ok(row) => rows.push((i64::try_from(line).unwrap_or_default(), row)),
+                Err(reason) => bad.push((line, format!("tags file: {reason}"))),
             },
             Err(error) if is_io(&error) => return Err(CliError::Stopped(format!("tags file: {error}"))),
             Err(error) => bad.push((line, format!("tags file: {error}"))),
@@ -142,12 +221,13 @@ async fn stage_all(
 }
 
 fn tag_row(columns: &Columns, record: &StringRecord) -> Result<TagRow, String> {
+    columns.check(record)?;
     let row = TagRow {
-        project_id: columns.text(record, 0)?,
-        resource_type: columns.text(record, 1)?,
-        resource_id: columns.text(record, 2)?,
-        key: columns.text(record, 3)?,
-        value: columns.text(record, 4)?,
+        project_id: columns.text(record, 0),
+        resource_type: columns.text(record, 1),
+        resource_id: columns.text(record, 2),
+        key: columns.text(record, 3),
+        value: columns.text(record, 4),
     };
     // a tag that could not be imported is found here, with its own line
     line::check(Registration {
@@ -167,15 +247,17 @@ fn tag_row(columns: &Columns, record: &StringRecord) -> Result<TagRow, String> {
 /// `Err(None)`: the import has stopped.
 fn cut_all(
     cutter: &mut Cutter,
-    reader: &mut Reader<Box<dyn Read + Send>>,
+    reader: &mut Csv,
     columns: &Columns,
     mut take: impl FnMut(&[Registration]) -> Result<Vec<Vec<Tag>>, Option<std::io::Error>>,
 ) -> Result<(), Option<std::io::Error>> {
     let mut waiting: Vec<(u64, u64, Registration)> = Vec::with_capacity(FETCHED);
     let mut record = StringRecord::new();
     loop {
-        let (start, line) = (reader.position().byte(), reader.position().line());
-        let more = match reader.read_record(&mut record) {
+        let start = reader.position().byte();
+        let read = reader.read_record(&mut record);
+        let line = reader.get_mut().line_from(start);
+        let more = match read {
             Ok(more) => more,
             Err(error) if is_io(&error) => return Err(Some(std::io::Error::other(error))),
             Err(error) => {
@@ -186,10 +268,10 @@ fn cut_all(
         let bytes = reader.position().byte() - start;
         if more {
             match registration(columns, &record).and_then(|r| line::check(r).map_err(|fault| fault.to_string())) {
-                Ok(registration) => waiting.push((position(&record, line), bytes, registration)),
+                Ok(registration) => waiting.push((line, bytes, registration)),
                 Err(reason) => {
                     let reason = format!("resources file: {reason}");
-                    cutter.reject(position(&record, line), bytes, reason).map_err(|Stopped| None)?;
+                    cutter.reject(line, bytes, reason).map_err(|Stopped| None)?;
                 }
             }
         }
@@ -212,24 +294,21 @@ fn cut_all(
 }
 
 fn registration(columns: &Columns, record: &StringRecord) -> Result<Registration, String> {
+    columns.check(record)?;
     // CSV cannot tell an empty field from none
-    let optional = |column| columns.get(record, column).filter(|text| !text.is_empty()).map(str::to_owned);
+    let optional = |column| Some(columns.text(record, column)).filter(|text| !text.is_empty());
     Ok(Registration {
-        project_id: columns.text(record, 0)?,
-        resource_type: columns.text(record, 1)?,
+        project_id: columns.text(record, 0),
+        resource_type: columns.text(record, 1),
         project_name: optional(3),
         domain_id: optional(4),
         resource: Resource {
-            resource_id: columns.text(record, 2)?,
+            resource_id: columns.text(record, 2),
             resource_name: optional(5).unwrap_or_default(),
             detail: optional(6).filter(|detail| detail != "null"),
             tags: Vec::new(),
         },
     })
-}
-
-fn position(record: &StringRecord, otherwise: u64) -> u64 {
-    record.position().map_or(otherwise, csv::Position::line)
 }
 
 fn is_io(error: &csv::Error) -> bool {

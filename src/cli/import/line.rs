@@ -1,8 +1,11 @@
 //! One resource as a line of NDJSON.
 
-use std::io::Write;
+use std::{fmt, io::Write, marker::PhantomData};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::value::RawValue;
 
 use crate::domain::{Aspect, Fault, Resource, Tag, change::Registration, fault::quote, limits::check_length};
@@ -16,8 +19,32 @@ const TYPE_LENGTH: usize = 64;
 /// Tags of a resource: far above every quota, to keep a broken feed out.
 const TAGS: usize = 256;
 
+/// A JSON object. Serde would also take an array with the values in the order of the fields.
+#[derive(Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields))
+    }
+}
+
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a JSON object")]
+#[serde(deny_unknown_fields)]
 struct LineBody {
     project_id: String,
     project_name: Option<String>,
@@ -26,11 +53,11 @@ struct LineBody {
     resource_id: String,
     resource_name: Option<String>,
     resource_detail: Option<Box<RawValue>>,
-    tags: Vec<TagBody>,
+    tags: Vec<Object<TagBody>>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with key and value")]
+#[serde(deny_unknown_fields)]
 struct TagBody {
     key: String,
     #[serde(default)]
@@ -62,15 +89,21 @@ struct TagReply<'a> {
 /// Reads a line. The error says which field is wrong and how.
 pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let body: LineBody = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(body): Object<LineBody> = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let text = error.inner().to_string();
         let (reason, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
         let column = error.inner().column();
-        if path == "." { format!("{reason} (column {column})") } else { format!("{path}: {reason} (column {column})") }
+        // the path ends in a question mark where the text breaks off inside of an object
+        let path = path.trim_end_matches(['.', '?']);
+        if path.is_empty() {
+            format!("{reason} (column {column})")
+        } else {
+            format!("{path}: {reason} (column {column})")
+        }
     })?;
     deserializer.end().map_err(|_| "more than one JSON value on the line".to_owned())?;
-    let tags = body.tags.into_iter().map(|TagBody { key, value }| Tag { key, value }).collect();
+    let tags = body.tags.into_iter().map(|Object(TagBody { key, value })| Tag { key, value }).collect();
     check(Registration {
         project_id: body.project_id,
         project_name: body.project_name,

@@ -1,4 +1,6 @@
-//! Goldens: what was answered once and looked at, as plain files. `TAGD_UPDATE=1` writes them anew.
+//! Goldens: what was answered once and looked at, as plain files.
+//!
+//! `TAGD_UPDATE=1` writes them anew.
 
 use std::path::{Path, PathBuf};
 

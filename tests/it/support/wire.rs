@@ -1,5 +1,6 @@
-//! The four dialects as a client knows them: paths, least bodies, shapes of errors. Written from
-//! `reference/semantics.md`, not from the source, so that the two can disagree.
+//! The four dialects as a client knows them: paths, least bodies, shapes of errors.
+//!
+//! Written from `reference/semantics.md`, not from the source, so that the two can disagree.
 
 use serde_json::{Value, json};
 use tagd::domain::change::Registration;

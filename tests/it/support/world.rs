@@ -11,7 +11,7 @@ use sqlx::{Connection, Executor};
 use tagd::{
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
-    store::{ImportBatch, Purpose, StoreSettings},
+    store::{BatchOutcome, ImportBatch, Importer, Purpose, StoreError, StoreSettings},
 };
 
 use super::{TestDb, block_on};
@@ -87,8 +87,7 @@ impl World {
             let store = self.db.store(Purpose::Work, 1).await;
             let mut import = store.import(false).await.unwrap();
             for batch in fleet.chunks(1000) {
-                let batch: ImportBatch = batch.iter().collect();
-                import.run(&batch, 0..batch.len()).await.unwrap();
+                import_all(&mut import, batch).await.unwrap();
             }
             import.finish().await.unwrap();
             store.close().await;
@@ -112,21 +111,7 @@ impl World {
 
     /// Sends a request.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut answer = self.agent.run(request.body(body).unwrap()).unwrap();
-        let headers = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        Answer {
-            status: answer.status().as_u16(),
-            headers,
-            body: answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
-        }
+        send(&self.agent, &self.url, method, path, headers, body)
     }
 }
 
@@ -135,6 +120,32 @@ impl Drop for World {
         if let Some(server) = self.server.take() {
             block_on(server.stop()).unwrap();
         }
+    }
+}
+
+/// Sends a request to a server.
+pub(super) fn send(
+    agent: &ureq::Agent,
+    url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let mut request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut answer = agent.run(request.body(body).unwrap()).unwrap();
+    let headers = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    Answer {
+        status: answer.status().as_u16(),
+        headers,
+        body: answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
     }
 }
 
@@ -156,4 +167,10 @@ pub fn registration(resource_type: &str, id: &str, name: &str, tags: &[(&str, &s
         },
         ..Registration::default()
     }
+}
+
+/// Imports resources as one batch.
+pub async fn import_all(import: &mut Importer, resources: &[Registration]) -> Result<BatchOutcome, StoreError> {
+    let batch: ImportBatch = resources.iter().collect();
+    import.run(&batch, 0..batch.len()).await
 }

@@ -1,0 +1,289 @@
+//! `tagd index`: what verify finds, what rebuild mends, and that both work beside readers and writers.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tagd::{domain::change::Registration, store::Purpose};
+
+use crate::support::{Program, Stopper, TestDb, World, block_on, import_all, registration, tag};
+
+fn fleet(count: usize) -> Vec<Registration> {
+    (0..count)
+        .map(|i| match i % 4 {
+            0 => registration("images", &format!("r{i}"), "", &[]),
+            1 => registration("images", &format!("r{i}"), "", &[("_sys_x", "1")]),
+            _ => registration("images", &format!("r{i}"), "", &[("env", "prod"), ("n", &(i % 10).to_string())]),
+        })
+        .collect()
+}
+
+/// Runs statements as the owner, who may write the tables.
+fn tamper(db: &TestDb, statements: &str) {
+    block_on(async {
+        let mut owner = db.connect().await;
+        owner.execute(AssertSqlSafe(statements.to_owned())).await.unwrap();
+        owner.close().await.unwrap();
+    });
+}
+
+fn verified(program: &Program) {
+    let said = program.run(&["index", "verify"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
+}
+
+#[test]
+fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
+    let world = World::with(&fleet(40));
+    let program = Program::new().on(&world.db);
+    verified(&program);
+    let label = |kind: u8, key: &str, value: &str| {
+        format!("(select label_id from tagd.label where kind = {kind} and key = '{key}' and value = '{value}')")
+    };
+    let pair = label(3, "env", "prod");
+    for (what, statement, words) in [
+        (
+            "a bit too many",
+            format!("update tagd.bitmap set bits = set_bit(bits, 0, 1) where label_id = {pair}"),
+            &["label \"env\" = \"prod\", block 0: 0 bits missing, 1 too many"][..],
+        ),
+        (
+            "a bit missing",
+            format!("update tagd.bitmap set bits = set_bit(bits, 2, 0) where label_id = {pair}"),
+            &["label \"env\" = \"prod\", block 0: 1 bits missing, 0 too many"],
+        ),
+        (
+            "a bitmap of a key missing",
+            format!("delete from tagd.bitmap where label_id = {}", label(2, "env", "")),
+            &["label \"env\", block 0: 20 bits missing, 0 too many"],
+        ),
+        (
+            "every resource",
+            format!("update tagd.bitmap set bits = set_bit(bits, 40, 1) where label_id = {}", label(0, "", "")),
+            &["label every resource, block 0: 0 bits missing, 1 too many"],
+        ),
+        (
+            "untagged",
+            format!("update tagd.bitmap set bits = set_bit(bits, 0, 0) where label_id = {}", label(1, "", "")),
+            &["label untagged, block 0: 1 bits missing, 0 too many"],
+        ),
+        (
+            "a label missing",
+            "delete from tagd.label where kind = 3 and key = 'env'".into(),
+            &["label \"env\" = \"prod\", block 0: 20 bits missing, 0 too many"],
+        ),
+        (
+            "a label with another name",
+            "update tagd.label set value = 'it''s \"x\"' where kind = 3 and key = 'env'".into(),
+            &[
+                "label \"env\" = \"prod\", block 0: 20 bits missing, 0 too many",
+                "label \"env\" = \"it's \\\"x\\\"\", block 0: 0 bits missing, 20 too many",
+            ],
+        ),
+        (
+            "another block",
+            format!(
+                "insert into tagd.bitmap select scope_id, label_id, 3, bits from tagd.bitmap where label_id = {pair}"
+            ),
+            &["label \"env\" = \"prod\", block 3: 0 bits missing, 20 too many"],
+        ),
+        (
+            "a tag that nobody noted",
+            "insert into tagd.tag select scope_id, 0, 'new', 'x' from tagd.scope".into(),
+            &[
+                "block 0: 1 resources whose copy of their tags is not right",
+                "label \"new\", block 0: 1 bits missing, 0 too many",
+                "label \"new\" = \"x\", block 0: 1 bits missing, 0 too many",
+                "label untagged, block 0: 0 bits missing, 1 too many",
+            ],
+        ),
+        (
+            "a tag gone",
+            "delete from tagd.tag where slot = 2 and key = 'env'".into(),
+            &[
+                "block 0: 1 resources whose copy of their tags is not right",
+                "label \"env\", block 0: 0 bits missing, 1 too many",
+                "label \"env\" = \"prod\", block 0: 0 bits missing, 1 too many",
+            ],
+        ),
+        (
+            "the copy of the tags",
+            "update tagd.resource set tags = '{a,b}' where slot in (3, 4)".into(),
+            &["block 0: 2 resources whose copy of their tags is not right"],
+        ),
+        (
+            "a tag of no resource",
+            "insert into tagd.tag select scope_id, 999, 'env', 'prod' from tagd.scope".into(),
+            &[
+                "block 0: 1 tags of resources that are not there",
+                "label \"env\", block 0: 1 bits missing, 0 too many",
+                "label \"env\" = \"prod\", block 0: 1 bits missing, 0 too many",
+            ],
+        ),
+    ] {
+        tamper(&world.db, &statement);
+        let said = program.run(&["index", "verify"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{what}: {}", said.err);
+        let mut told = said.complaints();
+        let last = told.pop().unwrap();
+        told.sort_unstable();
+        let mut expected: Vec<String> = words.iter().map(|words| format!("project p type images: {words}")).collect();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{what}");
+        let places = words.len();
+        assert_eq!(
+            last,
+            format!("tagd: index and tags disagree in {places} places; `tagd index rebuild` makes the index anew")
+        );
+        let said = program.run(&["index", "rebuild"]);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{what}: {}", said.out);
+        let said = program.run(&["index", "verify"]);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{what} is not mended");
+    }
+    // the answers follow the tags: one resource lost env, one got a tag
+    let count = |body: &str| world.post("/v2/p/images/resource_instances/action", body).json()["total_count"].clone();
+    assert_eq!(count(r#"{"action":"count","tags":[{"key":"env","values":["prod"]}]}"#), 19);
+    assert_eq!(count(r#"{"action":"count","tags":[{"key":"new","values":["x"]}]}"#), 1);
+    assert_eq!(count(r#"{"action":"count","without_any_tag":true}"#), 19);
+}
+
+#[test]
+fn an_empty_database_verifies_and_rebuilds() {
+    let db = TestDb::empty();
+    let program = Program::new().on(&db);
+    assert_eq!(program.expect(&["index", "verify"]), "0 scopes, index and tags agree\n");
+    assert_eq!(program.expect(&["index", "rebuild"]), "0 scopes, 0 index rows made\n");
+    // a scope without resources
+    block_on(async {
+        let store = db.store(Purpose::Work, 1).await;
+        store.put_scope("p", "images").await.unwrap();
+        store.close().await;
+    });
+    assert_eq!(program.expect(&["index", "verify"]), "1 scopes, index and tags agree\n");
+    assert_eq!(program.expect(&["index", "rebuild"]), "1 scopes, 0 index rows made\n");
+}
+
+#[test]
+fn a_rebuilt_index_is_the_same_index() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    program.expect(&["demo"]);
+    let rows = || {
+        let rows: Vec<(i64, i16, String, String, i32, String)> = block_on(async {
+            let mut owner = db.connect().await;
+            let rows = sqlx::query_as(
+                "select l.scope_id, l.kind, l.key, l.value, b.block, md5(b.bits::text)
+                   from tagd.label l
+                   join tagd.bitmap b using (scope_id, label_id)
+                  order by 1, 2, 3, 4, 5",
+            )
+            .fetch_all(&mut owner)
+            .await
+            .unwrap();
+            owner.close().await.unwrap();
+            rows
+        });
+        rows
+    };
+    let before = rows();
+    assert!(before.len() > 100);
+    let said = program.expect(&["index", "rebuild"]);
+    assert!(said.ends_with(&format!(", {} index rows made\n", before.len())), "{said}");
+    assert_eq!(rows(), before);
+}
+
+#[test]
+fn removed_resources_leave_no_bit_and_no_tag() {
+    let world = World::with(&fleet(40));
+    block_on(async {
+        let store = world.db.store(Purpose::Work, 1).await;
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        for i in 0..40 {
+            assert!(store.remove_resource(scope, &format!("r{i}")).await.unwrap());
+            assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        }
+        store.close().await;
+        let mut owner = world.db.connect().await;
+        for table in ["bitmap", "tag", "resource"] {
+            let left: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from tagd.{table}")))
+                .fetch_one(&mut owner)
+                .await
+                .unwrap();
+            assert_eq!(left, 0, "rows are left in {table}");
+        }
+        owner.close().await.unwrap();
+    });
+    let answer = world.post("/v2/p/images/resource_instances/action", r#"{"action":"filter"}"#);
+    assert_eq!(answer.json(), json!({ "total_count": 0, "resources": [] }));
+}
+
+#[test]
+fn a_rebuild_disturbs_no_reader_and_loses_no_write() {
+    const SIZE: usize = 3000;
+    let world = World::with(&fleet(SIZE));
+    let program = Program::new().on(&world.db);
+    let stop = AtomicBool::new(false);
+    let (reads, writes) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        let (world, stop, reads, writes) = (&world, &stop, &reads, &writes);
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                // what the writers do not touch is the same at every moment
+                for (body, total) in [
+                    (r#"{"action":"filter","tags":[{"key":"env","values":["prod"]}],"limit":5}"#, SIZE / 2),
+                    (r#"{"action":"count","not_tags":[{"key":"env","values":["prod"]}]}"#, SIZE / 2),
+                    (r#"{"action":"count"}"#, SIZE),
+                ] {
+                    let answer = world.post("/v2/p/images/resource_instances/action", body);
+                    assert_eq!((answer.status, answer.json()["total_count"].clone()), (200, json!(total)), "{body}");
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        for writer in 0..3 {
+            scope.spawn(move || {
+                block_on(async {
+                    let store = world.db.store(Purpose::Work, 1).await;
+                    let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+                    let mut n = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let id = format!("r{}", (n * 3 + writer) % SIZE);
+                        store.put_tags(scope, &id, &[tag("written", &format!("{}", n % 7))]).await.unwrap();
+                        n += 1;
+                        writes.fetch_add(1, Ordering::Relaxed);
+                    }
+                    store.close().await;
+                });
+            });
+        }
+        scope.spawn(move || {
+            block_on(async {
+                let store = world.db.store(Purpose::Work, 1).await;
+                let mut import = store.import(false).await.unwrap();
+                let mut n = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let one = registration("disk", &format!("d{n}"), "", &[("k", "v")]);
+                    let other = registration("images", "r0", &format!("name {n}"), &[("imported", "1")]);
+                    import_all(&mut import, &[one, other]).await.unwrap();
+                    n += 1;
+                }
+                import.finish().await.unwrap();
+                store.close().await;
+            });
+        });
+        let stopper = Stopper(stop);
+        for _ in 0..5 {
+            let said = program.run(&["index", "rebuild"]);
+            assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+            let said = program.run(&["index", "verify"]);
+            assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "beside writers");
+        }
+        drop(stopper);
+    });
+    let went_on = (reads.into_inner(), writes.into_inner());
+    assert!(went_on.0 > 30 && went_on.1 > 30, "nothing went on beside it: {went_on:?}");
+    verified(&program);
+}

@@ -1,0 +1,219 @@
+//! Migrating: many at once, twice, by a newer or changed program, and by a login that may only serve.
+
+use futures_util::future::join_all;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tagd::{
+    compiler::compile,
+    domain::{Fault, Resource, TagQuery, Want},
+    store::{MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
+};
+
+use crate::support::{TestDb, block_on, tag};
+
+type History = Vec<(i32, String, String, String)>;
+
+async fn history(db: &TestDb) -> History {
+    let mut owner = db.connect().await;
+    let statement = "select version, name, applied_on, checksum from tagd.schema_history order by version";
+    sqlx::query_as(statement).fetch_all(&mut owner).await.unwrap()
+}
+
+async fn as_owner(db: &TestDb, statement: &str) {
+    let mut owner = db.connect().await;
+    owner.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+    owner.close().await.unwrap();
+}
+
+/// What opening answered where it should have failed.
+fn refused(opened: Result<Store, StoreError>) -> StoreError {
+    opened.map(|_| ()).expect_err("a refusal")
+}
+
+#[test]
+fn eight_stores_open_at_once_on_an_empty_database_and_each_version_is_applied_once() {
+    let db = TestDb::empty();
+    block_on(async {
+        let mut settings = db.settings();
+        settings.connections = 1;
+        let stores = join_all((0..8).map(|_| Store::open_migrated(&settings, Purpose::Serve))).await;
+        for store in stores {
+            let store = store.unwrap();
+            assert!(store.is_reachable().await);
+            store.close().await;
+        }
+        let versions: Vec<i32> = history(&db).await.into_iter().map(|(version, ..)| version).collect();
+        assert_eq!(versions, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    let db = TestDb::empty();
+    block_on(async {
+        assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: 0, to: SCHEMA_VERSION });
+        let before = history(&db).await;
+        assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: SCHEMA_VERSION, to: SCHEMA_VERSION });
+        Store::open_migrated(&db.settings(), Purpose::Work).await.unwrap().close().await;
+        assert_eq!(history(&db).await, before);
+    });
+}
+
+#[test]
+fn a_database_of_a_newer_tagd_is_refused() {
+    let db = TestDb::new();
+    block_on(async {
+        let newer = SCHEMA_VERSION + 94;
+        let statement = format!(
+            "insert into tagd.schema_history (version, name, applied_on, checksum)
+             values ({newer}, 'of_tomorrow', '2040-01-01T00:00:00Z', '1')"
+        );
+        as_owner(&db, &statement).await;
+        let is_refusal = |error: &StoreError| matches!(error, StoreError::NewerSchema { found, known } if *found == newer && *known == SCHEMA_VERSION);
+        for purpose in [Purpose::Serve, Purpose::Work] {
+            let error = refused(Store::open_migrated(&db.settings(), purpose).await);
+            assert!(is_refusal(&error), "{error}");
+            let line = error.to_string();
+            assert!(line.contains(&newer.to_string()) && line.contains(&format!(" {SCHEMA_VERSION}:")), "{line}");
+        }
+        let error = migrate(&db.settings()).await.unwrap_err();
+        assert!(is_refusal(&error), "{error}");
+        assert_eq!(history(&db).await.len(), usize::try_from(SCHEMA_VERSION).unwrap() + 1);
+    });
+}
+
+#[test]
+fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
+    let db = TestDb::new();
+    block_on(async {
+        as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2").await;
+        let error = migrate(&db.settings()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Migrate(_)), "{error}");
+        let line = error.to_string();
+        assert!(line.contains("V2__write_functions"), "the file is not named: {line}");
+        assert!(!line.contains('\n'), "{line}");
+
+        // and nothing that is missing is applied behind it
+        as_owner(&db, &format!("delete from tagd.schema_history where version = {SCHEMA_VERSION}")).await;
+        let error = refused(Store::open_migrated(&db.settings(), Purpose::Serve).await);
+        assert!(matches!(error, StoreError::Migrate(_)), "{error}");
+        assert_eq!(history(&db).await.last().unwrap().0, SCHEMA_VERSION - 1);
+    });
+}
+
+/// A login that is a member of `tagd_service` and nothing else. It goes with the server it is on.
+struct ServiceLogin<'a> {
+    db: &'a TestDb,
+    name: String,
+}
+
+impl<'a> ServiceLogin<'a> {
+    fn new(db: &'a TestDb, purpose: &str) -> Self {
+        let name = format!("test_{purpose}_{}", std::process::id());
+        block_on(as_owner(db, &format!("create role {name} login password 'secret' in role tagd_service")));
+        Self { db, name }
+    }
+
+    fn url(&self) -> String {
+        let url = self.db.url();
+        let (_, place) = url.split_once('@').expect("a URL with a user");
+        format!("postgres://{}:secret@{place}", self.name)
+    }
+
+    fn settings(&self) -> StoreSettings {
+        let mut settings = StoreSettings::of_url(&self.url()).unwrap();
+        settings.connections = 1;
+        settings
+    }
+}
+
+impl Drop for ServiceLogin<'_> {
+    fn drop(&mut self) {
+        block_on(as_owner(self.db, &format!("drop role {}", self.name)));
+    }
+}
+
+#[test]
+fn a_login_that_is_only_a_member_of_the_service_can_serve() {
+    let db = TestDb::new();
+    let login = ServiceLogin::new(&db, "serves");
+    block_on(async {
+        let store = Store::open_migrated(&login.settings(), Purpose::Serve).await.unwrap();
+        let scope = store.put_scope("p", "images").await.unwrap();
+        let image = Resource { resource_id: "r".into(), resource_name: "web".into(), ..Resource::default() };
+        assert!(store.put_resource(scope, &image).await.unwrap());
+        store.put_tags(scope, "r", &[tag("a", "1"), tag("b", "2")]).await.unwrap();
+        store.remove_tags(scope, "r", &[("b".into(), None)]).await.unwrap();
+        let compiled = compile(&TagQuery::default(), &[scope], Want::Count);
+        assert_eq!(store.count(&compiled).await.unwrap(), 1);
+        assert_eq!(store.find_scope("p", "images").await.unwrap(), Some(scope));
+        assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource)));
+        store.close().await;
+
+        let store = Store::open_migrated(&login.settings(), Purpose::Work).await.unwrap();
+        let import = store.import(true).await.unwrap();
+        import.finish().await.unwrap();
+        store.close().await;
+    });
+}
+
+#[test]
+fn a_login_that_is_only_a_member_of_the_service_writes_no_table_and_no_schema() {
+    let db = TestDb::new();
+    let login = ServiceLogin::new(&db, "writes_nothing");
+    block_on(async {
+        let mut connection = PgConnection::connect(&login.url()).await.unwrap();
+        for statement in [
+            "insert into tagd.project (project_id) values ('p')",
+            "update tagd.scope_counter set next_slot = 0",
+            "delete from tagd.tag",
+            "truncate tagd.bitmap",
+            "delete from tagd.schema_history",
+            "create table tagd.another (a int)",
+            "drop table tagd.label",
+            "select tagd.apply_tags(1, 0, '{}', '{a,1}')",
+            "select tagd.change_tags(1, 'r', '{a,1}', '{}', false)",
+        ] {
+            for role in ["reset role", "set role tagd_service"] {
+                connection.execute(role).await.unwrap();
+                let error = connection.execute(statement).await.expect_err(statement);
+                let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+                assert_eq!(code.as_deref(), Some("42501"), "{statement}, {role}: {error}");
+            }
+        }
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_login_that_is_only_a_member_of_the_service_cannot_migrate_and_is_told_so() {
+    let db = TestDb::new();
+    let login = ServiceLogin::new(&db, "migrates_nothing");
+    block_on(async {
+        let before = history(&db).await;
+        as_owner(&db, &format!("delete from tagd.schema_history where version = {SCHEMA_VERSION}")).await;
+        let error = refused(Store::open_migrated(&login.settings(), Purpose::Serve).await);
+        let found = SCHEMA_VERSION - 1;
+        assert!(
+            matches!(error, StoreError::OlderSchema { found: f, known } if f == found && known == SCHEMA_VERSION),
+            "{error}"
+        );
+        let line = error.to_string();
+        assert!(line.contains(&found.to_string()) && line.contains("tagd migrate"), "{line}");
+        assert_eq!(history(&db).await, before[..before.len() - 1]);
+    });
+}
+
+#[test]
+fn a_login_that_is_only_a_member_of_the_service_is_told_where_there_is_no_schema_at_all() {
+    // the role is the server's: a migrated database beside the empty one makes sure that it is there
+    let migrated = TestDb::new();
+    let db = TestDb::empty();
+    let login = ServiceLogin::new(&db, "finds_nothing");
+    block_on(async {
+        let error = refused(Store::open_migrated(&login.settings(), Purpose::Serve).await);
+        assert!(matches!(error, StoreError::OlderSchema { found: 0, known: SCHEMA_VERSION }), "{error}");
+    });
+    drop(login);
+    drop(migrated);
+}

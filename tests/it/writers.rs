@@ -1,0 +1,593 @@
+//! The writing functions: what each means, and that many at once neither fail nor leave the index behind.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use sqlx::Connection;
+use tagd::{
+    compiler::compile,
+    domain::{Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration},
+    store::{Purpose, Store},
+};
+
+use crate::support::{TestDb, block_on, import_all, registration, tag};
+
+/// A small generator of numbers: the same ones in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> usize {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides).unwrap()
+    }
+}
+
+fn resource(id: &str, name: &str) -> Resource {
+    Resource { resource_id: id.into(), resource_name: name.into(), detail: None, tags: Vec::new() }
+}
+
+fn pairs(tags: &[Tag]) -> Vec<(&str, &str)> {
+    tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect()
+}
+
+/// What a scope holds, newest first.
+async fn held(store: &Store, scope_id: i64) -> Vec<Resource> {
+    let scope = Arc::new(Scope { scope_id, ..Scope::default() });
+    let page = store
+        .list(&compile(&TagQuery::default(), &[scope_id], Want::Page { limit: 1_000_000, offset: 0 }), &[scope])
+        .await
+        .unwrap();
+    assert_eq!(page.total, page.items.len() as u64);
+    page.items.into_iter().map(|item| item.resource).collect()
+}
+
+async fn tags_of(store: &Store, scope_id: i64, id: &str) -> Vec<(String, String)> {
+    let found = held(store, scope_id).await.into_iter().find(|resource| resource.resource_id == id).unwrap();
+    found.tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
+/// A store on a scope of images with the resources `a` and `b`.
+fn with_store<F: Future<Output = ()>>(run: impl FnOnce(Store, i64) -> F) {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Work, 8).await;
+        let scope = store.put_scope("p", "images").await.unwrap();
+        for id in ["a", "b"] {
+            assert!(store.put_resource(scope, &resource(id, "")).await.unwrap());
+        }
+        run(store.clone(), scope).await;
+        assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        store.close().await;
+    });
+}
+
+fn owned(tags: &[(&str, &str)]) -> Vec<(String, String)> {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn put_tags_adds_tags_and_changes_values() {
+    with_store(|store, scope| async move {
+        store.put_tags(scope, "a", &[tag("k", "1"), tag("a", "")]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("a", ""), ("k", "1")]));
+        store.put_tags(scope, "a", &[tag("k", "2"), tag("z", "3")]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("a", ""), ("k", "2"), ("z", "3")]));
+        store.put_tags(scope, "a", &[]).await.unwrap();
+        store.put_tags(scope, "a", &[tag("k", "2")]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "a").await.len(), 3);
+        assert_eq!(tags_of(&store, scope, "b").await, []);
+    });
+}
+
+#[test]
+fn remove_tags_takes_a_key_or_only_a_value() {
+    with_store(|store, scope| async move {
+        let all = [tag("a", "1"), tag("b", "2"), tag("c", "3"), tag("d", "")];
+        store.put_tags(scope, "a", &all).await.unwrap();
+        let remove = async |tags: &[(&str, Option<&str>)]| {
+            let tags: Vec<_> = tags.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect();
+            store.remove_tags(scope, "a", &tags).await.unwrap();
+            tags_of(&store, scope, "a").await
+        };
+        assert_eq!(remove(&[("a", None)]).await, owned(&[("b", "2"), ("c", "3"), ("d", "")]));
+        assert_eq!(remove(&[("b", Some("other")), ("absent", None), ("absent", Some("x"))]).await.len(), 3);
+        assert_eq!(remove(&[("b", Some("")), ("d", Some("x"))]).await.len(), 3, "an empty value is a value");
+        assert_eq!(remove(&[("b", Some("2")), ("d", Some(""))]).await, owned(&[("c", "3")]));
+        assert_eq!(remove(&[]).await.len(), 1);
+        assert_eq!(remove(&[("c", None), ("c", Some("9"))]).await, []);
+        assert_eq!(remove(&[("c", None)]).await, [], "an absent tag is no error");
+    });
+}
+
+#[test]
+fn replace_tags_leaves_only_what_it_is_given() {
+    with_store(|store, scope| async move {
+        store.put_tags(scope, "a", &[tag("a", "1"), tag("b", "2"), tag("_sys_x", "1")]).await.unwrap();
+        store.replace_tags(scope, "a", &[tag("b", "3"), tag("c", "")]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("b", "3"), ("c", "")]));
+        store.replace_tags(scope, "a", &[]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "a").await, []);
+    });
+}
+
+#[test]
+fn a_key_given_twice_is_one_tag() {
+    with_store(|store, scope| async move {
+        store.put_tags(scope, "a", &[tag("k", "1"), tag("x", ""), tag("k", "2")]).await.unwrap();
+        assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("k", "2"), ("x", "")]), "the last one counts");
+        store.replace_tags(scope, "b", &[tag("k", "1"), tag("k", "1")]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "b").await, owned(&[("k", "1")]));
+    });
+}
+
+#[test]
+fn the_quota_counts_user_tags_only() {
+    with_store(|store, scope| async move {
+        let tags = |from: usize, to: usize| -> Vec<Tag> { (from..to).map(|i| tag(&format!("k{i:02}"), "v")).collect() };
+        let system: Vec<Tag> = (0..15).map(|i| tag(&format!("_sys_{i:02}"), "v")).collect();
+        store.put_tags(scope, "a", &system).await.unwrap();
+        store.put_tags(scope, "a", &tags(0, 10)).await.unwrap();
+        let too_many = |outcome: Result<(), Fault>, expected: u64| match outcome {
+            Err(Fault::TooManyTags { count, quota: 10 }) => assert_eq!(count, expected),
+            other => panic!("{other:?}"),
+        };
+        too_many(store.put_tags(scope, "a", &tags(10, 11)).await, 11);
+        too_many(store.put_tags(scope, "a", &tags(8, 13)).await, 13);
+        too_many(store.replace_tags(scope, "a", &tags(0, 12)).await, 12);
+        too_many(store.replace_tags(scope, "b", &tags(0, 11)).await, 11);
+        assert_eq!(tags_of(&store, scope, "a").await.len(), 25);
+        assert_eq!(tags_of(&store, scope, "b").await, []);
+        // other values, fewer tags and system tags are always fine
+        store.put_tags(scope, "a", &[tag("k00", "w"), tag("_sys_more", "")]).await.unwrap();
+        store.replace_tags(scope, "a", &tags(5, 15)).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "a").await.len(), 10);
+    });
+}
+
+#[test]
+fn an_unknown_resource_has_no_tags_to_write() {
+    with_store(|store, scope| async move {
+        let unknown =
+            |outcome: Result<(), Fault>| assert!(matches!(outcome, Err(Fault::UnknownResource)), "{outcome:?}");
+        unknown(store.put_tags(scope, "none", &[tag("k", "v")]).await);
+        unknown(store.remove_tags(scope, "none", &[("k".into(), None)]).await);
+        unknown(store.replace_tags(scope, "none", &[]).await);
+        unknown(store.put_tags(scope + 1000, "a", &[tag("k", "v")]).await);
+        assert!(!store.remove_resource(scope, "none").await.unwrap());
+    });
+}
+
+#[test]
+fn put_resource_registers_or_renames_and_keeps_tags() {
+    with_store(|store, scope| async move {
+        store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
+        let renamed =
+            Resource { detail: Some(r#"{"n": 1}"#.into()), tags: vec![tag("ignored", "")], ..resource("a", "Größe") };
+        assert!(!store.put_resource(scope, &renamed).await.unwrap());
+        assert!(store.put_resource(scope, &resource("c", "new")).await.unwrap());
+        let now = held(&store, scope).await;
+        let ids: Vec<&str> = now.iter().map(|r| r.resource_id.as_str()).collect();
+        assert_eq!(ids, ["c", "b", "a"], "a known resource keeps its place");
+        assert_eq!((now[2].resource_name.as_str(), now[2].detail.as_deref()), ("Größe", Some(r#"{"n": 1}"#)));
+        assert_eq!(pairs(&now[2].tags), [("k", "v")]);
+        // the new name is found, the old one is not
+        let named =
+            |text: &str| TagQuery { resource_name: Some(NameMatch::Contains(text.into())), ..TagQuery::default() };
+        for (text, total) in [("GRÖ", 1), ("new", 1), ("old", 0)] {
+            assert_eq!(store.count(&compile(&named(text), &[scope], Want::Count)).await.unwrap(), total, "{text}");
+        }
+    });
+}
+
+#[test]
+fn a_removed_resource_comes_back_as_a_new_one() {
+    with_store(|store, scope| async move {
+        store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
+        assert!(store.remove_resource(scope, "a").await.unwrap());
+        assert!(!store.remove_resource(scope, "a").await.unwrap());
+        assert!(store.put_resource(scope, &resource("a", "")).await.unwrap());
+        let now = held(&store, scope).await;
+        assert_eq!(
+            now.iter().map(|r| (r.resource_id.as_str(), r.tags.len())).collect::<Vec<_>>(),
+            [("a", 0), ("b", 0)]
+        );
+    });
+}
+
+#[test]
+fn slots_are_never_used_twice() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Work, 2).await;
+        let scope = store.put_scope("p", "images").await.unwrap();
+        let mut owner = db.connect().await;
+        let mut seen = HashSet::new();
+        for round in 0..20 {
+            if round % 3 == 0 {
+                let mut import = store.import(false).await.unwrap();
+                import_all(&mut import, &[registration("images", "r", "", &[("k", "v")])]).await.unwrap();
+                import.finish().await.unwrap();
+            } else {
+                store.put_resource(scope, &resource("r", "")).await.unwrap();
+            }
+            let slot: i32 = sqlx::query_scalar("select slot from tagd.resource").fetch_one(&mut owner).await.unwrap();
+            assert!(seen.insert(slot), "slot {slot} again");
+            assert!(store.remove_resource(scope, "r").await.unwrap());
+        }
+        owner.close().await.unwrap();
+        store.close().await;
+    });
+}
+
+#[test]
+fn a_scope_is_made_once() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Work, 8).await;
+        let tasks: Vec<_> = (0..24)
+            .map(|i| {
+                let store = store.clone();
+                tokio::spawn(async move { store.put_scope(["p", "q"][i % 2], "disk").await.unwrap() })
+            })
+            .collect();
+        let mut found = HashSet::new();
+        for task in tasks {
+            found.insert(task.await.unwrap());
+        }
+        assert_eq!(found.len(), 2);
+        assert_eq!(store.list_scopes().await.unwrap().len(), 2);
+        assert_eq!(store.find_scope("p", "disk").await.unwrap(), Some(store.put_scope("p", "disk").await.unwrap()));
+        store.close().await;
+    });
+}
+
+#[test]
+fn the_quota_holds_against_fifty_at_once() {
+    with_store(|store, scope| async move {
+        let tasks: Vec<_> = (0..50)
+            .map(|i| {
+                let store = store.clone();
+                tokio::spawn(async move { store.put_tags(scope, "a", &[tag(&format!("k{i:02}"), "v")]).await })
+            })
+            .collect();
+        let mut refused = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(()) => {}
+                Err(Fault::TooManyTags { count: 11, quota: 10 }) => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((tags_of(&store, scope, "a").await.len(), refused), (10, 40));
+    });
+}
+
+/// How often the server ended a deadlock in this database: the store tries again, so callers would not notice.
+async fn deadlocks(db: &TestDb) -> i64 {
+    let mut owner = db.connect().await;
+    let count = sqlx::query_scalar("select deadlocks from pg_stat_database where datname = current_database()")
+        .fetch_one(&mut owner)
+        .await
+        .unwrap();
+    owner.close().await.unwrap();
+    count
+}
+
+const WRITERS: usize = 12;
+const OWNED: usize = 480;
+const SHARED: usize = 20;
+const KEYS: [&str; 8] = ["env", "team", "tier", "_sys_a", "zone", "app", "cost", "x"];
+const VALUES: [&str; 4] = ["", "a", "b", "c"];
+
+fn random_tags(dice: &mut Dice) -> Vec<Tag> {
+    let count = 1 + dice.roll(3);
+    let tags: BTreeMap<&str, &str> = (0..count).map(|_| (KEYS[dice.roll(8)], VALUES[dice.roll(4)])).collect();
+    tags.into_iter().map(|(key, value)| tag(key, value)).collect()
+}
+
+/// Resources as a writer left them: name and tags.
+type Model = BTreeMap<String, (String, BTreeMap<String, String>)>;
+
+/// Works on resources of its own, of which it keeps account, and on those that everyone writes.
+async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
+    let mut dice = Dice(writer as u64 * 7919 + 17);
+    let mine: Vec<String> = (0..OWNED).filter(|i| i % WRITERS == writer).map(|i| format!("r{i}")).collect();
+    let mut model: Model = mine.iter().map(|id| (id.clone(), Default::default())).collect();
+    for step in 0..steps {
+        let tags = random_tags(&mut dice);
+        if dice.roll(4) == 0 {
+            let id = format!("shared{}", dice.roll(SHARED as u64));
+            match dice.roll(3) {
+                0 => store.put_tags(scope, &id, &tags).await.unwrap(),
+                1 => store.replace_tags(scope, &id, &tags).await.unwrap(),
+                _ => {
+                    store.remove_tags(scope, &id, &[(tags[0].key.clone(), None)]).await.unwrap();
+                }
+            }
+            continue;
+        }
+        let id = &mine[dice.roll(mine.len() as u64)];
+        let Some((name, held)) = model.get_mut(id) else {
+            assert!(store.put_resource(scope, &resource(id, "again")).await.unwrap());
+            model.insert(id.clone(), ("again".into(), BTreeMap::new()));
+            continue;
+        };
+        match dice.roll(10) {
+            0..4 => {
+                store.put_tags(scope, id, &tags).await.unwrap();
+                held.extend(tags.into_iter().map(|tag| (tag.key, tag.value)));
+            }
+            4..6 => {
+                let value = (dice.roll(2) == 0).then(|| tags[0].value.clone());
+                store.remove_tags(scope, id, &[(tags[0].key.clone(), value.clone())]).await.unwrap();
+                if value.is_none() || held.get(&tags[0].key) == value.as_ref() {
+                    held.remove(&tags[0].key);
+                }
+            }
+            6..8 => {
+                store.replace_tags(scope, id, &tags).await.unwrap();
+                *held = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
+            }
+            8 => {
+                *name = format!("name {step}");
+                assert!(!store.put_resource(scope, &resource(id, name)).await.unwrap());
+            }
+            _ => {
+                assert!(store.remove_resource(scope, id).await.unwrap());
+                model.remove(id);
+            }
+        }
+    }
+    model
+}
+
+/// Imports batches that touch the shared resources, new ones of the scope and another scope.
+async fn import(store: Store, most: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> usize {
+    let mut dice = Dice(99);
+    let mut import = store.import(false).await.unwrap();
+    let mut made = 0;
+    while !stop.load(Ordering::Relaxed) {
+        most.fetch_add(20, Ordering::SeqCst);
+        let mut batch: Vec<Registration> = (0..20)
+            .map(|_| {
+                made += 1;
+                registration("images", &format!("imported{made}"), "", &[])
+            })
+            .collect();
+        for shared in 0..SHARED {
+            let mut one = registration("images", &format!("shared{shared}"), "by the import", &[]);
+            one.resource.tags = random_tags(&mut dice);
+            batch.push(one);
+            batch.push(registration("disk", &format!("d{shared}"), &format!("{made}"), &[("env", "a")]));
+        }
+        import_all(&mut import, &batch).await.unwrap();
+        // writers must get their turn, too
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    import.finish().await.unwrap();
+    made
+}
+
+/// Asks questions of many shapes: each answer must make sense by itself, whatever goes on.
+async fn read(store: Store, scope_id: i64, seed: u64, most: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> u64 {
+    let mut dice = Dice(seed);
+    let scope = Arc::new(Scope { scope_id, ..Scope::default() });
+    let mut asked = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut term = || {
+            let values = match dice.roll(3) {
+                0 => vec![],
+                1 => vec![ValueMatch::Exact(VALUES[dice.roll(4)].into())],
+                _ => vec![ValueMatch::Contains(VALUES[1 + dice.roll(3)].into())],
+            };
+            Term { key: KEYS[dice.roll(8)].into(), values }
+        };
+        let terms = [term(), term(), term(), term()];
+        let [first, second, third, fourth] = terms;
+        let query = match dice.roll(6) {
+            0 => TagQuery { tags: vec![first], ..TagQuery::default() },
+            1 => TagQuery { tags: vec![first], not_tags_any: vec![second, third], ..TagQuery::default() },
+            2 => TagQuery { tags_any: vec![first, second], not_tags: vec![third, fourth], ..TagQuery::default() },
+            3 => TagQuery { without_any_tag: true, ..TagQuery::default() },
+            4 => TagQuery { resource_name: Some(NameMatch::Contains("name".into())), ..TagQuery::default() },
+            _ => TagQuery::default(),
+        };
+        let limit = 1 + dice.roll(200) as u32;
+        let offset = dice.roll(3) as u64 * 50;
+        let page = store
+            .list(&compile(&query, &[scope_id], Want::Page { limit, offset }), &[Arc::clone(&scope)])
+            .await
+            .unwrap();
+        let ids: HashSet<&str> = page.items.iter().map(|item| item.resource.resource_id.as_str()).collect();
+        assert_eq!(ids.len(), page.items.len(), "a resource twice on a page");
+        let expected = page.total.saturating_sub(offset).min(u64::from(limit));
+        assert_eq!(page.items.len() as u64, expected, "total {} at {offset} for {limit}", page.total);
+        assert!(page.total <= most.load(Ordering::SeqCst), "more than there ever were");
+        for item in &page.items {
+            assert!(query.matches(&item.resource), "{query:?} does not match {:?}", item.resource);
+        }
+        asked += 1;
+        if asked % 20 == 0 {
+            assert_eq!(store.verify_scope(scope_id).await.unwrap(), [], "index and tags part under way");
+        }
+    }
+    asked
+}
+
+#[test]
+fn twelve_writers_an_import_and_readers_on_one_scope() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Work, 16).await;
+        let scope = store.put_scope("p", "images").await.unwrap();
+        let ids = (0..OWNED).map(|i| format!("r{i}")).chain((0..SHARED).map(|i| format!("shared{i}")));
+        for id in ids {
+            store.put_resource(scope, &resource(&id, "")).await.unwrap();
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        // as many as may be there, told before they are
+        let most = Arc::new(AtomicU64::new((OWNED + SHARED) as u64));
+        let readers: Vec<_> = (1..=2)
+            .map(|seed| {
+                let store = db.settings();
+                let (most, stop) = (Arc::clone(&most), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    let store = Store::open(&store, Purpose::Serve).await.unwrap();
+                    let asked = read(store.clone(), scope, seed, most, stop).await;
+                    store.close().await;
+                    asked
+                })
+            })
+            .collect();
+        let importer = tokio::spawn(import(store.clone(), Arc::clone(&most), Arc::clone(&stop)));
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| tokio::spawn(write(store.clone(), scope, writer, 250))).collect();
+        let mut model = Model::new();
+        for writer in writers {
+            model.extend(writer.await.unwrap());
+        }
+        stop.store(true, Ordering::Relaxed);
+        let made = importer.await.unwrap();
+        for reader in readers {
+            assert!(reader.await.unwrap() > 10, "the readers hardly got a turn");
+        }
+        assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+
+        let now = held(&store, scope).await;
+        let owned: Model = now
+            .iter()
+            .filter(|resource| resource.resource_id.starts_with('r'))
+            .map(|r| {
+                let tags = r.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+                (r.resource_id.clone(), (r.resource_name.clone(), tags))
+            })
+            .collect();
+        assert_eq!(owned, model);
+        assert_eq!(now.len(), model.len() + SHARED + made);
+        store.close().await;
+        assert_eq!(deadlocks(&db).await, 0);
+    });
+}
+
+#[test]
+fn two_imports_of_the_same_resources_at_once_take_turns() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Work, 8).await;
+        let tasks: Vec<_> = (0..4_usize)
+            .map(|import| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let mut running = store.import(false).await.unwrap();
+                    let mut created = 0;
+                    for round in 0..15 {
+                        // each in an order of its own, with names of projects that change
+                        let mut batch: Vec<Registration> = (0..120)
+                            .map(|i| {
+                                let value = format!("{}", (i + round + import) % 5);
+                                let mut one = registration(
+                                    ["images", "disk", "eip"][i % 3],
+                                    &format!("r{i}"),
+                                    "",
+                                    &[("k", &value)],
+                                );
+                                one.project_id = format!("p{}", i % 7);
+                                one.project_name = Some(format!("by {import} in {round}"));
+                                one
+                            })
+                            .collect();
+                        if import % 2 == 1 {
+                            batch.reverse();
+                        }
+                        created += import_all(&mut running, &batch).await.unwrap().created;
+                    }
+                    running.finish().await.unwrap();
+                    created
+                })
+            })
+            .collect();
+        let mut created = 0;
+        for task in tasks {
+            created += task.await.unwrap();
+        }
+        assert_eq!(created, 120);
+        for scope in store.list_scopes().await.unwrap() {
+            assert_eq!(store.verify_scope(scope.scope_id).await.unwrap(), []);
+        }
+        store.close().await;
+        assert_eq!(deadlocks(&db).await, 0);
+    });
+}
+
+#[test]
+fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_ever() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Work, 12).await;
+        let fleet: Vec<Registration> =
+            (0..300).map(|i| registration(["images", "disk"][i % 2], &format!("r{i}"), "", &[("k", "0")])).collect();
+        let mut first = store.import(false).await.unwrap();
+        import_all(&mut first, &fleet).await.unwrap();
+        first.finish().await.unwrap();
+        let scopes = [
+            store.find_scope("p", "images").await.unwrap().unwrap(),
+            store.find_scope("p", "disk").await.unwrap().unwrap(),
+        ];
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (store, stop) = (store.clone(), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    let mut dice = Dice(writer + 5);
+                    while !stop.load(Ordering::Relaxed) {
+                        let i = dice.roll(300);
+                        let tags = [tag("k", VALUES[dice.roll(4)]), tag("w", VALUES[dice.roll(4)])];
+                        store.put_tags(scopes[i % 2], &format!("r{i}"), &tags).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        let importers: Vec<_> = (0..2_usize)
+            .map(|importer| {
+                let (store, fleet) = (store.clone(), fleet.clone());
+                tokio::spawn(async move {
+                    for round in 0..6 {
+                        let mut import = store.import(true).await.unwrap();
+                        let mut fleet = fleet.clone();
+                        if importer == 1 {
+                            fleet.reverse();
+                        }
+                        for batch in fleet.chunks_mut(25) {
+                            for one in batch.iter_mut() {
+                                one.resource.tags = vec![tag("k", &format!("{importer} {round}"))];
+                            }
+                            import_all(&mut import, batch).await.unwrap();
+                        }
+                        import.finish().await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for importer in importers {
+            importer.await.unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        for scope in scopes {
+            assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        }
+        store.close().await;
+        assert_eq!(deadlocks(&db).await, 0);
+    });
+}
