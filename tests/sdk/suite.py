@@ -1,0 +1,287 @@
+"""Every tag operation of the official Python SDKs, unmodified, against a tagd at TAGD_URL.
+
+tests/it/sdk.rs starts the server with the resources that are named here and runs this file; the project is
+PROJECT, the resources of each type have the ids r1 to r3 and the names web-1, web-2 and db-3.
+"""
+import os
+import unittest
+
+from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkcts.v3 import CtsClient
+from huaweicloudsdkcts.v3 import model as cts
+from huaweicloudsdkdns.v2 import DnsClient
+from huaweicloudsdkdns.v2 import model as dns
+from huaweicloudsdkims.v2 import ImsClient
+from huaweicloudsdkims.v2 import model as ims
+from huaweicloudsdktms.v1 import TmsClient
+from huaweicloudsdktms.v1 import model as tms
+
+URL = os.environ["TAGD_URL"]
+PROJECT = "0123456789abcdef0123456789abcdef"
+DNS_TYPES = ["DNS-public_zone", "DNS-private_zone", "DNS-public_recordset", "DNS-private_recordset", "DNS-ptr_record"]
+
+
+def client(kind, credentials):
+    # dummy keys, never none: without keys the SDK asks the network for some
+    return kind.new_builder().with_credentials(credentials).with_endpoint(URL).build()
+
+
+def basic():
+    return BasicCredentials("AK", "SK", PROJECT)
+
+
+def tag(key, value=""):
+    return {"key": key, "value": value}
+
+
+def pairs(tags):
+    return {one.key: one.value for one in tags or []}
+
+
+def ids(answer):
+    return [one.resource_id for one in answer.resources or []]
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def refused(self, status, code, call, *arguments):
+        with self.assertRaises(ClientRequestException) as caught:
+            call(*arguments)
+        self.assertEqual((caught.exception.status_code, caught.exception.error_code), (status, code), caught.exception.error_msg)
+        self.assertTrue(caught.exception.request_id)
+
+    def status(self, expected, answer):
+        self.assertEqual(answer.status_code, expected)
+        return answer
+
+
+class Ims(Case):
+    def setUp(self):
+        self.api = client(ImsClient, basic())
+        for image in ("r1", "r2", "r3"):
+            kept = pairs(self.tags(image))
+            if kept:
+                self.batch(image, "delete", *[tag(key) for key in kept])
+
+    def tags(self, image):
+        return self.api.list_image_tags(ims.ListImageTagsRequest(image_id=image)).tags
+
+    def batch(self, image, action, *tags):
+        body = ims.BatchAddOrDeleteTagsRequestBody(action=action, tags=list(tags))
+        return self.status(204, self.api.batch_add_or_delete_tags(ims.BatchAddOrDeleteTagsRequest(image_id=image, body=body)))
+
+    def query(self, action="filter", **lists):
+        body = ims.ListImageByTagsRequestBody(action=action, **lists)
+        return self.status(200, self.api.list_image_by_tags(ims.ListImageByTagsRequest(body=body)))
+
+    def test_add_overwrite_list_delete(self):
+        def add(key, value):
+            body = ims.AddImageTagRequestBody(tag=ims.ResourceTag(key=key, value=value))
+            return self.api.add_image_tag(ims.AddImageTagRequest(image_id="r1", body=body))
+
+        self.status(204, add("env", "dev"))
+        self.status(204, add("env", "prod"))
+        self.assertEqual(pairs(self.tags("r1")), {"env": "prod"})
+        self.status(204, self.api.delete_image_tag(ims.DeleteImageTagRequest(image_id="r1", key="env")))
+        self.assertEqual(pairs(self.tags("r1")), {})
+        self.refused(404, "IMG.0144", self.api.delete_image_tag, ims.DeleteImageTagRequest(image_id="r1", key="env"))
+        self.refused(404, "IMG.0144", self.tags, "unknown")
+        self.refused(400, "IMG.0115", add, "a b", "x")
+
+    def test_batch_and_quota(self):
+        self.batch("r1", "create", *[tag(f"k{i}", "v") for i in range(10)])
+        self.assertEqual(len(self.tags("r1")), 10)
+        with self.assertRaises(ClientRequestException) as caught:
+            self.batch("r1", "create", tag("one-more", "v"))
+        self.assertEqual(caught.exception.error_code, "IMG.0116")
+        body = ims.BatchDeleteTagsRequestBody(tags=[tag(f"k{i}", "") for i in range(9)])
+        self.status(204, self.api.batch_delete_tags(ims.BatchDeleteTagsRequest(image_id="r1", body=body)))
+        self.assertEqual(pairs(self.tags("r1")), {"k9": "v"})
+        self.batch("r1", "delete", tag("k9"), tag("absent"))
+        self.assertEqual(pairs(self.tags("r1")), {})
+
+    def test_query_and_count(self):
+        self.batch("r1", "create", tag("env", "prod"), tag("team", "a"))
+        self.batch("r2", "create", tag("env", "prod"))
+        one = [ims.Tags(key="env", values=["prod"])]
+        found = self.query(tags=one, limit="1", offset="1")
+        self.assertEqual((ids(found), found.total_count), (["r1"], 2))
+        self.assertEqual(pairs(found.resources[0].tags), {"env": "prod", "team": "a"})
+        self.assertEqual(self.query("count", tags=one).total_count, 2)
+        self.assertEqual(ids(self.query(not_tags_any=[ims.Tags(key="team", values=[])])), ["r3", "r2"])
+        self.assertEqual(ids(self.query(without_any_tag=True)), ["r3"])
+        self.assertEqual(ids(self.query(matches=[ims.Matches(key="resource_name", value="WEB")])), ["r2", "r1"])
+
+    def test_lists_of_the_project(self):
+        self.batch("r1", "create", tag("env", "prod"), tag("alone", ""))
+        self.batch("r2", "create", tag("env", "dev"))
+        listed = self.status(200, self.api.list_images_tags(ims.ListImagesTagsRequest()))
+        self.assertEqual({one.key: one.values for one in listed.tags}, {"alone": [""], "env": ["dev", "prod"]})
+        listed = self.status(200, self.api.list_tags(ims.ListTagsRequest()))
+        self.assertEqual(len(listed.tags), 3)
+
+    def test_put_and_native(self):
+        body = ims.AddOrUpdateTagsRequestBody(image_id="r3", image_tag=ims.ImageTag(key="env", value="prod"))
+        self.status(204, self.api.create_or_update_tags(ims.CreateOrUpdateTagsRequest(body=body)))
+        body = ims.AddOrUpdateTagsRequestBody(image_id="r3", tag="team.web")
+        self.status(204, self.api.create_or_update_tags(ims.CreateOrUpdateTagsRequest(body=body)))
+        self.status(204, self.api.glance_create_tag(ims.GlanceCreateTagRequest(image_id="r3", tag="golden")))
+        self.assertEqual(pairs(self.tags("r3")), {"env": "prod", "team": "web", "golden": ""})
+        self.status(204, self.api.glance_delete_tag(ims.GlanceDeleteTagRequest(image_id="r3", tag="golden")))
+        self.assertEqual(pairs(self.tags("r3")), {"env": "prod", "team": "web"})
+
+
+class Dns(Case):
+    def setUp(self):
+        self.api = client(DnsClient, basic())
+
+    def tags(self, kind, resource="r1"):
+        request = dns.ShowResourceTagRequest(resource_type=kind, resource_id=resource)
+        return pairs(self.status(200, self.api.show_resource_tag(request)).tags)
+
+    def batch(self, kind, action, *tags, resource="r1"):
+        body = dns.BatchHandTags(action=action, tags=list(tags))
+        request = dns.BatchCreateTagRequest(resource_type=kind, resource_id=resource, body=body)
+        return self.status(204, self.api.batch_create_tag(request))
+
+    def test_every_type(self):
+        for kind in DNS_TYPES:
+            with self.subTest(kind):
+                body = dns.CreateTagReq(tag=dns.Tag(key="a/b: c@d", value="x/y"[0:3]))
+                with self.assertRaises(ClientRequestException) as caught:
+                    self.api.create_tag(dns.CreateTagRequest(resource_type=kind, resource_id="r1", body=body))
+                self.assertEqual(caught.exception.error_code, "DNS.1003")  # a slash may stand in values only
+                body = dns.CreateTagReq(tag=dns.Tag(key="a b:c@d+e=f", value="x/y"))
+                self.status(204, self.api.create_tag(dns.CreateTagRequest(resource_type=kind, resource_id="r1", body=body)))
+                self.batch(kind, "create", tag("env", "prod"), tag("team", "größe"))
+                self.assertEqual(self.tags(kind), {"a b:c@d+e=f": "x/y", "env": "prod", "team": "größe"})
+                listed = self.status(200, self.api.list_tags(dns.ListTagsRequest(resource_type=kind)))
+                self.assertEqual({one.key: one.values for one in listed.tags}["team"], ["größe"])
+                query = dns.ListTagReq(action="filter", tags=[dns.TagValues(key="team", values=["*röß"])], limit=5, offset=0)
+                found = self.status(200, self.api.list_tag(dns.ListTagRequest(resource_type=kind, body=query)))
+                self.assertEqual((ids(found), found.total_count), (["r1"], 1))
+                query = dns.ListTagReq(action="count", not_tags=[dns.TagValues(key="team")])
+                self.assertEqual(self.api.list_tag(dns.ListTagRequest(resource_type=kind, body=query)).total_count, 2)
+                request = dns.DeleteTagRequest(resource_type=kind, resource_id="r1", key="a b:c@d+e=f")
+                self.status(204, self.api.delete_tag(request))
+                with self.assertRaises(ClientRequestException) as caught:
+                    self.api.delete_tag(request)
+                self.assertEqual(caught.exception.status_code, 404)
+                self.batch(kind, "delete", tag("env"), tag("team"))
+                self.assertEqual(self.tags(kind), {})
+
+    def test_unknown(self):
+        self.refused(404, "DNS.0302", self.tags, "DNS-public_zone", "nowhere")
+        self.refused(404, "DNS.0313", self.tags, "DNS-public_recordset", "nowhere")
+        self.refused(404, "DNS.0507", self.tags, "DNS-ptr_record", "nowhere")
+        self.refused(400, "DNS.1002", self.tags, "DNS-unknown", "r1")
+
+
+class Cts(Case):
+    def setUp(self):
+        self.api = client(CtsClient, basic())
+
+    def call(self, method, path, status, body=None, query=None):
+        """The six operations that the SDK has no method for, through its public call_api."""
+        answer = self.api.call_api(
+            resource_path=f"/v3/{{project_id}}/cts-tracker{path}", method=method, path_params={}, cname=None,
+            query_params=query or [], header_params={"Content-Type": "application/json"}, body=body, post_params={},
+            response_type="object", response_headers=[], auth_settings=[], collection_formats={}, request_type="object",
+        )
+        self.assertEqual(answer.status_code, status)
+        return answer
+
+    def test_create_and_delete(self):
+        body = cts.BatchCreateResourceTagsRequestBody(tags=[tag("env", "prod"), tag("team", "a")])
+        request = cts.BatchCreateResourceTagsRequest(resource_id="r1", resource_type="cts-tracker", body=body)
+        self.status(200, self.api.batch_create_resource_tags(request))
+        self.status(200, self.api.batch_create_resource_tags(request))
+        body = cts.BatchDeleteResourceTagsRequestBody(tags=[tag("env", "other"), tag("team", "a")])
+        request = cts.BatchDeleteResourceTagsRequest(resource_id="r1", resource_type="cts-tracker", body=body)
+        self.status(204, self.api.batch_delete_resource_tags(request))
+        body = cts.BatchDeleteResourceTagsRequestBody(tags=[{"key": "env"}])
+        request = cts.BatchDeleteResourceTagsRequest(resource_id="r1", resource_type="cts-tracker", body=body)
+        self.status(204, self.api.batch_delete_resource_tags(request))
+
+
+class Tms(Case):
+    def setUp(self):
+        self.api = client(TmsClient, GlobalCredentials("AK", "SK", "d0"))
+
+    def predefined(self, action, *tags):
+        kind, request, call = {
+            "create": (tms.ReqCreatePredefineTag, tms.CreatePredefineTagsRequest, self.api.create_predefine_tags),
+            "delete": (tms.ReqDeletePredefineTag, tms.DeletePredefineTagsRequest, self.api.delete_predefine_tags),
+        }[action]
+        return self.status(204, call(request(body=kind(action=action, tags=list(tags)))))
+
+    def listed(self, **query):
+        answer = self.status(200, self.api.list_predefine_tags(tms.ListPredefineTagsRequest(**query)))
+        return [(one.key, one.value) for one in answer.tags], answer
+
+    def test_versions(self):
+        self.assertTrue(self.status(200, self.api.list_api_versions(tms.ListApiVersionsRequest())).versions)
+        shown = self.status(200, self.api.show_api_version(tms.ShowApiVersionRequest(api_version="v1.0")))
+        self.assertEqual(shown.version.id, "v1.0")
+
+    def test_predefined(self):
+        self.predefined("create", tag("Env", "prod"), tag("Env", "dev"), tag("team", ""))
+        self.predefined("create", tag("Env", "prod"))
+        found, answer = self.listed(key="ENV", order_field="value", order_method="asc")
+        self.assertEqual((found, answer.total_count), ([("Env", "dev"), ("Env", "prod")], 2))
+        first, answer = self.listed(limit=2, order_field="key", order_method="asc")
+        rest, answer = self.listed(limit=2, order_field="key", order_method="asc", marker=answer.marker)
+        self.assertEqual((len(first), len(rest)), (2, 1))
+        self.assertEqual(self.listed(limit=2, order_field="key", order_method="asc", marker=answer.marker)[0], [])
+        change = tms.ModifyPrefineTag(old_tag=tag("team", ""), new_tag=tag("team", "web"))
+        self.status(200, self.api.update_predefine_tags(tms.UpdatePredefineTagsRequest(body=change)))
+        self.refused(400, "TMS.1002", self.api.update_predefine_tags, tms.UpdatePredefineTagsRequest(body=change))
+        used = self.status(200, self.api.show_tag_quota(tms.ShowTagQuotaRequest())).quotas[0]
+        self.assertEqual((used.quota_key, used.quota_limit, used.used), ("predefine_tag", 500, 3))
+        self.predefined("delete", tag("Env", "prod"), tag("Env", "dev"), tag("team", "web"), tag("gone", ""))
+        self.assertEqual(self.listed()[0], [])
+
+    def test_resource_tags(self):
+        resources = [{"resource_id": "r1", "resource_type": "ecs"}, {"resource_id": "nowhere", "resource_type": "ecs"}]
+        body = tms.ReqCreateTag(project_id=PROJECT, resources=resources, tags=[tag("env", "prod"), tag("team", "web")])
+        made = self.status(200, self.api.create_resource_tag(tms.CreateResourceTagRequest(body=body)))
+        self.assertEqual([one.resource_id for one in made.failed_resources], ["nowhere"])
+        request = tms.ShowResourceTagRequest(resource_id="r1", project_id=PROJECT, resource_type="ecs")
+        self.assertEqual(pairs(self.status(200, self.api.show_resource_tag(request)).tags), {"env": "prod", "team": "web"})
+        query = tms.ResqTagResource(project_id=PROJECT, resource_types=["ecs", "disk"], tags=[tms.Tag(key="env", values=["prod"])])
+        found = self.status(200, self.api.list_resource(tms.ListResourceRequest(body=query)))
+        self.assertEqual((ids(found), found.total_count, found.errors), (["r1"], 1, []))
+        keys = self.status(200, self.api.list_tag_keys(tms.ListTagKeysRequest(limit=1)))
+        self.assertEqual(len(keys.keys), 1)
+        seen = list(keys.keys)
+        while keys.page_info.next_marker:
+            keys = self.api.list_tag_keys(tms.ListTagKeysRequest(limit=1, marker=keys.page_info.next_marker))
+            seen += keys.keys
+        self.assertEqual(seen, sorted(set(seen)))
+        self.assertLessEqual({"env", "team"}, set(seen))
+        values = self.status(200, self.api.list_tag_values(tms.ListTagValuesRequest(key="env")))
+        self.assertIn("prod", values.values)
+        self.assertEqual(values.page_info.current_count, len(values.values))
+        request = tms.ListTagsRequest(resource_types="ecs", project_id=PROJECT, tag_types="resource")
+        listed = self.status(200, self.api.list_tags(request))
+        self.assertEqual({one.key: one.values for one in listed.tags}, {"env": ["prod"], "team": ["web"]})
+        body = tms.ReqDeleteTag(project_id=PROJECT, resources=resources[:1], tags=[{"key": "env", "value": "other"}, {"key": "team"}])
+        gone = self.status(200, self.api.delete_resource_tag(tms.DeleteResourceTagRequest(body=body)))
+        self.assertEqual(gone.failed_resources, [])
+        request = tms.ShowResourceTagRequest(resource_id="r1", project_id=PROJECT, resource_type="ecs")
+        self.assertEqual(pairs(self.api.show_resource_tag(request).tags), {"env": "prod"})
+        body = tms.ReqDeleteTag(project_id=PROJECT, resources=resources[:1], tags=[{"key": "env"}])
+        self.api.delete_resource_tag(tms.DeleteResourceTagRequest(body=body))
+
+    def test_providers(self):
+        answer = self.status(200, self.api.list_providers(tms.ListProvidersRequest(locale="en-us", limit=200)))
+        self.assertEqual(answer.total_count, len(answer.providers))
+        types = {kind.resource_type: kind for one in answer.providers for kind in one.resource_types}
+        self.assertLessEqual({"images", "DNS-public_zone", "cts-tracker", "ecs", "cdn"}, set(types))
+        self.assertEqual(getattr(types["cdn"], "_global", None) or types["cdn"].to_dict().get("global"), True)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
