@@ -13,6 +13,7 @@
 mod cluster;
 mod import_export;
 mod index;
+mod program;
 mod property;
 mod support;
 mod writers;
