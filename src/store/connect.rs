@@ -44,6 +44,10 @@ const PREPARED_STATEMENTS: usize = 256;
 impl StoreSettings {
     /// A database given by URL.
     pub fn of_url(url: &str) -> Result<Self, StoreError> {
+        // the driver would take any scheme for its own
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(StoreError::Url(sqlx::Error::Configuration("it must begin with postgres://".into())));
+        }
         let options = PgConnectOptions::from_str(url).map_err(StoreError::Url)?;
         let place = match options.get_socket() {
             Some(socket) => socket.display().to_string(),

@@ -21,6 +21,7 @@ mod import_export;
 mod index;
 mod limits;
 mod migrations;
+mod program;
 mod property;
 mod rules;
 mod seeds;

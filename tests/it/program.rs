@@ -1,0 +1,566 @@
+//! The program: help, settings, starting, serving, stopping, its private Postgres and its log.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tagd::store::SCHEMA_VERSION;
+
+use crate::support::{Program, Said, Serving, TestDb, json_lines, wait_until};
+
+const COMMANDS: [&[&str]; 9] = [
+    &[],
+    &["serve"],
+    &["migrate"],
+    &["import"],
+    &["export"],
+    &["index"],
+    &["index", "verify"],
+    &["index", "rebuild"],
+    &["demo"],
+];
+
+/// A place that no database is at: nothing may listen on port 1 of this machine.
+const NOWHERE: &str = "postgres://nobody:secret@127.0.0.1:1/none";
+
+/// A refusal: one clear line, nothing on standard output.
+fn refusal(said: &Said) -> &str {
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
+    assert_eq!(said.complaints().len(), 1, "{}", said.err);
+    assert!(said.err.starts_with("tagd: ") && said.err.len() < 500, "{}", said.err);
+    said.err.trim().strip_prefix("tagd: ").unwrap()
+}
+
+#[test]
+fn help_explains_every_setting_with_its_default() {
+    let program = Program::new().with("DATABASE_URL", NOWHERE);
+    let common = [
+        ("--database-url <URL>", "DATABASE_URL", "Without one, tagd runs a private Postgres of its own"),
+        ("--data-dir <DIR>", "TAGD_DATA_DIR", "[default: /var/lib/tagd as root, else $XDG_DATA_HOME/tagd"),
+        ("--postgres-bin <DIR>", "TAGD_POSTGRES_BIN", "[default: found on PATH"),
+        ("--connections <N>", "TAGD_CONNECTIONS", "[default: 16]"),
+        ("--config <FILE>", "TAGD_CONFIG", "[default: none]"),
+        ("--log-format <FORMAT>", "TAGD_LOG_FORMAT", "[default: auto]"),
+        ("--log <FILTER>", "TAGD_LOG", "[default: info for serve, warn for the other commands]"),
+    ];
+    let serve = [
+        ("--listen <ADDRESS:PORT>", "TAGD_LISTEN", "[default: 127.0.0.1:8080]"),
+        ("--insecure-listen", "TAGD_INSECURE_LISTEN", "[default: off]"),
+        ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
+        ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
+    ];
+    for command in COMMANDS {
+        let help = program.expect(&[command, &["--help"]].concat());
+        assert!(!help.contains("secret"), "help of {command:?} shows a password");
+        assert!(help.lines().all(|line| line.chars().count() <= 120));
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let more = if command == ["serve"] { &serve[..] } else { &[] };
+        for (flag, variable, default) in common.iter().chain(more) {
+            for part in [*flag, &format!("[env: {variable}"), *default] {
+                assert!(words.contains(part), "help of {command:?} lacks {part}:\n{help}");
+            }
+        }
+    }
+    let help = program.expect(&["import", "--help"]);
+    for flag in ["[FILE]", "--resources <FILE>", "--tags <FILE>", "--strict"] {
+        assert!(help.contains(flag), "{flag}");
+    }
+    assert!(program.expect(&["--version"]).starts_with("tagd "));
+    assert_eq!(program.run(&[]).code, Some(2), "no command at all");
+    assert_eq!(program.run(&["serv"]).code, Some(2));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    // addresses and numbers that are refused with their value say which one was taken
+    let listen = |arguments: &[&str], variable: Option<&str>, file: &str| {
+        let program = Program::new();
+        program.write("tagd.toml", file);
+        let program = match variable {
+            Some(value) => program.with("TAGD_LISTEN", value),
+            None => program,
+        };
+        let args = [&["serve", "--config", "tagd.toml"], arguments].concat();
+        refusal(&program.run(&args)).to_owned()
+    };
+    let file = "listen = \"192.0.2.3:1\"\n";
+    let told = |address: &str| format!("listen: {address} can be reached from other machines");
+    let taken = listen(&["--listen", "192.0.2.1:1"], Some("192.0.2.2:1"), file);
+    assert!(taken.starts_with(&told("192.0.2.1:1")), "{taken}");
+    let taken = listen(&[], Some("192.0.2.2:1"), file);
+    assert!(taken.starts_with(&told("192.0.2.2:1")), "{taken}");
+    let taken = listen(&[], None, file);
+    assert!(taken.starts_with(&told("192.0.2.3:1")), "{taken}");
+    // the default is taken by us, or by somebody else already
+    let held = TcpListener::bind("127.0.0.1:8080");
+    let taken = listen(&[], None, "");
+    assert!(taken.starts_with("cannot listen on 127.0.0.1:8080: "), "{taken}");
+    drop(held);
+
+    let program = |name: &str, value: &str| Program::new().with("TAGD_CONFIG", "tagd.toml").with(name, value);
+    let write = |program: &Program| {
+        program.write("tagd.toml", "connections = 503\ndatabase_url = \"postgres://u@127.0.0.1:3/x\"\n");
+    };
+    for (args, variable, expected) in
+        [(&["--connections", "501"][..], Some("502"), "501"), (&[], Some("502"), "502"), (&[], None, "503")]
+    {
+        let program = variable.map_or_else(|| program("X", ""), |value| program("TAGD_CONNECTIONS", value));
+        write(&program);
+        let said = program.run(&[&["migrate"], args].concat());
+        assert_eq!(refusal(&said), format!("connections: {expected} is out of range, 1 to 500"));
+    }
+    let url = |port: u8| format!("postgres://u@127.0.0.1:{port}/x");
+    for (flag, variable, port) in [
+        (Some(url(1)), Some(url(2)), 1),
+        (None, Some(url(2)), 2),
+        (None, None, 3),
+        // empty is not set
+        (None, Some(String::new()), 3),
+    ] {
+        let program = variable.map_or_else(|| program("X", ""), |value| program("DATABASE_URL", &value));
+        write(&program);
+        let flag = flag.map_or_else(Vec::new, |url| vec!["--database-url".to_owned(), url]);
+        let mut args = vec!["migrate", "--connections", "4"];
+        args.extend(flag.iter().map(String::as_str));
+        let said = program.run(&args);
+        let expected = format!("cannot connect to the database at 127.0.0.1:{port}: ");
+        assert!(refusal(&said).starts_with(&expected), "{}", said.err);
+    }
+}
+
+#[test]
+fn bad_settings_are_one_clear_line() {
+    let program = Program::new().with("DATABASE_URL", NOWHERE);
+    let file = |text: &str| {
+        program.write("tagd.toml", text);
+        refusal(&program.run(&["migrate", "--config", "tagd.toml"])).to_owned()
+    };
+    for (text, expected) in [
+        (
+            "# fine\n\nlisten = \"127.0.0.1:0\"\nlistn = 1\n",
+            "the settings file tagd.toml: line 4: unknown field `listn`",
+        ),
+        ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: invalid type: integer `5`"),
+        ("listen = \"localhost\"\n", "the settings file tagd.toml: line 1: invalid socket address"),
+        ("connections = -1\n", "the settings file tagd.toml: line 1: "),
+        ("connections = \n", "the settings file tagd.toml: line 1: "),
+        ("connections = 4\nconnections = 5\n", "the settings file tagd.toml: line 2: duplicate key"),
+        ("log_format = \"xml\"\n", "the settings file tagd.toml: line 1: unknown variant `xml`"),
+        ("connections = 501\n", "connections: 501 is out of range, 1 to 500"),
+    ] {
+        let line = file(text);
+        assert!(line.starts_with(expected), "{text}: {line}");
+    }
+    for (args, expected) in [
+        (&["migrate", "--config", "missing.toml"][..], "the settings file missing.toml cannot be read: No such file"),
+        (&["migrate", "--connections", "0"], "connections: 0 is out of range, 1 to 500"),
+        (&["migrate", "--database-url", "nonsense"], "the database URL cannot be read: "),
+        (&["migrate", "--database-url", "postgres://u@127.0.0.1:99999/x"], "the database URL cannot be read: "),
+        (&["migrate", "--database-url", "mysql://u@127.0.0.1:1/x"], "the database URL cannot be read: "),
+        (&["migrate", "--log", "a=b=c"], "log: \"a=b=c\" is not a filter"),
+        (&["serve", "--workers", "0"], "workers: 0 is out of range, 1 to 256"),
+        (&["serve", "--statement-timeout", "3601"], "statement_timeout: 3601 is out of range, 1 to 3600"),
+        (&["serve", "--listen", "0.0.0.0:0"], "listen: 0.0.0.0:0 can be reached from other machines"),
+        (&["serve", "--listen", "[::]:0"], "listen: [::]:0 can be reached from other machines"),
+    ] {
+        let said = program.run(args);
+        assert!(refusal(&said).starts_with(expected), "{args:?}: {}", said.err);
+        assert!(!said.err.contains("secret"));
+    }
+    for args in [
+        &["migrate", "--connections", "many"][..],
+        &["serve", "--listen", "localhost:8080"],
+        &["migrate", "--listen", "127.0.0.1:0"],
+        &["migrate", "--log-format", "xml"],
+        &["migrate", "--no-such-flag"],
+    ] {
+        let said = program.run(args);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(said.err.starts_with("error: "), "{}", said.err);
+    }
+}
+
+#[test]
+fn the_word_for_an_open_address_may_be_one_or_yes() {
+    let db = TestDb::new();
+    for (value, open) in [("1", true), ("true", true), ("yes", true), ("0", false), ("false", false), ("no", false)] {
+        let program = Program::new().on(&db).with("TAGD_INSECURE_LISTEN", value);
+        let started = Serving::try_start(program.command(&["serve", "--listen", "0.0.0.0:0"]));
+        assert_eq!(started.is_ok(), open, "{value}");
+        if let Err(said) = started {
+            assert!(said.err.contains("add --insecure-listen"), "{}", said.err);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_before_the_database_is_asked() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = Program::new().with("DATABASE_URL", NOWHERE).run(&["serve", "--listen", &address]);
+    assert!(refusal(&said).starts_with(&format!("cannot listen on {address}: Address already in use")), "{}", said.err);
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_soon_and_nothing_takes_its_place() {
+    // takes connections and never says a word
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = format!("postgres://nobody:secret@{}/none", silent.local_addr().unwrap());
+    let check = |url: &str, args: &[&str]| {
+        let program = Program::new();
+        let begun = Instant::now();
+        let said = program.run(&[args, &["--data-dir", "data", "--log", "off", "--database-url", url]].concat());
+        assert!(refusal(&said).starts_with("cannot connect to the database at "), "{}", said.err);
+        assert!(begun.elapsed() < Duration::from_secs(9), "{args:?} {url} took {:?}", begun.elapsed());
+        assert!(!said.err.contains("secret"), "{}", said.err);
+        assert_eq!(program.files(), [""; 0], "something was made in place of the database");
+    };
+    thread::scope(|scope| {
+        for args in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"], &["export"], &["index", "verify"]] {
+            for url in [NOWHERE, &mute, "postgres://nobody:secret@no-such-host.invalid/none"] {
+                scope.spawn(move || check(url, args));
+            }
+        }
+    });
+}
+
+#[test]
+fn migrate_says_from_which_version_to_which() {
+    let db = TestDb::empty();
+    let program = Program::new().on(&db);
+    assert_eq!(program.expect(&["migrate"]), format!("schema version 0 -> {SCHEMA_VERSION}\n"));
+    assert_eq!(program.expect(&["migrate"]), format!("schema version {SCHEMA_VERSION}: nothing to do\n"));
+}
+
+#[test]
+fn commands_that_start_at_once_on_an_empty_database_migrate_it_once() {
+    let db = TestDb::empty();
+    let program = Program::new().on(&db);
+    thread::scope(|scope| {
+        let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| program.expect(&["migrate"]))).collect();
+        let said: Vec<String> = starts.into_iter().map(|start| start.join().unwrap()).collect();
+        assert_eq!(said.iter().filter(|said| said.starts_with("schema version 0 ->")).count(), 1, "{said:?}");
+    });
+}
+
+#[test]
+fn serve_says_one_line_and_its_log_tells_of_every_request() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    program.expect(&["demo"]);
+    let mut serving = program.serve(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(serving.ready, format!("tagd is ready on {} (the given database)\n", serving.url));
+    assert_eq!(serving.get("/healthz").status, 200);
+    assert_eq!(serving.get("/readyz").status, 200);
+    let path = "/v1.0/resource-instances/filter";
+    let own = serving.send("POST", path, &[("X-Request-Id", "my-own_1")], br#"{"resource_types":["cdn"]}"#);
+    assert_eq!((own.status, own.headers["x-request-id"].as_str()), (200, "my-own_1"));
+    let credentials = [("X-Auth-Token", "MIIFsecret"), ("Authorization", "Basic c2VjcmV0")];
+    let known = serving.send("POST", path, &credentials, br#"{"resource_types":["cdn"]}"#);
+    assert_eq!((known.status, &known.body), (200, &own.body));
+    let bad = serving.post("/v2/p/images/resource_instances/action", "{");
+    let lost = serving.get("/nowhere");
+    assert_eq!((bad.status, lost.status), (400, 404));
+    serving.signal(Signal::SIGTERM);
+    let said = serving.wait();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "more than one line on standard output");
+
+    let log = json_lines(&said.err);
+    for line in &log {
+        for field in ["timestamp", "level", "message"] {
+            assert!(line[field].is_string(), "{field} is missing: {line}");
+        }
+    }
+    let warned: Vec<&Value> = log.iter().filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0]["message"].as_str().unwrap().contains("credentials that are sent are ignored"), "{warned:?}");
+    let answered: Vec<&Value> = log.iter().filter(|line| line["message"] == "answered").collect();
+    assert_eq!(answered.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 200, 200, 200, 400, 404]);
+    let ids: Vec<&str> = answered.iter().map(|line| line["span"]["request_id"].as_str().unwrap()).collect();
+    assert_eq!(ids[2], "my-own_1");
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 6, "ids are used twice: {ids:?}");
+    for (answer, id) in [(&known, ids[3]), (&bad, ids[4]), (&lost, ids[5])] {
+        assert_eq!(answer.headers["x-request-id"], id);
+    }
+    for secret in ["MIIFsecret", "c2VjcmV0", &db.url()] {
+        assert!(!said.err.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[test]
+fn the_log_is_text_where_that_is_asked_for() {
+    let db = TestDb::new();
+    let serving = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0", "--log-format", "text"]);
+    let id = serving.get("/healthz").headers["x-request-id"].clone();
+    let said = serving.stop();
+    assert_eq!(said.code, Some(0));
+    assert!(said.err.lines().all(|line| serde_json::from_str::<Value>(line).is_err()), "{}", said.err);
+    assert!(!said.err.contains('\u{1b}'), "colours in a file");
+    assert!(said.err.lines().any(|line| line.contains(" WARN ") && line.contains("credentials")), "{}", said.err);
+    assert!(said.err.lines().any(|line| line.contains("answered") && line.contains(&id)), "{}", said.err);
+    // nothing but errors
+    let quiet = Program::new().on(&db).with("TAGD_LOG", "error").serve(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(quiet.stop().err, "");
+}
+
+#[test]
+fn a_closed_standard_output_is_no_reason_not_to_serve() {
+    let db = TestDb::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let program = Program::new().on(&db);
+    let mut command = program.command(&["serve", "--listen", &address]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command.stdout(writer).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut status = None;
+    for _ in 0..500 {
+        status = child.try_wait().unwrap();
+        if status.is_some() || TcpStream::connect(&address).is_ok_and(answers) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(status, None, "it stopped by itself");
+}
+
+fn answers(mut stream: TcpStream) -> bool {
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+}
+
+/// A program with a private Postgres in its folder, which is gone when this is.
+struct Private(Program);
+
+impl Private {
+    fn new() -> Self {
+        Self(Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0"))
+    }
+
+    fn pidfile(&self) -> PathBuf {
+        self.0.dir().join("data/postgres/data/postmaster.pid")
+    }
+
+    fn postmaster(&self) -> Option<i32> {
+        let text = fs::read_to_string(self.pidfile()).ok()?;
+        text.lines().next()?.parse().ok()
+    }
+
+    /// Holds when neither the server nor one of its children is there.
+    fn wait_stopped(&self, server: i32, patience: Duration) {
+        wait_until("Postgres has stopped", patience, || {
+            self.postmaster().is_none() && nix::sys::signal::kill(nix::unistd::Pid::from_raw(server), None).is_err()
+        });
+    }
+
+    /// The demo fleet as it is answered.
+    fn total(serving: &Serving) -> Value {
+        let body = r#"{"project_id":"fd73a4a14a4a4dfb9771a8475e5198ea","resource_types":["ecs","images","vpcs"]}"#;
+        let answer = serving.post("/v1.0/resource-instances/filter", body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["total_count"].clone()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // whoever held it is gone by now; its folder goes only after it
+        let begun = Instant::now();
+        while self.pidfile().exists() && begun.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_private_postgres_serves_is_shared_and_keeps_its_data() {
+    let private = Private::new();
+    let program = &private.0;
+    assert_eq!(program.expect(&["demo"]), "demo fleet: 121 new, 0 changed, 0 unchanged\n");
+    assert_eq!(private.postmaster(), None, "the last one has left");
+    assert_eq!(program.expect(&["demo"]), "demo fleet: 0 new, 0 changed, 121 unchanged\n");
+
+    let serving = program.serve(&[]);
+    assert!(serving.ready.contains("(private Postgres ") && serving.ready.contains("data)"), "{}", serving.ready);
+    let server = private.postmaster().expect("a server");
+    let total = Private::total(&serving);
+    assert!(total.as_u64().unwrap() > 10, "{total}");
+    // other commands join it, and it stays
+    assert_eq!(program.expect(&["export"]).lines().count(), 121);
+    assert!(program.expect(&["index", "verify"]).ends_with("scopes, index and tags agree\n"));
+    let line = r#"{"project_id":"new","resource_type":"images","resource_id":"r","tags":[]}"#;
+    assert_eq!(program.import(line).out, "1 new, 0 changed, 0 unchanged, 0 rejected");
+    let answer = serving.post("/v2/new/images/resource_instances/action", r#"{"action":"count"}"#);
+    assert_eq!(answer.json(), json!({ "total_count": 1 }));
+    assert_eq!(private.postmaster(), Some(server));
+
+    let said = serving.stop();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
+    private.wait_stopped(server, Duration::from_secs(5));
+
+    let again = program.serve(&[]);
+    let server = private.postmaster().unwrap();
+    assert_eq!(Private::total(&again), total);
+    assert_eq!(again.stop().code, Some(0));
+    private.wait_stopped(server, Duration::from_secs(5));
+}
+
+#[test]
+fn an_empty_database_url_is_none() {
+    let private = Private(Program::new().with("TAGD_DATA_DIR", "data").with("DATABASE_URL", ""));
+    assert_eq!(private.0.expect(&["migrate"]), format!("schema version 0 -> {SCHEMA_VERSION}\n"));
+    assert!(private.0.dir().join("data/postgres").is_dir());
+}
+
+/// A request of which only the first half has been sent.
+struct Halved {
+    stream: TcpStream,
+    rest: &'static [u8],
+}
+
+impl Halved {
+    fn send(serving: &Serving) -> Self {
+        let body = br#"{"resource_types":["cdn"]}"#;
+        let (first, rest) = body.split_at(10);
+        let mut stream = TcpStream::connect(serving.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = format!(
+            "POST /v1.0/resource-instances/filter HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
+             X-Request-Id: slow\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(first).unwrap();
+        // it is in the server's hands, not only in the kernel's
+        thread::sleep(Duration::from_millis(300));
+        Self { stream, rest }
+    }
+
+    fn finish(mut self) -> String {
+        self.stream.write_all(self.rest).unwrap();
+        let mut answer = [0; 4096];
+        let mut text = String::new();
+        while !text.contains("total_count") {
+            let count = self.stream.read(&mut answer).unwrap();
+            assert!(count > 0, "the connection ended: {text}");
+            text.push_str(std::str::from_utf8(&answer[..count]).unwrap());
+        }
+        text
+    }
+}
+
+fn drains(signal: Signal) {
+    let private = Private::new();
+    let mut serving = private.0.serve(&[]);
+    let server = private.postmaster().unwrap();
+    // a connection that stays open and asks nothing must not hold anything up for long
+    let mut idle = TcpStream::connect(serving.address()).unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+    let slow = Halved::send(&serving);
+    serving.signal(signal);
+    wait_until("no new connections are taken", Duration::from_secs(5), || {
+        TcpStream::connect(serving.address()).is_err()
+    });
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(private.postmaster(), Some(server), "the database went before the requests in flight");
+    let answer = slow.finish();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let begun = Instant::now();
+    let said = serving.wait();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?} to end", begun.elapsed());
+    private.wait_stopped(server, Duration::from_secs(5));
+    let log = json_lines(&said.err);
+    assert!(log.iter().any(|line| line["span"]["request_id"] == "slow" && line["status"] == 200));
+    assert_eq!(log.last().unwrap()["message"], "stopped");
+}
+
+#[test]
+fn sigterm_lets_requests_in_flight_finish() {
+    drains(Signal::SIGTERM);
+}
+
+#[test]
+fn sigint_lets_requests_in_flight_finish() {
+    drains(Signal::SIGINT);
+}
+
+#[test]
+fn a_second_signal_ends_requests_in_flight() {
+    let db = TestDb::new();
+    let mut serving = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0"]);
+    let slow = Halved::send(&serving);
+    serving.signal(Signal::SIGTERM);
+    thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    serving.signal(Signal::SIGTERM);
+    let said = serving.wait();
+    assert_eq!(said.code, Some(1));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(said.err.ends_with("tagd: stopped with requests in flight\n"), "{}", said.err);
+    drop(slow);
+}
+
+#[test]
+fn a_signal_while_starting_ends_it_in_good_order() {
+    let private = Private::new();
+    for delay in [20, 150, 500] {
+        let mut child = private.0.command(&["serve"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(delay));
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    // and what it left is a good start
+    assert_eq!(private.0.expect(&["demo"]), "demo fleet: 121 new, 0 changed, 0 unchanged\n");
+}
+
+#[test]
+fn a_killed_server_takes_its_postgres_with_it_and_loses_nothing() {
+    let private = Private::new();
+    let mut serving = private.0.serve(&[]);
+    let server = private.postmaster().unwrap();
+    private.0.expect(&["demo"]);
+    let total = Private::total(&serving);
+    serving.signal(Signal::SIGKILL);
+    assert_eq!(serving.wait().code, None);
+    private.wait_stopped(server, Duration::from_secs(5));
+    let again = private.0.serve(&[]);
+    assert_eq!(Private::total(&again), total);
+    assert_eq!(private.0.expect(&["demo"]), "demo fleet: 0 new, 0 changed, 121 unchanged\n");
+    assert_eq!(again.stop().code, Some(0));
+}
+
+#[test]
+fn two_servers_starting_at_once_on_nothing_share_one_postgres() {
+    let private = Private::new();
+    let servers: Vec<Serving> = thread::scope(|scope| {
+        let starts: Vec<_> = (0..2).map(|_| scope.spawn(|| private.0.serve(&[]))).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    private.0.expect(&["demo"]);
+    assert_eq!(Private::total(&servers[0]), Private::total(&servers[1]));
+    let server = private.postmaster().unwrap();
+    let mut servers = servers.into_iter();
+    assert_eq!(servers.next().unwrap().stop().code, Some(0));
+    let left = servers.next().unwrap();
+    assert!(Private::total(&left).as_u64().unwrap() > 10, "the first took the database with it");
+    assert_eq!(private.postmaster(), Some(server));
+    assert_eq!(left.stop().code, Some(0));
+    private.wait_stopped(server, Duration::from_secs(5));
+}
