@@ -283,13 +283,14 @@ fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
 }
 
 fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
-    let known: Vec<&str> = [PLAIN_PARAMETERS, OTHER_PARAMETERS].concat();
-    let parameters = codec::read_parameters(request.query, &known)?;
-    let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
-    if let Some(name) = OTHER_PARAMETERS.iter().find(|name| value(name).is_some()) {
-        let reason = format!("tagd cannot filter by this, only {} may stand here", PLAIN_PARAMETERS.join(", "));
-        return Err(Fault::invalid(Aspect::General, *name, reason));
+    for (name, _) in form_urlencoded::parse(request.query.as_bytes()) {
+        if OTHER_PARAMETERS.contains(&name.as_ref()) {
+            let reason = format!("tagd cannot filter by this, only {} may stand here", PLAIN_PARAMETERS.join(", "));
+            return Err(Fault::invalid(Aspect::General, name, reason));
+        }
     }
+    let parameters = codec::read_parameters(request.query, PLAIN_PARAMETERS)?;
+    let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
     let number = |aspect, name: &'static str| match value(name) {
         None => Ok(None),
         Some(text) => Digits::parse(aspect, name, text.into())?.in_range(aspect, name, u32::MAX).map(Some),

@@ -52,7 +52,11 @@ impl<'a> Fields<'a> {
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
         serde_path_to_error::deserialize(&mut deserializer).map(Some).map_err(|error| {
             let path = error.path().to_string();
-            let path = if path == "." { field.to_owned() } else { format!("{field}{path}") };
+            let path = match path.as_str() {
+                "." => field.to_owned(),
+                path if path.starts_with('[') => format!("{field}{path}"),
+                path => format!("{field}.{path}"),
+            };
             Fault::Body { reason: describe(error.inner(), &path, raw.get().as_bytes(), self.body) }
         })
     }
