@@ -1,0 +1,71 @@
+//! What a request says beside its body: the parameters of the query string.
+
+use std::borrow::Cow;
+
+use crate::domain::{Aspect, Fault, command::Part, fault::quote};
+
+/// Parameters of a query string, names and values decoded.
+pub(in crate::dialects) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+/// Reads a query string in which only some parameters may stand, each once.
+pub(in crate::dialects) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Parameters<'a>, Fault> {
+    let mut parameters = Parameters::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !known.contains(&name.as_ref()) {
+            let reason = match known {
+                [] => "no such query parameter, there are none here".to_owned(),
+                known => format!("no such query parameter, there are {}", known.join(", ")),
+            };
+            return Err(Fault::invalid(Aspect::General, quote(&name), reason));
+        }
+        if parameters.iter().any(|(other, _)| *other == name) {
+            return Err(Fault::invalid(Aspect::General, name, "stands twice in the query string"));
+        }
+        parameters.push((name, value));
+    }
+    Ok(parameters)
+}
+
+/// Part of a sorted list, from `limit` and `marker`: 1 to `most`, all of that where nothing is said.
+pub(in crate::dialects) fn read_part(parameters: &Parameters<'_>, most: u32) -> Result<Part, Fault> {
+    let value = |name| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
+    let limit = match value("limit") {
+        None => most,
+        Some(text) => u32::try_from(check_number(Aspect::Limit, "limit", text, 1, most.into())?).unwrap_or(most),
+    };
+    Ok(Part { limit, marker: value("marker").map(ToOwned::to_owned) })
+}
+
+/// Reads digits, however many, as a number within bounds; `u64::MAX` is no bound.
+pub(in crate::dialects) fn check_number(
+    aspect: Aspect,
+    field: &str,
+    text: &str,
+    least: u64,
+    most: u64,
+) -> Result<u64, Fault> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let range = if most == u64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
+    if is_digits(text) {
+        // what no number holds is larger than any
+        let number = text.parse().unwrap_or(u64::MAX);
+        if (least..=most).contains(&number) {
+            return Ok(number);
+        }
+    } else if !text.strip_prefix('-').is_some_and(is_digits) {
+        return Err(Fault::invalid(aspect, field, format!("{} is not a whole number, {range}", quote(text))));
+    }
+    Err(Fault::invalid(aspect, field, format!("{} is out of range, {range}", shorten(text))))
+}
+
+/// A text for a message: one that is long without its middle.
+pub(super) fn shorten(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 96;
+    match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {
+        (Some((head, _)), Some((tail, _))) if head < tail => {
+            let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+            Cow::Owned(format!("{head}…{tail}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
