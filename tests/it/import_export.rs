@@ -1007,10 +1007,11 @@ fn random_fleet() -> impl Strategy<Value = Vec<Registration>> {
 fn whatever_is_imported_is_exported() {
     let config = Config { cases: 12, max_shrink_iters: 30, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
+    let world = World::new();
+    let program = Program::new().on(&world.db);
     runner
         .run(&random_fleet(), |fleet| {
-            let db = TestDb::new();
-            let program = Program::new().on(&db);
+            world.clear();
             let said = program.import(to_lines(&fleet));
             prop_assert_eq!(said.code, Some(0), "{}", said.err);
             prop_assert_eq!(exported(&program), in_order(&fleet));

@@ -49,7 +49,8 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "FILE", requires = "resources")]
     tags: Option<PathBuf>,
 
-    /// Stop at the first bad line and import nothing; else bad lines are reported and the rest goes on
+    /// Stop at the first bad line and import nothing; else bad lines are reported and the rest goes on.
+    /// Until a strict import ends, everyone else who writes waits
     #[arg(long)]
     strict: bool,
 }

@@ -279,11 +279,6 @@ impl Serving {
         self.wait()
     }
 
-    /// What was logged so far, as JSON.
-    pub fn log(&self) -> Vec<Value> {
-        json_lines(&self.log.lock().unwrap())
-    }
-
     pub fn get(&self, path: &str) -> Answer {
         send(&self.agent, &self.url, "GET", path, &[], b"")
     }
