@@ -112,7 +112,7 @@ class Ims(Case):
         self.assertEqual(self.query("count", tags=one).total_count, 2)
         self.assertEqual(ids(self.query(not_tags_any=[ims.Tags(key="team", values=[])])), ["r3", "r2"])
         self.assertEqual(ids(self.query(without_any_tag=True)), ["r3"])
-        self.assertEqual(ids(self.query(matches=[ims.Matches(key="resource_name", value="WEB")])), ["r2", "r1"])
+        self.assertEqual(ids(self.query(matches=[ims.TagKeyValue(key="resource_name", value="WEB")])), ["r2", "r1"])
 
     def test_lists_of_the_project(self):
         self.batch("r1", "create", tag("env", "prod"), tag("alone", ""))
