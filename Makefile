@@ -6,5 +6,12 @@ test:
 	./tools/test
 check:
 	.ci/run
-bench:
-	./tools/bench/textbook
+
+# A million resources with five tags each, beside textbook SQL; RESOURCES=100000 for a quick look.
+RESOURCES ?= 1000000
+bench: target/fleet-$(RESOURCES).ndjson
+	cargo build --release --locked
+	./tools/bench/textbook $<
+target/fleet-%.ndjson: tools/bench/fleet.py
+	mkdir -p target
+	./tools/bench/fleet.py $* > $@

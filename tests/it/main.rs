@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::pedantic,
+    clippy::type_complexity,
     missing_docs,
     unreachable_pub,
     reason = "a test fails by panicking, sets the stage as it needs, and reads top to bottom"

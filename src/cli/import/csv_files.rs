@@ -65,7 +65,11 @@ pub(super) async fn read(
     Ok(batches)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "None stands for an import that has stopped")]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "for map_err, where None is an import that has stopped"
+)]
 fn broken(error: StoreError) -> Option<std::io::Error> {
     Some(std::io::Error::other(error.to_string()))
 }
