@@ -19,20 +19,16 @@ impl Service {
         if target.resource_id.contains('\0') || target.resource_type.contains('\0') {
             return Err(Fault::UnknownResource);
         }
-        match &target.project_id {
-            Some(project_id) => {
-                let scopes = self.find_scope(project_id, &target.resource_type).await?;
-                scopes.first().map(|scope| scope.scope_id).ok_or(Fault::UnknownResource)
-            }
-            None => {
-                let domain = principal.domain_id.as_deref();
-                let scopes = self.store.find_resource(&target.resource_type, &target.resource_id, domain).await?;
-                match scopes.as_slice() {
-                    [] => Err(Fault::UnknownResource),
-                    [scope_id] => Ok(*scope_id),
-                    _ => Err(Fault::AmbiguousResource),
-                }
-            }
+        if let Some(project_id) = &target.project_id {
+            let scopes = self.find_scope(project_id, &target.resource_type).await?;
+            return scopes.first().map(|scope| scope.scope_id).ok_or(Fault::UnknownResource);
+        }
+        let domain = principal.domain_id.as_deref();
+        let scopes = self.store.find_resource(&target.resource_type, &target.resource_id, domain).await?;
+        match scopes.as_slice() {
+            [] => Err(Fault::UnknownResource),
+            [scope_id] => Ok(*scope_id),
+            _ => Err(Fault::AmbiguousResource),
         }
     }
 

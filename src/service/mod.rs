@@ -37,11 +37,11 @@ impl Service {
             Command::ListScopeTags { project_id, resource_type, part } => {
                 self.list_scope_tags(project_id, resource_type, part.as_ref()).await
             }
-            Command::ListTypeTags { project_id, resource_types } => {
-                self.list_type_tags(principal, project_id, resource_types).await
-            }
             Command::ListUsedTags { project_id, resource_type, resource_id, .. } => {
                 self.list_used_tags(principal, project_id.as_deref(), resource_type, resource_id.as_deref()).await
+            }
+            Command::ListTypeTags { project_id, resource_types } => {
+                self.list_type_tags(principal, project_id, resource_types).await
             }
             Command::ListKeys(part) => self.list_keys(principal, part).await,
             Command::ListValues { key, part } => self.list_values(principal, key, part).await,
