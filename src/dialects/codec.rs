@@ -482,3 +482,23 @@ pub(super) fn page_of(answer: &Answer) -> Result<&Page, Fault> {
 pub(super) fn mismatch(answer: &Answer) -> Fault {
     Fault::internal(format!("an answer of the wrong kind: {answer:?}"))
 }
+
+// ---- lists of objects, pairs
+
+impl Fields<'_> {
+    /// A list of objects, if it is there.
+    pub(super) fn objects<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<Vec<T>>, Fault> {
+        let entries = self.read::<Vec<Object<T>>>(field)?;
+        Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
+    }
+
+    /// A list of tags to write that key and value together tell apart, checked; mandatory.
+    pub(super) fn put_pairs(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+        limits.check_put_pairs(field, self.raw_tags(field)?)
+    }
+
+    /// The same to remove.
+    pub(super) fn remove_pairs(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+        limits.check_remove_pairs(field, self.raw_tags(field)?)
+    }
+}

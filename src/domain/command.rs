@@ -26,9 +26,16 @@ pub enum Command {
         resource_types: Vec<String>,
     },
     /// Keys in use anywhere in the caller's domain. [`Answer::Names`].
-    ListKeys(Part),
+    ListKeys {
+        /// Region, if only one is wanted; where it is not tagd's there is nothing.
+        region: Option<String>,
+        /// Part of the keys.
+        part: Part,
+    },
     /// Values in use with a key anywhere in the caller's domain. [`Answer::Names`].
     ListValues {
+        /// Region, if only one is wanted; where it is not tagd's there is nothing.
+        region: Option<String>,
         /// Key.
         key: String,
         /// Part of the values.
@@ -65,6 +72,8 @@ pub enum Command {
     CountPredefined,
     /// Resource types. [`Answer::Types`].
     ListTypes,
+    /// The services that own resource types, as the cross-service API shows them. [`Answer::Providers`].
+    ListProviders(ProviderAsk),
     /// Nothing: the answer stands in the dialect. [`Answer::Done`].
     Nothing,
 }
@@ -115,6 +124,19 @@ pub struct PredefinedAsk {
     pub order: PredefinedOrder,
     /// Whether largest first.
     pub descending: bool,
+}
+
+/// What to list of the services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderAsk {
+    /// Only the service of this name.
+    pub provider: Option<String>,
+    /// Whether names for people are English; else they are Chinese.
+    pub english: bool,
+    /// Most services.
+    pub limit: u64,
+    /// Services to pass over.
+    pub offset: u64,
 }
 
 /// What predefined tags are sorted by. Ties: see the store.
@@ -191,4 +213,11 @@ pub enum Answer {
     },
     /// Resource types by service and name.
     Types(Vec<ResourceType>),
+    /// Every resource type, and where it is served.
+    Providers {
+        /// Resource types by service and name.
+        types: Vec<ResourceType>,
+        /// The region of this tagd.
+        region: String,
+    },
 }

@@ -44,18 +44,41 @@ impl Service {
         Ok(Answer::KeyValues { keys, next: None })
     }
 
-    pub(super) async fn list_keys(&self, principal: &Principal, part: &Part) -> Result<Answer, Fault> {
-        let domain = principal.domain_id.as_deref();
-        let names = self.store.list_keys(domain, part.marker.as_deref(), part.limit + 1).await?;
+    pub(super) async fn list_keys(
+        &self,
+        principal: &Principal,
+        region: Option<&str>,
+        part: &Part,
+    ) -> Result<Answer, Fault> {
+        if !self.is_here(region) {
+            return Ok(Answer::Names { names: Vec::new(), next: None });
+        }
+        let marker = part.marker.as_deref().map(before_nul);
+        let names = self.store.list_keys(principal.domain_id.as_deref(), marker, part.limit + 1).await?;
         let (names, next) = cut(names, Some(part.limit), Clone::clone);
         Ok(Answer::Names { names, next })
     }
 
-    pub(super) async fn list_values(&self, principal: &Principal, key: &str, part: &Part) -> Result<Answer, Fault> {
-        let domain = principal.domain_id.as_deref();
-        let names = self.store.list_values(domain, key, part.marker.as_deref(), part.limit + 1).await?;
+    pub(super) async fn list_values(
+        &self,
+        principal: &Principal,
+        region: Option<&str>,
+        key: &str,
+        part: &Part,
+    ) -> Result<Answer, Fault> {
+        // no tag has a NUL, so nobody has a value with such a key
+        if !self.is_here(region) || key.contains('\0') {
+            return Ok(Answer::Names { names: Vec::new(), next: None });
+        }
+        let marker = part.marker.as_deref().map(before_nul);
+        let names = self.store.list_values(principal.domain_id.as_deref(), key, marker, part.limit + 1).await?;
         let (names, next) = cut(names, Some(part.limit), Clone::clone);
         Ok(Answer::Names { names, next })
+    }
+
+    /// Whether what is asked of a region, or of all, is asked of this one.
+    fn is_here(&self, region: Option<&str>) -> bool {
+        region.is_none_or(|region| region == &*self.region)
     }
 
     pub(super) async fn list_predefined(&self, principal: &Principal, ask: &PredefinedAsk) -> Result<Answer, Fault> {
@@ -73,4 +96,9 @@ fn cut<T>(mut entries: Vec<T>, limit: Option<u32>, marker: impl Fn(&T) -> String
     entries.truncate(limit);
     let next = entries.last().map(marker);
     (entries, next)
+}
+
+/// The part of a marker before a NUL: as no name has one, the same names come after it.
+fn before_nul(marker: &str) -> &str {
+    marker.split('\0').next().unwrap_or_default()
 }
