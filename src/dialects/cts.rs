@@ -4,10 +4,12 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
-    codec::{self, Action, Fields, MatchRules, TagsReply},
+    codec::{self, Action, Fields, KeyReply, MatchRules, TagsReply},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want};
+use crate::domain::{
+    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want, WriteLimits, command::Target,
+};
 
 /// The dialect of the Cloud Trace Service.
 pub(super) static CTS: Dialect = Dialect { name: "CTS", routes: ROUTES, wire_error, encode_error };
@@ -24,6 +26,36 @@ const ROUTES: &[Route] = &[
         method: Method::Post,
         path: "/v3/{project_id}/{resource_type}/resource-instances/count",
         operation: Operation { decode: decode_count, encode: encode_query, body: true },
+    },
+    Route {
+        method: Method::Post,
+        path: "/v3/{project_id}/{resource_type}/{resource_id}/tags/create",
+        operation: Operation { decode: decode_create, encode: encode_created, body: true },
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v3/{project_id}/{resource_type}/{resource_id}/tags/delete",
+        operation: Operation { decode: decode_delete, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Post,
+        path: "/v3/{project_id}/{resource_type}/{resource_id}/tags",
+        operation: Operation { decode: decode_add, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v3/{project_id}/{resource_type}/{resource_id}/tags",
+        operation: Operation { decode: decode_list, encode: encode_tags, body: false },
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v3/{project_id}/{resource_type}/{resource_id}/tags/{key}",
+        operation: Operation { decode: decode_remove_key, encode: encode_done, body: false },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v3/{project_id}/{resource_type}/tags",
+        operation: Operation { decode: decode_list_project, encode: encode_project, body: false },
     },
 ];
 
@@ -50,6 +82,23 @@ const LIMITS: QueryLimits = QueryLimits {
 
 /// "It cannot contain underscores or percent signs."
 const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &['_', '%'] };
+
+/// Source: `reference/semantics.md`, section 2; tags in one request: the SDK's definitions.
+const WRITES: WriteLimits = WriteLimits {
+    tags: 20,
+    key_length: 128,
+    value_length: 255,
+    key_charset: " _.:=+-@",
+    value_charset: " _.:=+-@/",
+    trimmed_key: true,
+    trimmed_value: true,
+    remove_key_length: 128,
+    remove_value_length: 255,
+    remove_by_value: true,
+};
+
+/// Keys in one part of a project's list.
+const PART: u32 = 200;
 
 /// The only resource type of the service.
 const TYPE: &str = "cts-tracker";
@@ -84,6 +133,19 @@ struct ResourceReply<'a> {
     tags: TagsReply<'a>,
 }
 
+#[derive(Serialize)]
+struct ProjectReply<'a> {
+    tags: Vec<KeyReply<'a>>,
+    page_info: PartReply<'a>,
+}
+
+#[derive(Serialize)]
+struct PartReply<'a> {
+    current_count: usize,
+    /// Empty on the last part.
+    next_marker: &'a str,
+}
+
 // ---- decode and encode
 
 fn decode_filter(request: &WireRequest<'_>) -> Result<Command, Fault> {
@@ -96,10 +158,7 @@ fn decode_count(request: &WireRequest<'_>) -> Result<Command, Fault> {
 }
 
 fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Action, Fault>) -> Result<Command, Fault> {
-    let resource_type = request.path.get("resource_type");
-    if resource_type != TYPE {
-        return Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type: resource_type.to_owned() });
-    }
+    let resource_type = resource_type(request)?;
     let parameters = codec::read_parameters(request.query, &["limit", "offset"])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let action = action(&fields)?;
@@ -111,8 +170,7 @@ fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Act
         Action::Count => Want::Count,
         Action::Filter => fields.page_or(&parameters, &LIMITS)?,
     };
-    let reach =
-        Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: resource_type.to_owned() };
+    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
     Ok(Command::Query(Ask { reach, query, want }))
 }
 
@@ -132,9 +190,78 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
     codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
 }
 
+/// The type in the path, which must be that of the service.
+fn resource_type(request: &WireRequest<'_>) -> Result<String, Fault> {
+    let resource_type = request.path.get("resource_type").to_owned();
+    if resource_type == TYPE {
+        Ok(resource_type)
+    } else {
+        Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type })
+    }
+}
+
+fn target(request: &WireRequest<'_>) -> Result<Target, Fault> {
+    Ok(Target {
+        project_id: Some(request.path.get("project_id").to_owned()),
+        resource_type: resource_type(request)?,
+        resource_id: request.path.get("resource_id").to_owned(),
+    })
+}
+
+fn decode_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_add(request, target(request)?, &WRITES)
+}
+
+fn decode_create(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_create(request, target(request)?, &WRITES)
+}
+
+fn decode_delete(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_delete(request, target(request)?, &WRITES)
+}
+
+fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_remove_key(request, target(request)?, "key")
+}
+
+fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    Ok(Command::ListTags(target(request)?))
+}
+
+fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let resource_type = resource_type(request)?;
+    let parameters = codec::read_parameters(request.query, &["limit", "marker"])?;
+    let part = codec::read_part(&parameters, PART)?;
+    let project_id = request.path.get("project_id").to_owned();
+    Ok(Command::ListScopeTags { project_id, resource_type, part: Some(part) })
+}
+
+fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_done(answer, 204)
+}
+
+/// The one change that is documented to answer 200.
+fn encode_created(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_done(answer, 200)
+}
+
+fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_tags(answer, true)
+}
+
+fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let Answer::KeyValues { keys, next } = answer else { return Err(codec::mismatch(answer)) };
+    codec::encode(&ProjectReply {
+        tags: codec::keys_of(keys, true),
+        page_info: PartReply { current_count: keys.len(), next_marker: next.as_deref().unwrap_or_default() },
+    })
+}
+
 // ---- errors
 
-fn wire_error(fault: &Fault) -> WireError {
+fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
+    let server = if command.is_some_and(Command::is_write) { "CTS.0004" } else { "CTS.0005" };
     let (status, code) = match fault {
         Fault::Body { .. } | Fault::UnknownType { .. } | Fault::ProjectMissing { .. } | Fault::TooManyTags { .. } => {
             (400, "CTS.0003")
@@ -156,8 +283,8 @@ fn wire_error(fault: &Fault) -> WireError {
         | Fault::UnknownPredefined
         | Fault::PredefinedExists => (400, "CTS.0003"),
         Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "CTS.0214"),
-        Fault::Unavailable { .. } => (503, "CTS.0005"),
-        Fault::Internal { .. } => (500, "CTS.0005"),
+        Fault::Unavailable { .. } => (503, server),
+        Fault::Internal { .. } => (500, server),
     };
     WireError { status, code }
 }

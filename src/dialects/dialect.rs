@@ -9,8 +9,9 @@ pub struct Dialect {
     pub name: &'static str,
     /// Its operations.
     pub routes: &'static [Route],
-    /// Status and code of a fault.
-    pub wire_error: fn(&Fault) -> WireError,
+    /// Status and code of a fault, which may depend on the command that met it; none where the request
+    /// could not be read as one.
+    pub wire_error: fn(&Fault, Option<&Command>) -> WireError,
     /// Body of an error, from code and message.
     pub encode_error: fn(&str, &str) -> Vec<u8>,
 }

@@ -7,18 +7,47 @@ use super::{
     codec::{self, Action, Fields, MatchRules, TagsReply},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want};
+use crate::domain::{
+    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want, WriteLimits, command::Target,
+};
 
 /// The dialect of the Domain Name Service.
 pub(super) static DNS: Dialect = Dialect { name: "DNS", routes: ROUTES, wire_error, encode_error };
 
 // ---- routes
 
-const ROUTES: &[Route] = &[Route {
-    method: Method::Post,
-    path: "/v2/{project_id}/{resource_type}/resource_instances/action",
-    operation: Operation { decode: decode_query, encode: encode_query, body: true },
-}];
+const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Post,
+        path: "/v2/{project_id}/{resource_type}/resource_instances/action",
+        operation: Operation { decode: decode_query, encode: encode_query, body: true },
+    },
+    Route {
+        method: Method::Post,
+        path: "/v2/{project_id}/{resource_type}/{resource_id}/tags",
+        operation: Operation { decode: decode_add, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v2/{project_id}/{resource_type}/{resource_id}/tags",
+        operation: Operation { decode: decode_list, encode: encode_tags, body: false },
+    },
+    Route {
+        method: Method::Post,
+        path: "/v2/{project_id}/{resource_type}/{resource_id}/tags/action",
+        operation: Operation { decode: decode_action, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v2/{project_id}/{resource_type}/{resource_id}/tags/{key}",
+        operation: Operation { decode: decode_remove_key, encode: encode_done, body: false },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v2/{project_id}/{resource_type}/tags",
+        operation: Operation { decode: decode_list_project, encode: encode_key_values, body: false },
+    },
+];
 
 // ---- limits
 
@@ -42,6 +71,20 @@ const LIMITS: QueryLimits = QueryLimits {
 };
 
 const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &[] };
+
+/// Source: `reference/semantics.md`, section 2. The documents say nothing of how many tags one request may have.
+const WRITES: WriteLimits = WriteLimits {
+    tags: 100,
+    key_length: 128,
+    value_length: 255,
+    key_charset: " _.:=+-@",
+    value_charset: " _.:=+-@/",
+    trimmed_key: true,
+    trimmed_value: false,
+    remove_key_length: 128,
+    remove_value_length: 255,
+    remove_by_value: false,
+};
 
 /// The resource types of the service.
 const TYPES: [&str; 5] =
@@ -70,10 +113,7 @@ struct ResourceReply<'a> {
 // ---- decode and encode
 
 fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
-    let resource_type = request.path.get("resource_type");
-    if !TYPES.contains(&resource_type) {
-        return Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type: resource_type.to_owned() });
-    }
+    let resource_type = resource_type(request)?;
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let action = fields.action(None)?;
@@ -84,8 +124,7 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
         Action::Count => Want::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach =
-        Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: resource_type.to_owned() };
+    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
     Ok(Command::Query(Ask { reach, query, want }))
 }
 
@@ -105,9 +144,63 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
     codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
 }
 
+/// The type in the path, which must be one of the service's.
+fn resource_type(request: &WireRequest<'_>) -> Result<String, Fault> {
+    let resource_type = request.path.get("resource_type").to_owned();
+    if TYPES.contains(&resource_type.as_str()) {
+        Ok(resource_type)
+    } else {
+        Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type })
+    }
+}
+
+fn target(request: &WireRequest<'_>) -> Result<Target, Fault> {
+    Ok(Target {
+        project_id: Some(request.path.get("project_id").to_owned()),
+        resource_type: resource_type(request)?,
+        resource_id: request.path.get("resource_id").to_owned(),
+    })
+}
+
+fn decode_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_add(request, target(request)?, &WRITES)
+}
+
+fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_action(request, target(request)?, &WRITES)
+}
+
+fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_remove_key(request, target(request)?, "key")
+}
+
+fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    Ok(Command::ListTags(target(request)?))
+}
+
+fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let resource_type = resource_type(request)?;
+    codec::read_parameters(request.query, &[])?;
+    let project_id = request.path.get("project_id").to_owned();
+    Ok(Command::ListScopeTags { project_id, resource_type, part: None })
+}
+
+fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_done(answer, 204)
+}
+
+fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_tags(answer, false)
+}
+
+fn encode_key_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_key_values(answer, false)
+}
+
 // ---- errors
 
-fn wire_error(fault: &Fault) -> WireError {
+fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
     let (status, code) = match fault {
         Fault::Body { .. } | Fault::ProjectMissing { .. } => (400, "DNS.0002"),
         Fault::Invalid { aspect, .. } => match aspect {
@@ -122,12 +215,21 @@ fn wire_error(fault: &Fault) -> WireError {
         | Fault::TooManyPredefined { .. }
         | Fault::UnknownPredefined
         | Fault::PredefinedExists => (400, "DNS.0002"),
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "DNS.0302"),
+        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
         Fault::TooManyTags { .. } => (400, "DNS.1001"),
         Fault::Unavailable { .. } => (503, "DNS.0000"),
         Fault::Internal { .. } => (500, "DNS.0001"),
     };
     WireError { status, code }
+}
+
+/// "Does not exist" has a code for each kind of resource.
+fn code_of_unknown(command: Option<&Command>) -> &'static str {
+    match command.and_then(Command::target).map(|target| target.resource_type.as_str()) {
+        Some("DNS-public_recordset" | "DNS-private_recordset") => "DNS.0313",
+        Some("DNS-ptr_record") => "DNS.0507",
+        _ => "DNS.0302",
+    }
 }
 
 fn encode_error(code: &str, message: &str) -> Vec<u8> {

@@ -4,21 +4,77 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
-    codec::{self, Action, Fields, MatchRules, TagsReply},
+    codec::{self, Action, Digits, Fields, MatchRules, TagsReply},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want};
+use crate::domain::{
+    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, Tag, TagQuery, Want, WriteLimits,
+    command::{TagChange, Target},
+    write_limits::RawTag,
+};
 
 /// The dialect of the Image Management Service.
 pub(super) static IMS: Dialect = Dialect { name: "IMS", routes: ROUTES, wire_error, encode_error };
 
 // ---- routes
 
-const ROUTES: &[Route] = &[Route {
-    method: Method::Post,
-    path: "/v2/{project_id}/images/resource_instances/action",
-    operation: Operation { decode: decode_query, encode: encode_query, body: true },
-}];
+const ROUTES: &[Route] = &[
+    Route {
+        method: Method::Post,
+        path: "/v2/{project_id}/images/resource_instances/action",
+        operation: Operation { decode: decode_query, encode: encode_query, body: true },
+    },
+    Route {
+        method: Method::Post,
+        path: "/v2/{project_id}/images/{image_id}/tags",
+        operation: Operation { decode: decode_add, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v2/{project_id}/images/{image_id}/tags",
+        operation: Operation { decode: decode_list, encode: encode_tags, body: false },
+    },
+    Route {
+        method: Method::Post,
+        path: "/v2/{project_id}/images/{image_id}/tags/action",
+        operation: Operation { decode: decode_action, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v2/{project_id}/images/{image_id}/tags/{key}",
+        operation: Operation { decode: decode_remove_key, encode: encode_done, body: false },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v2/{project_id}/images/tags",
+        operation: Operation { decode: decode_list_project, encode: encode_key_values, body: false },
+    },
+    Route {
+        method: Method::Put,
+        path: "/v2/images/{image_id}/tags/{tag}",
+        operation: Operation { decode: decode_native_add, encode: encode_done, body: false },
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v2/images/{image_id}/tags/{tag}",
+        operation: Operation { decode: decode_native_remove, encode: encode_done, body: false },
+    },
+    Route {
+        method: Method::Delete,
+        path: "/v1/{project_id}/cloudimages/{image_id}/tags/delete",
+        operation: Operation { decode: decode_delete, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Put,
+        path: "/v1/cloudimages/tags",
+        operation: Operation { decode: decode_put_plain, encode: encode_done, body: true },
+    },
+    Route {
+        method: Method::Get,
+        path: "/v1/cloudimages/tags",
+        operation: Operation { decode: decode_list_plain, encode: encode_plain, body: false },
+    },
+];
 
 // ---- limits
 
@@ -43,6 +99,43 @@ const LIMITS: QueryLimits = QueryLimits {
 
 const MATCHES: MatchRules = MatchRules { by_id: true, value_optional: false, forbidden: &[] };
 
+/// Source: `reference/semantics.md`, section 2. The native interface alone would take 255 characters, and the
+/// documents say nothing of how many tags one request may have.
+const WRITES: WriteLimits = WriteLimits {
+    tags: 100,
+    key_length: 36,
+    value_length: 43,
+    key_charset: "-_",
+    value_charset: "-_.",
+    trimmed_key: false,
+    trimmed_value: false,
+    remove_key_length: 127,
+    remove_value_length: 255,
+    remove_by_value: false,
+};
+
+/// The only resource type of the service.
+const TYPE: &str = "images";
+
+/// Parameters of the list of plain tags that tagd can answer.
+const PLAIN_PARAMETERS: &[&str] = &["limit", "page", "id"];
+
+/// Those that are documented too, but ask for what tagd does not know of an image.
+const OTHER_PARAMETERS: &[&str] = &[
+    "__imagetype",
+    "status",
+    "name",
+    "min_disk",
+    "__platform",
+    "__os_type",
+    "member_status",
+    "virtual_env_type",
+    "enterprise_project_id",
+    "architecture",
+    "created_at",
+    "updated_at",
+];
+
 // ---- wire shapes
 
 const QUERY_FIELDS: &[&str] =
@@ -62,6 +155,18 @@ struct ResourceReply<'a> {
     tags: TagsReply<'a>,
 }
 
+/// A tag of the first version, which has a field of its own or is one text.
+const PLAIN_FIELDS: &[&str] = &["image_id", "tag", "image_tag"];
+
+/// What stands between key and value where a tag is one text. An older specification has the point, a newer one the
+/// equals sign; no key can have either. Both are read, and the point, which the examples show, is written.
+const SEPARATORS: [char; 2] = ['.', '='];
+
+#[derive(Serialize)]
+struct PlainReply {
+    tags: Vec<String>,
+}
+
 // ---- decode and encode
 
 fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
@@ -75,8 +180,7 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
         Action::Count => Want::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach =
-        Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: "images".to_owned() };
+    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: TYPE.to_owned() };
     Ok(Command::Query(Ask { reach, query, want }))
 }
 
@@ -96,9 +200,141 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
     codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
 }
 
+/// The image of a path that names the project too.
+fn target(request: &WireRequest<'_>) -> Target {
+    Target {
+        project_id: Some(request.path.get("project_id").to_owned()),
+        resource_type: TYPE.to_owned(),
+        resource_id: request.path.get("image_id").to_owned(),
+    }
+}
+
+/// An image where only a header may name the project.
+fn target_of_client(request: &WireRequest<'_>, image_id: &str) -> Target {
+    Target { project_id: client_project(request), resource_type: TYPE.to_owned(), resource_id: image_id.to_owned() }
+}
+
+fn client_project(request: &WireRequest<'_>) -> Option<String> {
+    request.client_project.filter(|project_id| !project_id.is_empty()).map(ToOwned::to_owned)
+}
+
+fn decode_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_add(request, target(request), &WRITES)
+}
+
+fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_action(request, target(request), &WRITES)
+}
+
+fn decode_delete(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_delete(request, target(request), &WRITES)
+}
+
+fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_remove_key(request, target(request), "key")
+}
+
+fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    Ok(Command::ListTags(target(request)))
+}
+
+fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    let project_id = request.path.get("project_id").to_owned();
+    Ok(Command::ListScopeTags { project_id, resource_type: TYPE.to_owned(), part: None })
+}
+
+/// A native tag is a key without a value.
+fn decode_native_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    let tag = RawTag { key: Some(request.path.get("tag").to_owned()), value: None };
+    let tag = WRITES.check_put_one("tag", tag)?;
+    let target = target_of_client(request, request.path.get("image_id"));
+    Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
+}
+
+fn decode_native_remove(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::decode_remove_key(request, target_of_client(request, request.path.get("image_id")), "tag")
+}
+
+fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    let fields = Fields::parse(request.body, PLAIN_FIELDS)?;
+    let Some(image_id) = fields.read::<String>("image_id")? else {
+        return Err(Fault::invalid(Aspect::General, "image_id", "missing, mandatory"));
+    };
+    let tag = match (fields.read::<String>("tag")?, fields.has("image_tag")) {
+        (Some(_), true) => {
+            return Err(Fault::invalid(Aspect::Tags, "tag", "stands beside image_tag, only one of them may"));
+        }
+        (None, false) => {
+            return Err(Fault::invalid(Aspect::Tags, "tag", "missing, either tag or image_tag is mandatory"));
+        }
+        (None, true) => fields.put_tag("image_tag", &WRITES)?,
+        (Some(text), false) => {
+            let (key, value) = text.split_once(SEPARATORS).unwrap_or((&text, ""));
+            let tag = RawTag { key: Some(key.to_owned()), value: Some(value.to_owned()) };
+            WRITES.check_put_one("tag", tag)?
+        }
+    };
+    let target = target_of_client(request, &image_id);
+    Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
+}
+
+fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    for (name, _) in form_urlencoded::parse(request.query.as_bytes()) {
+        if OTHER_PARAMETERS.contains(&name.as_ref()) {
+            let reason = format!("tagd cannot filter by this, only {} may stand here", PLAIN_PARAMETERS.join(", "));
+            return Err(Fault::invalid(Aspect::General, name, reason));
+        }
+    }
+    let parameters = codec::read_parameters(request.query, PLAIN_PARAMETERS)?;
+    let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
+    let number = |aspect, name: &'static str| match value(name) {
+        None => Ok(None),
+        Some(text) => Digits::parse(aspect, name, text.into())?.in_range(aspect, name, u32::MAX).map(Some),
+    };
+    // all on the one page where no limit is given
+    let limit = number(Aspect::Limit, "limit")?.unwrap_or(u32::MAX);
+    let page = number(Aspect::Offset, "page")?.unwrap_or(1);
+    Ok(Command::ListUsedTags {
+        project_id: client_project(request),
+        resource_type: TYPE.to_owned(),
+        resource_id: value("id").map(ToOwned::to_owned),
+        want: Want::Page { limit, offset: u64::from(limit) * u64::from(page - 1) },
+    })
+}
+
+fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_done(answer, 204)
+}
+
+fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_tags(answer, false)
+}
+
+fn encode_key_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_key_values(answer, false)
+}
+
+fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let (Answer::Tags(tags), Command::ListUsedTags { want: Want::Page { limit, offset }, .. }) = (answer, command)
+    else {
+        return Err(codec::mismatch(answer));
+    };
+    let plain = |tag: &Tag| if tag.value.is_empty() { tag.key.clone() } else { format!("{}.{}", tag.key, tag.value) };
+    let mut tags: Vec<String> = tags.iter().map(plain).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    let offset = usize::try_from(*offset).unwrap_or(usize::MAX);
+    let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
+    codec::encode(&PlainReply { tags: tags.into_iter().skip(offset).take(limit).collect() })
+}
+
 // ---- errors
 
-fn wire_error(fault: &Fault) -> WireError {
+fn wire_error(fault: &Fault, _: Option<&Command>) -> WireError {
     let (status, code) = match fault {
         Fault::Body { .. } | Fault::UnknownType { .. } | Fault::ProjectMissing { .. } => (400, "IMG.0001"),
         Fault::Invalid { aspect, .. } => match aspect {

@@ -1,6 +1,11 @@
 //! What a request wants done, and what comes of it: the one language between dialects and service.
 
-use super::{fault::Fault, page::Page, query::Ask, tag::Tag};
+use super::{
+    fault::Fault,
+    page::Page,
+    query::{Ask, Want},
+    tag::Tag,
+};
 
 /// What a request wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +29,18 @@ pub enum Command {
         project_id: String,
         /// Resource types.
         resource_types: Vec<String>,
+    },
+    /// Different tags in use on the resources of a type, all of them: of a project or of all the caller's domain,
+    /// or of one resource. System tags are left out. [`Answer::Tags`].
+    ListUsedTags {
+        /// Project, if one is named.
+        project_id: Option<String>,
+        /// Resource type.
+        resource_type: String,
+        /// The one resource; a list of an unknown one is empty.
+        resource_id: Option<String>,
+        /// What the dialect cuts out of the list, which it sorts in its own way.
+        want: Want,
     },
     /// Keys in use anywhere in the caller's domain. [`Answer::Names`].
     ListKeys {
@@ -76,6 +93,39 @@ pub enum Command {
     ListProviders(ProviderAsk),
     /// Nothing: the answer stands in the dialect. [`Answer::Done`].
     Nothing,
+}
+
+impl Command {
+    /// Whether the command changes anything.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::ChangeTags { .. }
+            | Self::ChangeMany { .. }
+            | Self::PutPredefined(_)
+            | Self::RemovePredefined(_)
+            | Self::ReplacePredefined { .. } => true,
+            Self::Query(_)
+            | Self::ListTags(_)
+            | Self::ListScopeTags { .. }
+            | Self::ListTypeTags { .. }
+            | Self::ListUsedTags { .. }
+            | Self::ListKeys { .. }
+            | Self::ListValues { .. }
+            | Self::ListPredefined(_)
+            | Self::CountPredefined
+            | Self::ListTypes
+            | Self::ListProviders(_)
+            | Self::Nothing => false,
+        }
+    }
+
+    /// The one resource that the command is about, if it is about one.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::ListTags(target) | Self::ChangeTags { target, .. } => Some(target),
+            _ => None,
+        }
+    }
 }
 
 /// One resource. Where the request names no project, the resource is looked for in all of the caller's domain.

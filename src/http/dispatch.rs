@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use super::{body, refusal, server::Shared};
 use crate::{
     dialects::{Dialect, Operation, PathParameters, Route, WireRequest},
-    domain::Fault,
+    domain::{Command, Fault},
 };
 
 /// Runs a route of a dialect.
@@ -26,7 +26,7 @@ pub(super) async fn run(
         return refusal::not_found(&request);
     };
     let Some(shared) = request.app_data::<Data<Shared>>() else {
-        return fault(dialect, &Fault::internal("the server was set up without its service"));
+        return fault(dialect, &Fault::internal("the server was set up without its service"), None);
     };
     let Operation { decode, encode, body: has_body } = route.operation;
     if has_body && let Err(reason) = body::check_type(&request) {
@@ -38,16 +38,15 @@ pub(super) async fn run(
     };
     let client_project = request.headers().get("X-Project-Id").and_then(|value| value.to_str().ok());
     let wire = WireRequest { path, query: request.query_string(), client_project, body: &body };
-    let answer = match decode(&wire) {
-        Ok(command) => {
-            shared.service.run(&shared.principal, &command).await.and_then(|answer| encode(&command, &answer))
-        }
-        Err(fault) => Err(fault),
+    let command = match decode(&wire) {
+        Ok(command) => command,
+        Err(found) => return fault(dialect, &found, None),
     };
-    match answer {
+    let answer = shared.service.run(&shared.principal, &command).await;
+    match answer.and_then(|answer| encode(&command, &answer)) {
         Ok(reply) if reply.body.is_empty() => refusal::status(reply.status).finish(),
         Ok(reply) => refusal::status(reply.status).content_type("application/json").body(reply.body),
-        Err(found) => fault(dialect, &found),
+        Err(found) => fault(dialect, &found, Some(&command)),
     }
 }
 
@@ -62,7 +61,7 @@ fn parameters(request: &HttpRequest) -> Option<PathParameters> {
 }
 
 /// The answer to a fault, which goes to the log where it is not the caller's.
-fn fault(dialect: &Dialect, fault: &Fault) -> HttpResponse {
+fn fault(dialect: &Dialect, fault: &Fault, command: Option<&Command>) -> HttpResponse {
     if let Some(source) = fault.source() {
         if matches!(fault, Fault::Unavailable { .. }) {
             tracing::warn!(error = chain(source), "the database is not available");
@@ -70,7 +69,7 @@ fn fault(dialect: &Dialect, fault: &Fault) -> HttpResponse {
             tracing::error!(error = chain(source), "a request failed");
         }
     }
-    let error = (dialect.wire_error)(fault);
+    let error = (dialect.wire_error)(fault, command);
     let body = (dialect.encode_error)(error.code, &fault.to_string());
     let mut answer = refusal::status(error.status);
     if error.status == 503 {

@@ -20,10 +20,6 @@ pub(super) fn status(status: u16) -> HttpResponseBuilder {
 }
 
 /// No such path.
-pub(super) async fn no_route(request: HttpRequest) -> HttpResponse {
-    not_found(&request)
-}
-
 pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
     let message = format!("no such API: {} {}", request.method(), quote(request.uri().path()));
     gateway(request, 404, "APIGW.0101", &message)
@@ -83,7 +79,7 @@ impl General<'_> {
 
     fn body_of_error(mut self) -> HttpResponse {
         let fault = Fault::Body { reason: self.reason };
-        let code = (self.dialect.wire_error)(&fault).code;
+        let code = (self.dialect.wire_error)(&fault, None).code;
         self.answer.content_type("application/json").body((self.dialect.encode_error)(code, &fault.to_string()))
     }
 }

@@ -1,7 +1,11 @@
 //! Which request goes where: the one loop over dialects and routes.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest,
+    dev::ResourceDef,
+    guard,
     http::Method as HttpMethod,
     web::{self, Payload, ServiceConfig},
 };
@@ -12,29 +16,70 @@ use crate::dialects::{DIALECTS, Dialect, Method, Route};
 pub(super) fn configure(config: &mut ServiceConfig) {
     health::configure(config);
     for dialect in DIALECTS {
-        // several methods of a path are one resource, which knows what is allowed there
-        let mut paths: Vec<&'static str> = dialect.routes.iter().map(|route| route.path).collect();
-        paths.dedup();
-        for path in paths {
+        for path in paths(dialect) {
             config.service(resource(dialect, path));
         }
     }
-    config.default_service(web::route().to(refusal::no_route));
+    let everywhere: Arc<[Place]> = DIALECTS.iter().flat_map(|dialect| places(dialect)).collect();
+    config.default_service(web::route().to(move |request: HttpRequest| {
+        let answer = refuse(&request, &everywhere);
+        async move { answer }
+    }));
 }
 
+/// The paths of a dialect, each once.
+fn paths(dialect: &'static Dialect) -> Vec<&'static str> {
+    let mut paths: Vec<&'static str> = Vec::new();
+    for route in dialect.routes {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    paths
+}
+
+fn routes(dialect: &'static Dialect, path: &'static str) -> impl Iterator<Item = &'static Route> {
+    dialect.routes.iter().filter(move |route| route.path == path)
+}
+
+/// The operations at a path. A request with another method is passed on: one path can be that of several patterns,
+/// and each has its own methods.
 fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resource {
-    let routes: Vec<&'static Route> = dialect.routes.iter().filter(|route| route.path == path).collect();
-    let allowed: Vec<&'static str> = routes.iter().map(|route| route.method.name()).collect();
-    let allowed = allowed.join(", ");
-    let mut resource = web::resource(path);
-    for route in routes {
+    let methods: Vec<HttpMethod> = routes(dialect, path).map(|route| method(route.method)).collect();
+    let mut resource =
+        web::resource(path).guard(guard::fn_guard(move |context| methods.contains(&context.head().method)));
+    for route in routes(dialect, path) {
         let handler = move |request: HttpRequest, payload: Payload| dispatch::run(dialect, route, request, payload);
         resource = resource.route(web::method(method(route.method)).to(handler));
     }
-    resource.default_service(web::route().to(move |request: HttpRequest| {
-        let answer = refusal::wrong_method(dialect, &request, &allowed);
-        async move { answer }
-    }))
+    resource
+}
+
+/// A path of a dialect, for requests that no operation takes.
+struct Place {
+    dialect: &'static Dialect,
+    pattern: ResourceDef,
+    methods: Vec<&'static str>,
+}
+
+fn places(dialect: &'static Dialect) -> impl Iterator<Item = Place> {
+    paths(dialect).into_iter().map(move |path| Place {
+        dialect,
+        pattern: ResourceDef::new(path),
+        methods: routes(dialect, path).map(|route| route.method.name()).collect(),
+    })
+}
+
+/// The answer to a request that no operation takes: not this method where the path is one of any dialect's, else
+/// no such path. The dialect is the first of them, as for a request that is taken.
+fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
+    let path = request.match_info().as_str();
+    let mut at = places.iter().filter(|place| place.pattern.is_match(path)).peekable();
+    let Some(dialect) = at.peek().map(|place| place.dialect) else { return refusal::not_found(request) };
+    let mut allowed: Vec<&'static str> = at.flat_map(|place| place.methods.iter().copied()).collect();
+    allowed.sort_unstable();
+    allowed.dedup();
+    refusal::wrong_method(dialect, request, &allowed.join(", "))
 }
 
 fn method(method: Method) -> HttpMethod {

@@ -4,7 +4,7 @@ use super::Service;
 use crate::{
     auth::Principal,
     domain::{
-        Answer, Fault,
+        Answer, Fault, Tag,
         command::{Part, PredefinedAsk, Target},
     },
 };
@@ -26,7 +26,7 @@ impl Service {
         let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
         // one more than asked for tells whether there is a next part
         let limit = part.map(|part| part.limit + 1);
-        let marker = part.and_then(|part| part.marker.as_deref());
+        let marker = part.and_then(marker_of);
         let keys = self.store.list_key_values(&scopes, marker, limit, true).await?;
         let (keys, next) = cut(keys, part.map(|part| part.limit), |(key, _)| key.clone());
         Ok(Answer::KeyValues { keys, next })
@@ -44,6 +44,46 @@ impl Service {
         Ok(Answer::KeyValues { keys, next: None })
     }
 
+    /// Different tags of a type's resources, or of one of them; no system tags.
+    pub(super) async fn list_used_tags(
+        &self,
+        principal: &Principal,
+        project_id: Option<&str>,
+        resource_type: &str,
+        resource_id: Option<&str>,
+    ) -> Result<Answer, Fault> {
+        if let Some(resource_id) = resource_id {
+            let target = Target {
+                project_id: project_id.map(ToOwned::to_owned),
+                resource_type: resource_type.to_owned(),
+                resource_id: resource_id.to_owned(),
+            };
+            return match self.list_tags(principal, &target).await {
+                Ok(Answer::Tags(mut tags)) => {
+                    tags.retain(|tag| !tag.is_system());
+                    Ok(Answer::Tags(tags))
+                }
+                // a filter that nothing meets
+                Err(Fault::UnknownResource) => Ok(Answer::Tags(Vec::new())),
+                other => other,
+            };
+        }
+        let scopes = match project_id {
+            Some(project_id) => self.find_scope(project_id, resource_type).await?,
+            // all projects, also of a type that a query may only ask for by project
+            None => {
+                let domain = principal.domain_id.as_deref();
+                self.store.find_scopes(&[resource_type.to_owned()], None, domain).await?.scopes
+            }
+        };
+        let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
+        let keys = self.store.list_key_values(&scopes, None, None, false).await?;
+        let tags = keys
+            .into_iter()
+            .flat_map(|(key, values)| values.into_iter().map(move |value| Tag { key: key.clone(), value }));
+        Ok(Answer::Tags(tags.collect()))
+    }
+
     pub(super) async fn list_keys(
         &self,
         principal: &Principal,
@@ -53,8 +93,8 @@ impl Service {
         if !self.is_here(region) {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
-        let marker = part.marker.as_deref().map(before_nul);
-        let names = self.store.list_keys(principal.domain_id.as_deref(), marker, part.limit + 1).await?;
+        let domain = principal.domain_id.as_deref();
+        let names = self.store.list_keys(domain, marker_of(part), part.limit + 1).await?;
         let (names, next) = cut(names, Some(part.limit), Clone::clone);
         Ok(Answer::Names { names, next })
     }
@@ -70,8 +110,8 @@ impl Service {
         if !self.is_here(region) || key.contains('\0') {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
-        let marker = part.marker.as_deref().map(before_nul);
-        let names = self.store.list_values(principal.domain_id.as_deref(), key, marker, part.limit + 1).await?;
+        let domain = principal.domain_id.as_deref();
+        let names = self.store.list_values(domain, key, marker_of(part), part.limit + 1).await?;
         let (names, next) = cut(names, Some(part.limit), Clone::clone);
         Ok(Answer::Names { names, next })
     }
@@ -87,6 +127,12 @@ impl Service {
     }
 }
 
+/// The marker of a part as the database takes it. What sorts behind a text with a NUL, and has none itself,
+/// is what sorts behind the text before the NUL.
+fn marker_of(part: &Part) -> Option<&str> {
+    part.marker.as_deref().and_then(|marker| marker.split('\0').next())
+}
+
 /// The part that was asked for, and the marker of the next where there is more.
 fn cut<T>(mut entries: Vec<T>, limit: Option<u32>, marker: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -96,9 +142,4 @@ fn cut<T>(mut entries: Vec<T>, limit: Option<u32>, marker: impl Fn(&T) -> String
     entries.truncate(limit);
     let next = entries.last().map(marker);
     (entries, next)
-}
-
-/// The part of a marker before a NUL: as no name has one, the same names come after it.
-fn before_nul(marker: &str) -> &str {
-    marker.split('\0').next().unwrap_or_default()
 }

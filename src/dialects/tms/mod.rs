@@ -15,7 +15,8 @@ use super::{
 use crate::domain::{Answer, Aspect, Command, Fault, WriteLimits, fault::quote};
 
 /// The dialect of the Tag Management Service.
-pub(super) static TMS: Dialect = Dialect { name: "TMS", routes: ROUTES, wire_error, encode_error };
+pub(super) static TMS: Dialect =
+    Dialect { name: "TMS", routes: ROUTES, wire_error: |fault, _| wire_error(fault), encode_error };
 
 // ---- routes
 

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{check_types, mandatory, number, text};
+use super::{check_types, mandatory, text};
 use crate::{
     dialects::{
-        codec::{self, Parameters},
+        codec::{self, KeyReply, Parameters},
         dialect::{WireReply, WireRequest},
     },
     domain::{Answer, Aspect, Command, Fault, command::Part, fault::quote},
@@ -14,8 +14,7 @@ use crate::{
 // ---- limits
 
 /// Names in one answer. Source: the SDK; another edition of the document has 10 as the default of values.
-const LIMIT: (u64, u64) = (1, 200);
-const DEFAULT_LIMIT: u64 = 200;
+const LIMIT: u32 = 200;
 
 // ---- wire shapes
 
@@ -44,12 +43,6 @@ struct TagsReply<'a> {
     errors: [(); 0],
 }
 
-#[derive(Serialize)]
-struct KeyReply<'a> {
-    key: &'a str,
-    values: &'a [String],
-}
-
 /// The marker behind the empty value, which comes first of all: empty itself, it would say that this was the end.
 /// No value has a NUL, so this is the marker of no other.
 const BEHIND_EMPTY: &str = "\0";
@@ -73,11 +66,9 @@ fn decode_region(parameters: &Parameters<'_>) -> Option<String> {
 }
 
 fn decode_part(parameters: &Parameters<'_>) -> Result<Part, Fault> {
-    let limit = number(parameters, Aspect::Limit, "limit", LIMIT, DEFAULT_LIMIT)?;
-    Ok(Part {
-        limit: u32::try_from(limit).map_err(Fault::internal)?,
-        marker: text(parameters, "marker").filter(|marker| !marker.is_empty()).map(ToOwned::to_owned),
-    })
+    let Part { limit, marker } = codec::read_part(parameters, LIMIT)?;
+    // what a client has before the first page
+    Ok(Part { limit, marker: marker.filter(|marker| !marker.is_empty()) })
 }
 
 pub(super) fn encode_keys(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
@@ -117,6 +108,5 @@ pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, Fault> {
 
 pub(super) fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
     let Answer::KeyValues { keys, .. } = answer else { return Err(codec::mismatch(answer)) };
-    let tags = keys.iter().map(|(key, values)| KeyReply { key, values });
-    codec::encode(&TagsReply { tags: tags.collect(), errors: [] })
+    codec::encode(&TagsReply { tags: codec::keys_of(keys, false), errors: [] })
 }

@@ -1,0 +1,166 @@
+//! The fields of a body, read one by one; what is wrong is told with its place.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::value::RawValue;
+
+use super::parameters::Digits;
+use crate::domain::{Aspect, Fault, fault::quote};
+
+/// The fields of a body that is a JSON object, each still as it was sent.
+///
+/// Fields are read one by one, because what they must be depends on one another: beside
+/// `without_any_tag` the lists may be anything, on a count `limit` and `offset`.
+#[derive(Debug)]
+pub(in crate::dialects) struct Fields<'a> {
+    entries: Vec<(&'static str, &'a RawValue)>,
+    body: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// Reads the outer object; a field that is not `known`, or stands twice, is an error.
+    pub(in crate::dialects) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, Fault> {
+        if body.is_empty() {
+            return Err(Fault::Body { reason: "the body is empty, a JSON object is needed".into() });
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let entries = deserializer
+            .deserialize_map(FieldsVisitor { known })
+            .and_then(|entries| deserializer.end().map(|()| entries))
+            .map_err(|error| Fault::Body { reason: describe(&error, "body", body, body) })?;
+        Ok(Self { entries, body })
+    }
+
+    fn raw(&self, field: &str) -> Option<&'a RawValue> {
+        let (_, raw) = self.entries.iter().find(|(name, _)| *name == field)?;
+        // null says nothing, like leaving the field out
+        Some(*raw).filter(|raw| raw.get() != "null")
+    }
+
+    /// Whether a field is there.
+    pub(in crate::dialects) fn has(&self, field: &str) -> bool {
+        self.raw(field).is_some()
+    }
+
+    /// A field of a given type, if it is there.
+    pub(in crate::dialects) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Fault> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+        serde_path_to_error::deserialize(&mut deserializer).map(Some).map_err(|error| {
+            let path = error.path().to_string();
+            let path = match path.as_str() {
+                "." => field.to_owned(),
+                path if path.starts_with('[') => format!("{field}{path}"),
+                path => format!("{field}.{path}"),
+            };
+            Fault::Body { reason: describe(error.inner(), &path, raw.get().as_bytes(), self.body) }
+        })
+    }
+
+    /// A list of objects, if it is there.
+    pub(in crate::dialects) fn objects<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+    ) -> Result<Option<Vec<T>>, Fault> {
+        let entries = self.read::<Vec<Object<T>>>(field)?;
+        Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
+    }
+
+    /// A truth value; absent is false.
+    pub(in crate::dialects) fn flag(&self, field: &'static str) -> Result<bool, Fault> {
+        Ok(self.read(field)?.unwrap_or_default())
+    }
+
+    /// A whole number that may also be sent as a string of digits.
+    pub(super) fn number(&self, aspect: Aspect, field: &'static str) -> Result<Option<Digits<'_>>, Fault> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        let text = if raw.get().starts_with('"') {
+            let text: String =
+                serde_json::from_str(raw.get()).map_err(|error| Fault::Body { reason: format!("{field}: {error}") })?;
+            Cow::Owned(text)
+        } else {
+            Cow::Borrowed(raw.get())
+        };
+        Digits::parse(aspect, field, text).map(Some)
+    }
+}
+
+/// What must be a JSON object. Serde alone also takes an array, of the fields' values in order.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+struct FieldsVisitor {
+    known: &'static [&'static str],
+}
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Vec<(&'static str, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries: Self::Value = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            let Some(known) = self.known.iter().find(|known| **known == name) else {
+                return Err(A::Error::custom(format!(
+                    "unknown field {}, there are {}",
+                    quote(&name),
+                    self.known.join(", ")
+                )));
+            };
+            if entries.iter().any(|(other, _)| other == known) {
+                return Err(A::Error::custom(format!("the field {} stands twice", quote(&name))));
+            }
+            entries.push((known, map.next_value()?));
+        }
+        Ok(entries)
+    }
+}
+
+/// A decoding error with the path of the field and its place in the whole body.
+///
+/// `part` is what was decoded, a piece of `body`.
+fn describe(error: &serde_json::Error, path: &str, part: &[u8], body: &[u8]) -> String {
+    let text = error.to_string();
+    // serde_json puts its own idea of the place, which is the place in the part, at the end
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    let before = body.get(..start).unwrap_or_default();
+    let (mut lines_before, mut column_before) = (0, 0);
+    for byte in before {
+        if *byte == b'\n' {
+            lines_before += 1;
+            column_before = 0;
+        } else {
+            column_before += 1;
+        }
+    }
+    let line = lines_before + error.line();
+    let column = if error.line() <= 1 { column_before + error.column() } else { error.column() };
+    format!("{path}: {reason} (line {line}, column {column})")
+}

@@ -1,0 +1,181 @@
+//! What a query's body has: action, lists, matches, page.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::{
+    fields::{Fields, Object},
+    parameters::{Digits, Parameters},
+};
+use crate::domain::{
+    Aspect, Fault, NameMatch, QueryLimits, TagQuery, Term, Want,
+    fault::quote,
+    limits::{RawTerm, check_length},
+};
+
+impl Fields<'_> {
+    /// A list of tags, checked.
+    pub(in crate::dialects) fn terms(&self, field: &'static str, limits: &QueryLimits) -> Result<Vec<Term>, Fault> {
+        let Some(entries) = self.read::<Vec<Object<TermBody>>>(field)? else { return Ok(Vec::new()) };
+        let entries = entries.into_iter().map(|Object(TermBody { key, values })| RawTerm { key, values });
+        limits.check_list(field, entries.collect())
+    }
+
+    /// The action; `default` where none is given, an error where that is none either.
+    pub(in crate::dialects) fn action(&self, default: Option<Action>) -> Result<Action, Fault> {
+        match self.read::<String>("action")?.as_deref() {
+            Some("filter") => Ok(Action::Filter),
+            Some("count") => Ok(Action::Count),
+            Some(other) => Err(Fault::invalid(
+                Aspect::Action,
+                "action",
+                format!("{} is neither \"filter\" nor \"count\"", quote(other)),
+            )),
+            None => default.ok_or_else(|| {
+                Fault::invalid(Aspect::Action, "action", "missing, either \"filter\" or \"count\" is mandatory")
+            }),
+        }
+    }
+
+    /// The page, from the body.
+    pub(in crate::dialects) fn page(&self, limits: &QueryLimits) -> Result<Want, Fault> {
+        let limit = self.number(Aspect::Limit, "limit")?;
+        let offset = self.number(Aspect::Offset, "offset")?;
+        page(limit, offset, limits)
+    }
+
+    /// The page, from the query string or else from the body.
+    pub(in crate::dialects) fn page_or(
+        &self,
+        parameters: &Parameters<'_>,
+        limits: &QueryLimits,
+    ) -> Result<Want, Fault> {
+        let number = |aspect, field| match parameters.iter().find(|(name, _)| name == field) {
+            Some((_, value)) => Digits::parse(aspect, field, Cow::Borrowed(value.as_ref())).map(Some),
+            None => self.number(aspect, field),
+        };
+        page(number(Aspect::Limit, "limit")?, number(Aspect::Offset, "offset")?, limits)
+    }
+}
+
+/// What `action` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::dialects) enum Action {
+    /// A page.
+    Filter,
+    /// The total alone.
+    Count,
+}
+
+/// Checks limit and offset and fills in what was left out.
+fn page(limit: Option<Digits<'_>>, offset: Option<Digits<'_>>, limits: &QueryLimits) -> Result<Want, Fault> {
+    let limit = match limit {
+        None => limits.default_limit,
+        Some(digits) => digits.in_range(Aspect::Limit, "limit", limits.limit)?,
+    };
+    let offset = match offset {
+        None => 0,
+        Some(digits) if digits.saturate() <= limits.offset => digits.saturate(),
+        Some(digits) => {
+            let reason = format!("{} is out of range, 0 to {}", digits.0, limits.offset);
+            return Err(Fault::invalid(Aspect::Offset, "offset", reason));
+        }
+    };
+    Ok(Want::Page { limit, offset })
+}
+
+/// Fills the four lists of a query, or notes that only untagged resources are wanted:
+/// then the lists are passed over, whatever they hold.
+pub(in crate::dialects) fn read_lists(
+    fields: &Fields<'_>,
+    limits: &QueryLimits,
+    query: &mut TagQuery,
+) -> Result<(), Fault> {
+    query.without_any_tag = fields.flag("without_any_tag")?;
+    if !query.without_any_tag {
+        query.tags = fields.terms("tags", limits)?;
+        query.tags_any = fields.terms("tags_any", limits)?;
+        query.not_tags = fields.terms("not_tags", limits)?;
+        query.not_tags_any = fields.terms("not_tags_any", limits)?;
+    }
+    Ok(())
+}
+
+/// What a dialect says of the field `matches`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::dialects) struct MatchRules {
+    /// Whether `resource_id` may be matched too.
+    pub(in crate::dialects) by_id: bool,
+    /// Whether the value may be left out, meaning the empty name.
+    pub(in crate::dialects) value_optional: bool,
+    /// Characters that the value may not have.
+    pub(in crate::dialects) forbidden: &'static [char],
+}
+
+/// Reads `matches` into a query.
+pub(in crate::dialects) fn read_matches(
+    fields: &Fields<'_>,
+    limits: &QueryLimits,
+    rules: MatchRules,
+    query: &mut TagQuery,
+) -> Result<(), Fault> {
+    let Some(matches) = fields.read::<Vec<Object<MatchBody>>>("matches")? else { return Ok(()) };
+    if matches.is_empty() && limits.refuse_empty_list {
+        return Err(Fault::invalid(Aspect::General, "matches", "an empty list; leave the field out for no condition"));
+    }
+    let allowed = if rules.by_id { "\"resource_name\" or \"resource_id\"" } else { "\"resource_name\"" };
+    for (i, Object(MatchBody { key, value })) in matches.into_iter().enumerate() {
+        let key_field = format!("matches[{i}].key");
+        let value_field = format!("matches[{i}].value");
+        let Some(key) = key else {
+            return Err(Fault::invalid(Aspect::General, key_field, format!("missing, must be {allowed}")));
+        };
+        let value = match value {
+            Some(value) => value,
+            None if rules.value_optional => String::new(),
+            None => return Err(Fault::invalid(Aspect::General, value_field, "missing, mandatory")),
+        };
+        check_length(Aspect::General, &value_field, &value, limits.match_length)?;
+        if let Some(c) = value.chars().find(|c| rules.forbidden.contains(c)) {
+            let reason = format!("{} has {}, which may not stand here", quote(&value), quote(&c.to_string()));
+            return Err(Fault::invalid(Aspect::General, value_field, reason));
+        }
+        let twice = || {
+            Fault::invalid(
+                Aspect::General,
+                key_field.as_str(),
+                format!("{} stands twice, keys must be unique", quote(&key)),
+            )
+        };
+        match key.as_str() {
+            "resource_name" if query.resource_name.is_some() => return Err(twice()),
+            "resource_name" => {
+                query.resource_name =
+                    Some(if value.is_empty() { NameMatch::Empty } else { NameMatch::Contains(value) });
+            }
+            "resource_id" if rules.by_id && query.resource_id.is_some() => return Err(twice()),
+            "resource_id" if rules.by_id => query.resource_id = Some(value),
+            other => {
+                return Err(Fault::invalid(Aspect::General, key_field, format!("{} is not {allowed}", quote(other))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An entry of a list of tags.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TermBody {
+    key: Option<String>,
+    values: Option<Vec<String>>,
+}
+
+/// An entry of `matches`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchBody {
+    key: Option<String>,
+    value: Option<String>,
+}

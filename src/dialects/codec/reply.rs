@@ -1,0 +1,120 @@
+//! What answers are written as.
+
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde_json::value::RawValue;
+
+use crate::{
+    dialects::dialect::WireReply,
+    domain::{Answer, Command, Fault, Page, Tag, Want, tag::is_system_key},
+};
+
+/// A resource's detail as the answer holds it: its JSON, or what the dialect says where there is none.
+pub(in crate::dialects) fn detail_of(detail: Option<&str>, absent: &'static str) -> Result<Box<RawValue>, Fault> {
+    RawValue::from_string(detail.unwrap_or(absent).to_owned()).map_err(Fault::internal)
+}
+
+/// Tags of an answer, `[{"key", "value"}]`; system tags only where the dialect shows them.
+#[derive(Debug)]
+pub(in crate::dialects) struct TagsReply<'a> {
+    pub(in crate::dialects) tags: &'a [Tag],
+    pub(in crate::dialects) show_system: bool,
+}
+
+#[derive(Serialize)]
+struct TagReply<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl Serialize for TagsReply<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for tag in self.tags.iter().filter(|tag| self.show_system || !tag.is_system()) {
+            list.serialize_element(&TagReply { key: &tag.key, value: &tag.value })?;
+        }
+        list.end()
+    }
+}
+
+/// The answer to a list of a resource's tags, the same in every dialect but for system tags.
+#[derive(Serialize)]
+struct ListReply<'a> {
+    tags: TagsReply<'a>,
+}
+
+/// Writes the tags of a resource.
+pub(in crate::dialects) fn encode_tags(answer: &Answer, show_system: bool) -> Result<WireReply, Fault> {
+    match answer {
+        Answer::Tags(tags) => encode(&ListReply { tags: TagsReply { tags, show_system } }),
+        other => Err(mismatch(other)),
+    }
+}
+
+/// Writes the answer to a change: a status without a body.
+pub(in crate::dialects) fn encode_done(answer: &Answer, status: u16) -> Result<WireReply, Fault> {
+    match answer {
+        Answer::Done => Ok(WireReply::empty(status)),
+        other => Err(mismatch(other)),
+    }
+}
+
+/// The answer to a count, the same in every dialect.
+#[derive(Serialize)]
+struct CountReply {
+    total_count: u64,
+}
+
+/// Writes the answer to a count.
+pub(in crate::dialects) fn encode_count(total_count: u64) -> Result<WireReply, Fault> {
+    encode(&CountReply { total_count })
+}
+
+/// Writes an answer as JSON, with status 200.
+pub(in crate::dialects) fn encode(reply: &impl Serialize) -> Result<WireReply, Fault> {
+    serde_json::to_vec(reply).map(WireReply::ok).map_err(Fault::internal)
+}
+
+/// Whether a query wants the total alone.
+pub(in crate::dialects) fn is_count(command: &Command) -> bool {
+    matches!(command, Command::Query(ask) if ask.want == Want::Count)
+}
+
+/// The page that answers a query.
+pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, Fault> {
+    match answer {
+        Answer::Page(page) => Ok(page),
+        other => Err(mismatch(other)),
+    }
+}
+
+/// The service answered something else than the command asks for: a fault of tagd's own.
+pub(in crate::dialects) fn mismatch(answer: &Answer) -> Fault {
+    Fault::internal(format!("an answer of the wrong kind: {answer:?}"))
+}
+
+/// A list of a project's tags: keys, each with its values.
+#[derive(Serialize)]
+struct KeyValuesReply<'a> {
+    tags: Vec<KeyReply<'a>>,
+}
+
+/// A key with its values.
+#[derive(Debug, Serialize)]
+pub(in crate::dialects) struct KeyReply<'a> {
+    key: &'a str,
+    values: &'a [String],
+}
+
+/// Keys with their values; system keys only where the dialect shows them.
+pub(in crate::dialects) fn keys_of(keys: &[(String, Vec<String>)], show_system: bool) -> Vec<KeyReply<'_>> {
+    let shown = keys.iter().filter(|(key, _)| show_system || !is_system_key(key));
+    shown.map(|(key, values)| KeyReply { key, values }).collect()
+}
+
+/// Writes keys with their values.
+pub(in crate::dialects) fn encode_key_values(answer: &Answer, show_system: bool) -> Result<WireReply, Fault> {
+    match answer {
+        Answer::KeyValues { keys, .. } => encode(&KeyValuesReply { tags: keys_of(keys, show_system) }),
+        other => Err(mismatch(other)),
+    }
+}

@@ -1,0 +1,138 @@
+//! What a change of tags is sent as, the same in every dialect but for limits.
+
+use serde::Deserialize;
+
+use super::{
+    fields::{Fields, Object},
+    parameters::read_parameters,
+};
+use crate::{
+    dialects::dialect::WireRequest,
+    domain::{
+        Aspect, Command, Fault, Tag, WriteLimits,
+        command::{TagChange, Target},
+        fault::quote,
+        write_limits::{RawTag, check_not_system},
+    },
+};
+
+/// Reads `{"tag": {"key", "value"}}`: one tag to add.
+pub(in crate::dialects) fn decode_add(
+    request: &WireRequest<'_>,
+    target: Target,
+    limits: &WriteLimits,
+) -> Result<Command, Fault> {
+    read_parameters(request.query, &[])?;
+    let tag = Fields::parse(request.body, &["tag"])?.put_tag("tag", limits)?;
+    Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
+}
+
+/// Reads `{"action": "create" or "delete", "tags"}`: tags to add or to remove.
+pub(in crate::dialects) fn decode_action(
+    request: &WireRequest<'_>,
+    target: Target,
+    limits: &WriteLimits,
+) -> Result<Command, Fault> {
+    read_parameters(request.query, &[])?;
+    let fields = Fields::parse(request.body, &["action", "tags"])?;
+    let change = match fields.read::<String>("action")?.as_deref() {
+        Some("create") => TagChange::Put(fields.put_tags("tags", limits)?),
+        Some("delete") => TagChange::Remove(fields.remove_tags("tags", limits)?),
+        Some(other) => {
+            let reason = format!("{} is neither \"create\" nor \"delete\"", quote(other));
+            return Err(Fault::invalid(Aspect::Action, "action", reason));
+        }
+        None => {
+            let reason = "missing, either \"create\" or \"delete\" is mandatory";
+            return Err(Fault::invalid(Aspect::Action, "action", reason));
+        }
+    };
+    Ok(Command::ChangeTags { target, change })
+}
+
+/// Reads `{"tags"}`: tags to add.
+pub(in crate::dialects) fn decode_create(
+    request: &WireRequest<'_>,
+    target: Target,
+    limits: &WriteLimits,
+) -> Result<Command, Fault> {
+    read_parameters(request.query, &[])?;
+    let tags = Fields::parse(request.body, &["tags"])?.put_tags("tags", limits)?;
+    Ok(Command::ChangeTags { target, change: TagChange::Put(tags) })
+}
+
+/// Reads `{"tags"}`: tags to remove.
+pub(in crate::dialects) fn decode_delete(
+    request: &WireRequest<'_>,
+    target: Target,
+    limits: &WriteLimits,
+) -> Result<Command, Fault> {
+    read_parameters(request.query, &[])?;
+    let tags = Fields::parse(request.body, &["tags"])?.remove_tags("tags", limits)?;
+    Ok(Command::ChangeTags { target, change: TagChange::Remove(tags) })
+}
+
+/// Reads a request to remove the tag whose key stands in the path, as the parameter `name`.
+pub(in crate::dialects) fn decode_remove_key(
+    request: &WireRequest<'_>,
+    target: Target,
+    name: &str,
+) -> Result<Command, Fault> {
+    read_parameters(request.query, &[])?;
+    let key = request.path.get(name).to_owned();
+    check_not_system(name, &key)?;
+    Ok(Command::ChangeTags { target, change: TagChange::RemoveKey(key) })
+}
+
+impl Fields<'_> {
+    /// A list of tags to write, checked; mandatory.
+    pub(in crate::dialects) fn put_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+        limits.check_put(field, self.raw_tags(field)?)
+    }
+
+    /// A list of tags to remove, checked; mandatory.
+    pub(in crate::dialects) fn remove_tags(
+        &self,
+        field: &'static str,
+        limits: &WriteLimits,
+    ) -> Result<Vec<(String, Option<String>)>, Fault> {
+        limits.check_remove(field, self.raw_tags(field)?)
+    }
+
+    /// One tag to write, checked; mandatory.
+    pub(in crate::dialects) fn put_tag(&self, field: &'static str, limits: &WriteLimits) -> Result<Tag, Fault> {
+        let Some(Object(TagBody { key, value })) = self.read(field)? else {
+            return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
+        };
+        limits.check_put_one(field, RawTag { key, value })
+    }
+
+    /// A list of tags to write that key and value together tell apart, checked; mandatory.
+    pub(in crate::dialects) fn put_pairs(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+        limits.check_put_pairs(field, self.raw_tags(field)?)
+    }
+
+    /// The same to remove.
+    pub(in crate::dialects) fn remove_pairs(
+        &self,
+        field: &'static str,
+        limits: &WriteLimits,
+    ) -> Result<Vec<Tag>, Fault> {
+        limits.check_remove_pairs(field, self.raw_tags(field)?)
+    }
+
+    fn raw_tags(&self, field: &'static str) -> Result<Vec<RawTag>, Fault> {
+        let Some(tags) = self.read::<Vec<Object<TagBody>>>(field)? else {
+            return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
+        };
+        Ok(tags.into_iter().map(|Object(TagBody { key, value })| RawTag { key, value }).collect())
+    }
+}
+
+/// A tag.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TagBody {
+    key: Option<String>,
+    value: Option<String>,
+}

@@ -1,0 +1,226 @@
+//! The table operation × (success, unknown resource, bad body, over the limit), a golden for each operation.
+//!
+//! Each row has a project to itself. What a request changes is read back and stands in the golden too.
+
+use std::collections::BTreeSet;
+
+use tagd::{dialects::DIALECTS, domain::change::Registration};
+
+use crate::support::{Answer, World, check_golden, golden_dir, registration};
+
+/// What takes a request over a limit.
+enum Over {
+    /// The same request for a resource that has as many tags as it may.
+    Full,
+    /// Another body.
+    Body(&'static str),
+    /// A query string.
+    Query(&'static str),
+    /// Nothing can: why.
+    None(&'static str),
+}
+
+/// An operation. In `body`, `$ID` is the resource.
+struct Row {
+    name: &'static str,
+    /// Method and path as the dialect has it.
+    route: &'static str,
+    resource_type: &'static str,
+    /// The key that the path names, if it does.
+    key: &'static str,
+    body: &'static str,
+    /// Empty: an unknown parameter in the query string, since there is no body to be bad.
+    bad: &'static str,
+    over: Over,
+}
+
+const NO_LIMIT: Over = Over::None("The request has nothing that is counted or measured.");
+const KEY_OVER: Over = Over::Body(
+    r#"{"action":"delete","tags":[{"key":"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"}]}"#,
+);
+const KEY_OVER_ALONE: Over = Over::Body(
+    r#"{"tags":[{"key":"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"}]}"#,
+);
+const ADD: &str = r#"{"tag":{"key":"color","value":"blue"}}"#;
+const CREATE: &str = r#"{"action":"create","tags":[{"key":"color","value":"blue"},{"key":"env","value":"dev"}]}"#;
+const DELETE: &str = r#"{"action":"delete","tags":[{"key":"env","value":"prod"},{"key":"absent"}]}"#;
+const FILTER: &str = r#"{"action":"filter","tags":[{"key":"env","values":["prod"]}]}"#;
+
+const IMAGES: &str = "images";
+const ZONE: &str = "DNS-public_zone";
+const TRACKER: &str = "cts-tracker";
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    Row { name: "ims-query", route: "POST /v2/{project_id}/images/resource_instances/action", resource_type: IMAGES, key: "",
+        body: FILTER, bad: r#"{"action":"filter","tag":[]}"#, over: Over::Body(r#"{"action":"filter","limit":"1001"}"#) },
+    Row { name: "ims-add", route: "POST /v2/{project_id}/images/{image_id}/tags", resource_type: IMAGES, key: "",
+        body: ADD, bad: r#"{"tag":["color","blue"]}"#, over: Over::Full },
+    Row { name: "ims-create", route: "POST /v2/{project_id}/images/{image_id}/tags/action", resource_type: IMAGES, key: "",
+        body: CREATE, bad: r#"{"action":"create","tags":{}}"#, over: Over::Full },
+    Row { name: "ims-delete", route: "POST /v2/{project_id}/images/{image_id}/tags/action", resource_type: IMAGES, key: "",
+        body: DELETE, bad: r#"{"action":"remove","tags":[{"key":"env"}]}"#, over: KEY_OVER },
+    Row { name: "ims-delete-v1", route: "DELETE /v1/{project_id}/cloudimages/{image_id}/tags/delete", resource_type: IMAGES, key: "",
+        body: r#"{"tags":[{"key":"env","value":"prod"},{"key":"absent"}]}"#, bad: "{", over: KEY_OVER_ALONE },
+    Row { name: "ims-put-v1", route: "PUT /v1/cloudimages/tags", resource_type: IMAGES, key: "",
+        body: r#"{"image_id":"$ID","tag":"color.blue"}"#, bad: r#"{"image_id":"$ID","tag":"a.b","image_tag":{"key":"a","value":"b"}}"#, over: Over::Full },
+    Row { name: "ims-list-v1", route: "GET /v1/cloudimages/tags", resource_type: IMAGES, key: "",
+        body: "", bad: "", over: Over::Query("limit=0") },
+    Row { name: "ims-delete-one", route: "DELETE /v2/{project_id}/images/{image_id}/tags/{key}", resource_type: IMAGES, key: "env",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-list", route: "GET /v2/{project_id}/images/{image_id}/tags", resource_type: IMAGES, key: "",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-list-project", route: "GET /v2/{project_id}/images/tags", resource_type: IMAGES, key: "",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-native-add", route: "PUT /v2/images/{image_id}/tags/{tag}", resource_type: IMAGES, key: "blue",
+        body: "", bad: "", over: Over::Full },
+    Row { name: "ims-native-delete", route: "DELETE /v2/images/{image_id}/tags/{tag}", resource_type: IMAGES, key: "env",
+        body: "", bad: "", over: NO_LIMIT },
+
+    Row { name: "dns-query", route: "POST /v2/{project_id}/{resource_type}/resource_instances/action", resource_type: ZONE, key: "",
+        body: FILTER, bad: r#"{"action":"filter","tags":[{"key":"env","values":"prod"}]}"#, over: Over::Body(r#"{"action":"filter","limit":1001}"#) },
+    Row { name: "dns-add", route: "POST /v2/{project_id}/{resource_type}/{resource_id}/tags", resource_type: ZONE, key: "",
+        body: r#"{"tag":{"key":"color"}}"#, bad: r#"{"tag":{"key":"color","values":["blue"]}}"#, over: Over::Full },
+    Row { name: "dns-create", route: "POST /v2/{project_id}/{resource_type}/{resource_id}/tags/action", resource_type: "DNS-private_recordset", key: "",
+        body: CREATE, bad: r#"{"tags":[{"key":"color","value":"blue"}]}"#, over: Over::Full },
+    Row { name: "dns-delete", route: "POST /v2/{project_id}/{resource_type}/{resource_id}/tags/action", resource_type: ZONE, key: "",
+        body: DELETE, bad: r#"{"action":"delete","tags":[]}"#, over: KEY_OVER },
+    Row { name: "dns-delete-one", route: "DELETE /v2/{project_id}/{resource_type}/{resource_id}/tags/{key}", resource_type: "DNS-ptr_record", key: "env",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "dns-list", route: "GET /v2/{project_id}/{resource_type}/{resource_id}/tags", resource_type: ZONE, key: "",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "dns-list-project", route: "GET /v2/{project_id}/{resource_type}/tags", resource_type: ZONE, key: "",
+        body: "", bad: "", over: NO_LIMIT },
+
+    Row { name: "cts-filter", route: "POST /v3/{project_id}/{resource_type}/resource-instances/filter", resource_type: TRACKER, key: "",
+        body: FILTER, bad: "[]", over: Over::Query("limit=1001") },
+    Row { name: "cts-count", route: "POST /v3/{project_id}/{resource_type}/resource-instances/count", resource_type: TRACKER, key: "",
+        body: r#"{"tags":[{"key":"env"}]}"#, bad: "", over: Over::None("A count has no page, and what is said of one is passed over.") },
+    Row { name: "cts-create", route: "POST /v3/{project_id}/{resource_type}/{resource_id}/tags/create", resource_type: TRACKER, key: "",
+        body: r#"{"tags":[{"key":"color","value":"blue"},{"key":"env","value":"dev"}]}"#, bad: r#"{"tags":[{}]}"#, over: Over::Full },
+    Row { name: "cts-delete", route: "DELETE /v3/{project_id}/{resource_type}/{resource_id}/tags/delete", resource_type: TRACKER, key: "",
+        body: r#"{"tags":[{"key":"env","value":"prod"},{"key":"team","value":"blue"}]}"#, bad: r#"{"tags":"env"}"#, over: KEY_OVER_ALONE },
+    Row { name: "cts-add", route: "POST /v3/{project_id}/{resource_type}/{resource_id}/tags", resource_type: TRACKER, key: "",
+        body: ADD, bad: r#"{"tag":{"key":"color","value":1}}"#, over: Over::Full },
+    Row { name: "cts-delete-one", route: "DELETE /v3/{project_id}/{resource_type}/{resource_id}/tags/{key}", resource_type: TRACKER, key: "env",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "cts-list", route: "GET /v3/{project_id}/{resource_type}/{resource_id}/tags", resource_type: TRACKER, key: "",
+        body: "", bad: "", over: NO_LIMIT },
+    Row { name: "cts-list-project", route: "GET /v3/{project_id}/{resource_type}/tags", resource_type: TRACKER, key: "",
+        body: "", bad: "", over: Over::Query("limit=201") },
+];
+
+/// Dialects whose operations are all in the table.
+const COVERED: [&str; 3] = ["IMS", "DNS", "CTS"];
+
+/// A resource with two tags, and one that has as many as its type may.
+fn fleet() -> Vec<Registration> {
+    let mut fleet = Vec::new();
+    for row in TABLE {
+        let keys: Vec<String> =
+            (0..if row.resource_type == IMAGES { 10 } else { 20 }).map(|i| format!("k{i:02}")).collect();
+        let full: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "")).collect();
+        let two = [("_sys_owner", "o"), ("env", "prod"), ("team", "red")];
+        for (id, tags) in [("r", &two[..]), ("full", &full[..])] {
+            let mut resource = registration(row.resource_type, id, "", tags);
+            row.name.clone_into(&mut resource.project_id);
+            fleet.push(resource);
+        }
+    }
+    fleet
+}
+
+impl Row {
+    fn fill(&self, path: &str, project: &str, id: &str) -> String {
+        path.replace("{project_id}", project)
+            .replace("{resource_type}", self.resource_type)
+            .replace("{image_id}", id)
+            .replace("{resource_id}", id)
+            .replace("{key}", self.key)
+            .replace("{tag}", self.key)
+    }
+
+    /// Sends a request and writes it down with its answer and, if it is for a resource, what that looks like then.
+    fn run(&self, world: &World, project: &str, id: &str, query: &str, body: &str) -> String {
+        let (method, path) = self.route.split_once(' ').unwrap();
+        let mut path = self.fill(path, project, id);
+        if !query.is_empty() {
+            path = format!("{path}?{query}");
+        }
+        let body = body.replace("$ID", id);
+        let mut headers = Vec::new();
+        let mut text = format!("{method} {path}\n");
+        if !self.route.contains("{project_id}") {
+            headers.push(("X-Project-Id", project));
+            text.push_str(&format!("X-Project-Id: {project}\n"));
+        }
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json;charset=utf-8"));
+            text.push_str(&format!("{body}\n"));
+        }
+        text.push_str(&show(&world.send(method, &path, &headers, body.as_bytes())));
+        let is_resource =
+            ["{image_id}", "{resource_id}"].iter().any(|part| self.route.contains(part)) || body.contains("image_id");
+        if method != "GET" && is_resource && ["r", "full"].contains(&id) {
+            let list = match self.name.split('-').next().unwrap() {
+                "ims" => "/v2/{project_id}/images/{image_id}/tags",
+                "dns" => "/v2/{project_id}/{resource_type}/{resource_id}/tags",
+                _ => "/v3/{project_id}/{resource_type}/{resource_id}/tags",
+            };
+            let list = self.fill(list, project, id);
+            text.push_str(&format!("GET {list}\n{}", show(&world.send("GET", &list, &[], b""))));
+        }
+        text
+    }
+}
+
+fn show(answer: &Answer) -> String {
+    let body = if answer.body.is_empty() { String::new() } else { format!("{}\n", answer.body) };
+    assert_eq!(answer.headers.contains_key("content-type"), !body.is_empty(), "a type where there is a body");
+    format!("=> {}\n{body}", answer.status)
+}
+
+#[test]
+fn every_operation_is_answered_as_its_golden_says() {
+    let world = World::with(&fleet());
+    for row in TABLE {
+        let project = row.name;
+        let mut text = format!("# success\n{}", row.run(&world, project, "r", "", row.body));
+        text.push_str("\n# unknown resource\n");
+        let is_project = !row.route.contains("_id}/tags") && !row.body.contains("$ID");
+        let unknown = if is_project { ("nowhere", "r") } else { (project, "nowhere") };
+        text.push_str(&row.run(&world, unknown.0, unknown.1, "", row.body));
+        text.push_str("\n# bad body\n");
+        let query = if row.bad.is_empty() { "verbose=1" } else { "" };
+        text.push_str(&row.run(&world, project, "r", query, if row.bad.is_empty() { row.body } else { row.bad }));
+        text.push_str("\n# over the limit\n");
+        text.push_str(&match row.over {
+            Over::Full => row.run(&world, project, "full", "", row.body),
+            Over::Body(body) => row.run(&world, project, "r", "", body),
+            Over::Query(query) => row.run(&world, project, "r", query, row.body),
+            Over::None(why) => format!("{why}\n"),
+        });
+        check_golden(&format!("operations/{}.txt", row.name), &text);
+    }
+}
+
+#[test]
+fn every_operation_of_a_covered_dialect_is_in_the_table() {
+    let routes: BTreeSet<String> = DIALECTS
+        .iter()
+        .filter(|dialect| COVERED.contains(&dialect.name))
+        .flat_map(|dialect| dialect.routes.iter().map(|route| format!("{} {}", route.method.name(), route.path)))
+        .collect();
+    let table: BTreeSet<String> = TABLE.iter().map(|row| row.route.to_owned()).collect();
+    assert_eq!(routes, table);
+}
+
+#[test]
+fn no_golden_of_an_operation_is_an_orphan() {
+    let prefixes = ["ims-", "dns-", "cts-"];
+    let files = golden_dir().join("operations").read_dir().unwrap();
+    let files = files.map(|file| file.unwrap().file_name().to_str().unwrap().to_owned());
+    let files: BTreeSet<String> = files.filter(|file| prefixes.iter().any(|prefix| file.starts_with(prefix))).collect();
+    let table: BTreeSet<String> = TABLE.iter().map(|row| format!("{}.txt", row.name)).collect();
+    assert_eq!(files, table);
+}
