@@ -19,4 +19,5 @@ mod property;
 mod rules;
 mod seeds;
 mod support;
+mod tms;
 mod writes_wire;
