@@ -47,12 +47,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_count bigint;
+  v_now   timestamptz;
 begin
   -- one writer of an account at a time: the quota is exact
   perform pg_advisory_xact_lock(hashtextextended('tagd.predefined_tag ' || p_domain_id, 0));
-  insert into tagd.predefined_tag (domain_id, key, value)
-  select p_domain_id, p.key, p.value from tagd.pairs_of(p_tags) p
-  on conflict (domain_id, key, value) do update set updated_at = clock_timestamp();
+  -- the tags of a call are of one age; read behind the lock, so later calls are younger
+  v_now := clock_timestamp();
+  insert into tagd.predefined_tag (domain_id, key, value, updated_at)
+  select p_domain_id, p.key, p.value, v_now from tagd.pairs_of(p_tags) p
+  on conflict (domain_id, key, value) do update set updated_at = v_now;
   select count(*) into v_count from tagd.predefined_tag t where t.domain_id = p_domain_id;
   if v_count > p_quota then
     raise exception using errcode = 'TG004', message = 'too many predefined tags', detail = v_count || ' ' || p_quota;
@@ -79,6 +82,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended('tagd.predefined_tag ' || p_domain_id, 0));
+  if not exists (select from tagd.predefined_tag t
+                  where t.domain_id = p_domain_id and t.key = p_old_key and t.value = p_old_value) then
+    raise exception using errcode = 'TG005', message = 'no such predefined tag';
+  end if;
   if (p_old_key, p_old_value) <> (p_new_key, p_new_value)
      and exists (select from tagd.predefined_tag t
                   where t.domain_id = p_domain_id and t.key = p_new_key and t.value = p_new_value) then
@@ -87,9 +94,6 @@ begin
   update tagd.predefined_tag t
      set key = p_new_key, value = p_new_value, updated_at = clock_timestamp()
    where t.domain_id = p_domain_id and t.key = p_old_key and t.value = p_old_value;
-  if not found then
-    raise exception using errcode = 'TG005', message = 'no such predefined tag';
-  end if;
 end
 $$;
 comment on function tagd.replace_predefined(text, text, text, text, text) is 'Makes one predefined tag another.';

@@ -64,6 +64,10 @@ pub struct ServeArgs {
     /// Seconds that one database statement of a request may take, 1 to 3600 [default: 30]
     #[arg(long, env = "TAGD_STATEMENT_TIMEOUT", value_name = "SECONDS")]
     pub statement_timeout: Option<u32>,
+
+    /// Name of the region whose resources are served, as the cross-service API (TMS) shows it [default: region-1]
+    #[arg(long, env = "TAGD_REGION", value_name = "NAME")]
+    pub region: Option<String>,
 }
 
 /// Form of the log lines.
@@ -93,6 +97,7 @@ struct SettingsFile {
     insecure_listen: Option<bool>,
     workers: Option<u32>,
     statement_timeout: Option<u32>,
+    region: Option<String>,
 }
 
 /// Every setting, with its default filled in.
@@ -123,6 +128,8 @@ pub struct Settings {
     /// Seconds that a statement of a request may take.
     #[validate(range(min = 1, max = 3600))]
     pub statement_timeout: u32,
+    /// Name of the region whose resources are served.
+    pub region: String,
 }
 
 /// Why the settings cannot be used.
@@ -191,6 +198,12 @@ impl Settings {
             insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
             statement_timeout: serve.statement_timeout.or(file.statement_timeout).unwrap_or(30),
+            region: serve
+                .region
+                .clone()
+                .or(file.region)
+                .filter(|region| !region.is_empty())
+                .unwrap_or_else(|| "region-1".to_owned()),
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         Ok(settings)

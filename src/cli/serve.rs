@@ -27,6 +27,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let server = http::start(ServerSettings {
         listener,
         workers: usize::try_from(settings.workers).unwrap_or(1),
+        region: settings.region.clone(),
         store: opened.store.clone(),
     })
     .map_err(|source| CliError::Listen { address: settings.listen, source })?;

@@ -23,6 +23,13 @@ pub enum Command {
         /// Part of the keys; `None` for all.
         part: Option<Part>,
     },
+    /// Keys with values in use on the resources of several types in a project. [`Answer::KeyValues`].
+    ListTypeTags {
+        /// Project.
+        project_id: String,
+        /// Resource types.
+        resource_types: Vec<String>,
+    },
     /// Different tags in use on the resources of a type, all of them: of a project or of all the caller's domain,
     /// or of one resource. System tags are left out. [`Answer::Tags`].
     ListUsedTags {
@@ -35,17 +42,17 @@ pub enum Command {
         /// What the dialect cuts out of the list, which it sorts in its own way.
         want: Want,
     },
-    /// Keys with values in use on the resources of several types in a project. [`Answer::KeyValues`].
-    ListTypeTags {
-        /// Project.
-        project_id: String,
-        /// Resource types.
-        resource_types: Vec<String>,
-    },
     /// Keys in use anywhere in the caller's domain. [`Answer::Names`].
-    ListKeys(Part),
+    ListKeys {
+        /// Region, if only one is wanted; where it is not tagd's there is nothing.
+        region: Option<String>,
+        /// Part of the keys.
+        part: Part,
+    },
     /// Values in use with a key anywhere in the caller's domain. [`Answer::Names`].
     ListValues {
+        /// Region, if only one is wanted; where it is not tagd's there is nothing.
+        region: Option<String>,
         /// Key.
         key: String,
         /// Part of the values.
@@ -82,6 +89,8 @@ pub enum Command {
     CountPredefined,
     /// Resource types. [`Answer::Types`].
     ListTypes,
+    /// The services that own resource types, as the cross-service API shows them. [`Answer::Providers`].
+    ListProviders(ProviderAsk),
     /// Nothing: the answer stands in the dialect. [`Answer::Done`].
     Nothing,
 }
@@ -89,14 +98,25 @@ pub enum Command {
 impl Command {
     /// Whether the command changes anything.
     pub fn is_write(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::ChangeTags { .. }
-                | Self::ChangeMany { .. }
-                | Self::PutPredefined(_)
-                | Self::RemovePredefined(_)
-                | Self::ReplacePredefined { .. }
-        )
+            | Self::ChangeMany { .. }
+            | Self::PutPredefined(_)
+            | Self::RemovePredefined(_)
+            | Self::ReplacePredefined { .. } => true,
+            Self::Query(_)
+            | Self::ListTags(_)
+            | Self::ListScopeTags { .. }
+            | Self::ListTypeTags { .. }
+            | Self::ListUsedTags { .. }
+            | Self::ListKeys { .. }
+            | Self::ListValues { .. }
+            | Self::ListPredefined(_)
+            | Self::CountPredefined
+            | Self::ListTypes
+            | Self::ListProviders(_)
+            | Self::Nothing => false,
+        }
     }
 
     /// The one resource that the command is about, if it is about one.
@@ -154,6 +174,19 @@ pub struct PredefinedAsk {
     pub order: PredefinedOrder,
     /// Whether largest first.
     pub descending: bool,
+}
+
+/// What to list of the services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderAsk {
+    /// Only the service of this name.
+    pub provider: Option<String>,
+    /// Whether names for people are English; else they are Chinese.
+    pub english: bool,
+    /// Most services.
+    pub limit: u64,
+    /// Services to pass over.
+    pub offset: u64,
 }
 
 /// What predefined tags are sorted by. Ties: see the store.
@@ -230,4 +263,11 @@ pub enum Answer {
     },
     /// Resource types by service and name.
     Types(Vec<ResourceType>),
+    /// Every resource type, and where it is served.
+    Providers {
+        /// Resource types by service and name.
+        types: Vec<ResourceType>,
+        /// The region of this tagd.
+        region: String,
+    },
 }

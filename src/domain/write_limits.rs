@@ -82,18 +82,40 @@ impl WriteLimits {
         let mut seen = HashSet::new();
         let mut checked = Vec::with_capacity(tags.len());
         for (i, tag) in tags.into_iter().enumerate() {
-            let (key_field, value_field) = (format!("{list}[{i}].key"), format!("{list}[{i}].value"));
-            let key = check_key(&format!("{list}[{i}]"), &key_field, tag.key, tag.value.is_none())?;
-            check_length(Aspect::Key, &key_field, &key, self.remove_key_length)?;
-            if let Some(value) = &tag.value {
-                check_length(Aspect::Value, &value_field, value, self.remove_value_length)?;
-            }
+            let (key, value) = self.check_remove_one(&format!("{list}[{i}]"), tag)?;
             if !seen.insert(key.clone()) {
                 return Err(twice(list, i, &key));
             }
-            checked.push((key, tag.value.filter(|_| self.remove_by_value)));
+            checked.push((key, value.filter(|_| self.remove_by_value)));
         }
         Ok(checked)
+    }
+
+    fn check_remove_one(&self, field: &str, tag: RawTag) -> Result<(String, Option<String>), Fault> {
+        let (key_field, value_field) = (format!("{field}.key"), format!("{field}.value"));
+        let key = check_key(field, &key_field, tag.key, tag.value.is_none())?;
+        check_length(Aspect::Key, &key_field, &key, self.remove_key_length)?;
+        if let Some(value) = &tag.value {
+            check_length(Aspect::Value, &value_field, value, self.remove_value_length)?;
+        }
+        Ok((key, tag.value))
+    }
+
+    /// Checks a list of tags to write that are told apart by key and value together: a key may stand again.
+    pub fn check_put_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
+        self.check_count(list, tags.len())?;
+        let check = |(i, tag)| self.check_put_one(&format!("{list}[{i}]"), tag);
+        check_pairs(list, tags.into_iter().enumerate().map(check).collect::<Result<_, Fault>>()?)
+    }
+
+    /// The same for tags to remove; an absent value is the empty value.
+    pub fn check_remove_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
+        self.check_count(list, tags.len())?;
+        let check = |(i, tag)| {
+            let (key, value) = self.check_remove_one(&format!("{list}[{i}]"), tag)?;
+            Ok(Tag { key, value: value.unwrap_or_default() })
+        };
+        check_pairs(list, tags.into_iter().enumerate().map(check).collect::<Result<_, Fault>>()?)
     }
 
     fn check_count(&self, list: &str, count: usize) -> Result<(), Fault> {
@@ -133,6 +155,17 @@ fn check_edges(aspect: Aspect, field: &str, text: &str, trimmed: bool) -> Result
         return Err(Fault::invalid(aspect, field, format!("{} begins or ends with a space", quote(text))));
     }
     Ok(())
+}
+
+fn check_pairs(list: &str, tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
+    let mut seen = HashSet::new();
+    for (i, tag) in tags.iter().enumerate() {
+        if !seen.insert((&tag.key, &tag.value)) {
+            let reason = format!("{} with {} stands twice, tags must be unique", quote(&tag.key), quote(&tag.value));
+            return Err(Fault::invalid(Aspect::General, format!("{list}[{i}]"), reason));
+        }
+    }
+    Ok(tags)
 }
 
 fn twice(list: &str, i: usize, key: &str) -> Fault {

@@ -25,6 +25,8 @@ pub struct ServerSettings {
     pub listener: TcpListener,
     /// Threads that answer requests.
     pub workers: usize,
+    /// Name of the region whose resources are served.
+    pub region: String,
     /// The database; its connections are shared out among the workers.
     pub store: StoreSettings,
 }
@@ -53,9 +55,14 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     store.connections = (store.connections / share).max(1);
     let address = settings.listener.local_addr()?;
     let scopes = Arc::new(ScopeCache::default());
+    let region: Arc<str> = settings.region.into();
     let server = HttpServer::new(move || {
         let shared = Shared {
-            service: Service::new(Store::connect_lazy(&store, Purpose::Serve), Arc::clone(&scopes)),
+            service: Service::new(
+                Store::connect_lazy(&store, Purpose::Serve),
+                Arc::clone(&scopes),
+                Arc::clone(&region),
+            ),
             principal: Principal::anyone(),
         };
         App::new().app_data(web::Data::new(shared)).wrap(from_fn(request_log::log)).configure(router::configure)

@@ -57,6 +57,31 @@ impl Service {
         }
     }
 
+    /// Refuses targets of a type that is not registered, or that needs a project and has none.
+    pub(super) async fn check_types(&self, targets: &[Target], field: impl Fn(usize) -> String) -> Result<(), Fault> {
+        // a scope that is known is one of a known type
+        let is_known = |target: &Target| {
+            target.project_id.as_ref().is_some_and(|id| self.scopes.get(id, &target.resource_type).is_some())
+        };
+        if targets.iter().all(is_known) {
+            return Ok(());
+        }
+        let types = self.store.list_types().await?;
+        for (i, target) in targets.iter().enumerate() {
+            match types.iter().find(|known| known.resource_type == target.resource_type) {
+                None => {
+                    let resource_type = target.resource_type.clone();
+                    return Err(Fault::UnknownType { field: field(i), resource_type });
+                }
+                Some(known) if known.regional && target.project_id.is_none() => {
+                    return Err(Fault::ProjectMissing { resource_type: target.resource_type.clone() });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Changes several resources; what fails on one does not keep the others from being changed.
     pub(super) async fn change_many(
         &self,
@@ -64,6 +89,7 @@ impl Service {
         targets: &[Target],
         change: &TagChange,
     ) -> Result<Answer, Fault> {
+        self.check_types(targets, |i| format!("resources[{i}].resource_type")).await?;
         let mut failures = Vec::new();
         for (i, target) in targets.iter().enumerate() {
             match self.change_tags(principal, target, change).await {
@@ -82,7 +108,10 @@ impl Service {
     }
 
     pub(super) async fn remove_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, Fault> {
-        self.store.remove_predefined(principal.account(), tags).await?;
+        // no tag has a NUL, so there is nothing to remove
+        let is_storable = |tag: &&Tag| !tag.key.contains('\0') && !tag.value.contains('\0');
+        let tags: Vec<Tag> = tags.iter().filter(is_storable).cloned().collect();
+        self.store.remove_predefined(principal.account(), &tags).await?;
         Ok(Answer::Done)
     }
 

@@ -21,30 +21,36 @@ use crate::{
 pub struct Service {
     store: Store,
     scopes: Arc<ScopeCache>,
+    region: Arc<str>,
 }
 
 impl Service {
-    /// The use cases over a store; those that share a cache save each other look-ups.
-    pub fn new(store: Store, scopes: Arc<ScopeCache>) -> Self {
-        Self { store, scopes }
+    /// The use cases over a store, for the resources of a region; those that share a cache save each other look-ups.
+    pub fn new(store: Store, scopes: Arc<ScopeCache>, region: Arc<str>) -> Self {
+        Self { store, scopes, region }
     }
 
     /// Does what a request wants done.
     pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, Fault> {
         match command {
             Command::Query(ask) => self.query(principal, ask).await.map(Answer::Page),
-            Command::ListTags(target) => self.list_tags(principal, target).await,
+            Command::ListTags(target) => {
+                self.check_types(std::slice::from_ref(target), |_| "resource_type".to_owned()).await?;
+                self.list_tags(principal, target).await
+            }
             Command::ListScopeTags { project_id, resource_type, part } => {
                 self.list_scope_tags(project_id, resource_type, part.as_ref()).await
-            }
-            Command::ListUsedTags { project_id, resource_type, resource_id, .. } => {
-                self.list_used_tags(principal, project_id.as_deref(), resource_type, resource_id.as_deref()).await
             }
             Command::ListTypeTags { project_id, resource_types } => {
                 self.list_type_tags(principal, project_id, resource_types).await
             }
-            Command::ListKeys(part) => self.list_keys(principal, part).await,
-            Command::ListValues { key, part } => self.list_values(principal, key, part).await,
+            Command::ListUsedTags { project_id, resource_type, resource_id, .. } => {
+                self.list_used_tags(principal, project_id.as_deref(), resource_type, resource_id.as_deref()).await
+            }
+            Command::ListKeys { region, part } => self.list_keys(principal, region.as_deref(), part).await,
+            Command::ListValues { region, key, part } => {
+                self.list_values(principal, region.as_deref(), key, part).await
+            }
             Command::ChangeTags { target, change } => {
                 self.change_tags(principal, target, change).await.map(|()| Answer::Done)
             }
@@ -55,6 +61,9 @@ impl Service {
             Command::ListPredefined(ask) => self.list_predefined(principal, ask).await,
             Command::CountPredefined => self.count_predefined(principal).await,
             Command::ListTypes => Ok(Answer::Types(self.store.list_types().await?)),
+            Command::ListProviders(_) => {
+                Ok(Answer::Providers { types: self.store.list_types().await?, region: self.region.to_string() })
+            }
             Command::Nothing => Ok(Answer::Done),
         }
     }

@@ -29,5 +29,6 @@ mod rules;
 mod sdk;
 mod seeds;
 mod support;
+mod tms;
 mod writers;
 mod writes_wire;

@@ -61,6 +61,15 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A list of objects, if it is there.
+    pub(in crate::dialects) fn objects<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+    ) -> Result<Option<Vec<T>>, Fault> {
+        let entries = self.read::<Vec<Object<T>>>(field)?;
+        Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
+    }
+
     /// A truth value; absent is false.
     pub(in crate::dialects) fn flag(&self, field: &'static str) -> Result<bool, Fault> {
         Ok(self.read(field)?.unwrap_or_default())

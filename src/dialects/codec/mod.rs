@@ -7,7 +7,7 @@ mod reply;
 mod write;
 
 pub(super) use fields::Fields;
-pub(super) use parameters::{check_number, read_parameters, read_part};
+pub(super) use parameters::{Parameters, check_number, read_parameters, read_part};
 pub(super) use query::{Action, MatchRules, read_lists, read_matches};
 pub(super) use reply::{
     KeyReply, TagsReply, detail_of, encode, encode_count, encode_done, encode_key_values, encode_tags, is_count,

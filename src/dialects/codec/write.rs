@@ -107,6 +107,20 @@ impl Fields<'_> {
         limits.check_put_one(field, RawTag { key, value })
     }
 
+    /// A list of tags to write that key and value together tell apart, checked; mandatory.
+    pub(in crate::dialects) fn put_pairs(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+        limits.check_put_pairs(field, self.raw_tags(field)?)
+    }
+
+    /// The same to remove.
+    pub(in crate::dialects) fn remove_pairs(
+        &self,
+        field: &'static str,
+        limits: &WriteLimits,
+    ) -> Result<Vec<Tag>, Fault> {
+        limits.check_remove_pairs(field, self.raw_tags(field)?)
+    }
+
     fn raw_tags(&self, field: &'static str) -> Result<Vec<RawTag>, Fault> {
         let Some(tags) = self.read::<Vec<Object<TagBody>>>(field)? else {
             return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));

@@ -68,7 +68,7 @@ impl World {
     pub fn over(db: TestDb, store: StoreSettings) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            start(ServerSettings { listener, workers: 1, store }).unwrap()
+            start(ServerSettings { listener, workers: 1, region: "region-1".into(), store }).unwrap()
         });
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         Self { url: format!("http://{}", server.address), db, server: Some(server), agent }

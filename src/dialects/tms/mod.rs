@@ -1,0 +1,184 @@
+//! TMS: tags across services.
+
+mod account;
+mod names;
+mod predefined;
+mod query;
+mod resource_tags;
+
+use serde_json::json;
+
+use super::{
+    codec::{self, Parameters},
+    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
+};
+use crate::domain::{Answer, Aspect, Command, Fault, WriteLimits, fault::quote};
+
+/// The dialect of the Tag Management Service.
+pub(super) static TMS: Dialect =
+    Dialect { name: "TMS", routes: ROUTES, wire_error: |fault, _| wire_error(fault), encode_error };
+
+// ---- routes
+
+/// The operations on associated resources, `/v2/tms/associated-resources/…`, are not here: nobody inherits tags.
+const ROUTES: &[Route] = &[
+    route(Method::Get, "/", false, account::decode_versions, account::encode_versions),
+    route(Method::Get, "/v1.0", false, account::decode_versions, account::encode_version),
+    route(Method::Post, "/v1.0/resource-instances/filter", true, query::decode, query::encode),
+    route(Method::Post, "/v1.0/predefine_tags/action", true, predefined::decode_action, encode_none),
+    route(Method::Get, "/v1.0/predefine_tags", false, predefined::decode_list, predefined::encode_list),
+    route(Method::Put, "/v1.0/predefine_tags", true, predefined::decode_replace, predefined::encode_replace),
+    route(Method::Post, "/v1.0/resource-tags/batch-create", true, resource_tags::decode_put, resource_tags::encode),
+    route(Method::Post, "/v1.0/resource-tags/batch-delete", true, resource_tags::decode_remove, resource_tags::encode),
+    route(
+        Method::Get,
+        "/v2.0/resources/{resource_id}/tags",
+        false,
+        resource_tags::decode_list,
+        resource_tags::encode_list,
+    ),
+    route(Method::Get, "/v1.0/tag-keys", false, names::decode_keys, names::encode_keys),
+    route(Method::Get, "/v1.0/tag-values", false, names::decode_values, names::encode_values),
+    route(Method::Get, "/v1.0/tags", false, names::decode_tags, names::encode_tags),
+    route(Method::Get, "/v1.0/tms/quotas", false, account::decode_quota, account::encode_quota),
+    route(Method::Get, "/v1.0/tms/providers", false, account::decode_providers, account::encode_providers),
+];
+
+type Decode = fn(&WireRequest<'_>) -> Result<Command, Fault>;
+type Encode = fn(&Command, &Answer) -> Result<WireReply, Fault>;
+
+const fn route(method: Method, path: &'static str, body: bool, decode: Decode, encode: Encode) -> Route {
+    Route { method, path, operation: Operation { decode, encode, body } }
+}
+
+// ---- limits
+
+/// What may be written, on resources and as predefined tags.
+/// Source: `reference/semantics.md`, section 2; the lengths are the documents'.
+const WRITES: WriteLimits = WriteLimits {
+    tags: 10,
+    key_length: 36,
+    value_length: 43,
+    key_charset: "-_@",
+    value_charset: "-_@.",
+    trimmed_key: false,
+    trimmed_value: false,
+    remove_key_length: 36,
+    remove_value_length: 43,
+    remove_by_value: true,
+};
+
+/// Resource types in one request. Source: the SDK's definitions.
+const TYPES: usize = 10;
+
+/// Refuses resource types that are none, too many, or stand twice.
+fn check_types(types: &[String]) -> Result<(), Fault> {
+    const FIELD: &str = "resource_types";
+    if !(1..=TYPES).contains(&types.len()) {
+        return Err(Fault::invalid(Aspect::General, FIELD, format!("{} types, 1 to {TYPES} are allowed", types.len())));
+    }
+    for (i, name) in types.iter().enumerate() {
+        if types.iter().take(i).any(|earlier| earlier == name) {
+            let reason = format!("{} stands twice, types must be unique", quote(name));
+            return Err(Fault::invalid(Aspect::General, format!("{FIELD}[{i}]"), reason));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a project without a name: that is no way to say all projects.
+fn check_project(project_id: Option<&str>) -> Result<(), Fault> {
+    if project_id.is_some_and(str::is_empty) {
+        return Err(Fault::invalid(
+            Aspect::General,
+            "project_id",
+            "\"\" is empty; leave the field out for all projects",
+        ));
+    }
+    Ok(())
+}
+
+// ---- parameters of the query string
+
+/// A parameter, if it is there.
+fn text<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
+    parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
+}
+
+/// A parameter that must be there and say something.
+fn mandatory<'p>(parameters: &'p Parameters<'_>, aspect: Aspect, name: &str) -> Result<&'p str, Fault> {
+    match text(parameters, name) {
+        Some(value) if !value.is_empty() => Ok(value),
+        Some(_) => Err(Fault::invalid(aspect, name, "\"\" is empty, at least 1 character")),
+        None => Err(Fault::invalid(aspect, name, "missing, mandatory")),
+    }
+}
+
+/// A whole number within bounds.
+fn number(
+    parameters: &Parameters<'_>,
+    aspect: Aspect,
+    name: &str,
+    (least, most): (u64, u64),
+    default: u64,
+) -> Result<u64, Fault> {
+    match text(parameters, name) {
+        None => Ok(default),
+        Some(value) => codec::check_number(aspect, name, value, least, most),
+    }
+}
+
+// ---- wire shapes
+
+fn encode_none(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_done(answer, 204)
+}
+
+// ---- errors
+
+fn wire_error(fault: &Fault) -> WireError {
+    let (status, code) = match fault {
+        Fault::Body { .. } | Fault::TooManyTags { .. } => (400, "TMS.0002"),
+        Fault::Invalid { aspect, field, .. } => match (code_of_field(field), aspect) {
+            (Some(code), _) => (400, code),
+            (None, Aspect::General) => (400, "TMS.0002"),
+            (None, Aspect::Action) => (400, "TMS.0011"),
+            (None, Aspect::Limit) => (400, "TMS.0007"),
+            (None, Aspect::Offset) => (400, "TMS.0017"),
+            (None, Aspect::Key) => (400, "TMS.0009"),
+            (None, Aspect::Value) => (400, "TMS.0010"),
+            (None, Aspect::Tags) => (400, "TMS.0012"),
+            (None, Aspect::Element) => (400, "TMS.0013"),
+            (None, Aspect::Values) => (400, "TMS.0016"),
+        },
+        Fault::UnknownType { .. } => (400, "TMS.5027"),
+        Fault::ProjectMissing { .. } | Fault::AmbiguousResource => (400, "TMS.2011"),
+        Fault::TooManyPredefined { .. } => (400, "TMS.1001"),
+        Fault::UnknownPredefined => (400, "TMS.1002"),
+        Fault::PredefinedExists => (400, "TMS.1003"),
+        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "TMS.0005"),
+        Fault::Unavailable { .. } => (503, "TMS.0001"),
+        Fault::Internal { .. } => (500, "TMS.0001"),
+    };
+    WireError { status, code }
+}
+
+/// The code of a field that has one of its own, whatever is wrong with it.
+fn code_of_field(field: &str) -> Option<&'static str> {
+    match field {
+        "marker" => Some("TMS.0008"),
+        "old_tag" => Some("TMS.1004"),
+        "old_tag.key" => Some("TMS.1005"),
+        "old_tag.value" => Some("TMS.1006"),
+        "new_tag" => Some("TMS.1007"),
+        "new_tag.key" => Some("TMS.1008"),
+        "new_tag.value" => Some("TMS.1009"),
+        "order_field" => Some("TMS.1010"),
+        "order_method" => Some("TMS.1011"),
+        _ => None,
+    }
+}
+
+fn encode_error(code: &str, message: &str) -> Vec<u8> {
+    json!({ "error_code": code, "error_msg": message }).to_string().into_bytes()
+}

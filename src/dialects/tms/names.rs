@@ -1,0 +1,112 @@
+//! Keys and values in use, without the resources.
+
+use serde::Serialize;
+
+use super::{check_types, mandatory, text};
+use crate::{
+    dialects::{
+        codec::{self, KeyReply, Parameters},
+        dialect::{WireReply, WireRequest},
+    },
+    domain::{Answer, Aspect, Command, Fault, command::Part, fault::quote},
+};
+
+// ---- limits
+
+/// Names in one answer. Source: the SDK; another edition of the document has 10 as the default of values.
+const LIMIT: u32 = 200;
+
+// ---- wire shapes
+
+#[derive(Serialize)]
+struct KeysReply<'a> {
+    keys: &'a [String],
+    page_info: PageInfoReply<'a>,
+}
+
+#[derive(Serialize)]
+struct ValuesReply<'a> {
+    values: &'a [String],
+    page_info: PageInfoReply<'a>,
+}
+
+/// An object, as the document's table says; its example has a list, with which the SDK could not go on.
+#[derive(Serialize)]
+struct PageInfoReply<'a> {
+    next_marker: &'a str,
+    current_count: usize,
+}
+
+#[derive(Serialize)]
+struct TagsReply<'a> {
+    tags: Vec<KeyReply<'a>>,
+    errors: [(); 0],
+}
+
+/// The marker behind the empty value, which comes first of all: empty itself, it would say that this was the end.
+/// No value has a NUL, so this is the marker of no other.
+const BEHIND_EMPTY: &str = "\0";
+
+// ---- decode and encode
+
+pub(super) fn decode_keys(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let parameters = codec::read_parameters(request.query, &["region_id", "limit", "marker"])?;
+    Ok(Command::ListKeys { region: decode_region(&parameters), part: decode_part(&parameters)? })
+}
+
+pub(super) fn decode_values(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let parameters = codec::read_parameters(request.query, &["key", "region_id", "limit", "marker"])?;
+    // whatever key another dialect has written can be asked for
+    let key = mandatory(&parameters, Aspect::Key, "key")?.to_owned();
+    Ok(Command::ListValues { region: decode_region(&parameters), key, part: decode_part(&parameters)? })
+}
+
+fn decode_region(parameters: &Parameters<'_>) -> Option<String> {
+    text(parameters, "region_id").map(ToOwned::to_owned)
+}
+
+fn decode_part(parameters: &Parameters<'_>) -> Result<Part, Fault> {
+    let Part { limit, marker } = codec::read_part(parameters, LIMIT)?;
+    // what a client has before the first page
+    Ok(Part { limit, marker: marker.filter(|marker| !marker.is_empty()) })
+}
+
+pub(super) fn encode_keys(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let (keys, page_info) = names_of(answer)?;
+    codec::encode(&KeysReply { keys, page_info })
+}
+
+pub(super) fn encode_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let (values, page_info) = names_of(answer)?;
+    codec::encode(&ValuesReply { values, page_info })
+}
+
+fn names_of(answer: &Answer) -> Result<(&[String], PageInfoReply<'_>), Fault> {
+    let Answer::Names { names, next } = answer else { return Err(codec::mismatch(answer)) };
+    let next_marker = match next.as_deref() {
+        None => "",
+        Some("") => BEHIND_EMPTY,
+        Some(name) => name,
+    };
+    Ok((names, PageInfoReply { next_marker, current_count: names.len() }))
+}
+
+pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let parameters = codec::read_parameters(request.query, &["resource_types", "project_id", "tag_types"])?;
+    // one parameter; several types stand in it with commas between
+    let resource_types: Vec<String> =
+        mandatory(&parameters, Aspect::General, "resource_types")?.split(',').map(ToOwned::to_owned).collect();
+    check_types(&resource_types)?;
+    let project_id = mandatory(&parameters, Aspect::General, "project_id")?.to_owned();
+    let tag_types = mandatory(&parameters, Aspect::General, "tag_types")?;
+    if tag_types != "resource" {
+        let reason = format!("{} is not \"resource\"", quote(tag_types));
+        return Err(Fault::invalid(Aspect::General, "tag_types", reason));
+    }
+    Ok(Command::ListTypeTags { project_id, resource_types })
+}
+
+pub(super) fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let Answer::KeyValues { keys, .. } = answer else { return Err(codec::mismatch(answer)) };
+    codec::encode(&TagsReply { tags: codec::keys_of(keys, false), errors: [] })
+}

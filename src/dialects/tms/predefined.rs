@@ -1,0 +1,131 @@
+//! Predefined tags: pairs that an account keeps ready, on no resource.
+
+use serde::Serialize;
+
+use super::{WRITES, number, text};
+use crate::{
+    dialects::{
+        codec::{self, Fields, Parameters},
+        dialect::{WireReply, WireRequest},
+    },
+    domain::{
+        Answer, Aspect, Command, Fault, WriteLimits,
+        command::{PredefinedAsk, PredefinedOrder},
+        fault::quote,
+        limits::{check_charset, check_length},
+    },
+};
+
+// ---- limits
+
+/// Source: `reference/semantics.md`, section 2.
+const LIMITS: WriteLimits = WriteLimits { tags: 50, ..WRITES };
+
+/// Tags in one answer; 0 for all.
+const LIMIT: (u64, u64) = (0, 1000);
+const DEFAULT_LIMIT: u64 = 10;
+
+// ---- wire shapes
+
+const ACTION_FIELDS: &[&str] = &["action", "tags"];
+const REPLACE_FIELDS: &[&str] = &["old_tag", "new_tag"];
+const LIST_PARAMETERS: &[&str] = &["key", "value", "limit", "marker", "order_field", "order_method"];
+
+#[derive(Serialize)]
+struct ListReply<'a> {
+    marker: String,
+    total_count: u64,
+    tags: Vec<TagReply<'a>>,
+}
+
+#[derive(Serialize)]
+struct TagReply<'a> {
+    key: &'a str,
+    value: &'a str,
+    update_time: &'a str,
+}
+
+// ---- decode and encode
+
+pub(super) fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    let fields = Fields::parse(request.body, ACTION_FIELDS)?;
+    let invalid = |reason: String| Fault::invalid(Aspect::Action, "action", reason);
+    match fields.read::<String>("action")?.as_deref() {
+        Some("create") => fields.put_pairs("tags", &LIMITS).map(Command::PutPredefined),
+        Some("delete") => fields.remove_pairs("tags", &LIMITS).map(Command::RemovePredefined),
+        Some(other) => Err(invalid(format!("{} is neither \"create\" nor \"delete\"", quote(other)))),
+        None => Err(invalid("missing, either \"create\" or \"delete\" is mandatory".to_owned())),
+    }
+}
+
+pub(super) fn decode_replace(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    let fields = Fields::parse(request.body, REPLACE_FIELDS)?;
+    let old = fields.put_tag("old_tag", &LIMITS)?;
+    let new = fields.put_tag("new_tag", &LIMITS)?;
+    Ok(Command::ReplacePredefined { old, new })
+}
+
+pub(super) fn encode_replace(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_done(answer, 200)
+}
+
+pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let parameters = codec::read_parameters(request.query, LIST_PARAMETERS)?;
+    let key = decode_part(&parameters, Aspect::Key, "key", LIMITS.key_length, LIMITS.key_charset)?;
+    let value = decode_part(&parameters, Aspect::Value, "value", LIMITS.value_length, LIMITS.value_charset)?;
+    let limit = number(&parameters, Aspect::Limit, "limit", LIMIT, DEFAULT_LIMIT)?;
+    let limit = u32::try_from(limit).map_err(Fault::internal)?;
+    let offset = match text(&parameters, "marker") {
+        // what a client has before the first page
+        Some("") => 0,
+        _ => number(&parameters, Aspect::General, "marker", (0, u64::MAX), 0)?,
+    };
+    let order = match text(&parameters, "order_field") {
+        None | Some("update_time") => PredefinedOrder::UpdateTime,
+        Some("key") => PredefinedOrder::Key,
+        Some("value") => PredefinedOrder::Value,
+        Some(other) => {
+            let reason = format!("{} is neither \"update_time\" nor \"key\" nor \"value\"", quote(other));
+            return Err(Fault::invalid(Aspect::General, "order_field", reason));
+        }
+    };
+    let descending = match text(&parameters, "order_method") {
+        None | Some("desc") => true,
+        Some("asc") => false,
+        Some(other) => {
+            let reason = format!("{} is neither \"asc\" nor \"desc\"", quote(other));
+            return Err(Fault::invalid(Aspect::General, "order_method", reason));
+        }
+    };
+    Ok(Command::ListPredefined(PredefinedAsk { key, value, limit, offset, order, descending }))
+}
+
+/// A text to search keys or values for.
+fn decode_part(
+    parameters: &Parameters<'_>,
+    aspect: Aspect,
+    name: &str,
+    length: usize,
+    charset: &str,
+) -> Result<Option<String>, Fault> {
+    let Some(part) = text(parameters, name) else { return Ok(None) };
+    check_length(aspect, name, part, length)?;
+    check_charset(aspect, name, part, Some(charset))?;
+    Ok(Some(part.to_owned()))
+}
+
+pub(super) fn encode_list(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let (Command::ListPredefined(ask), Answer::Predefined { tags, total }) = (command, answer) else {
+        return Err(codec::mismatch(answer));
+    };
+    // where the last tag of the page stands in the whole list, counted from 1
+    let marker = ask.offset.saturating_add(u64::try_from(tags.len()).map_err(Fault::internal)?);
+    let shown = tags.iter().map(|entry| TagReply {
+        key: &entry.tag.key,
+        value: &entry.tag.value,
+        update_time: &entry.updated_at,
+    });
+    codec::encode(&ListReply { marker: marker.to_string(), total_count: *total, tags: shown.collect() })
+}

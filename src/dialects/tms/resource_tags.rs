@@ -1,0 +1,120 @@
+//! Tags of resources: of several at once, of one.
+
+use serde::{Deserialize, Serialize};
+
+use super::{WRITES, check_project, mandatory, text, wire_error};
+use crate::{
+    dialects::{
+        codec::{self, Fields},
+        dialect::{WireReply, WireRequest},
+    },
+    domain::{
+        Answer, Aspect, Command, Fault,
+        command::{TagChange, Target},
+    },
+};
+
+// ---- limits
+
+/// Resources in one request. Source: OTC and the newer pages; older ones say 20.
+const RESOURCES: usize = 50;
+
+// ---- wire shapes
+
+const CHANGE_FIELDS: &[&str] = &["project_id", "resources", "tags"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResourceBody {
+    resource_id: Option<String>,
+    resource_type: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ChangeReply<'a> {
+    failed_resources: Vec<FailureReply<'a>>,
+}
+
+#[derive(Serialize)]
+struct FailureReply<'a> {
+    resource_id: &'a str,
+    resource_type: &'a str,
+    error_code: &'static str,
+    error_msg: String,
+}
+
+// ---- decode and encode
+
+pub(super) fn decode_put(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    decode_change(request, |fields| fields.put_tags("tags", &WRITES).map(TagChange::Put))
+}
+
+pub(super) fn decode_remove(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    decode_change(request, |fields| fields.remove_tags("tags", &WRITES).map(TagChange::Remove))
+}
+
+fn decode_change(
+    request: &WireRequest<'_>,
+    change: fn(&Fields<'_>) -> Result<TagChange, Fault>,
+) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    let fields = Fields::parse(request.body, CHANGE_FIELDS)?;
+    let project_id = fields.read::<String>("project_id")?;
+    check_project(project_id.as_deref())?;
+    let targets = decode_targets(&fields, project_id.as_deref())?;
+    Ok(Command::ChangeMany { targets, change: change(&fields)? })
+}
+
+fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<Target>, Fault> {
+    let invalid = |field: String, reason: String| Fault::invalid(Aspect::General, field, reason);
+    let resources = fields.objects::<ResourceBody>("resources")?.unwrap_or_default();
+    if !(1..=RESOURCES).contains(&resources.len()) {
+        let reason = format!("{} resources, 1 to {RESOURCES} are allowed", resources.len());
+        return Err(invalid("resources".to_owned(), reason));
+    }
+    let mut targets = Vec::with_capacity(resources.len());
+    for (i, resource) in resources.into_iter().enumerate() {
+        let mandatory = |name: &str, value: Option<String>| match value {
+            Some(value) if !value.is_empty() => Ok(value),
+            Some(_) => Err(invalid(format!("resources[{i}].{name}"), "\"\" is empty, at least 1 character".to_owned())),
+            None => Err(invalid(format!("resources[{i}].{name}"), "missing, mandatory".to_owned())),
+        };
+        targets.push(Target {
+            project_id: project_id.map(ToOwned::to_owned),
+            resource_id: mandatory("resource_id", resource.resource_id)?,
+            resource_type: mandatory("resource_type", resource.resource_type)?,
+        });
+    }
+    Ok(targets)
+}
+
+pub(super) fn encode(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    let (Command::ChangeMany { targets, .. }, Answer::Failures(failures)) = (command, answer) else {
+        return Err(codec::mismatch(answer));
+    };
+    let failed = failures.iter().filter_map(|(i, fault)| {
+        let target = targets.get(*i)?;
+        Some(FailureReply {
+            resource_id: &target.resource_id,
+            resource_type: &target.resource_type,
+            error_code: wire_error(fault).code,
+            error_msg: fault.to_string(),
+        })
+    });
+    codec::encode(&ChangeReply { failed_resources: failed.collect() })
+}
+
+pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    let parameters = codec::read_parameters(request.query, &["project_id", "resource_type"])?;
+    let project_id = text(&parameters, "project_id");
+    check_project(project_id)?;
+    Ok(Command::ListTags(Target {
+        project_id: project_id.map(ToOwned::to_owned),
+        resource_type: mandatory(&parameters, Aspect::General, "resource_type")?.to_owned(),
+        resource_id: request.path.get("resource_id").to_owned(),
+    }))
+}
+
+pub(super) fn encode_list(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_tags(answer, false)
+}
