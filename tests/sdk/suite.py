@@ -3,6 +3,7 @@
 tests/it/sdk.rs starts the server with the resources that are named here and runs this file; the project is
 PROJECT, the resources of each type have the ids r1 to r3 and the names web-1, web-2 and db-3.
 """
+import json
 import os
 import unittest
 
@@ -16,6 +17,8 @@ from huaweicloudsdkims.v2 import ImsClient
 from huaweicloudsdkims.v2 import model as ims
 from huaweicloudsdktms.v1 import TmsClient
 from huaweicloudsdktms.v1 import model as tms
+from keystoneauth1 import adapter, noauth, session
+from openstack.image.v2.image import Image
 
 URL = os.environ["TAGD_URL"]
 PROJECT = "0123456789abcdef0123456789abcdef"
@@ -184,14 +187,34 @@ class Cts(Case):
         self.api = client(CtsClient, basic())
 
     def call(self, method, path, status, body=None, query=None):
-        """The six operations that the SDK has no method for, through its public call_api."""
-        answer = self.api.call_api(
-            resource_path=f"/v3/{{project_id}}/cts-tracker{path}", method=method, path_params={}, cname=None,
-            query_params=query or [], header_params={"Content-Type": "application/json"}, body=body, post_params={},
-            response_type="object", response_headers=[], auth_settings=[], collection_formats={}, request_type="object",
+        """The operations that the SDK has no method for, through the public function that its methods call."""
+        answer = self.api.do_http_request(
+            method=method,
+            resource_path=f"/v3/{{project_id}}/cts-tracker{path}",
+            query_params=query or [],
+            header_params={"Content-Type": "application/json;charset=UTF-8"},
+            body=body,
+            response_type="BatchCreateResourceTagsResponse",
+            collection_formats={},
+            request_type="BatchCreateResourceTagsRequest",
         )
         self.assertEqual(answer.status_code, status)
-        return answer
+        return json.loads(answer.raw_content) if answer.raw_content else None
+
+    def test_without_a_method(self):
+        self.call("POST", "/r2/tags", 204, {"tag": tag("env", "prod")})
+        self.call("POST", "/r2/tags", 204, {"tag": tag("team", "a/b")})
+        self.assertEqual(self.call("GET", "/r2/tags", 200), {"tags": [tag("env", "prod"), tag("team", "a/b")]})
+        listed = self.call("GET", "/tags", 200, query=[("limit", 1)])
+        self.assertEqual(listed, {"tags": [{"key": "env", "values": ["prod"]}], "page_info": {"current_count": 1, "next_marker": "env"}})
+        listed = self.call("GET", "/tags", 200, query=[("limit", 1), ("marker", "env")])
+        self.assertEqual(listed["tags"], [{"key": "team", "values": ["a/b"]}])
+        found = self.call("POST", "/resource-instances/filter", 200, {"tags": [{"key": "team", "values": ["*b"]}]}, [("limit", 1)])
+        self.assertEqual((found["total_count"], found["resources"][0]["resource_id"]), (1, "r2"))
+        self.assertEqual(self.call("POST", "/resource-instances/count", 200, {"without_any_tag": True}), {"total_count": 2})
+        self.call("DELETE", "/r2/tags/env", 204)
+        self.call("DELETE", "/r2/tags/team", 204)
+        self.assertEqual(self.call("GET", "/r2/tags", 200), {"tags": []})
 
     def test_create_and_delete(self):
         body = cts.BatchCreateResourceTagsRequestBody(tags=[tag("env", "prod"), tag("team", "a")])
@@ -281,6 +304,20 @@ class Tms(Case):
         types = {kind.resource_type: kind for one in answer.providers for kind in one.resource_types}
         self.assertLessEqual({"images", "DNS-public_zone", "cts-tracker", "ecs", "cdn"}, set(types))
         self.assertEqual(getattr(types["cdn"], "_global", None) or types["cdn"].to_dict().get("global"), True)
+
+
+class OpenStack(Case):
+    """The one client of another maker that has calls for these APIs: images' native tags."""
+
+    def test_native_tags(self):
+        connection = session.Session(auth=noauth.NoAuth(endpoint=f"{URL}/v2"))
+        images = adapter.Adapter(connection, endpoint_override=f"{URL}/v2")
+        image = Image(id="r2")
+        image.add_tag(images, "silver")
+        api = client(ImsClient, basic())
+        self.assertEqual(pairs(api.list_image_tags(ims.ListImageTagsRequest(image_id="r2")).tags).get("silver"), "")
+        image.remove_tag(images, "silver")
+        self.assertNotIn("silver", pairs(api.list_image_tags(ims.ListImageTagsRequest(image_id="r2")).tags))
 
 
 if __name__ == "__main__":
