@@ -10,7 +10,8 @@ as $$
 declare
   v_tags text[];
 begin
-  -- locked first, so that of two removals of one tag one is told that it is gone
+  perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
+  -- locked before it is looked at, so that of two removals of one tag one is told that it is gone
   select r.tags into v_tags from tagd.resource r
    where r.scope_id = p_scope_id and r.resource_id = p_resource_id
      for update;

@@ -263,9 +263,15 @@ fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
 fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
     let server = if command.is_some_and(Command::is_write) { "CTS.0004" } else { "CTS.0005" };
     let (status, code) = match fault {
-        Fault::Body { .. } | Fault::UnknownType { .. } | Fault::ProjectMissing { .. } | Fault::TooManyTags { .. } => {
-            (400, "CTS.0003")
-        }
+        Fault::Body { .. }
+        | Fault::UnknownType { .. }
+        | Fault::ProjectMissing { .. }
+        | Fault::AmbiguousResource
+        | Fault::TooManyTags { .. }
+        // the predefined tags are not of this dialect
+        | Fault::TooManyPredefined { .. }
+        | Fault::UnknownPredefined
+        | Fault::PredefinedExists => (400, "CTS.0003"),
         Fault::Invalid { aspect, .. } => match aspect {
             Aspect::General
             | Aspect::Action
@@ -277,11 +283,6 @@ fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
             | Aspect::Element
             | Aspect::Values => (400, "CTS.0003"),
         },
-        // the predefined tags are not of this dialect
-        Fault::AmbiguousResource
-        | Fault::TooManyPredefined { .. }
-        | Fault::UnknownPredefined
-        | Fault::PredefinedExists => (400, "CTS.0003"),
         Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "CTS.0214"),
         Fault::Unavailable { .. } => (503, server),
         Fault::Internal { .. } => (500, server),

@@ -202,7 +202,13 @@ fn encode_key_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
 
 fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
     let (status, code) = match fault {
-        Fault::Body { .. } | Fault::ProjectMissing { .. } => (400, "DNS.0002"),
+        Fault::Body { .. }
+        | Fault::ProjectMissing { .. }
+        | Fault::AmbiguousResource
+        // the predefined tags are not of this dialect
+        | Fault::TooManyPredefined { .. }
+        | Fault::UnknownPredefined
+        | Fault::PredefinedExists => (400, "DNS.0002"),
         Fault::Invalid { aspect, .. } => match aspect {
             Aspect::Limit => (400, "DNS.0006"),
             Aspect::Offset => (400, "DNS.0017"),
@@ -210,11 +216,6 @@ fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
             Aspect::General | Aspect::Action => (400, "DNS.0002"),
         },
         Fault::UnknownType { .. } => (400, "DNS.1002"),
-        // the predefined tags are not of this dialect
-        Fault::AmbiguousResource
-        | Fault::TooManyPredefined { .. }
-        | Fault::UnknownPredefined
-        | Fault::PredefinedExists => (400, "DNS.0002"),
         Fault::UnknownResource | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
         Fault::TooManyTags { .. } => (400, "DNS.1001"),
         Fault::Unavailable { .. } => (503, "DNS.0000"),

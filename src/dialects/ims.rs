@@ -336,16 +336,18 @@ fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
 
 fn wire_error(fault: &Fault, _: Option<&Command>) -> WireError {
     let (status, code) = match fault {
-        Fault::Body { .. } | Fault::UnknownType { .. } | Fault::ProjectMissing { .. } => (400, "IMG.0001"),
+        Fault::Body { .. }
+        | Fault::UnknownType { .. }
+        | Fault::ProjectMissing { .. }
+        | Fault::AmbiguousResource
+        // the predefined tags are not of this dialect
+        | Fault::TooManyPredefined { .. }
+        | Fault::UnknownPredefined
+        | Fault::PredefinedExists => (400, "IMG.0001"),
         Fault::Invalid { aspect, .. } => match aspect {
             Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "IMG.0115"),
             Aspect::General | Aspect::Action | Aspect::Limit | Aspect::Offset => (400, "IMG.0001"),
         },
-        // the predefined tags are not of this dialect
-        Fault::AmbiguousResource
-        | Fault::TooManyPredefined { .. }
-        | Fault::UnknownPredefined
-        | Fault::PredefinedExists => (400, "IMG.0001"),
         Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "IMG.0144"),
         Fault::TooManyTags { .. } => (400, "IMG.0116"),
         Fault::Unavailable { .. } => (503, "IMG.0061"),

@@ -2,7 +2,7 @@
 //!
 //! Each row has a project to itself. What a request changes is read back and stands in the golden too.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write};
 
 use tagd::{dialects::DIALECTS, domain::change::Registration};
 
@@ -152,11 +152,11 @@ impl Row {
         let mut text = format!("{method} {path}\n");
         if !self.route.contains("{project_id}") {
             headers.push(("X-Project-Id", project));
-            text.push_str(&format!("X-Project-Id: {project}\n"));
+            writeln!(text, "X-Project-Id: {project}").unwrap();
         }
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json;charset=utf-8"));
-            text.push_str(&format!("{body}\n"));
+            writeln!(text, "{body}").unwrap();
         }
         text.push_str(&show(&world.send(method, &path, &headers, body.as_bytes())));
         let is_resource =
@@ -168,7 +168,7 @@ impl Row {
                 _ => "/v3/{project_id}/{resource_type}/{resource_id}/tags",
             };
             let list = self.fill(list, project, id);
-            text.push_str(&format!("GET {list}\n{}", show(&world.send("GET", &list, &[], b""))));
+            write!(text, "GET {list}\n{}", show(&world.send("GET", &list, &[], b""))).unwrap();
         }
         text
     }
@@ -194,12 +194,13 @@ fn every_operation_is_answered_as_its_golden_says() {
         let query = if row.bad.is_empty() { "verbose=1" } else { "" };
         text.push_str(&row.run(&world, project, "r", query, if row.bad.is_empty() { row.body } else { row.bad }));
         text.push_str("\n# over the limit\n");
-        text.push_str(&match row.over {
+        let over = match row.over {
             Over::Full => row.run(&world, project, "full", "", row.body),
             Over::Body(body) => row.run(&world, project, "r", "", body),
             Over::Query(query) => row.run(&world, project, "r", query, row.body),
             Over::None(why) => format!("{why}\n"),
-        });
+        };
+        text.push_str(&over);
         check_golden(&format!("operations/{}.txt", row.name), &text);
     }
 }

@@ -311,7 +311,7 @@ fn fifty_clients_that_add_different_tags_to_one_image_end_with_exactly_ten() {
         let clients: Vec<_> = (0..50)
             .map(|i| {
                 let world = &world;
-                threads.spawn(move || add(world, Wire::Ims, &json!({ "key": format!("k{i}"), "value": "v" })))
+                threads.spawn(move || add(world, Wire::Ims, &json!({ "key": format!("k{i:02}"), "value": "v" })))
             })
             .collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
@@ -319,7 +319,7 @@ fn fifty_clients_that_add_different_tags_to_one_image_end_with_exactly_ten() {
     let mut written: Vec<String> = Vec::new();
     for (i, answer) in answers.iter().enumerate() {
         if answer.status == 204 {
-            written.push(format!("k{i}=v"));
+            written.push(format!("k{i:02}=v"));
         } else {
             check_too_many(Wire::Ims, answer, 11, 10);
         }
@@ -327,6 +327,66 @@ fn fifty_clients_that_add_different_tags_to_one_image_end_with_exactly_ten() {
     written.sort();
     assert_eq!(written.len(), 10);
     assert_eq!(tags(&world, Wire::Ims), written);
+    verify(&world);
+}
+
+#[test]
+fn of_many_that_remove_one_tag_by_its_key_one_is_told_that_it_was_there() {
+    let world = world();
+    for round in 0..5 {
+        for wire in WIRES {
+            done(&add(&world, wire, &json!({ "key": "k", "value": "v" })), "add");
+            let statuses: Vec<u16> = std::thread::scope(|threads| {
+                let clients: Vec<_> = (0..8).map(|_| threads.spawn(|| delete_one(&world, wire, "k").status)).collect();
+                clients.into_iter().map(|client| client.join().unwrap()).collect()
+            });
+            let count = |status| statuses.iter().filter(|found| **found == status).count();
+            assert_eq!((count(204), count(404)), (1, 7), "{wire:?} {round}: {statuses:?}");
+        }
+    }
+    verify(&world);
+}
+
+#[test]
+fn clients_that_write_the_same_tags_of_one_resource_in_any_order_leave_index_and_truth_alike() {
+    let world = world();
+    for wire in WIRES {
+        std::thread::scope(|threads| {
+            for client in 0..16_usize {
+                let world = &world;
+                threads.spawn(move || {
+                    for step in 0..12_usize {
+                        let key = |n: usize| format!("k{}", (client * 7 + step * 3 + n) % 5);
+                        let value = format!("c{client}");
+                        let answer = match (client + step) % 4 {
+                            0 => add(world, wire, &json!({ "key": key(0), "value": value })),
+                            1 => {
+                                let tags =
+                                    json!([{ "key": key(0), "value": value }, { "key": key(1), "value": value }]);
+                                create(world, wire, &tags)
+                            }
+                            2 => delete(world, wire, &json!([{ "key": key(0) }, { "key": key(2) }])),
+                            _ => delete_one(world, wire, &key(0)),
+                        };
+                        assert!(matches!(answer.status, 200 | 204 | 404), "{wire:?}: {}", answer.body);
+                    }
+                });
+            }
+        });
+        // every reader says the same: the resource, the project, the query
+        let mut project: Vec<String> = Vec::new();
+        let list = send(&world, "GET", &place(wire, "r").replace("/r/", "/"), &Value::Null).json();
+        for entry in list["tags"].as_array().unwrap() {
+            let values = entry["values"].as_array().unwrap();
+            project.extend(values.iter().map(|value| {
+                let (key, value) = (entry["key"].as_str().unwrap(), value.as_str().unwrap());
+                let found = wire.ids(&world, &json!({ "tags": [{ "key": key, "values": [value] }] }));
+                assert_eq!(found, ["r"], "{wire:?} {key}={value}");
+                format!("{key}={value}")
+            }));
+        }
+        assert_eq!(tags(&world, wire), project, "{wire:?}");
+    }
     verify(&world);
 }
 
