@@ -23,13 +23,6 @@ pub enum Command {
         /// Part of the keys; `None` for all.
         part: Option<Part>,
     },
-    /// Keys with values in use on the resources of several types in a project. [`Answer::KeyValues`].
-    ListTypeTags {
-        /// Project.
-        project_id: String,
-        /// Resource types.
-        resource_types: Vec<String>,
-    },
     /// Different tags in use on the resources of a type, all of them: of a project or of all the caller's domain,
     /// or of one resource. System tags are left out. [`Answer::Tags`].
     ListUsedTags {
@@ -41,6 +34,13 @@ pub enum Command {
         resource_id: Option<String>,
         /// What the dialect cuts out of the list, which it sorts in its own way.
         want: Want,
+    },
+    /// Keys with values in use on the resources of several types in a project. [`Answer::KeyValues`].
+    ListTypeTags {
+        /// Project.
+        project_id: String,
+        /// Resource types.
+        resource_types: Vec<String>,
     },
     /// Keys in use anywhere in the caller's domain. [`Answer::Names`].
     ListKeys {
@@ -98,25 +98,14 @@ pub enum Command {
 impl Command {
     /// Whether the command changes anything.
     pub fn is_write(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::ChangeTags { .. }
-            | Self::ChangeMany { .. }
-            | Self::PutPredefined(_)
-            | Self::RemovePredefined(_)
-            | Self::ReplacePredefined { .. } => true,
-            Self::Query(_)
-            | Self::ListTags(_)
-            | Self::ListScopeTags { .. }
-            | Self::ListTypeTags { .. }
-            | Self::ListUsedTags { .. }
-            | Self::ListKeys { .. }
-            | Self::ListValues { .. }
-            | Self::ListPredefined(_)
-            | Self::CountPredefined
-            | Self::ListTypes
-            | Self::ListProviders(_)
-            | Self::Nothing => false,
-        }
+                | Self::ChangeMany { .. }
+                | Self::PutPredefined(_)
+                | Self::RemovePredefined(_)
+                | Self::ReplacePredefined { .. }
+        )
     }
 
     /// The one resource that the command is about, if it is about one.

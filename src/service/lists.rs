@@ -26,22 +26,10 @@ impl Service {
         let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
         // one more than asked for tells whether there is a next part
         let limit = part.map(|part| part.limit + 1);
-        let marker = part.and_then(marker_of);
+        let marker = part.and_then(|part| part.marker.as_deref()).map(before_nul);
         let keys = self.store.list_key_values(&scopes, marker, limit, true).await?;
         let (keys, next) = cut(keys, part.map(|part| part.limit), |(key, _)| key.clone());
         Ok(Answer::KeyValues { keys, next })
-    }
-
-    pub(super) async fn list_type_tags(
-        &self,
-        principal: &Principal,
-        project_id: &str,
-        resource_types: &[String],
-    ) -> Result<Answer, Fault> {
-        let scopes = self.find_scopes(principal, resource_types, Some(project_id)).await?;
-        let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let keys = self.store.list_key_values(&scopes, None, None, false).await?;
-        Ok(Answer::KeyValues { keys, next: None })
     }
 
     /// Different tags of a type's resources, or of one of them; no system tags.
@@ -58,15 +46,15 @@ impl Service {
                 resource_type: resource_type.to_owned(),
                 resource_id: resource_id.to_owned(),
             };
-            return match self.list_tags(principal, &target).await {
-                Ok(Answer::Tags(mut tags)) => {
-                    tags.retain(|tag| !tag.is_system());
-                    Ok(Answer::Tags(tags))
-                }
+            let tags = match self.find_target(principal, &target).await {
+                Ok(scope_id) => self.store.list_tags(scope_id, resource_id).await?,
                 // a filter that nothing meets
-                Err(Fault::UnknownResource) => Ok(Answer::Tags(Vec::new())),
-                other => other,
+                Err(Fault::UnknownResource) => None,
+                Err(other) => return Err(other),
             };
+            let mut tags = tags.unwrap_or_default();
+            tags.retain(|tag| !tag.is_system());
+            return Ok(Answer::Tags(tags));
         }
         let scopes = if let Some(project_id) = project_id {
             self.find_scope(project_id, resource_type).await?
@@ -77,10 +65,21 @@ impl Service {
         };
         let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
         let keys = self.store.list_key_values(&scopes, None, None, false).await?;
-        let tags = keys
-            .into_iter()
-            .flat_map(|(key, values)| values.into_iter().map(move |value| Tag { key: key.clone(), value }));
-        Ok(Answer::Tags(tags.collect()))
+        let pairs =
+            |(key, values): (String, Vec<String>)| values.into_iter().map(move |value| Tag { key: key.clone(), value });
+        Ok(Answer::Tags(keys.into_iter().flat_map(pairs).collect()))
+    }
+
+    pub(super) async fn list_type_tags(
+        &self,
+        principal: &Principal,
+        project_id: &str,
+        resource_types: &[String],
+    ) -> Result<Answer, Fault> {
+        let scopes = self.find_scopes(principal, resource_types, Some(project_id)).await?;
+        let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
+        let keys = self.store.list_key_values(&scopes, None, None, false).await?;
+        Ok(Answer::KeyValues { keys, next: None })
     }
 
     pub(super) async fn list_keys(
@@ -93,7 +92,7 @@ impl Service {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
         let domain = principal.domain_id.as_deref();
-        let names = self.store.list_keys(domain, marker_of(part), part.limit + 1).await?;
+        let names = self.store.list_keys(domain, part.marker.as_deref().map(before_nul), part.limit + 1).await?;
         let (names, next) = cut(names, Some(part.limit), Clone::clone);
         Ok(Answer::Names { names, next })
     }
@@ -110,7 +109,7 @@ impl Service {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
         let domain = principal.domain_id.as_deref();
-        let names = self.store.list_values(domain, key, marker_of(part), part.limit + 1).await?;
+        let names = self.store.list_values(domain, key, part.marker.as_deref().map(before_nul), part.limit + 1).await?;
         let (names, next) = cut(names, Some(part.limit), Clone::clone);
         Ok(Answer::Names { names, next })
     }
@@ -126,12 +125,6 @@ impl Service {
     }
 }
 
-/// The marker of a part as the database takes it. What sorts behind a text with a NUL, and has none itself,
-/// is what sorts behind the text before the NUL.
-fn marker_of(part: &Part) -> Option<&str> {
-    part.marker.as_deref().and_then(|marker| marker.split('\0').next())
-}
-
 /// The part that was asked for, and the marker of the next where there is more.
 fn cut<T>(mut entries: Vec<T>, limit: Option<u32>, marker: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -141,4 +134,9 @@ fn cut<T>(mut entries: Vec<T>, limit: Option<u32>, marker: impl Fn(&T) -> String
     entries.truncate(limit);
     let next = entries.last().map(marker);
     (entries, next)
+}
+
+/// The part of a marker before a NUL: as no name has one, the same names come after it.
+fn before_nul(marker: &str) -> &str {
+    marker.split('\0').next().unwrap_or_default()
 }

@@ -41,11 +41,11 @@ impl Service {
             Command::ListScopeTags { project_id, resource_type, part } => {
                 self.list_scope_tags(project_id, resource_type, part.as_ref()).await
             }
-            Command::ListTypeTags { project_id, resource_types } => {
-                self.list_type_tags(principal, project_id, resource_types).await
-            }
             Command::ListUsedTags { project_id, resource_type, resource_id, .. } => {
                 self.list_used_tags(principal, project_id.as_deref(), resource_type, resource_id.as_deref()).await
+            }
+            Command::ListTypeTags { project_id, resource_types } => {
+                self.list_type_tags(principal, project_id, resource_types).await
             }
             Command::ListKeys { region, part } => self.list_keys(principal, region.as_deref(), part).await,
             Command::ListValues { region, key, part } => {

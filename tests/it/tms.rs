@@ -1,6 +1,6 @@
 //! The operations of TMS beside the query: goldens of each, and what they mean (`reference/semantics.md`, section 2).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write};
 
 use serde_json::{Value, json};
 use tagd::{dialects::DIALECTS, domain::change::Registration};
@@ -294,7 +294,7 @@ fn run(world: &World, (line, body): Request) -> String {
     let mut text = format!("{line}\n");
     for part in [body, &format!("=> {}", answer.status), &settle(&answer)] {
         if !part.is_empty() {
-            text.push_str(&format!("{part}\n"));
+            writeln!(text, "{part}").unwrap();
         }
     }
     text
@@ -322,13 +322,13 @@ fn every_operation_is_answered_as_its_golden_says() {
         let columns =
             [("success", Ok(row.success)), ("unknown", row.unknown), ("bad request", Ok(row.bad)), ("over", row.over)];
         for (column, requests) in columns {
-            text.push_str(&format!("# {column}\n"));
+            writeln!(text, "# {column}").unwrap();
             match requests {
                 Ok(requests) => {
                     let shown: Vec<String> = requests.iter().map(|request| run(&world, *request)).collect();
                     text.push_str(&shown.join("\n"));
                 }
-                Err(why) => text.push_str(&format!("{why}\n")),
+                Err(why) => writeln!(text, "{why}").unwrap(),
             }
             text.push('\n');
         }
@@ -637,7 +637,7 @@ fn keys_and_values_are_those_in_use_anywhere_each_once_and_come_in_parts_to_the_
 }
 
 fn form_encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    percent_encoding::percent_encode(text.as_bytes(), percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 // ---- predefined tags
