@@ -10,11 +10,10 @@ use clap::Args;
 
 use super::{
     CliError,
-    import::line,
     open::open,
     progress::{Unit, bar},
 };
-use crate::{config::Settings, store::Purpose};
+use crate::{config::Settings, store::Purpose, transfer::line};
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -39,7 +38,7 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Cli
     progress.set_message("resources");
     let mut count: u64 = 0;
     let outcome = export
-        .run(|registration| {
+        .run(async |registration| {
             line::encode(&mut out, &registration).map_err(failed)?;
             count += 1;
             if count.is_multiple_of(1000) {

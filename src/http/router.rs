@@ -6,11 +6,12 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use super::{dispatch, health, refusal};
+use super::{dispatch, health, refusal, registry};
 use crate::dialects::{DIALECTS, Dialect, Method, Route};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     health::configure(config);
+    registry::configure(config);
     for dialect in DIALECTS {
         // several methods of a path are one resource, which knows what is allowed there
         let mut paths: Vec<&'static str> = dialect.routes.iter().map(|route| route.path).collect();

@@ -50,7 +50,7 @@ impl Exporter {
     /// Hands every resource to `each`, by scope and, within a scope, in the order of registration.
     pub async fn run<E: From<StoreError>>(
         mut self,
-        mut each: impl FnMut(Registration) -> Result<(), E>,
+        mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut rows = sqlx::query!(
             r#"select s.project_id, p.project_name, p.domain_id, s.resource_type, r.resource_id, r.resource_name,
@@ -73,7 +73,8 @@ impl Exporter {
                     detail: row.detail,
                     tags: tags_of(row.tags),
                 },
-            })?;
+            })
+            .await?;
         }
         Ok(())
     }

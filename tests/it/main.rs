@@ -15,6 +15,7 @@ mod cluster;
 mod compiled;
 mod limits;
 mod property;
+mod registry;
 mod rules;
 mod seeds;
 mod support;
