@@ -94,27 +94,75 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_scope_id bigint;
+  v_slot     integer;
+  v_new_slot integer;
+  v_old      text[];
+  v_new      text[];
+  v_etag     text;
+  v_user     bigint;
+  v_had      bigint;
+  v_quota    integer;
 begin
-  if not exists (select from tagd.resource_type t where t.resource_type = p_resource_type) then
+  select t.tag_quota into v_quota from tagd.resource_type t where t.resource_type = p_resource_type;
+  if not found then
     raise exception using errcode = 'TG008', message = 'unknown resource type';
   end if;
   perform tagd.hold_project(p_project_id);
   v_scope_id := tagd.put_scope(p_project_id, p_resource_type);
-  -- before the row, as every writer takes it
   perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (v_scope_id % 2147483647)::integer);
-  if p_match is not null then
-    perform tagd.check_resource(v_scope_id, p_resource_id, p_match);
+
+  select r.slot, r.tags, tagd.etag_of(r.resource_name, r.detail, r.tags) into v_slot, v_old, v_etag
+    from tagd.resource r
+   where r.scope_id = v_scope_id and r.resource_id = p_resource_id
+     for update;
+  if not found and p_match is null then
+    update tagd.scope_counter c set next_slot = c.next_slot + 1
+     where c.scope_id = v_scope_id
+    returning c.next_slot - 1 into strict v_new_slot;
+    -- the counter's lock is held now: whoever registered the same resource meanwhile has committed
+    select r.slot, r.tags, tagd.etag_of(r.resource_name, r.detail, r.tags) into v_slot, v_old, v_etag
+      from tagd.resource r
+     where r.scope_id = v_scope_id and r.resource_id = p_resource_id
+       for update;
   end if;
-  created := tagd.put_resource(v_scope_id, p_resource_id, p_name, p_name_folded, p_detail);
-  if p_absent and not created then
+  created := v_slot is null;
+  if p_absent and not created
+     or p_match is not null and (created or not (v_etag = any (p_match) or '*' = any (p_match))) then
     raise exception using errcode = 'TG007', message = 'the condition does not hold';
   end if;
-  if p_tags is not null then
-    perform tagd.change_tags(v_scope_id, p_resource_id, p_tags, '{}', true);
+
+  if p_tags is null then
+    v_new := coalesce(v_old, '{}');
+  else
+    select coalesce(array_agg(x.part order by p.key collate "C", x.i), '{}') into v_new
+      from tagd.pairs_of(p_tags) p, lateral (values (1, p.key), (2, p.value)) x (i, part);
+    select count(*) into v_user from tagd.pairs_of(v_new) n where not starts_with(n.key, '_sys_');
+    select count(*) into v_had from tagd.pairs_of(v_old) o where not starts_with(o.key, '_sys_');
+    -- a resource above a quota that was lowered later may still lose and change tags
+    if v_user > v_had and v_user > v_quota then
+      raise exception using errcode = 'TG002', message = 'too many tags', detail = v_user || ' ' || v_quota;
+    end if;
   end if;
-  select r.detail, r.tags, tagd.etag_of(r.resource_name, r.detail, r.tags) into detail, tags, etag
-    from tagd.resource r
-   where r.scope_id = v_scope_id and r.resource_id = p_resource_id;
+
+  -- tags and index in one go: bitmaps are locked in one order
+  if created then
+    insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail)
+    values (v_scope_id, v_new_slot, p_resource_id, p_name, v_new, p_detail);
+    insert into tagd.name (scope_id, slot, folded) values (v_scope_id, v_new_slot, p_name_folded);
+    perform tagd.apply_tags(v_scope_id, v_new_slot, null, v_new);
+  else
+    update tagd.resource r set resource_name = p_name, detail = p_detail
+     where r.scope_id = v_scope_id and r.slot = v_slot
+       and (r.resource_name, r.detail) is distinct from (p_name, p_detail);
+    update tagd.name n set folded = p_name_folded
+     where n.scope_id = v_scope_id and n.slot = v_slot and n.folded <> p_name_folded;
+    if v_new is distinct from v_old then
+      perform tagd.apply_tags(v_scope_id, v_slot, v_old, v_new);
+    end if;
+  end if;
+  detail := p_detail;
+  tags := v_new;
+  etag := tagd.etag_of(p_name, p_detail, v_new);
 end
 $$;
 comment on function tagd.register_resource(text, text, text, text, text, jsonb, text[], text[], boolean) is 'Registers a resource or makes a known one this, if it is one of p_match (see check_resource) or, with p_absent, if there is none. Null tags leave the tags as they are. What it is now.';

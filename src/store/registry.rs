@@ -182,7 +182,11 @@ impl Store {
                 .await
             })
             .await
-            .map_err(registry_fault_of)?;
+            .map_err(registry_fault_of)
+            // the type went away between look-up and scope
+            .map_err(
+                |fault| if matches!(fault, RegistryFault::TypeInUse) { RegistryFault::UnknownType } else { fault },
+            )?;
         let registered = Registered {
             resource_name: resource.resource_name.clone(),
             detail: row.detail,

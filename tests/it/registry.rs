@@ -358,6 +358,50 @@ fn of_clients_that_read_the_same_and_both_write_one_wins() {
     verify(&world.db);
 }
 
+/// Registrations, whole sets of tags and single tags on resources of one block, their bitmaps in every order.
+#[test]
+fn registrations_and_writers_of_tags_do_not_stand_in_each_others_way() {
+    let world = furnished();
+    block_on(async {
+        let store = world.db.store(Purpose::Work, 1).await;
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        store.rebuild_scope(scope).await.unwrap();
+        store.close().await;
+    });
+    let statuses = race(6, |i| {
+        let mut last = 0;
+        for round in 0..30 {
+            let path = format!("/projects/p/types/images/resources/w{}", (i + round) % 4);
+            let tags = json!({ "tags": [{ "key": format!("k{}", round % 3), "value": format!("{i}") }] });
+            last = match (i + round) % 3 {
+                0 => put(&world, &path, &tags).status,
+                1 => put(&world, &format!("{path}/tags"), &tags).status,
+                _ => delete(&world, &path).status,
+            };
+            assert!(matches!(last, 200 | 201 | 204 | 404), "{i}: {last}");
+        }
+        last
+    });
+    assert_eq!(statuses.len(), 6);
+    verify(&world.db);
+}
+
+#[test]
+fn a_quota_that_was_lowered_takes_no_tag_and_lets_no_more_in() {
+    let world = furnished();
+    let tags = |count: usize| json!({ "tags": many_tags(count) });
+    assert_eq!(put(&world, ONE, &tags(5)).status, 200);
+    let quota = |tag_quota: u32| json!({ "service": "IMS", "regional": true, "tag_quota": tag_quota });
+    assert_eq!(put(&world, "/types/images", &quota(3)).status, 200);
+    assert_eq!(put(&world, ONE, &tags(5)).status, 200);
+    assert_eq!(put(&world, ONE, &tags(6)).code(), "REGISTRY.0009");
+    assert_eq!(put(&world, ONE, &tags(4)).status, 200);
+    assert_eq!(put(&world, "/projects/p/types/images/resources/new", &tags(4)).code(), "REGISTRY.0009");
+    assert_eq!(get(&world, "/projects/p/types/images/resources/new").status, 404, "all or nothing");
+    assert_eq!(get(&world, ONE).json()["tags"].as_array().unwrap().len(), 4);
+    verify(&world.db);
+}
+
 #[test]
 fn a_deleted_project_is_gone_everywhere_and_can_be_put_again() {
     let world = furnished();
@@ -434,7 +478,7 @@ fn a_project_that_is_deleted_under_writers_leaves_no_resource_without_a_project(
 fn line_of(project: &str, id: &str, value: &str) -> String {
     let line = json!({
         "project_id": project, "resource_type": "images", "resource_id": id, "resource_name": format!("name {id}"),
-        "tags": [{ "key": "_sys_n", "value": value }, { "key": "k", "value": value }],
+        "resource_detail": { "note": "n".repeat(150) }, "tags": [{ "key": "_sys_n", "value": value }, { "key": "k", "value": value }],
     });
     format!("{line}\n")
 }
@@ -444,6 +488,7 @@ fn what_is_exported_imports_the_same_and_30000_lines_go_both_ways() {
     let world = World::new();
     let lines: String =
         (0..30_000).map(|i| line_of(&format!("p{}", i % 3), &format!("r{i}"), &i.to_string())).collect();
+    assert!(lines.len() > 8 * 1024 * 1024, "more than any other body may have: {}", lines.len());
     let reply = import(&world, "", &lines);
     assert_eq!(reply.status, 200, "{}", reply.body);
     let counts = |created: u64, changed: u64, unchanged: u64| json!({ "created": created, "changed": changed, "unchanged": unchanged, "rejected": [], "rejected_count": 0 });
