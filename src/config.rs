@@ -51,7 +51,7 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
-    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read everything
+    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read and change everything
     #[arg(long, env = "TAGD_INSECURE_LISTEN")]
     pub insecure_listen: bool,
 

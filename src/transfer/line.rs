@@ -83,7 +83,11 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
         let text = error.inner().to_string();
         let (reason, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
         let column = error.inner().column();
-        if path == "." { format!("{reason} (column {column})") } else { format!("{path}: {reason} (column {column})") }
+        if path == "." || path == "?" {
+            format!("{reason} (column {column})")
+        } else {
+            format!("{path}: {reason} (column {column})")
+        }
     })?;
     deserializer.end().map_err(|_| "more than one JSON value on the line".to_owned())?;
     let tags = TagBody::tags(body.tags);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     io::{Read, Write},
     net::TcpStream,
     sync::Barrier,
@@ -86,7 +87,7 @@ fn exchange(world: &World, name: &str, method: &str, path: &str, headers: &[(&st
     assert!(reply.headers.contains_key("x-request-id"), "{name}");
     let mut text = format!("{method} /registry/v1{path}\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\n"));
+        writeln!(text, "{name}: {value}").unwrap();
     }
     let shown = |body: &str| match serde_json::from_str::<Value>(body) {
         _ if body.len() > 2000 => format!("({} bytes)\n", body.len()),
@@ -94,13 +95,13 @@ fn exchange(world: &World, name: &str, method: &str, path: &str, headers: &[(&st
         Err(_) if body.is_empty() => String::new(),
         Err(_) => format!("{body}\n"),
     };
-    text.push_str(&format!("\n{}\n{}\n", shown(body), reply.status));
+    writeln!(text, "\n{}\n{}", shown(body), reply.status).unwrap();
     for name in ["allow", "content-type", "etag", "retry-after"] {
         if let Some(value) = reply.headers.get(name) {
-            text.push_str(&format!("{name}: {value}\n"));
+            writeln!(text, "{name}: {value}").unwrap();
         }
     }
-    text.push_str(&format!("\n{}", shown(&reply.body)));
+    write!(text, "\n{}", shown(&reply.body)).unwrap();
     check_golden(&format!("operations/registry/{name}.txt"), &text);
     reply
 }
