@@ -53,7 +53,7 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
-    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read everything [default: off]
+    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read and change everything [default: off]
     #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = BoolishValueParser::new())]
     pub insecure_listen: bool,
 

@@ -13,7 +13,8 @@
 //! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | who asks | domain |
 //! | [`service`] | use cases | domain, store, auth, compiler |
-//! | [`http`] | actix-web: server, router, dispatch | domain, dialects, service, auth, store |
+//! | `transfer` | resources in bulk as lines of NDJSON | domain, store |
+//! | [`http`] | actix-web: server, router, dispatch, registry | domain, dialects, service, transfer, auth, store |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -30,3 +31,4 @@ pub mod http;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+mod transfer;

@@ -1,11 +1,7 @@
 //! `tagd demo`: a small fleet that ships with the program.
 
-use super::{
-    CliError,
-    import::{self, Outcome},
-    open::open,
-};
-use crate::{config::Settings, store::Purpose};
+use super::{CliError, import, open::open};
+use crate::{config::Settings, store::Purpose, transfer::Outcome};
 
 /// Two projects of a web shop: images, zones, records, servers, disks, a content network, trackers.
 const FLEET: &str = include_str!("demo.ndjson");

@@ -10,13 +10,13 @@ use clap::Args;
 
 use super::{
     CliError,
-    import::line,
     open::open,
     progress::{Unit, bar},
 };
 use crate::{
     config::Settings,
     store::{Purpose, Store},
+    transfer::line,
 };
 
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ async fn write(
     progress.set_message("resources");
     let mut count: u64 = 0;
     let outcome = export
-        .run(|registration| {
+        .run(async |registration| {
             line::encode(out, &registration).map_err(&failed)?;
             count += 1;
             if count.is_multiple_of(1000) {

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod matching;
 pub mod page;
 pub mod query;
+pub mod registry;
 pub mod resource;
 pub mod tag;
 pub mod write_limits;

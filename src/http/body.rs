@@ -16,7 +16,7 @@ use crate::domain::fault::quote;
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
 /// How long a client may take to send a body.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a body was not read.
 #[derive(Debug)]
@@ -31,14 +31,21 @@ pub(super) enum Refused {
 
 /// Refuses a content type that is not JSON in UTF-8; none at all is taken for that.
 pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
+    check_type_of(request, &["application/json"])
+}
+
+/// Refuses a content type that is none of these, in UTF-8; none at all is taken for the first.
+pub(super) fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> {
     if !request.headers().contains_key(header::CONTENT_TYPE) {
         return Ok(());
     }
     let given = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], header::HeaderValue::as_bytes);
-    let refused = || Err(format!("Content-Type: {}, must be application/json", quote(&String::from_utf8_lossy(given))));
+    let refused =
+        || Err(format!("Content-Type: {}, must be {}", quote(&String::from_utf8_lossy(given)), allowed.join(" or ")));
     let Ok(Some(mime)) = request.mime_type() else { return refused() };
     let utf8 = mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
-    if mime.essence_str().eq_ignore_ascii_case("application/json") && utf8 { Ok(()) } else { refused() }
+    let known = allowed.iter().any(|allowed| mime.essence_str().eq_ignore_ascii_case(allowed));
+    if known && utf8 { Ok(()) } else { refused() }
 }
 
 /// Reads a body whole.

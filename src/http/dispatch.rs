@@ -51,7 +51,7 @@ pub(super) async fn run(
 }
 
 /// The varying segments, decoded; `None` if the path is not UTF-8, which actix would mend in silence.
-fn parameters(request: &HttpRequest) -> Option<PathParameters> {
+pub(super) fn parameters(request: &HttpRequest) -> Option<PathParameters> {
     percent_decode_str(request.uri().path()).decode_utf8().ok()?;
     let decode = |(name, value): (&str, &str)| {
         // actix leaves three escapes, that of the slash among them, for when the path has been cut up
@@ -62,13 +62,7 @@ fn parameters(request: &HttpRequest) -> Option<PathParameters> {
 
 /// The answer to a fault, which goes to the log where it is not the caller's.
 fn fault(dialect: &Dialect, fault: &Fault, command: Option<&Command>) -> HttpResponse {
-    if let Some(source) = fault.source() {
-        if matches!(fault, Fault::Unavailable { .. }) {
-            tracing::warn!(error = chain(source), "the database is not available");
-        } else {
-            tracing::error!(error = chain(source), "a request failed");
-        }
-    }
+    log(fault);
     let error = (dialect.wire_error)(fault, command);
     let body = (dialect.encode_error)(error.code, &fault.to_string());
     let mut answer = refusal::status(error.status);
@@ -76,6 +70,17 @@ fn fault(dialect: &Dialect, fault: &Fault, command: Option<&Command>) -> HttpRes
         answer.insert_header(("Retry-After", "1"));
     }
     answer.content_type("application/json").body(body)
+}
+
+/// A fault that is not the caller's goes to the log.
+pub(super) fn log(fault: &Fault) {
+    if let Some(source) = fault.source() {
+        if matches!(fault, Fault::Unavailable { .. }) {
+            tracing::warn!(error = chain(source), "the database is not available");
+        } else {
+            tracing::error!(error = chain(source), "a request failed");
+        }
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

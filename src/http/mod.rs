@@ -4,6 +4,7 @@ mod body;
 mod dispatch;
 mod health;
 mod refusal;
+mod registry;
 mod request_log;
 mod router;
 mod server;

@@ -10,11 +10,12 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use super::{dispatch, health, refusal};
+use super::{dispatch, health, refusal, registry};
 use crate::dialects::{DIALECTS, Dialect, Method, Route};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     health::configure(config);
+    registry::configure(config);
     for dialect in DIALECTS {
         for path in paths(dialect) {
             config.service(resource(dialect, path));

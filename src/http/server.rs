@@ -11,12 +11,15 @@ use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use super::{request_log, router};
 use crate::{
     auth::Principal,
-    service::{ScopeCache, Service},
+    service::{Registry, ScopeCache, Service},
     store::{Purpose, Store, StoreSettings},
 };
 
 /// How long requests in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// Connections of a worker for imports, exports and other work without a deadline, beside those that serve.
+const WORK_CONNECTIONS: u32 = 2;
 
 /// What the server needs.
 #[derive(Debug)]
@@ -43,6 +46,9 @@ pub struct Running {
 pub(super) struct Shared {
     pub(super) service: Service,
     pub(super) principal: Principal,
+    pub(super) registry: Registry,
+    /// For imports and exports.
+    pub(super) work: Store,
 }
 
 /// Starts the server, on the runtime of the caller; the schema must be in place.
@@ -53,18 +59,17 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     let mut store = settings.store;
     let share = u32::try_from(workers).unwrap_or(u32::MAX);
     store.connections = (store.connections / share).max(1);
+    let mut work = store.clone();
+    work.connections = WORK_CONNECTIONS;
     let address = settings.listener.local_addr()?;
     let scopes = Arc::new(ScopeCache::default());
     let region: Arc<str> = settings.region.into();
     let server = HttpServer::new(move || {
-        let shared = Shared {
-            service: Service::new(
-                Store::connect_lazy(&store, Purpose::Serve),
-                Arc::clone(&scopes),
-                Arc::clone(&region),
-            ),
-            principal: Principal::anyone(),
-        };
+        let service =
+            Service::new(Store::connect_lazy(&store, Purpose::Serve), Arc::clone(&scopes), Arc::clone(&region));
+        let work = Store::connect_lazy(&work, Purpose::Work);
+        let registry = Registry::new(service.clone(), work.clone());
+        let shared = Shared { service, principal: Principal::anyone(), registry, work };
         App::new().app_data(web::Data::new(shared)).wrap(from_fn(request_log::log)).configure(router::configure)
     })
     .workers(workers)

@@ -126,7 +126,11 @@ impl Service {
 }
 
 /// The part that was asked for, and the marker of the next where there is more.
-fn cut<T>(mut entries: Vec<T>, limit: Option<u32>, marker: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+pub(super) fn cut<T>(
+    mut entries: Vec<T>,
+    limit: Option<u32>,
+    marker: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if entries.len() <= limit {
         return (entries, None);

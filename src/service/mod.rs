@@ -3,11 +3,13 @@
 mod changes;
 mod lists;
 mod queries;
+mod registry;
 mod scope_cache;
 
 use std::sync::Arc;
 
 pub use changes::PREDEFINED_QUOTA;
+pub use registry::{Place, Registry};
 pub use scope_cache::ScopeCache;
 
 use crate::{

@@ -51,7 +51,7 @@ impl Exporter {
     /// elsewhere and exported again is the same.
     pub async fn run<E: From<StoreError>>(
         mut self,
-        mut each: impl FnMut(Registration) -> Result<(), E>,
+        mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
     ) -> Result<(), E> {
         let scopes = sqlx::query!(
             "select s.scope_id, s.project_id, p.project_name, p.domain_id, s.resource_type
@@ -83,7 +83,8 @@ impl Exporter {
                         detail: row.detail,
                         tags: tags_of(row.tags),
                     },
-                })?;
+                })
+                .await?;
             }
         }
         Ok(())

@@ -121,6 +121,7 @@ impl Importer {
             copy.send(message).await?;
         }
         copy.finish().await?;
+        sqlx::query!("select tagd.hold_import_projects()").execute(&mut *self.connection).await?;
         let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
             .fetch_one(&mut *self.connection)
             .await?;

@@ -7,6 +7,7 @@ mod imports;
 mod index;
 mod migrate;
 mod predefined;
+mod registry;
 mod resources;
 mod scopes;
 mod tag_lists;

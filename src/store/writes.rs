@@ -114,6 +114,14 @@ impl Store {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
+        self.try_write(statement).await.map_err(fault_of)
+    }
+
+    /// The same for those who sort out what went wrong by themselves.
+    pub(super) async fn try_write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
         let mut tried = 1;
         loop {
             match statement().await {
@@ -125,7 +133,7 @@ impl Store {
                     tokio::time::sleep(Duration::from_millis(5 << tried)).await;
                     tried += 1;
                 }
-                other => return other.map_err(fault_of),
+                other => return other,
             }
         }
     }

@@ -25,6 +25,7 @@ mod migrations;
 mod operations;
 mod program;
 mod property;
+mod registry;
 mod rules;
 mod sdk;
 mod seeds;

@@ -6,14 +6,14 @@ use std::{collections::VecDeque, io::Read};
 
 use csv::{Reader, ReaderBuilder, StringRecord};
 
-use super::{
-    CliError,
-    batches::{Batches, Cutter, Stopped},
-    line,
-};
+use super::CliError;
 use crate::{
     domain::{Resource, Tag, change::Registration},
     store::{Store, StoreError, TagRow, TagStage},
+    transfer::{
+        batches::{Batches, Cutter, Stopped},
+        line,
+    },
 };
 
 /// Resources whose tags are fetched at a time.

@@ -1,13 +1,10 @@
 //! `tagd import`: registers resources in bulk, from NDJSON or from two CSV files.
 
-mod batches;
 mod csv_files;
-pub(crate) mod line;
 
 use std::{
     fs::File,
     io::Read,
-    ops::Range,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -22,9 +19,12 @@ use super::{
 };
 use crate::{
     config::Settings,
-    store::{ImportBatch, Importer, Purpose, Store, StoreError},
+    store::{Purpose, Store},
+    transfer::{
+        self, Keep, LoadError, Outcome, Step,
+        batches::{self, Batches},
+    },
 };
-use batches::{Batch, Rejected};
 
 /// Lines that are reported one by one; of more only the number is told.
 const REPORTED: u64 = 1000;
@@ -53,16 +53,6 @@ pub(super) struct ImportArgs {
     /// Until a strict import ends, everyone else who writes waits
     #[arg(long)]
     strict: bool,
-}
-
-/// What an import did.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    pub(super) created: u64,
-    pub(super) changed: u64,
-    pub(super) unchanged: u64,
-    rejected: u64,
-    new_types: Vec<String>,
 }
 
 pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), CliError> {
@@ -113,91 +103,47 @@ pub(super) async fn load(
 
 async fn run_batches(
     store: &Store,
-    mut batches: batches::Batches,
+    batches: Batches,
     progress: Option<ProgressBar>,
     strict: bool,
 ) -> Result<Outcome, CliError> {
     let progress = progress.unwrap_or_else(ProgressBar::hidden);
     let start = Instant::now();
-    let mut importer = store.import(strict).await?;
-    let mut outcome = Outcome::default();
-    while let Some(batch) = batches.recv().await {
-        let Batch { resources, lines, rejected, read, broken } = batch;
-        for bad in &rejected {
-            report(&progress, &mut outcome, bad);
+    let keep = if strict { Keep::Nothing } else { Keep::Lines };
+    let mut reported = 0;
+    let outcome = transfer::load(store, batches, keep, |step| match step {
+        Step::Rejected(bad) => {
+            reported += 1;
+            if reported <= REPORTED {
+                progress.suspend(|| eprintln!("line {}: {}", bad.line, bad.reason));
+            }
         }
-        if strict && outcome.rejected > 0 {
-            return Err(CliError::Stopped("nothing was imported, because of --strict".into()));
+        Step::Read { bytes, resources } => {
+            progress.set_position(bytes);
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate to look at"
+            )]
+            let rate = (resources as f64 / start.elapsed().as_secs_f64()) as u64;
+            progress.set_message(format!("{} resources, {}/s", HumanCount(resources), HumanCount(rate)));
         }
-        run_batch(&mut importer, &resources, &lines, strict, &progress, &mut outcome).await?;
-        progress.set_position(read);
-        let done = outcome.created + outcome.changed + outcome.unchanged;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rate to look at"
-        )]
-        let rate = (done as f64 / start.elapsed().as_secs_f64()) as u64;
-        progress.set_message(format!("{} resources, {}/s", HumanCount(done), HumanCount(rate)));
-        if let Some(source) = broken {
-            let kept = if strict { "nothing was imported" } else { "the lines before are imported" };
-            return Err(CliError::File { what: format!("the input broke off; {kept}"), source });
+    })
+    .await
+    .map_err(|error| {
+        let kept = if strict { "nothing was imported" } else { "the lines before are imported" };
+        match error {
+            LoadError::Store(error) => error.into(),
+            LoadError::Refused { line, source } => CliError::Stopped(format!("line {line} and on: {source}; {kept}")),
+            LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),
+            LoadError::Broken(source) => CliError::File { what: format!("the input broke off; {kept}"), source },
         }
-    }
-    importer.finish().await?;
+    })?;
     if outcome.rejected > REPORTED {
         eprintln!("... and {} more rejected lines", outcome.rejected - REPORTED);
     }
-    outcome.new_types.sort();
     Ok(outcome)
-}
-
-/// Runs a batch. Where the database refuses a value that got past the checks, the batch is cut in halves until
-/// the line is found, so that one bad line costs no other.
-async fn run_batch(
-    importer: &mut Importer,
-    resources: &ImportBatch,
-    lines: &[u64],
-    strict: bool,
-    progress: &ProgressBar,
-    outcome: &mut Outcome,
-) -> Result<(), CliError> {
-    let whole: Range<usize> = 0..resources.len();
-    let mut parts = vec![whole];
-    while let Some(part) = parts.pop() {
-        let Some(first) = lines.get(part.start) else { continue };
-        match importer.run(resources, part.clone()).await {
-            Ok(batch) => {
-                outcome.created += batch.created;
-                outcome.changed += batch.changed;
-                outcome.unchanged += batch.unchanged;
-                outcome.new_types.extend(batch.new_types);
-            }
-            Err(StoreError::BadValue(reason)) if !strict => {
-                if part.len() == 1 {
-                    report(progress, outcome, &Rejected { line: *first, reason });
-                } else {
-                    let middle = part.start + part.len() / 2;
-                    // the front is taken first: the order of the lines is the order of registration
-                    parts.push(middle..part.end);
-                    parts.push(part.start..middle);
-                }
-            }
-            Err(error) => {
-                let kept = if strict { "nothing was imported" } else { "the lines before are imported" };
-                return Err(CliError::Stopped(format!("line {first} and on: {error}; {kept}")));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn report(progress: &ProgressBar, outcome: &mut Outcome, bad: &Rejected) {
-    outcome.rejected += 1;
-    if outcome.rejected <= REPORTED {
-        progress.suspend(|| eprintln!("line {}: {}", bad.line, bad.reason));
-    }
 }
 
 /// A file or standard input, and how large it is where that is known.

@@ -19,34 +19,34 @@ const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 const LINE_BYTES: u64 = 1024 * 1024;
 
 /// Batches as they come.
-pub(super) type Batches = mpsc::Receiver<Batch>;
+pub(crate) type Batches = mpsc::Receiver<Batch>;
 
 /// A piece of the input.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// Resources, each once.
-    pub(super) resources: ImportBatch,
+    pub(crate) resources: ImportBatch,
     /// The line of each.
-    pub(super) lines: Vec<u64>,
+    pub(crate) lines: Vec<u64>,
     /// Lines that are no resource.
-    pub(super) rejected: Vec<Rejected>,
+    pub(crate) rejected: Vec<Rejected>,
     /// Bytes read up to here.
-    pub(super) read: u64,
+    pub(crate) read: u64,
     /// Why there is no more, if not because the input is over.
-    pub(super) broken: Option<std::io::Error>,
+    pub(crate) broken: Option<std::io::Error>,
 }
 
 /// A line that was not imported.
 #[derive(Debug)]
-pub(super) struct Rejected {
+pub(crate) struct Rejected {
     /// Number of the line, from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// What is wrong with it.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 /// Puts resources together to batches.
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     sender: mpsc::Sender<Batch>,
     batch: Batch,
     bytes: u64,
@@ -57,17 +57,17 @@ pub(super) struct Cutter {
 
 /// The receiver is gone: the import has stopped.
 #[derive(Debug)]
-pub(super) struct Stopped;
+pub(crate) struct Stopped;
 
 impl Cutter {
-    pub(super) fn new() -> (Self, Batches) {
+    pub(crate) fn new() -> (Self, Batches) {
         // one batch waits while one is worked on: more would only take memory
         let (sender, receiver) = mpsc::channel(1);
         (Self { sender, batch: Batch::default(), bytes: 0, seen: HashSet::new(), hasher: RandomState::new() }, receiver)
     }
 
     /// Adds a resource of `bytes` input bytes.
-    pub(super) fn push(&mut self, line: u64, bytes: u64, registration: &Registration) -> Result<(), Stopped> {
+    pub(crate) fn push(&mut self, line: u64, bytes: u64, registration: &Registration) -> Result<(), Stopped> {
         let identity = self.hasher.hash_one((
             &registration.project_id,
             &registration.resource_type,
@@ -84,13 +84,13 @@ impl Cutter {
     }
 
     /// Adds a line that is no resource.
-    pub(super) fn reject(&mut self, line: u64, bytes: u64, reason: String) -> Result<(), Stopped> {
+    pub(crate) fn reject(&mut self, line: u64, bytes: u64, reason: String) -> Result<(), Stopped> {
         self.batch.rejected.push(Rejected { line, reason });
         self.advance(bytes)
     }
 
     /// Passes over input that says nothing.
-    pub(super) fn skip(&mut self, bytes: u64) {
+    pub(crate) fn skip(&mut self, bytes: u64) {
         self.batch.read += bytes;
     }
 
@@ -102,7 +102,7 @@ impl Cutter {
     }
 
     /// Hands on what there is.
-    pub(super) fn cut(&mut self) -> Result<(), Stopped> {
+    pub(crate) fn cut(&mut self) -> Result<(), Stopped> {
         let read = self.batch.read;
         let batch = std::mem::replace(&mut self.batch, Batch { read, ..Batch::default() });
         self.bytes = 0;
@@ -111,7 +111,7 @@ impl Cutter {
     }
 
     /// Hands on the rest.
-    pub(super) fn finish(mut self, broken: Option<std::io::Error>) {
+    pub(crate) fn finish(mut self, broken: Option<std::io::Error>) {
         self.batch.broken = broken;
         // a receiver that is gone wants nothing more
         let _ = self.cut();
@@ -119,7 +119,7 @@ impl Cutter {
 }
 
 /// Batches of NDJSON.
-pub(super) fn of_ndjson(input: Box<dyn Read + Send>) -> Batches {
+pub(crate) fn of_ndjson(input: Box<dyn Read + Send>) -> Batches {
     let (cutter, batches) = Cutter::new();
     std::thread::spawn(move || {
         let mut cutter = cutter;

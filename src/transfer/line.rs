@@ -1,14 +1,15 @@
 //! One resource as a line of NDJSON.
 
-use std::{fmt, io::Write, marker::PhantomData};
+use std::io::Write;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::{Aspect, Fault, Resource, Tag, change::Registration, fault::quote, limits::check_length};
+use super::object::Object;
+use crate::domain::{
+    Aspect, Fault, Resource, Tag, change::Registration, command::ResourceType, fault::quote, limits::check_length,
+    registry::Project,
+};
 
 /// Characters of identifiers of projects and accounts.
 const ID_LENGTH: usize = 128;
@@ -18,30 +19,10 @@ const TEXT_LENGTH: usize = 255;
 const TYPE_LENGTH: usize = 64;
 /// Tags of a resource: far above every quota, to keep a broken feed out.
 const TAGS: usize = 256;
-
-/// A JSON object. Serde would also take an array with the values in the order of the fields.
-#[derive(Debug)]
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields))
-    }
-}
+/// Services that may own a type.
+const SERVICES: [&str; 4] = ["IMS", "DNS", "CTS", "TMS"];
+/// Largest quota of a type.
+const TAG_QUOTA: u32 = 1000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,12 +37,20 @@ struct LineBody {
     tags: Vec<Object<TagBody>>,
 }
 
+/// A tag as a feeder states it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TagBody {
+pub(crate) struct TagBody {
     key: String,
     #[serde(default)]
     value: String,
+}
+
+impl TagBody {
+    /// Tags of a list of them.
+    pub(crate) fn tags(list: Vec<Object<Self>>) -> Vec<Tag> {
+        list.into_iter().map(|Object(Self { key, value })| Tag { key, value }).collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -103,7 +92,7 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
         }
     })?;
     deserializer.end().map_err(|_| "more than one JSON value on the line".to_owned())?;
-    let tags = body.tags.into_iter().map(|Object(TagBody { key, value })| Tag { key, value }).collect();
+    let tags = TagBody::tags(body.tags);
     check(Registration {
         project_id: body.project_id,
         project_name: body.project_name,
@@ -120,7 +109,7 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
 }
 
 /// Holds a resource against the limits and sorts its tags.
-pub(super) fn check(mut registration: Registration) -> Result<Registration, Fault> {
+pub(crate) fn check(mut registration: Registration) -> Result<Registration, Fault> {
     let invalid = |field: &str, reason: String| Fault::invalid(Aspect::General, field, reason);
     let resource = &mut registration.resource;
     let texts: [(&str, Option<&str>, usize, usize); 6] = [
@@ -134,15 +123,7 @@ pub(super) fn check(mut registration: Registration) -> Result<Registration, Faul
     for (field, text, least, most) in texts {
         check_text(field, text.unwrap_or("-"), least, most)?;
     }
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if let Some(c) = registration.resource_type.chars().find(|c| !plain(*c)) {
-        let reason = format!(
-            "{} has {}, allowed are a-z, A-Z, 0-9 and -_.",
-            quote(&registration.resource_type),
-            quote(&c.to_string())
-        );
-        return Err(invalid("resource_type", reason));
-    }
+    check_type_name(&registration.resource_type)?;
     if let Some(detail) = &resource.detail {
         // Postgres holds no NUL and no number beyond its own range: both are found here, not in the middle of a batch
         let value: serde_json::Value =
@@ -151,19 +132,58 @@ pub(super) fn check(mut registration: Registration) -> Result<Registration, Faul
             return Err(invalid("resource_detail", "has a NUL character, which cannot be stored".to_owned()));
         }
     }
-    if resource.tags.len() > TAGS {
-        return Err(invalid("tags", format!("{} tags, at most {TAGS}", resource.tags.len())));
+    resource.tags = check_tags(std::mem::take(&mut resource.tags))?;
+    Ok(registration)
+}
+
+/// Holds the tags of a resource against the limits and sorts them.
+pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
+    if tags.len() > TAGS {
+        return Err(Fault::invalid(Aspect::General, "tags", format!("{} tags, at most {TAGS}", tags.len())));
     }
-    for (i, tag) in resource.tags.iter().enumerate() {
+    for (i, tag) in tags.iter().enumerate() {
         check_text(&format!("tags[{i}].key"), &tag.key, 1, TEXT_LENGTH)?;
         check_text(&format!("tags[{i}].value"), &tag.value, 0, TEXT_LENGTH)?;
     }
-    resource.tags.sort_by(|a, b| a.key.cmp(&b.key));
-    if let Some(pair) = resource.tags.windows(2).find(|pair| matches!(pair, [a, b] if a.key == b.key)) {
+    tags.sort_by(|a, b| a.key.cmp(&b.key));
+    if let Some(pair) = tags.windows(2).find(|pair| matches!(pair, [a, b] if a.key == b.key)) {
         let key = pair.first().map_or("", |tag| tag.key.as_str());
-        return Err(invalid("tags", format!("the key {} stands twice", quote(key))));
+        return Err(Fault::invalid(Aspect::General, "tags", format!("the key {} stands twice", quote(key))));
     }
-    Ok(registration)
+    Ok(tags)
+}
+
+fn check_type_name(name: &str) -> Result<(), Fault> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name.chars().find(|c| !plain(*c)) {
+        None => Ok(()),
+        Some(c) => {
+            let reason = format!("{} has {}, allowed are a-z, A-Z, 0-9 and -_.", quote(name), quote(&c.to_string()));
+            Err(Fault::invalid(Aspect::General, "resource_type", reason))
+        }
+    }
+}
+
+/// Holds a project against the limits.
+pub(crate) fn check_project(project: &Project) -> Result<(), Fault> {
+    check_text("project_id", &project.project_id, 1, ID_LENGTH)?;
+    check_text("project_name", &project.project_name, 0, TEXT_LENGTH)?;
+    check_text("domain_id", &project.domain_id, 0, ID_LENGTH)
+}
+
+/// Holds a resource type against the limits; the same stand as constraints in the database.
+pub(crate) fn check_type(resource_type: &ResourceType) -> Result<(), Fault> {
+    check_text("resource_type", &resource_type.resource_type, 1, TYPE_LENGTH)?;
+    check_type_name(&resource_type.resource_type)?;
+    if !SERVICES.contains(&resource_type.service.as_str()) {
+        let reason = format!("{} is none of {}", quote(&resource_type.service), SERVICES.join(", "));
+        return Err(Fault::invalid(Aspect::General, "service", reason));
+    }
+    if !(1..=TAG_QUOTA).contains(&resource_type.tag_quota) {
+        let reason = format!("{} is out of range, 1 to {TAG_QUOTA}", resource_type.tag_quota);
+        return Err(Fault::invalid(Aspect::General, "tag_quota", reason));
+    }
+    Ok(())
 }
 
 fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), Fault> {
@@ -231,9 +251,11 @@ mod tests {
     #[test]
     fn a_bad_line_says_which_field_and_why() {
         assert!(reason("{").contains("column"));
+        assert!(reason(r#"["p",null,null,"t","r",null,null,[]]"#).contains("an object"));
         assert!(reason(r#"{"project_id":"p","resource_type":"t","resource_id":"r"}"#).contains("tags"));
         let with = |tags: &str| format!(r#"{{"project_id":"p","resource_type":"t","resource_id":"r","tags":{tags}}}"#);
         assert!(reason(&with(r#"[{"key":""}]"#)).starts_with("tags[0].key"));
+        assert!(reason(&with(r#"[["a","b"]]"#)).starts_with("tags[0]"));
         assert!(reason(&with(r#"[{"key":"a"},{"key":"a"}]"#)).contains("stands twice"));
         assert!(reason(&with(r#"[{"key":"a","valu":"x"}]"#)).contains("valu"));
         assert!(reason(&with(r#"[{"key":"a","value":1}]"#)).starts_with("tags[0].value"));

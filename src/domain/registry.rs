@@ -1,0 +1,89 @@
+//! What the registry speaks of: projects, conditions on a write, and what else can go wrong there.
+
+use std::{error::Error, fmt};
+
+use super::{fault::Fault, tag::Tag};
+
+/// A project: the owner of resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Identifier as it stands in request paths.
+    pub project_id: String,
+    /// Display name; empty if it has none.
+    pub project_name: String,
+    /// Account that the project belongs to; empty if none was given.
+    pub domain_id: String,
+}
+
+/// What must be true of a resource for a write to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    None,
+    /// It is one of these, by etag; `*` is any.
+    Matches(Vec<String>),
+    /// There is none.
+    Absent,
+}
+
+/// A resource as it is, with the short name of this state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// Display name; empty if it has none.
+    pub resource_name: String,
+    /// The owning service's own JSON text, if any is stored.
+    pub detail: Option<String>,
+    /// Tags by key, byte order.
+    pub tags: Vec<Tag>,
+    /// Differs where name, detail or tags do.
+    pub etag: String,
+}
+
+/// Why the registry cannot do what it is asked.
+#[derive(Debug)]
+pub enum RegistryFault {
+    /// No such resource type.
+    UnknownType,
+    /// No such project.
+    UnknownProject,
+    /// The resource type has or had resources.
+    TypeInUse,
+    /// The project has resources.
+    ProjectInUse,
+    /// The condition of the write does not hold.
+    Condition,
+    /// What can go wrong elsewhere too.
+    Other(Fault),
+}
+
+impl From<Fault> for RegistryFault {
+    fn from(fault: Fault) -> Self {
+        Self::Other(fault)
+    }
+}
+
+impl fmt::Display for RegistryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownType => f.write_str("the resource type does not exist"),
+            Self::UnknownProject => f.write_str("the project does not exist"),
+            Self::TypeInUse => f.write_str("the resource type has or had resources, so it stays"),
+            Self::ProjectInUse => {
+                f.write_str("the project has resources; with_resources=true deletes it with all of them")
+            }
+            Self::Condition => {
+                f.write_str("the resource is not as If-Match or If-None-Match wants it, nothing was done")
+            }
+            Self::Other(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl Error for RegistryFault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Other(fault) => fault.source(),
+            _ => None,
+        }
+    }
+}

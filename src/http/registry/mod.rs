@@ -1,0 +1,246 @@
+//! The registry: tagd's own API for whoever feeds it. `docs/REGISTRY.md` describes it.
+//!
+//! No dialect: nobody else speaks it, its answers have headers (`ETag`) and streams, and it has errors that no
+//! cloud service has.
+
+mod refusal;
+mod transfer;
+mod wire;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::{self, Data, Payload, ServiceConfig},
+};
+use serde::Serialize;
+
+use super::{body, refusal::not_found, server::Shared};
+use crate::{
+    domain::{
+        Resource,
+        change::Registration,
+        command::ResourceType,
+        registry::{Project, Registered},
+    },
+    service::Place,
+    transfer::{line, line::TagBody},
+};
+use refusal::Refusal;
+use wire::{
+    Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply, TagList,
+    TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
+};
+
+/// What a request comes to.
+type Handled = Result<HttpResponse, Refusal>;
+
+pub(super) fn configure(config: &mut ServiceConfig) {
+    let one = "/projects/{project_id}/types/{resource_type}/resources/{resource_id}";
+    config.service(
+        web::scope("/registry/v1")
+            .service(only("/types", "GET").route(web::get().to(list_types)))
+            .service(
+                only("/types/{resource_type}", "GET, PUT, DELETE")
+                    .route(web::get().to(get_type))
+                    .route(web::put().to(put_type))
+                    .route(web::delete().to(delete_type)),
+            )
+            .service(only("/projects", "GET").route(web::get().to(list_projects)))
+            .service(
+                only("/projects/{project_id}", "GET, PUT, DELETE")
+                    .route(web::get().to(get_project))
+                    .route(web::put().to(put_project))
+                    .route(web::delete().to(delete_project)),
+            )
+            .service(
+                only("/projects/{project_id}/types/{resource_type}/resources", "GET")
+                    .route(web::get().to(list_resources)),
+            )
+            .service(
+                only(one, "GET, PUT, DELETE")
+                    .route(web::get().to(get_resource))
+                    .route(web::put().to(put_resource))
+                    .route(web::delete().to(delete_resource)),
+            )
+            .service(
+                only(&format!("{one}/tags"), "GET, PUT").route(web::get().to(get_tags)).route(web::put().to(put_tags)),
+            )
+            .service(only("/import", "POST").route(web::post().to(transfer::import)))
+            .service(only("/export", "GET").route(web::get().to(transfer::export)))
+            .default_service(web::route().to(async |request: HttpRequest| not_found(&request))),
+    );
+}
+
+/// A path with the methods that it takes.
+fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
+    web::resource(path).default_service(web::route().to(move |request: HttpRequest| async move {
+        Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
+    }))
+}
+
+/// An answer of JSON.
+fn reply(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::build(status).json(body)
+}
+
+/// An answer of JSON about a resource in this state.
+fn reply_with(status: StatusCode, etag: &str, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::build(status).insert_header((header::ETAG, format!("\"{etag}\""))).json(body)
+}
+
+fn put_status(created: bool) -> StatusCode {
+    if created { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+/// The body of a request that has one.
+async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
+    body::check_type(request).map_err(Refusal::Type)?;
+    let body = body::read(payload).await.map_err(Refusal::Body)?;
+    Ok(wire::decode(&body)?)
+}
+
+// ---- resource types
+
+async fn list_types(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    let types = shared.registry.list_types().await?;
+    Ok(reply(StatusCode::OK, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() }))
+}
+
+async fn get_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    let found = shared.registry.find_type(wire::path(&request)?.get("resource_type")).await?;
+    Ok(reply(StatusCode::OK, &TypeReply::of(&found)))
+}
+
+async fn put_type(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+    Parameters::read(&request, &[])?;
+    wire::no_condition(&request)?;
+    let TypeBody { service, regional, tag_quota } = read(&request, payload).await?;
+    let resource_type = wire::path(&request)?.get("resource_type").to_owned();
+    let resource_type = ResourceType { resource_type, service, regional, tag_quota };
+    line::check_type(&resource_type)?;
+    let created = shared.registry.put_type(&resource_type).await?;
+    Ok(reply(put_status(created), &TypeReply::of(&resource_type)))
+}
+
+async fn delete_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    wire::no_condition(&request)?;
+    shared.registry.remove_type(wire::path(&request)?.get("resource_type")).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+// ---- projects
+
+async fn list_projects(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    let parameters = Parameters::read(&request, &["limit", "marker"])?;
+    let (projects, next_marker) = shared.registry.list_projects(parameters.marker()?, parameters.limit()?).await?;
+    let projects = projects.iter().map(ProjectReply::of).collect();
+    Ok(reply(StatusCode::OK, &ProjectsReply { projects, next_marker }))
+}
+
+async fn get_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    let found = shared.registry.find_project(wire::path(&request)?.get("project_id")).await?;
+    Ok(reply(StatusCode::OK, &ProjectReply::of(&found)))
+}
+
+async fn put_project(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+    Parameters::read(&request, &[])?;
+    wire::no_condition(&request)?;
+    let ProjectBody { project_name, domain_id } = read(&request, payload).await?;
+    let project = Project {
+        project_id: wire::path(&request)?.get("project_id").to_owned(),
+        project_name: project_name.unwrap_or_default(),
+        domain_id: domain_id.unwrap_or_default(),
+    };
+    line::check_project(&project)?;
+    let created = shared.registry.put_project(&project).await?;
+    Ok(reply(put_status(created), &ProjectReply::of(&project)))
+}
+
+async fn delete_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    let with_resources = Parameters::read(&request, &["with_resources"])?.flag("with_resources")?;
+    wire::no_condition(&request)?;
+    shared.registry.remove_project(wire::path(&request)?.get("project_id"), with_resources).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+// ---- resources
+
+async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    let parameters = Parameters::read(&request, &["limit", "offset"])?;
+    let path = wire::path(&request)?;
+    let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
+    let (limit, offset) = (parameters.limit()?, parameters.offset()?);
+    let page = shared.registry.list_resources(project_id, resource_type, limit, offset).await?;
+    let resources = page.items.iter().map(|item| ResourceReply::of(&item.resource)).collect::<Result<_, _>>()?;
+    Ok(reply(StatusCode::OK, &ResourcesReply { total_count: page.total, resources }))
+}
+
+async fn get_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    let path = wire::path(&request)?;
+    let resource_id = path.get("resource_id");
+    let found = shared.registry.find_resource(place(&path)).await?;
+    reply_resource(StatusCode::OK, resource_id, &found)
+}
+
+async fn put_resource(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+    Parameters::read(&request, &[])?;
+    let condition = wire::condition(&request, true)?;
+    let ResourceBody { resource_name, resource_detail, tags } = read(&request, payload).await?;
+    let path = wire::path(&request)?;
+    let with_tags = tags.is_some();
+    // a resource is a line of an import in another form, within the same limits
+    let Registration { project_id, resource_type, resource, .. } = line::check(Registration {
+        project_id: path.get("project_id").to_owned(),
+        resource_type: path.get("resource_type").to_owned(),
+        resource: Resource {
+            resource_id: path.get("resource_id").to_owned(),
+            resource_name: resource_name.unwrap_or_default(),
+            detail: resource_detail.map(|raw| raw.get().to_owned()),
+            tags: TagBody::tags(tags.unwrap_or_default()),
+        },
+        ..Registration::default()
+    })?;
+    let (created, found) =
+        shared.registry.put_resource(&project_id, &resource_type, &resource, with_tags, &condition).await?;
+    reply_resource(put_status(created), &resource.resource_id, &found)
+}
+
+async fn delete_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    let condition = wire::condition(&request, false)?;
+    shared.registry.remove_resource(place(&wire::path(&request)?), &condition).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn get_tags(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    Parameters::read(&request, &[])?;
+    let found = shared.registry.find_resource(place(&wire::path(&request)?)).await?;
+    Ok(reply_with(StatusCode::OK, &found.etag, &TagsReply { tags: TagList(&found.tags) }))
+}
+
+async fn put_tags(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+    Parameters::read(&request, &[])?;
+    let condition = wire::condition(&request, false)?;
+    let TagsBody { tags } = read(&request, payload).await?;
+    let tags = line::check_tags(TagBody::tags(tags))?;
+    let etag = shared.registry.replace_tags(place(&wire::path(&request)?), &tags, &condition).await?;
+    Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))
+}
+
+fn place(path: &crate::dialects::PathParameters) -> Place<'_> {
+    Place {
+        project_id: path.get("project_id"),
+        resource_type: path.get("resource_type"),
+        resource_id: path.get("resource_id"),
+    }
+}
+
+fn reply_resource(status: StatusCode, resource_id: &str, found: &Registered) -> Handled {
+    let body = ResourceReply::new(resource_id, &found.resource_name, found.detail.as_deref(), &found.tags)?;
+    Ok(reply_with(status, &found.etag, &body))
+}

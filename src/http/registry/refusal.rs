@@ -1,0 +1,121 @@
+//! What the registry refuses, and how that stands on the wire: one row a code.
+
+use std::fmt;
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header::ContentType};
+use serde_json::json;
+
+use crate::{
+    domain::{Fault, registry::RegistryFault},
+    http::{
+        body::{LARGEST, Refused},
+        dispatch,
+    },
+};
+
+/// Why a request to the registry is not done.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The registry says no.
+    Fault(RegistryFault),
+    /// The body could not be read.
+    Body(Refused),
+    /// It is not announced as what it must be.
+    Type(String),
+    /// A strict import has a bad line.
+    Line {
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An import did not come to its end.
+    Input(String),
+    /// The path is there, but not for this method.
+    Method {
+        /// The method.
+        method: String,
+        /// Those that are.
+        allowed: &'static str,
+    },
+    /// The path is not UTF-8.
+    Path,
+}
+
+impl<T: Into<RegistryFault>> From<T> for Refusal {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// Status and code of a fault.
+fn code_of(refusal: &Refusal) -> (u16, &'static str) {
+    match refusal {
+        Refusal::Fault(fault) => match fault {
+            RegistryFault::UnknownType => (404, "REGISTRY.0003"),
+            RegistryFault::UnknownProject => (404, "REGISTRY.0004"),
+            RegistryFault::TypeInUse => (409, "REGISTRY.0006"),
+            RegistryFault::ProjectInUse => (409, "REGISTRY.0007"),
+            RegistryFault::Condition => (412, "REGISTRY.0008"),
+            RegistryFault::Other(fault) => match fault {
+                Fault::Body { .. } => (400, "REGISTRY.0001"),
+                Fault::TooManyTags { .. } => (400, "REGISTRY.0009"),
+                Fault::UnknownResource => (404, "REGISTRY.0005"),
+                Fault::Unavailable { .. } => (503, "REGISTRY.0015"),
+                Fault::Internal { .. } => (500, "REGISTRY.0016"),
+                // a field that breaks a rule; the rest is not of the registry
+                _ => (400, "REGISTRY.0002"),
+            },
+        },
+        Refusal::Line { .. } => (400, "REGISTRY.0010"),
+        Refusal::Input(_) | Refusal::Body(Refused::Broken(_)) => (400, "REGISTRY.0011"),
+        Refusal::Body(Refused::TooSlow) => (408, "REGISTRY.0012"),
+        Refusal::Body(Refused::TooLarge) => (413, "REGISTRY.0013"),
+        Refusal::Type(_) => (415, "REGISTRY.0014"),
+        Refusal::Method { .. } => (405, "REGISTRY.0017"),
+        Refusal::Path => (404, "REGISTRY.0018"),
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Body(Refused::TooLarge) => write!(f, "body: larger than {LARGEST} bytes"),
+            Self::Body(Refused::TooSlow) => f.write_str("body: not sent in time"),
+            Self::Body(Refused::Broken(reason)) => write!(f, "body: {reason}"),
+            Self::Type(reason) | Self::Input(reason) => f.write_str(reason),
+            Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
+            Self::Method { method, allowed } => write!(f, "method: {method} is not allowed here, only {allowed}"),
+            Self::Path => f.write_str("path: not UTF-8"),
+        }
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(code_of(self).0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Self::Fault(RegistryFault::Other(fault)) = self {
+            dispatch::log(fault);
+        }
+        let mut answer = HttpResponse::build(self.status_code());
+        match self {
+            Self::Fault(RegistryFault::Other(Fault::Unavailable { .. })) => {
+                answer.insert_header(("Retry-After", "1"));
+            }
+            Self::Method { allowed, .. } => {
+                answer.insert_header(("Allow", *allowed));
+            }
+            // what is left of the body is not read, so the connection is of no more use
+            Self::Body(_) | Self::Line { .. } | Self::Input(_) => {
+                answer.force_close();
+            }
+            _ => {}
+        }
+        let body = json!({ "error_code": code_of(self).1, "error_msg": self.to_string() });
+        answer.insert_header(ContentType::json()).body(body.to_string())
+    }
+}

@@ -1,0 +1,328 @@
+//! The registry's shapes on the wire: path, query string, headers, bodies, answers.
+
+use std::borrow::Cow;
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderName},
+};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
+use serde_json::value::RawValue;
+
+use super::refusal::Refusal;
+use crate::{
+    dialects::PathParameters,
+    domain::{
+        Aspect, Fault, Resource, Tag,
+        command::ResourceType,
+        fault::quote,
+        registry::{Condition, Project},
+    },
+    http::dispatch,
+    transfer::{Object, line::TagBody},
+};
+
+/// Largest page; the smallest is 1.
+const LIMIT: u32 = 1000;
+/// Page where none is asked for.
+const DEFAULT_LIMIT: u32 = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TypeBody {
+    pub(super) service: String,
+    pub(super) regional: bool,
+    pub(super) tag_quota: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProjectBody {
+    pub(super) project_name: Option<String>,
+    pub(super) domain_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResourceBody {
+    pub(super) resource_name: Option<String>,
+    pub(super) resource_detail: Option<Box<RawValue>>,
+    pub(super) tags: Option<Vec<Object<TagBody>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TagsBody {
+    pub(super) tags: Vec<Object<TagBody>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TypesReply<'a> {
+    pub(super) resource_types: Vec<TypeReply<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct TypeReply<'a> {
+    resource_type: &'a str,
+    service: &'a str,
+    regional: bool,
+    tag_quota: u32,
+}
+
+impl<'a> TypeReply<'a> {
+    pub(super) fn of(resource_type: &'a ResourceType) -> Self {
+        Self {
+            resource_type: &resource_type.resource_type,
+            service: &resource_type.service,
+            regional: resource_type.regional,
+            tag_quota: resource_type.tag_quota,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ProjectsReply<'a> {
+    pub(super) projects: Vec<ProjectReply<'a>>,
+    /// Null on the last page.
+    pub(super) next_marker: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ProjectReply<'a> {
+    project_id: &'a str,
+    project_name: &'a str,
+    domain_id: &'a str,
+}
+
+impl<'a> ProjectReply<'a> {
+    pub(super) fn of(project: &'a Project) -> Self {
+        Self { project_id: &project.project_id, project_name: &project.project_name, domain_id: &project.domain_id }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ResourcesReply<'a> {
+    pub(super) total_count: u64,
+    pub(super) resources: Vec<ResourceReply<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ResourceReply<'a> {
+    resource_id: &'a str,
+    resource_name: &'a str,
+    /// Null if there is none.
+    resource_detail: Option<Box<RawValue>>,
+    tags: TagList<'a>,
+}
+
+impl<'a> ResourceReply<'a> {
+    pub(super) fn new(
+        resource_id: &'a str,
+        resource_name: &'a str,
+        detail: Option<&str>,
+        tags: &'a [Tag],
+    ) -> Result<Self, Fault> {
+        let resource_detail =
+            detail.map(|detail| RawValue::from_string(detail.to_owned())).transpose().map_err(Fault::internal)?;
+        Ok(Self { resource_id, resource_name, resource_detail, tags: TagList(tags) })
+    }
+
+    pub(super) fn of(resource: &'a Resource) -> Result<Self, Fault> {
+        Self::new(&resource.resource_id, &resource.resource_name, resource.detail.as_deref(), &resource.tags)
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct TagsReply<'a> {
+    pub(super) tags: TagList<'a>,
+}
+
+/// Tags as `[{"key", "value"}]`, system tags included.
+pub(super) struct TagList<'a>(pub(super) &'a [Tag]);
+
+#[derive(Serialize)]
+struct TagReply<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+impl Serialize for TagList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for tag in self.0 {
+            list.serialize_element(&TagReply { key: &tag.key, value: &tag.value })?;
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ImportReply {
+    pub(super) created: u64,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
+    /// The first ones.
+    pub(super) rejected: Vec<RejectedReply>,
+    pub(super) rejected_count: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct RejectedReply {
+    pub(super) line: u64,
+    pub(super) reason: String,
+}
+
+/// What varies in the path.
+pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
+    dispatch::parameters(request).ok_or(Refusal::Path)
+}
+
+/// Reads a body that must be a JSON object.
+pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let read: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let Object(body) = read.map_err(|error| {
+        let path = error.path().to_string();
+        // "?" is where there is no path yet
+        let path = if path == "." || path == "?" { "body".to_owned() } else { path };
+        Fault::Body { reason: place(&path, error.inner()) }
+    })?;
+    deserializer.end().map_err(|error| Fault::Body { reason: place("body", &error) })?;
+    Ok(body)
+}
+
+fn place(path: &str, error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    format!("{path}: {reason} (line {}, column {})", error.line(), error.column())
+}
+
+/// Parameters of the query string.
+pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Parameters<'a> {
+    /// Only those that are known may stand, each once.
+    pub(super) fn read(request: &'a HttpRequest, known: &[&str]) -> Result<Self, Fault> {
+        let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+            let reason = if !known.contains(&name.as_ref()) {
+                match known {
+                    [] => "no such query parameter, there are none here".to_owned(),
+                    known => format!("no such query parameter, there are {}", known.join(", ")),
+                }
+            } else if parameters.iter().any(|(other, _)| *other == name) {
+                "stands twice in the query string".to_owned()
+            } else {
+                parameters.push((name, value));
+                continue;
+            };
+            return Err(Fault::invalid(Aspect::General, quote(&name), reason));
+        }
+        Ok(Self(parameters))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// The size of a page.
+    pub(super) fn limit(&self) -> Result<u32, Fault> {
+        match self.get("limit") {
+            None => Ok(DEFAULT_LIMIT),
+            Some(text) => match text.parse() {
+                Ok(limit) if (1..=LIMIT).contains(&limit) => Ok(limit),
+                _ => Err(Fault::invalid(
+                    Aspect::Limit,
+                    "limit",
+                    format!("{} is no whole number of 1 to {LIMIT}", quote(text)),
+                )),
+            },
+        }
+    }
+
+    /// The start of a page.
+    pub(super) fn offset(&self) -> Result<u64, Fault> {
+        match self.get("offset") {
+            None => Ok(0),
+            Some(text) => text.parse().map_err(|_| {
+                Fault::invalid(Aspect::Offset, "offset", format!("{} is no whole number of 0 or more", quote(text)))
+            }),
+        }
+    }
+
+    /// The entry after which a page begins.
+    pub(super) fn marker(&self) -> Result<Option<&str>, Fault> {
+        match self.get("marker") {
+            Some(text) if text.contains('\0') => {
+                Err(Fault::invalid(Aspect::General, "marker", format!("{} is no marker", quote(text))))
+            }
+            marker => Ok(marker),
+        }
+    }
+
+    /// Whether something is wanted.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(text) => {
+                Err(Fault::invalid(Aspect::General, name, format!("{} is neither true nor false", quote(text))))
+            }
+        }
+    }
+}
+
+/// The condition of a write to a resource.
+pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condition, Fault> {
+    let if_match = header_of(request, &header::IF_MATCH)?;
+    let if_none_match = header_of(request, &header::IF_NONE_MATCH)?;
+    match (if_match, if_none_match.as_deref().map(str::trim)) {
+        (None, None) => Ok(Condition::None),
+        (Some(text), None) => {
+            if text.trim() == "*" {
+                return Ok(Condition::Matches(vec!["*".to_owned()]));
+            }
+            text.split(',').map(|etag| etag_of(etag.trim())).collect::<Result<_, _>>().map(Condition::Matches)
+        }
+        (None, Some("*")) if may_create => Ok(Condition::Absent),
+        (None, Some(_)) => {
+            let reason = if may_create { "only * is taken here" } else { "not taken here, only on PUT of a resource" };
+            Err(Fault::invalid(Aspect::General, "If-None-Match", reason))
+        }
+        (Some(_), Some(_)) => {
+            Err(Fault::invalid(Aspect::General, "If-Match", "stands beside If-None-Match, only one of them is taken"))
+        }
+    }
+}
+
+/// Refuses conditions where nothing has an `ETag`: to pass over them would do what was not wanted.
+pub(super) fn no_condition(request: &HttpRequest) -> Result<(), Fault> {
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+        if request.headers().contains_key(&name) {
+            let field = if name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
+            return Err(Fault::invalid(Aspect::General, field, "not taken here, only resources have an ETag"));
+        }
+    }
+    Ok(())
+}
+
+fn header_of(request: &HttpRequest, name: &HeaderName) -> Result<Option<String>, Fault> {
+    let mut joined: Option<String> = None;
+    for value in request.headers().get_all(name) {
+        let text = value.to_str().map_err(|_| Fault::invalid(Aspect::General, name.as_str(), "has more than ASCII"))?;
+        joined = Some(joined.map_or_else(|| text.to_owned(), |joined| format!("{joined},{text}")));
+    }
+    Ok(joined)
+}
+
+/// An etag without its quotes; a weak one, and any that tagd does not make, is the empty text, which none is.
+fn etag_of(text: &str) -> Result<String, Fault> {
+    let quoted = text.strip_prefix("W/").unwrap_or(text);
+    match quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(etag) if quoted.len() == text.len() && etag.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(etag.to_owned()),
+        Some(_) => Ok(String::new()),
+        None => {
+            Err(Fault::invalid(Aspect::General, "If-Match", format!("{} is neither * nor a quoted ETag", quote(text))))
+        }
+    }
+}

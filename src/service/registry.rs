@@ -1,0 +1,169 @@
+//! What whoever feeds tagd does: resource types, projects, and resources one by one.
+
+use super::{Service, lists::cut};
+use crate::{
+    compiler::compile,
+    domain::{
+        Fault, Page, Resource, Tag, TagQuery, Want,
+        command::ResourceType,
+        registry::{Condition, Project, Registered, RegistryFault},
+    },
+    store::Store,
+};
+
+/// The registry over the use cases and a store without deadlines.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    service: Service,
+    work: Store,
+}
+
+/// A resource by its names.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Project.
+    pub project_id: &'a str,
+    /// Resource type.
+    pub resource_type: &'a str,
+    /// Resource.
+    pub resource_id: &'a str,
+}
+
+/// No column can hold a NUL, so nothing is called that.
+fn is_name(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+impl Registry {
+    /// A registry; `work` is for what may take its time.
+    pub fn new(service: Service, work: Store) -> Self {
+        Self { service, work }
+    }
+
+    /// Every resource type, by service and name.
+    pub async fn list_types(&self) -> Result<Vec<ResourceType>, RegistryFault> {
+        Ok(self.service.store.list_types().await?)
+    }
+
+    /// A resource type.
+    pub async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryFault> {
+        if !is_name(resource_type) {
+            return Err(RegistryFault::UnknownType);
+        }
+        self.service.store.find_type(resource_type).await?.ok_or(RegistryFault::UnknownType)
+    }
+
+    /// Registers a resource type or changes a known one. True if it is new.
+    pub async fn put_type(&self, resource_type: &ResourceType) -> Result<bool, RegistryFault> {
+        Ok(self.service.store.put_type(resource_type).await?)
+    }
+
+    /// Deletes a resource type that never had a resource.
+    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
+        if !is_name(resource_type) {
+            return Err(RegistryFault::UnknownType);
+        }
+        self.service.store.remove_type(resource_type).await
+    }
+
+    /// A part of the projects by identifier, and the marker of the next.
+    pub async fn list_projects(
+        &self,
+        marker: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Project>, Option<String>), RegistryFault> {
+        // one more than asked for tells whether there is a next part
+        let projects = self.service.store.list_projects(marker, limit + 1).await?;
+        Ok(cut(projects, Some(limit), |project| project.project_id.clone()))
+    }
+
+    /// A project.
+    pub async fn find_project(&self, project_id: &str) -> Result<Project, RegistryFault> {
+        if !is_name(project_id) {
+            return Err(RegistryFault::UnknownProject);
+        }
+        self.service.store.find_project(project_id).await?.ok_or(RegistryFault::UnknownProject)
+    }
+
+    /// Registers a project or changes a known one. True if it is new.
+    pub async fn put_project(&self, project: &Project) -> Result<bool, RegistryFault> {
+        Ok(self.service.store.put_project(project).await?)
+    }
+
+    /// Deletes a project; with its resources, which may take its time, only if that is said.
+    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
+        if !is_name(project_id) {
+            return Err(RegistryFault::UnknownProject);
+        }
+        self.work.remove_project(project_id, with_resources).await
+    }
+
+    /// A page of the resources of a type in a project, newest first.
+    pub async fn list_resources(
+        &self,
+        project_id: &str,
+        resource_type: &str,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Page, RegistryFault> {
+        let scopes = self.service.find_scope(project_id, resource_type).await?;
+        let mut page = Page::default();
+        if let [scope] = scopes.as_slice() {
+            let compiled = compile(&TagQuery::default(), &[scope.scope_id], Want::Page { limit, offset });
+            page = self.service.store.list(&compiled, &scopes).await?;
+        }
+        if page.total == 0 {
+            // nothing there, or no such place
+            self.find_type(resource_type).await?;
+            self.find_project(project_id).await?;
+        }
+        Ok(page)
+    }
+
+    /// A resource.
+    pub async fn find_resource(&self, place: Place<'_>) -> Result<Registered, RegistryFault> {
+        let scope_id = self.find_scope(place).await?;
+        let found = self.service.store.find_registered(scope_id, place.resource_id).await?;
+        found.ok_or(RegistryFault::Other(Fault::UnknownResource))
+    }
+
+    /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
+    pub async fn put_resource(
+        &self,
+        project_id: &str,
+        resource_type: &str,
+        resource: &Resource,
+        with_tags: bool,
+        condition: &Condition,
+    ) -> Result<(bool, Registered), RegistryFault> {
+        self.service.store.register(project_id, resource_type, resource, with_tags, condition).await
+    }
+
+    /// Forgets a resource with its tags.
+    pub async fn remove_resource(&self, place: Place<'_>, condition: &Condition) -> Result<(), RegistryFault> {
+        let scope_id = self.find_scope(place).await?;
+        self.service.store.unregister(scope_id, place.resource_id, condition).await
+    }
+
+    /// Makes these the tags of a resource. Its new etag.
+    pub async fn replace_tags(
+        &self,
+        place: Place<'_>,
+        tags: &[Tag],
+        condition: &Condition,
+    ) -> Result<String, RegistryFault> {
+        let scope_id = self.find_scope(place).await?;
+        self.service.store.replace_tags_if(scope_id, place.resource_id, tags, condition).await
+    }
+
+    async fn find_scope(&self, place: Place<'_>) -> Result<i64, RegistryFault> {
+        if is_name(place.resource_id) {
+            let scopes = self.service.find_scope(place.project_id, place.resource_type).await?;
+            if let [scope] = scopes.as_slice() {
+                return Ok(scope.scope_id);
+            }
+        }
+        self.find_type(place.resource_type).await?;
+        Err(RegistryFault::Other(Fault::UnknownResource))
+    }
+}

@@ -1,0 +1,266 @@
+//! What the registry reads and writes: resource types, projects, and resources under a condition.
+
+use super::{
+    Store,
+    failure::fault_of,
+    resources::{parts_of, tags_of},
+};
+use crate::domain::{
+    Fault, Resource, Tag,
+    command::ResourceType,
+    matching::fold,
+    registry::{Condition, Project, Registered, RegistryFault},
+};
+
+impl Store {
+    /// A resource type; `None` if it is unknown.
+    pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, Fault> {
+        let row = self
+            .read(|| async {
+                sqlx::query!(
+                    "select t.resource_type, t.service, t.regional, t.tag_quota
+                       from tagd.resource_type t
+                      where t.resource_type = $1",
+                    resource_type
+                )
+                .fetch_optional(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(row.map(|row| ResourceType {
+            resource_type: row.resource_type,
+            service: row.service,
+            regional: row.regional,
+            tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
+        }))
+    }
+
+    /// Registers a resource type, or changes a known one. True if it is new.
+    pub async fn put_type(&self, resource_type: &ResourceType) -> Result<bool, Fault> {
+        let created = self
+            .write(|| async {
+                sqlx::query_scalar!(
+                    "select tagd.put_type($1, $2, $3, $4)",
+                    resource_type.resource_type,
+                    resource_type.service,
+                    resource_type.regional,
+                    i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX)
+                )
+                .fetch_one(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(created.unwrap_or_default())
+    }
+
+    /// Deletes a resource type that no scope is of.
+    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
+        let removed = self
+            .try_write(|| async {
+                sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&self.pool).await
+            })
+            .await
+            .map_err(registry_fault_of)?;
+        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryFault::UnknownType) }
+    }
+
+    /// Projects by identifier, behind a marker.
+    pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, Fault> {
+        self.read(|| async {
+            sqlx::query_as!(
+                Project,
+                "select p.project_id, p.project_name, p.domain_id
+                   from tagd.project p
+                  where $1::text is null or p.project_id > $1
+                  order by p.project_id
+                  limit $2",
+                marker,
+                i64::from(limit)
+            )
+            .fetch_all(&self.pool)
+            .await
+        })
+        .await
+    }
+
+    /// A project; `None` if it is unknown.
+    pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, Fault> {
+        self.read(|| async {
+            sqlx::query_as!(
+                Project,
+                "select p.project_id, p.project_name, p.domain_id
+                   from tagd.project p
+                  where p.project_id = $1",
+                project_id
+            )
+            .fetch_optional(&self.pool)
+            .await
+        })
+        .await
+    }
+
+    /// Registers a project, or changes name and account of a known one. True if it is new.
+    pub async fn put_project(&self, project: &Project) -> Result<bool, Fault> {
+        let created = self
+            .write(|| async {
+                sqlx::query_scalar!(
+                    "select tagd.put_project($1, $2, $3)",
+                    project.project_id,
+                    project.project_name,
+                    project.domain_id
+                )
+                .fetch_one(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(created.unwrap_or_default())
+    }
+
+    /// Deletes a project, with its resources only if that is said.
+    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
+        let removed = self
+            .try_write(|| async {
+                sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
+                    .fetch_one(&self.pool)
+                    .await
+            })
+            .await
+            .map_err(registry_fault_of)?;
+        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryFault::UnknownProject) }
+    }
+
+    /// A resource as it is; `None` if it is unknown.
+    pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, Fault> {
+        let row = self
+            .read(|| async {
+                sqlx::query!(
+                    r#"select r.resource_name, r.detail::text as detail, r.tags,
+                              tagd.etag_of(r.resource_name, r.detail, r.tags) as "etag!"
+                         from tagd.resource r
+                        where r.scope_id = $1 and r.resource_id = $2"#,
+                    scope_id,
+                    resource_id
+                )
+                .fetch_optional(&self.pool)
+                .await
+            })
+            .await?;
+        Ok(row.map(|row| Registered {
+            resource_name: row.resource_name,
+            detail: row.detail,
+            tags: tags_of(row.tags),
+            etag: row.etag,
+        }))
+    }
+
+    /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
+    pub async fn register(
+        &self,
+        project_id: &str,
+        resource_type: &str,
+        resource: &Resource,
+        with_tags: bool,
+        condition: &Condition,
+    ) -> Result<(bool, Registered), RegistryFault> {
+        let tags = with_tags.then(|| parts_of(&resource.tags));
+        let row = self
+            .try_write(|| async {
+                sqlx::query!(
+                    r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
+                         from tagd.register_resource($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)"#,
+                    project_id,
+                    resource_type,
+                    resource.resource_id,
+                    resource.resource_name,
+                    fold(&resource.resource_name),
+                    resource.detail,
+                    tags.as_deref(),
+                    matched(condition),
+                    *condition == Condition::Absent
+                )
+                .fetch_one(&self.pool)
+                .await
+            })
+            .await
+            .map_err(registry_fault_of)
+            // the type went away between look-up and scope
+            .map_err(
+                |fault| if matches!(fault, RegistryFault::TypeInUse) { RegistryFault::UnknownType } else { fault },
+            )?;
+        let registered = Registered {
+            resource_name: resource.resource_name.clone(),
+            detail: row.detail,
+            tags: tags_of(row.tags),
+            etag: row.etag,
+        };
+        Ok((row.created, registered))
+    }
+
+    /// Forgets a resource with its tags.
+    pub async fn unregister(
+        &self,
+        scope_id: i64,
+        resource_id: &str,
+        condition: &Condition,
+    ) -> Result<(), RegistryFault> {
+        self.try_write(|| async {
+            sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
+                .execute(&self.pool)
+                .await
+        })
+        .await
+        .map_err(registry_fault_of)?;
+        Ok(())
+    }
+
+    /// Makes these the tags of a resource. Its new etag.
+    pub async fn replace_tags_if(
+        &self,
+        scope_id: i64,
+        resource_id: &str,
+        tags: &[Tag],
+        condition: &Condition,
+    ) -> Result<String, RegistryFault> {
+        let parts = parts_of(tags);
+        let etag = self
+            .try_write(|| async {
+                sqlx::query_scalar!(
+                    "select tagd.replace_tags_if($1, $2, $3, $4)",
+                    scope_id,
+                    resource_id,
+                    &parts,
+                    matched(condition)
+                )
+                .fetch_one(&self.pool)
+                .await
+            })
+            .await
+            .map_err(registry_fault_of)?;
+        Ok(etag.unwrap_or_default())
+    }
+}
+
+/// The etags of which one must be that of the resource, as the functions take them.
+fn matched(condition: &Condition) -> Option<&[String]> {
+    match condition {
+        Condition::Matches(etags) => Some(etags),
+        Condition::None | Condition::Absent => None,
+    }
+}
+
+fn registry_fault_of(error: sqlx::Error) -> RegistryFault {
+    if let sqlx::Error::Database(refusal) = &error {
+        match (refusal.code().as_deref(), refusal.constraint()) {
+            (Some("TG007"), _) => return RegistryFault::Condition,
+            (Some("TG008"), _) => return RegistryFault::UnknownType,
+            (Some("TG009"), _) => return RegistryFault::ProjectInUse,
+            (Some("23503"), Some("scope_resource_type_fkey")) => return RegistryFault::TypeInUse,
+            // values that the checks let through, such as a detail with a number beyond the database's range
+            (Some(code), _) if code.starts_with("22") || code.starts_with("54") => {
+                return RegistryFault::Other(Fault::Body { reason: refusal.message().to_owned() });
+            }
+            _ => {}
+        }
+    }
+    fault_of(error).into()
+}

@@ -1,0 +1,9 @@
+//! Resources in bulk as NDJSON, one a line: what the commands and the registry share of import and export.
+
+pub(crate) mod batches;
+pub(crate) mod line;
+mod load;
+mod object;
+
+pub(crate) use load::{Keep, LoadError, Outcome, Step, load};
+pub(crate) use object::Object;

@@ -1,0 +1,581 @@
+//! The registry: every operation as it stands on the wire, conditions under races, deletion, import and export.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Barrier,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tagd::store::Purpose;
+
+use crate::support::{TestDb, Wire, World, block_on, check_golden, registration, tag};
+
+const ONE: &str = "/projects/p/types/images/resources/r";
+
+struct Reply {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    fn etag(&self) -> &str {
+        &self.headers["etag"]
+    }
+
+    /// The code of an error, which must be of exactly the registry's shape.
+    fn code(&self) -> String {
+        let json = self.json();
+        assert_eq!(json.as_object().unwrap().len(), 2, "{json}");
+        assert!(!json["error_msg"].as_str().unwrap().is_empty());
+        json["error_code"].as_str().unwrap().to_owned()
+    }
+}
+
+fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let url = format!("{}/registry/v1{path}", world.url);
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut answer = if body.is_empty() {
+        agent.run(request.body(()).unwrap()).unwrap()
+    } else {
+        agent.run(request.body(body).unwrap()).unwrap()
+    };
+    let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+    Reply {
+        status: answer.status().as_u16(),
+        headers: headers.collect(),
+        body: answer.body_mut().with_config().limit(1 << 30).read_to_string().unwrap(),
+    }
+}
+
+fn get(world: &World, path: &str) -> Reply {
+    send(world, "GET", path, &[], b"")
+}
+
+fn put(world: &World, path: &str, body: &Value) -> Reply {
+    send(world, "PUT", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+}
+
+fn put_if(world: &World, path: &str, condition: (&str, &str), body: &Value) -> Reply {
+    let headers = [("Content-Type", "application/json"), condition];
+    send(world, "PUT", path, &headers, body.to_string().as_bytes())
+}
+
+fn delete(world: &World, path: &str) -> Reply {
+    send(world, "DELETE", path, &[], b"")
+}
+
+fn import(world: &World, query: &str, lines: &str) -> Reply {
+    send(world, "POST", &format!("/import{query}"), &[("Content-Type", "application/x-ndjson")], lines.as_bytes())
+}
+
+/// One exchange beside its golden.
+fn exchange(world: &World, name: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    let reply = send(world, method, path, headers, body.as_bytes());
+    assert!(reply.headers.contains_key("x-request-id"), "{name}");
+    let mut text = format!("{method} /registry/v1{path}\n");
+    for (name, value) in headers {
+        writeln!(text, "{name}: {value}").unwrap();
+    }
+    let shown = |body: &str| match serde_json::from_str::<Value>(body) {
+        _ if body.len() > 2000 => format!("({} bytes)\n", body.len()),
+        Ok(json) => format!("{json:#}\n"),
+        Err(_) if body.is_empty() => String::new(),
+        Err(_) => format!("{body}\n"),
+    };
+    writeln!(text, "\n{}\n{}", shown(body), reply.status).unwrap();
+    for name in ["allow", "content-type", "etag", "retry-after"] {
+        if let Some(value) = reply.headers.get(name) {
+            writeln!(text, "{name}: {value}").unwrap();
+        }
+    }
+    write!(text, "\n{}", shown(&reply.body)).unwrap();
+    check_golden(&format!("operations/registry/{name}.txt"), &text);
+    reply
+}
+
+/// Proves truth and index of every scope against each other.
+fn verify(db: &TestDb) {
+    block_on(async {
+        let store = db.store(Purpose::Work, 1).await;
+        for scope in store.list_scopes().await.unwrap() {
+            assert_eq!(store.verify_scope(scope.scope_id).await.unwrap(), [], "{scope:?}");
+        }
+        store.close().await;
+    });
+}
+
+const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
+const LINES: &[(&str, &str)] = &[("Content-Type", "application/x-ndjson")];
+
+/// A world with something of each kind in it.
+fn furnished() -> World {
+    let mut one = registration("images", "r", "web", &[("_sys_owner", "ops"), ("env", "prod")]);
+    one.resource.detail = Some(json!({ "status": "active" }).to_string());
+    let world = World::with(&[one]);
+    assert_eq!(put(&world, "/projects/empty", &json!({})).status, 201);
+    assert_eq!(put(&world, "/projects/p", &json!({ "project_name": "shop", "domain_id": "d" })).status, 200);
+    world
+}
+
+fn many_tags(count: usize) -> Value {
+    json!((0..count).map(|i| json!({ "key": format!("k{i}"), "value": "v" })).collect::<Vec<_>>())
+}
+
+#[test]
+fn every_operation_on_types_stands_in_a_golden() {
+    let world = furnished();
+    let call = |name: &str, method: &str, path: &str, body: &str| {
+        let headers = if method == "PUT" { JSON } else { &[] };
+        exchange(&world, name, method, path, headers, body).status
+    };
+    let new = r#"{"service":"TMS","regional":false,"tag_quota":20}"#;
+    assert_eq!(call("put_type.success", "PUT", "/types/buckets", new), 201);
+    assert_eq!(call("put_type.again", "PUT", "/types/buckets", new), 200);
+    assert_eq!(call("put_type.bad_body", "PUT", "/types/buckets", r#"{"service":"TMS","regional":"no"}"#), 400);
+    assert_eq!(call("put_type.array", "PUT", "/types/buckets", r#"["TMS",false,20]"#), 400);
+    let other = r#"{"service":"S3","regional":false,"tag_quota":20}"#;
+    assert_eq!(call("put_type.unknown_service", "PUT", "/types/buckets", other), 400);
+    let over = r#"{"service":"TMS","regional":false,"tag_quota":1001}"#;
+    assert_eq!(call("put_type.over_the_limit", "PUT", "/types/buckets", over), 400);
+    assert_eq!(call("put_type.name_over_the_limit", "PUT", &format!("/types/{}", "x".repeat(65)), new), 400);
+    assert_eq!(call("get_type.success", "GET", "/types/buckets", ""), 200);
+    assert_eq!(call("get_type.unknown", "GET", "/types/nothing", ""), 404);
+    assert_eq!(call("list_types.success", "GET", "/types", ""), 200);
+    assert_eq!(call("list_types.unknown_parameter", "GET", "/types?limit=1", ""), 400);
+    assert_eq!(call("delete_type.success", "DELETE", "/types/buckets", ""), 204);
+    assert_eq!(call("delete_type.unknown", "DELETE", "/types/buckets", ""), 404);
+    assert_eq!(call("delete_type.in_use", "DELETE", "/types/images", ""), 409);
+    assert_eq!(call("type.wrong_method", "POST", "/types/images", "{}"), 405);
+    verify(&world.db);
+}
+
+#[test]
+fn every_operation_on_projects_stands_in_a_golden() {
+    let world = furnished();
+    let call = |name: &str, method: &str, path: &str, body: &str| {
+        let headers = if method == "PUT" { JSON } else { &[] };
+        exchange(&world, name, method, path, headers, body).status
+    };
+    let new = r#"{"project_name":"shop","domain_id":"d"}"#;
+    assert_eq!(call("put_project.success", "PUT", "/projects/new", new), 201);
+    assert_eq!(call("put_project.again", "PUT", "/projects/new", new), 200);
+    assert_eq!(call("put_project.bad_body", "PUT", "/projects/new", r#"{"project_nam":"shop"}"#), 400);
+    let over = json!({ "project_name": "x".repeat(256) }).to_string();
+    assert_eq!(call("put_project.over_the_limit", "PUT", "/projects/new", &over), 400);
+    assert_eq!(call("get_project.success", "GET", "/projects/new", ""), 200);
+    assert_eq!(call("get_project.unknown", "GET", "/projects/nothing", ""), 404);
+    assert_eq!(call("list_projects.success", "GET", "/projects", ""), 200);
+    assert_eq!(call("list_projects.page", "GET", "/projects?limit=1&marker=empty", ""), 200);
+    assert_eq!(call("list_projects.over_the_limit", "GET", "/projects?limit=1001", ""), 400);
+    assert_eq!(call("delete_project.success", "DELETE", "/projects/new", ""), 204);
+    assert_eq!(call("delete_project.unknown", "DELETE", "/projects/new", ""), 404);
+    assert_eq!(call("delete_project.in_use", "DELETE", "/projects/p", ""), 409);
+    assert_eq!(call("delete_project.bad_parameter", "DELETE", "/projects/p?with_resources=yes", ""), 400);
+    assert_eq!(call("delete_project.with_resources", "DELETE", "/projects/p?with_resources=true", ""), 204);
+    let refused = exchange(&world, "delete_project.condition", "DELETE", "/projects/empty", &[("If-Match", "*")], "");
+    assert_eq!(refused.status, 400);
+    verify(&world.db);
+}
+
+#[test]
+fn every_operation_on_resources_stands_in_a_golden() {
+    let world = furnished();
+    let call = |name: &str, method: &str, path: &str, body: &str| {
+        let headers = if method == "PUT" { JSON } else { &[] };
+        exchange(&world, name, method, path, headers, body).status
+    };
+    let images = "/projects/p/types/images/resources";
+    assert_eq!(call("list_resources.success", "GET", images, ""), 200);
+    assert_eq!(call("list_resources.page", "GET", &format!("{images}?limit=1&offset=1"), ""), 200);
+    assert_eq!(call("list_resources.unknown_type", "GET", "/projects/p/types/nothing/resources", ""), 404);
+    assert_eq!(call("list_resources.unknown_project", "GET", "/projects/nothing/types/images/resources", ""), 404);
+    assert_eq!(call("list_resources.of_none", "GET", "/projects/empty/types/images/resources", ""), 200);
+    assert_eq!(call("list_resources.over_the_limit", "GET", &format!("{images}?limit=0"), ""), 400);
+    assert_eq!(call("get_resource.success", "GET", ONE, ""), 200);
+    assert_eq!(call("get_resource.unknown", "GET", &format!("{images}/nothing"), ""), 404);
+    assert_eq!(call("get_resource.unknown_type", "GET", "/projects/p/types/nothing/resources/r", ""), 404);
+
+    let new = json!({
+        "resource_name": "Größe", "resource_detail": { "size": 12_345_678_901_234_567_890_u64, "price": "1.50" },
+        "tags": [{ "key": "_sys_owner", "value": "ops" }, { "key": "a" }],
+    });
+    assert_eq!(call("put_resource.success", "PUT", &format!("{images}/new"), &new.to_string()), 201);
+    assert_eq!(call("put_resource.again", "PUT", &format!("{images}/new"), &new.to_string()), 200);
+    assert_eq!(call("put_resource.tags_kept", "PUT", &format!("{images}/new"), "{}"), 200);
+    assert_eq!(call("put_resource.unknown_type", "PUT", "/projects/p/types/nothing/resources/r", "{}"), 404);
+    assert_eq!(call("put_resource.bad_body", "PUT", ONE, r#"{"tags":[{"key":"a","valu":"b"}]}"#), 400);
+    assert_eq!(call("put_resource.bad_tag", "PUT", ONE, r#"{"tags":[["a","b"]]}"#), 400);
+    assert_eq!(call("put_resource.no_json", "PUT", ONE, "{\n x"), 400);
+    let over = json!({ "tags": many_tags(11) }).to_string();
+    assert_eq!(call("put_resource.over_the_quota", "PUT", ONE, &over), 400);
+    let over = json!({ "tags": many_tags(257) }).to_string();
+    assert_eq!(call("put_resource.over_the_limit", "PUT", ONE, &over), 400);
+    let text = exchange(&world, "put_resource.other_type", "PUT", ONE, &[("Content-Type", "text/plain")], "{}");
+    assert_eq!(text.status, 415);
+    let escaped = format!("{images}/a%2Fb%20%C3%A9");
+    assert_eq!(call("put_resource.escaped", "PUT", &escaped, "{}"), 201);
+    assert_eq!(get(&world, &escaped).json()["resource_id"], "a/b é");
+
+    assert_eq!(call("get_tags.success", "GET", &format!("{ONE}/tags"), ""), 200);
+    assert_eq!(call("get_tags.unknown", "GET", &format!("{images}/nothing/tags"), ""), 404);
+    let tags = r#"{"tags":[{"key":"z","value":"1"},{"key":"_sys_x","value":"2"}]}"#;
+    assert_eq!(call("put_tags.success", "PUT", &format!("{ONE}/tags"), tags), 200);
+    assert_eq!(call("put_tags.unknown", "PUT", &format!("{images}/nothing/tags"), tags), 404);
+    assert_eq!(call("put_tags.bad_body", "PUT", &format!("{ONE}/tags"), "{}"), 400);
+    let twice = r#"{"tags":[{"key":"a"},{"key":"a"}]}"#;
+    assert_eq!(call("put_tags.twice", "PUT", &format!("{ONE}/tags"), twice), 400);
+    let over = json!({ "tags": many_tags(11) }).to_string();
+    assert_eq!(call("put_tags.over_the_quota", "PUT", &format!("{ONE}/tags"), &over), 400);
+
+    let stale = |name: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
+        exchange(&world, name, method, path, headers, body).status
+    };
+    let json_if = |condition| [("Content-Type", "application/json"), condition];
+    assert_eq!(stale("put_resource.stale", "PUT", ONE, &json_if(("If-Match", "\"00\"")), "{}"), 412);
+    assert_eq!(stale("put_resource.exists", "PUT", ONE, &json_if(("If-None-Match", "*")), "{}"), 412);
+    assert_eq!(stale("put_resource.bad_condition", "PUT", ONE, &json_if(("If-Match", "00")), "{}"), 400);
+    assert_eq!(stale("put_tags.stale", "PUT", &format!("{ONE}/tags"), &json_if(("If-Match", "\"00\"")), tags), 412);
+    assert_eq!(stale("delete_resource.stale", "DELETE", ONE, &[("If-Match", "\"00\"")], ""), 412);
+    assert_eq!(call("delete_resource.success", "DELETE", ONE, ""), 204);
+    assert_eq!(call("delete_resource.unknown", "DELETE", ONE, ""), 404);
+    verify(&world.db);
+}
+
+#[test]
+fn import_and_export_stand_in_goldens() {
+    let world = furnished();
+    let line = |id: &str| format!(r#"{{"project_id":"p","resource_type":"images","resource_id":"{id}","tags":[]}}"#);
+    let lines = format!("{}\n{{\"project_id\":\"p\"}}\n\n{}\n", line("x"), line("y"));
+    let call = |name: &str, path: &str, body: &str| exchange(&world, name, "POST", path, LINES, body).status;
+    assert_eq!(call("import.success", "/import", &lines), 200);
+    assert_eq!(call("import.strict", "/import?strict=true", &format!("{}\n[]\n", line("z"))), 400);
+    assert_eq!(call("import.bad_parameter", "/import?strict=1", &lines), 400);
+    let text = exchange(&world, "import.other_type", "POST", "/import", &[("Content-Type", "text/csv")], &lines);
+    assert_eq!(text.status, 415);
+    let export = exchange(&world, "export.success", "GET", "/export", &[], "");
+    assert_eq!((export.status, export.headers["content-type"].as_str()), (200, "application/x-ndjson"));
+    assert_eq!(export.body.lines().count(), 3);
+    verify(&world.db);
+}
+
+#[test]
+fn an_etag_changes_with_name_detail_and_tags_and_with_nothing_else() {
+    let world = furnished();
+    let before = get(&world, ONE).etag().to_owned();
+    assert_eq!(get(&world, &format!("{ONE}/tags")).etag(), before);
+    let body = |name: &str, detail: &str, value: &str| {
+        json!({
+            "resource_name": name, "resource_detail": { "status": detail },
+            "tags": [{ "key": "_sys_owner", "value": "ops" }, { "key": "env", "value": value }],
+        })
+    };
+    assert_eq!(put(&world, ONE, &body("web", "active", "prod")).etag(), before, "the same state");
+    let mut seen = vec![before];
+    for body in [body("db", "active", "prod"), body("web", "gone", "prod"), body("web", "active", "test")] {
+        let etag = put(&world, ONE, &body).etag().to_owned();
+        assert_eq!(get(&world, ONE).etag(), etag);
+        assert!(!seen.contains(&etag), "{body}");
+        seen.push(etag);
+    }
+    // whoever changes it: here the dialect, or what stands for it
+    block_on(async {
+        let store = world.db.store(Purpose::Serve, 1).await;
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        store.put_tags(scope, "r", &[tag("env", "other")]).await.unwrap();
+        store.close().await;
+    });
+    let now = get(&world, ONE).etag().to_owned();
+    assert!(!seen.contains(&now));
+    let stale = put_if(&world, &format!("{ONE}/tags"), ("If-Match", seen.last().unwrap()), &json!({ "tags": [] }));
+    assert_eq!((stale.status, stale.code()), (412, "REGISTRY.0008".to_owned()));
+    let several = format!("\"ab\", W/{now}, {now}");
+    assert_eq!(
+        put_if(&world, &format!("{ONE}/tags"), ("If-Match", &format!("W/{now}")), &json!({ "tags": [] })).status,
+        412
+    );
+    assert_eq!(put_if(&world, &format!("{ONE}/tags"), ("If-Match", &several), &json!({ "tags": [] })).status, 200);
+    assert_eq!(put_if(&world, ONE, ("If-Match", "*"), &json!({})).status, 200);
+    let nothing = "/projects/p/types/images/resources/nothing";
+    assert_eq!(put_if(&world, nothing, ("If-Match", "*"), &json!({})).status, 412);
+    assert_eq!(put_if(&world, nothing, ("If-None-Match", "*"), &json!({})).status, 201);
+    verify(&world.db);
+}
+
+/// The statuses of requests that are sent at once.
+fn race(count: usize, request: impl Fn(usize) -> u16 + Sync) -> Vec<u16> {
+    let barrier = Barrier::new(count);
+    let (barrier, request) = (&barrier, &request);
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|i| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    request(i)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    statuses
+}
+
+#[test]
+fn of_clients_that_read_the_same_and_both_write_one_wins() {
+    let world = furnished();
+    for round in 0..10 {
+        let etag = get(&world, ONE).etag().to_owned();
+        let statuses = race(4, |i| {
+            let body = json!({ "tags": [{ "key": "winner", "value": format!("{round}-{i}") }] });
+            match i % 2 {
+                0 => put_if(&world, &format!("{ONE}/tags"), ("If-Match", &etag), &body).status,
+                _ => put_if(&world, ONE, ("If-Match", &etag), &body).status,
+            }
+        });
+        assert_eq!(statuses, [200, 412, 412, 412], "round {round}");
+        let new = format!("/projects/p/types/images/resources/new-{round}");
+        let statuses = race(4, |_| put_if(&world, &new, ("If-None-Match", "*"), &json!({})).status);
+        assert_eq!(statuses, [201, 412, 412, 412], "round {round}");
+        let etag = get(&world, &new).etag().to_owned();
+        let statuses = race(4, |i| match i {
+            0 => send(&world, "DELETE", &new, &[("If-Match", &etag)], b"").status,
+            _ => put_if(&world, &new, ("If-Match", &etag), &json!({ "resource_name": format!("n{i}") })).status,
+        });
+        assert!(matches!(statuses.as_slice(), [200 | 204, 412, 412, 412]), "round {round}: {statuses:?}");
+    }
+    verify(&world.db);
+}
+
+/// Registrations, whole sets of tags and single tags on resources of one block, their bitmaps in every order.
+#[test]
+fn registrations_and_writers_of_tags_do_not_stand_in_each_others_way() {
+    let world = furnished();
+    block_on(async {
+        let store = world.db.store(Purpose::Work, 1).await;
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        store.rebuild_scope(scope).await.unwrap();
+        store.close().await;
+    });
+    let statuses = race(6, |i| {
+        let mut last = 0;
+        for round in 0..30 {
+            let path = format!("/projects/p/types/images/resources/w{}", (i + round) % 4);
+            let tags = json!({ "tags": [{ "key": format!("k{}", round % 3), "value": format!("{i}") }] });
+            last = match (i + round) % 3 {
+                0 => put(&world, &path, &tags).status,
+                1 => put(&world, &format!("{path}/tags"), &tags).status,
+                _ => delete(&world, &path).status,
+            };
+            assert!(matches!(last, 200 | 201 | 204 | 404), "{i}: {last}");
+        }
+        last
+    });
+    assert_eq!(statuses.len(), 6);
+    verify(&world.db);
+}
+
+#[test]
+fn a_quota_that_was_lowered_takes_no_tag_and_lets_no_more_in() {
+    let world = furnished();
+    let tags = |count: usize| json!({ "tags": many_tags(count) });
+    assert_eq!(put(&world, ONE, &tags(5)).status, 200);
+    let quota = |tag_quota: u32| json!({ "service": "IMS", "regional": true, "tag_quota": tag_quota });
+    assert_eq!(put(&world, "/types/images", &quota(3)).status, 200);
+    assert_eq!(put(&world, ONE, &tags(5)).status, 200);
+    assert_eq!(put(&world, ONE, &tags(6)).code(), "REGISTRY.0009");
+    assert_eq!(put(&world, ONE, &tags(4)).status, 200);
+    assert_eq!(put(&world, "/projects/p/types/images/resources/new", &tags(4)).code(), "REGISTRY.0009");
+    assert_eq!(get(&world, "/projects/p/types/images/resources/new").status, 404, "all or nothing");
+    assert_eq!(get(&world, ONE).json()["tags"].as_array().unwrap().len(), 4);
+    verify(&world.db);
+}
+
+#[test]
+fn a_deleted_project_is_gone_everywhere_and_can_be_put_again() {
+    let world = furnished();
+    let ecs = registration("ecs", "s", "server", &[("env", "prod")]);
+    world.load(&[ecs]);
+    let tms = |world: &World| Wire::Tms.ids(world, &json!({}));
+    assert_eq!(tms(&world), ["s"]);
+    assert_eq!(Wire::Ims.ids(&world, &json!({})), ["r"], "its scope is remembered now");
+    assert_eq!(delete(&world, "/projects/p").code(), "REGISTRY.0007");
+    assert_eq!(delete(&world, "/projects/p?with_resources=false").status, 409);
+    assert_eq!(delete(&world, "/projects/p?with_resources=true").status, 204);
+
+    assert_eq!(get(&world, "/projects/p").code(), "REGISTRY.0004");
+    assert_eq!(get(&world, ONE).code(), "REGISTRY.0005");
+    assert_eq!(get(&world, "/projects/p/types/images/resources").code(), "REGISTRY.0004");
+    assert_eq!(get(&world, "/projects").json()["projects"].as_array().unwrap().len(), 1);
+    assert_eq!(tms(&world), Vec::<String>::new());
+    assert_eq!(Wire::Ims.ids(&world, &json!({})), Vec::<String>::new());
+    assert_eq!(get(&world, "/export").body, "");
+    assert_eq!(delete(&world, "/types/ecs").code(), "REGISTRY.0006", "the scope stays");
+    verify(&world.db);
+
+    assert_eq!(put(&world, ONE, &json!({ "tags": [{ "key": "env", "value": "new" }] })).status, 201);
+    let project = get(&world, "/projects/p").json();
+    assert_eq!(project, json!({ "project_id": "p", "project_name": "", "domain_id": "" }), "made with its resource");
+    assert_eq!(Wire::Ims.ids(&world, &json!({})), ["r"]);
+    let tags = json!({ "tags": [{ "key": "env", "values": ["prod"] }] });
+    assert_eq!(Wire::Ims.ids(&world, &tags), Vec::<String>::new(), "nothing of before is left");
+    block_on(async {
+        let store = world.db.store(Purpose::Work, 1).await;
+        let scopes = store.list_scopes().await.unwrap();
+        assert_eq!(scopes.len(), 2, "the scopes of before");
+        store.close().await;
+    });
+    verify(&world.db);
+}
+
+/// Registrations, an import and deletions of one project at once: whatever is there in the end is in order.
+#[test]
+fn a_project_that_is_deleted_under_writers_leaves_no_resource_without_a_project() {
+    let world = furnished();
+    let lines: String = (0..300).map(|i| line_of("p", &format!("i{i}"), "x")).collect();
+    let statuses = race(6, |i| {
+        let mut last = 0;
+        for round in 0..8 {
+            last = match i {
+                0 => delete(&world, "/projects/p?with_resources=true").status,
+                1 => import(&world, "", &lines).status,
+                _ => {
+                    let path = format!("/projects/p/types/images/resources/r{i}-{round}");
+                    put(&world, &path, &json!({ "tags": [{ "key": "k", "value": "v" }] })).status
+                }
+            };
+            assert!(matches!(last, 200 | 201 | 204 | 404), "{i}: {last}");
+        }
+        last
+    });
+    assert_eq!(statuses.len(), 6);
+    verify(&world.db);
+    let orphans: i64 = block_on(async {
+        let mut owner = world.db.connect().await;
+        sqlx::query_scalar(
+            "select count(*) from tagd.resource r
+               join tagd.scope s on s.scope_id = r.scope_id
+              where not exists (select from tagd.project p where p.project_id = s.project_id)",
+        )
+        .fetch_one(&mut owner)
+        .await
+        .unwrap()
+    });
+    assert_eq!(orphans, 0);
+}
+
+fn line_of(project: &str, id: &str, value: &str) -> String {
+    let line = json!({
+        "project_id": project, "resource_type": "images", "resource_id": id, "resource_name": format!("name {id}"),
+        "resource_detail": { "note": "n".repeat(150) }, "tags": [{ "key": "_sys_n", "value": value }, { "key": "k", "value": value }],
+    });
+    format!("{line}\n")
+}
+
+#[test]
+fn what_is_exported_imports_the_same_and_30000_lines_go_both_ways() {
+    let world = World::new();
+    let lines: String =
+        (0..30_000).map(|i| line_of(&format!("p{}", i % 3), &format!("r{i}"), &i.to_string())).collect();
+    assert!(lines.len() > 8 * 1024 * 1024, "more than any other body may have: {}", lines.len());
+    let reply = import(&world, "", &lines);
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let counts = |created: u64, changed: u64, unchanged: u64| json!({ "created": created, "changed": changed, "unchanged": unchanged, "rejected": [], "rejected_count": 0 });
+    assert_eq!(reply.json(), counts(30_000, 0, 0));
+    assert_eq!(import(&world, "?strict=true", &lines).json(), counts(0, 0, 30_000));
+
+    let export = get(&world, "/export");
+    assert_eq!(export.headers["content-type"], "application/x-ndjson");
+    assert_eq!(export.body.lines().count(), 30_000);
+    let mut sent: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    sent.sort_by_key(|line| line["project_id"].to_string());
+    let got: Vec<Value> = export.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(got == sent, "by project, in the order of registration");
+    verify(&world.db);
+
+    let other = World::new();
+    assert_eq!(import(&other, "?strict=true", &export.body).json(), counts(30_000, 0, 0));
+    assert!(get(&other, "/export").body == export.body);
+    verify(&other.db);
+}
+
+#[test]
+fn bad_lines_are_counted_and_the_first_thousand_told_and_strict_imports_nothing() {
+    let world = World::new();
+    let mut lines = String::new();
+    for i in 0..1500 {
+        lines.push_str(&line_of("p", &format!("r{i}"), "v"));
+        lines.push_str("{\"project_id\":\"p\"}\n");
+    }
+    let reply = import(&world, "?strict=true", &lines);
+    assert_eq!((reply.status, reply.code()), (400, "REGISTRY.0010".to_owned()));
+    assert!(reply.json()["error_msg"].as_str().unwrap().starts_with("line 2: "), "{}", reply.body);
+    assert_eq!(get(&world, "/export").body, "");
+    let reply = import(&world, "", &lines).json();
+    assert_eq!((&reply["created"], &reply["rejected_count"]), (&json!(1500), &json!(1500)));
+    let rejected = reply["rejected"].as_array().unwrap();
+    assert_eq!(rejected.len(), 1000);
+    assert_eq!((&rejected[0]["line"], &rejected[999]["line"]), (&json!(2), &json!(2000)));
+    verify(&world.db);
+}
+
+#[test]
+fn a_client_that_breaks_off_leaves_whole_batches_and_strict_nothing() {
+    let world = World::new();
+    let body: String = (0..25_000).map(|i| line_of("p", &format!("r{i}"), "v")).collect();
+    let address = world.url.strip_prefix("http://").unwrap();
+    for (strict, query) in [(true, "?strict=true"), (false, "")] {
+        let mut client = TcpStream::connect(address).unwrap();
+        let head = format!(
+            "POST /registry/v1/import{query} HTTP/1.1\r\nHost: tagd\r\nContent-Type: application/x-ndjson\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len() + 1000
+        );
+        client.write_all(head.as_bytes()).unwrap();
+        // the last line only in part, though what is there of it would be a line
+        client.write_all(body.as_bytes()).unwrap();
+        client.write_all(line_of("p", "half", "v").trim_end().as_bytes()).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        // there may be an answer or none
+        let _ = client.read_to_string(&mut answer);
+        assert!(!answer.contains("200 OK"), "{answer}");
+        drop(client);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut last = usize::MAX;
+        // until nothing more comes in
+        loop {
+            let there: Vec<String> = get(&world, "/export")
+                .body
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()["resource_id"].as_str().unwrap().to_owned())
+                .collect();
+            let expected: Vec<String> = (0..there.len()).map(|i| format!("r{i}")).collect();
+            assert_eq!(there, expected, "the front of the input, without a gap");
+            if there.len() == last {
+                if strict {
+                    assert_eq!(last, 0);
+                } else {
+                    assert!([0, 10_000, 20_000].contains(&last), "{last}");
+                }
+                break;
+            }
+            last = there.len();
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+    verify(&world.db);
+}
