@@ -6,6 +6,7 @@ use crate::{
     cli::CliError,
     cluster::{Cluster, ClusterSettings},
     config::Settings,
+    http::WORK_CONNECTIONS,
     store::{Purpose, Store, StoreSettings, create_database},
 };
 
@@ -37,12 +38,13 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
 }
 
 async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
+    let connections = settings.connections + settings.workers * WORK_CONNECTIONS + 20;
     let wanted = ClusterSettings {
         data_dir: settings.data_dir.clone(),
         programs: settings.postgres_bin.clone(),
         path: settings.path.clone(),
         durable: true,
-        max_connections: CLUSTER_CONNECTIONS.max(u16::try_from(settings.connections + 20).unwrap_or(u16::MAX)),
+        max_connections: CLUSTER_CONNECTIONS.max(u16::try_from(connections).unwrap_or(u16::MAX)),
     };
     let cluster = tokio::task::spawn_blocking(move || Cluster::attach(&wanted))
         .await

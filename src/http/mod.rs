@@ -9,4 +9,4 @@ mod request_log;
 mod router;
 mod server;
 
-pub use server::{Running, ServerSettings, start};
+pub use server::{Running, ServerSettings, WORK_CONNECTIONS, start};

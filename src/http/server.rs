@@ -19,7 +19,7 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Connections of a worker for imports, exports and other work without a deadline, beside those that serve.
-const WORK_CONNECTIONS: u32 = 2;
+pub const WORK_CONNECTIONS: u32 = 2;
 
 /// What the server needs.
 #[derive(Debug)]
