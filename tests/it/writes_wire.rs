@@ -86,6 +86,8 @@ fn delete_one(world: &World, wire: Wire, key: &str) -> Answer {
 fn done(answer: &Answer, request: &str) {
     assert!(matches!(answer.status, 200 | 204), "{request}: {} {}", answer.status, answer.body);
     assert_eq!(answer.body, "", "{request}: a change answers nothing");
+    assert!(answer.headers.contains_key("x-request-id"), "{request}: an answer without an id");
+    assert!(!answer.headers.contains_key("content-type"), "{request}: nothing has no type");
 }
 
 /// The tags of a resource as key=value.

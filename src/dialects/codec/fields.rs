@@ -90,6 +90,7 @@ impl<'a> Fields<'a> {
 }
 
 /// What must be a JSON object. Serde alone also takes an array, of the fields' values in order.
+#[derive(Debug)]
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -163,4 +164,35 @@ fn describe(error: &serde_json::Error, path: &str, part: &[u8], body: &[u8]) -> 
     let line = lines_before + error.line();
     let column = if error.line() <= 1 { column_before + error.column() } else { error.column() };
     format!("{path}: {reason} (line {line}, column {column})")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Entry {
+        #[expect(dead_code, reason = "only whether it can be read matters")]
+        key: String,
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_path_line_and_column() {
+        let path = |body: &str, is_list: bool| {
+            let fields = Fields::parse(body.as_bytes(), &["tag", "tags"]).unwrap();
+            if is_list {
+                fields.read::<Vec<Object<Entry>>>("tags").unwrap_err().to_string()
+            } else {
+                fields.read::<Object<Entry>>("tag").unwrap_err().to_string()
+            }
+        };
+        let number = "invalid type: integer `1`, expected a string";
+        assert_eq!(path(r#"{"tag":{"key":1}}"#, false), format!("tag.key: {number} (line 1, column 15)"));
+        assert_eq!(path("{\"tag\":\n {\"key\":1}}", false), format!("tag.key: {number} (line 2, column 9)"));
+        let body = "{\"tags\":[{\"key\":\"a\"},\n{\"key\":1}]}";
+        assert_eq!(path(body, true), format!("tags[1].key: {number} (line 2, column 8)"));
+        assert!(path(r#"{"tag":[]}"#, false).starts_with("tag: invalid type: sequence, expected an object"));
+    }
 }

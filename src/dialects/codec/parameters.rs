@@ -70,3 +70,36 @@ impl<'a> Digits<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(query: &str) -> Result<Part, Fault> {
+        read_part(&read_parameters(query, &["limit", "marker"])?, 200)
+    }
+
+    #[test]
+    fn a_part_has_a_range_a_default_and_a_marker_as_it_was_meant() {
+        for (query, limit, marker) in [
+            ("", 200, None),
+            ("limit=1", 1, None),
+            ("limit=200&marker=", 200, Some("")),
+            ("marker=a%2Fb+c%25", 200, Some("a/b c%")),
+            ("limit=0007", 7, None),
+        ] {
+            assert_eq!(part(query).unwrap(), Part { limit, marker: marker.map(ToOwned::to_owned) }, "{query}");
+        }
+        for (query, message) in [
+            ("limit=0", "limit: 0 is out of range, 1 to 200"),
+            ("limit=201", "limit: 201 is out of range, 1 to 200"),
+            ("limit=99999999999999999999", "limit: 99999999999999999999 is out of range, 1 to 200"),
+            ("limit=-1", "limit: \"-1\" is negative"),
+            ("limit=", "limit: \"\" is not a whole number"),
+            ("limit=1&limit=1", "limit: stands twice in the query string"),
+            ("Limit=1", "\"Limit\": no such query parameter, there are limit, marker"),
+        ] {
+            assert_eq!(part(query).unwrap_err().to_string(), message);
+        }
+    }
+}
