@@ -93,8 +93,8 @@ mod tests {
             ("limit=0", "limit: 0 is out of range, 1 to 200"),
             ("limit=201", "limit: 201 is out of range, 1 to 200"),
             ("limit=99999999999999999999", "limit: 99999999999999999999 is out of range, 1 to 200"),
-            ("limit=-1", "limit: \"-1\" is negative"),
-            ("limit=", "limit: \"\" is not a whole number"),
+            ("limit=-1", "limit: -1 is out of range, 1 to 200"),
+            ("limit=", "limit: \"\" is not a whole number, 1 to 200"),
             ("limit=1&limit=1", "limit: stands twice in the query string"),
             ("Limit=1", "\"Limit\": no such query parameter, there are limit, marker"),
         ] {
