@@ -13,7 +13,7 @@
 //! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | who asks | domain |
 //! | [`service`] | use cases | domain, store, auth, compiler |
-//! | `transfer` | resources in bulk as lines of NDJSON | domain, store |
+//! | [`transfer`] | resources in bulk as lines of NDJSON | domain, store |
 //! | [`http`] | actix-web: server, router, dispatch, registry | domain, dialects, service, transfer, auth, store |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
@@ -31,4 +31,4 @@ pub mod http;
 pub mod service;
 pub mod store;
 pub mod telemetry;
-mod transfer;
+pub mod transfer;

@@ -1,4 +1,6 @@
-//! The registry: tagd's own API for whoever feeds it. `docs/REGISTRY.md` describes it.
+//! The registry: tagd's own API for whoever feeds it.
+//!
+//! `docs/REGISTRY.md` describes it.
 //!
 //! No dialect: nobody else speaks it, its answers have headers (`ETag`) and streams, and it has errors that no
 //! cloud service has.
