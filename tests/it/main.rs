@@ -22,6 +22,7 @@ mod import_export;
 mod index;
 mod limits;
 mod migrations;
+mod model;
 mod operations;
 mod program;
 mod property;
