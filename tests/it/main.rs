@@ -16,6 +16,7 @@ mod bad_input;
 mod catalogue;
 mod cluster;
 mod compiled;
+mod durability;
 mod errors;
 mod house;
 mod import_export;

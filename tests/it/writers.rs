@@ -18,10 +18,10 @@ use tagd::{
 use crate::support::{TestDb, block_on, import_all, registration, tag};
 
 /// A small generator of numbers: the same ones in every run.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> usize {
+    pub fn roll(&mut self, sides: u64) -> usize {
         // xorshift64*
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -1,0 +1,219 @@
+//! What was acknowledged stays: the program and its Postgres are killed under writers, a ledger is kept beside them.
+//!
+//! The short form of `tools/durability`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::json;
+
+use crate::{
+    support::{Program, Serving, Stopper, wait_until},
+    writers::Dice,
+};
+
+const PROJECT: &str = "00000000000000000000000000000001";
+const WRITERS: usize = 8;
+const IMAGES: usize = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Tags = BTreeMap<String, String>;
+
+/// A row of the ledger: the tags after the last acknowledged write, and after the one in flight.
+struct Image {
+    path: String,
+    acknowledged: Tags,
+    in_flight: Option<Tags>,
+}
+
+impl Image {
+    /// Takes what was found as the state, which must be one of the two.
+    fn settle(&mut self, found: Tags) {
+        let known = found == self.acknowledged || Some(&found) == self.in_flight.as_ref();
+        assert!(known, "{}: {found:?} of {:?} and {:?}", self.path, self.acknowledged, self.in_flight);
+        self.acknowledged = found;
+        self.in_flight = None;
+    }
+}
+
+/// What the writers and whoever kills tell each other.
+#[derive(Default)]
+struct Round {
+    /// Connections may break from now on.
+    ending: AtomicBool,
+    stopped: AtomicBool,
+    acknowledged: AtomicU64,
+}
+
+struct Writer<'a> {
+    round: &'a Round,
+    url: String,
+    agent: ureq::Agent,
+    dice: Dice,
+}
+
+impl<'a> Writer<'a> {
+    fn new(round: &'a Round, serving: &Serving, seed: u64) -> Self {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        Self { round, url: serving.url.clone(), agent: agent.into(), dice: Dice(seed) }
+    }
+
+    /// Asks until there is an answer other than 503; none where tagd has gone, or all is to end.
+    fn ask(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+        loop {
+            let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+            let request = request.header("Content-Type", "application/json").body(body.to_owned()).unwrap();
+            let answer = self.agent.run(request).and_then(|mut answer| {
+                let status = answer.status().as_u16();
+                Ok((status, answer.body_mut().read_to_string()?))
+            });
+            match answer {
+                Ok((503, _)) => thread::sleep(Duration::from_millis(50)),
+                Ok(answer) => return Some(answer),
+                Err(error) => {
+                    assert!(self.round.ending.load(Relaxed), "{method} {path}: {error}");
+                    return None;
+                }
+            }
+            if self.round.stopped.load(Relaxed) {
+                return None;
+            }
+        }
+    }
+
+    fn tags_of(&self, image: &Image) -> Option<Tags> {
+        let (status, body) = self.ask("GET", &image.path, "")?;
+        assert_eq!(status, 200, "{}: {body}", image.path);
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        Some(body["tags"].as_array().unwrap().iter().map(|tag| (text(&tag["key"]), text(&tag["value"]))).collect())
+    }
+
+    /// Puts and removes tags until tagd has gone.
+    fn write(mut self, images: &mut [Image], writer: usize) {
+        for counter in 0_u64.. {
+            if self.round.stopped.load(Relaxed) {
+                return;
+            }
+            let image = &mut images[self.dice.roll(images.len() as u64)];
+            let first = self.dice.roll(8);
+            let keys = (first..=first + self.dice.roll(3)).map(|key| format!("key-{}", key % 8));
+            let mut after = image.acknowledged.clone();
+            let body = if self.dice.roll(3) > 0 {
+                let tags: Tags = keys.map(|key| (key, format!("{writer}-{counter}"))).collect();
+                after.extend(tags.clone());
+                let tags: Vec<_> = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+                json!({ "action": "create", "tags": tags })
+            } else {
+                let keys: Vec<String> = keys.collect();
+                after.retain(|key, _| !keys.contains(key));
+                let tags: Vec<_> = keys.iter().map(|key| json!({ "key": key })).collect();
+                json!({ "action": "delete", "tags": tags })
+            };
+            image.in_flight = Some(after.clone());
+            let Some((status, body)) = self.ask("POST", &format!("{}/action", image.path), &body.to_string()) else {
+                return;
+            };
+            assert_eq!(status, 204, "{}: {body}", image.path);
+            image.settle(after);
+            self.round.acknowledged.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// A tagd with a Postgres of its own, and images.
+struct Fleet {
+    program: Program,
+    images: Vec<Image>,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        let program = Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0");
+        let ids: Vec<String> = (0..IMAGES).map(|number| format!("{number:032x}")).collect();
+        let line = |id| {
+            format!("{}\n", json!({"project_id": PROJECT, "resource_type": "images", "resource_id": id, "tags": []}))
+        };
+        let imported = program.import(ids.iter().map(line).collect::<String>());
+        assert_eq!(imported.code, Some(0), "{}", imported.err);
+        let image =
+            |id| Image { path: format!("/v2/{PROJECT}/images/{id}/tags"), acknowledged: Tags::new(), in_flight: None };
+        Self { program, images: ids.iter().map(image).collect() }
+    }
+
+    fn postmaster(&self) -> Option<i32> {
+        let pidfile = self.program.dir().join("data/postgres/data/postmaster.pid");
+        fs::read_to_string(pidfile).ok()?.lines().next()?.parse().ok()
+    }
+
+    /// Writes while `interfere` does what it does, which ends tagd; then compares all with the ledger.
+    fn round(&mut self, seed: u64, interfere: impl FnOnce(&Self, Serving, &Round)) {
+        let (round, serving) = (Round::default(), self.program.serve(&[]));
+        let mut images = std::mem::take(&mut self.images);
+        thread::scope(|scope| {
+            let stopper = Stopper(&round.stopped);
+            for (number, images) in images.chunks_mut(IMAGES / WRITERS).enumerate() {
+                let writer = Writer::new(&round, &serving, seed * 100 + number as u64 + 1);
+                scope.spawn(move || writer.write(images, number));
+            }
+            interfere(self, serving, &round);
+            drop(stopper);
+        });
+        let acknowledged = round.acknowledged.load(Relaxed);
+        assert!(acknowledged > 0, "nothing was written");
+
+        let (round, serving) = (Round::default(), self.program.serve(&[]));
+        let reader = Writer::new(&round, &serving, 1);
+        for image in &mut images {
+            image.settle(reader.tags_of(image).unwrap());
+        }
+        assert_eq!(self.program.expect(&["index", "verify"]), "1 scopes, index and tags agree\n");
+        assert_eq!(serving.stop().code, Some(0));
+        self.images = images;
+    }
+}
+
+/// Waits for some more writes.
+fn wait_for_writes(round: &Round, many: u64) {
+    let known = round.acknowledged.load(Relaxed);
+    wait_until("the writers write", PATIENCE, || round.acknowledged.load(Relaxed) >= known + many);
+}
+
+#[test]
+fn a_killed_tagd_loses_no_acknowledged_write_and_leaves_none_half_done() {
+    let mut fleet = Fleet::new();
+    for seed in 1..=2 {
+        fleet.round(seed, |_, mut serving, round| {
+            wait_for_writes(round, 40 * seed);
+            round.ending.store(true, Relaxed);
+            serving.signal(Signal::SIGKILL);
+            assert_eq!(serving.wait().code, None);
+        });
+    }
+}
+
+#[test]
+fn a_killed_postgres_loses_no_acknowledged_write_and_tagd_goes_on() {
+    let mut fleet = Fleet::new();
+    for seed in 3..=4 {
+        fleet.round(seed, |fleet, serving, round| {
+            wait_for_writes(round, 20 * seed);
+            let killed = fleet.postmaster().unwrap();
+            kill(Pid::from_raw(killed), Signal::SIGKILL).unwrap();
+            wait_until("Postgres is back", PATIENCE, || fleet.postmaster().is_some_and(|server| server != killed));
+            wait_for_writes(round, 100);
+            round.ending.store(true, Relaxed);
+            let said = serving.stop();
+            assert_eq!(said.code, Some(0), "{}", said.err);
+        });
+    }
+}
