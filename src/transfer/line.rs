@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_bad_line_says_which_field_and_why() {
         assert!(reason("{").contains("column"));
-        assert!(reason(r#"["p",null,null,"t","r",null,null,[]]"#).contains("an object"));
+        assert!(reason(r#"["p",null,null,"t","r",null,null,[]]"#).contains("a JSON object"));
         assert!(reason(r#"{"project_id":"p","resource_type":"t","resource_id":"r"}"#).contains("tags"));
         let with = |tags: &str| format!(r#"{{"project_id":"p","resource_type":"t","resource_id":"r","tags":{tags}}}"#);
         assert!(reason(&with(r#"[{"key":""}]"#)).starts_with("tags[0].key"));
