@@ -87,8 +87,6 @@ pub enum Command {
     ListPredefined(PredefinedAsk),
     /// How many predefined tags there are and may be. [`Answer::Quota`].
     CountPredefined,
-    /// Resource types. [`Answer::Types`].
-    ListTypes,
     /// The services that own resource types, as the cross-service API shows them. [`Answer::Providers`].
     ListProviders(ProviderAsk),
     /// Nothing: the answer stands in the dialect. [`Answer::Done`].
@@ -250,8 +248,6 @@ pub enum Answer {
         /// There may be.
         limit: u64,
     },
-    /// Resource types by service and name.
-    Types(Vec<ResourceType>),
     /// Every resource type, and where it is served.
     Providers {
         /// Resource types by service and name.

@@ -62,7 +62,6 @@ impl Service {
             Command::ReplacePredefined { old, new } => self.replace_predefined(principal, old, new).await,
             Command::ListPredefined(ask) => self.list_predefined(principal, ask).await,
             Command::CountPredefined => self.count_predefined(principal).await,
-            Command::ListTypes => Ok(Answer::Types(self.store.list_types().await?)),
             Command::ListProviders(_) => {
                 Ok(Answer::Providers { types: self.store.list_types().await?, region: self.region.to_string() })
             }
