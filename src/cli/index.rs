@@ -75,6 +75,10 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
 fn describe(drift: &Drift) -> String {
     let Drift { kind, key, value, block, missing, surplus } = drift;
     match kind {
+        -4 => format!("label {key:?} = {value:?}, block {block}: {surplus} slots kept in a form that is not its own"),
+        -3 => {
+            format!("label {key:?} = {value:?}, block {block}: {missing} bits not counted, {surplus} counted too many")
+        }
         -2 => format!("block {block}: {surplus} tags of resources that are not there"),
         -1 => format!("block {block}: {missing} resources whose copy of their tags is not right"),
         0 => format!("label every resource, block {block}: {missing} bits missing, {surplus} too many"),

@@ -1,5 +1,7 @@
 //! The conditions of a query as groups of labels: what the statement's parameters carry.
 
+use std::collections::HashSet;
+
 use super::{
     Argument,
     statement::{Form, Pick, Shape},
@@ -127,9 +129,13 @@ impl<'a> Groups<'a> {
 
     /// The cheapest form that can express the groups.
     pub(super) fn form(&self) -> Form {
-        let labels_only = self.fuzzy.is_empty() && self.name.is_none() && self.id.is_none();
-        let positive_only = self.negative == 0 && self.exact.iter().all(|(group, ..)| *group > 0);
-        if !labels_only || !positive_only {
+        if self.name.is_some() || self.id.is_some() {
+            return Form::Mixed;
+        }
+        let positive_only = self.exact.iter().all(|(group, ..)| *group > 0);
+        if self.is_sum() {
+            Form::Sum
+        } else if !self.fuzzy.is_empty() || !positive_only {
             Form::Mixed
         } else if self.exact.len() == 1 {
             Form::Single
@@ -140,6 +146,38 @@ impl<'a> Groups<'a> {
         } else {
             Form::Mixed
         }
+    }
+
+    /// Whether counts can be added up: values of one key, or every resource less values of one key or less one label.
+    /// A resource has one value of a key at most.
+    fn is_sum(&self) -> bool {
+        let is_all = |label: Label| label == Label::All;
+        let summed: Vec<_> = self.exact.iter().filter(|(_, label, ..)| !is_all(*label)).collect();
+        let (every, groups) = (summed.len() != self.exact.len(), self.positive + self.negative);
+        // either one group above 0, or the label of every resource and one group that is not above
+        let none_above = self.positive == 1 && every;
+        let one_group = if none_above {
+            let mut below = summed.iter().map(|(group, ..)| *group).chain(self.fuzzy.iter().map(|(group, ..)| *group));
+            below.next().is_some_and(|first| first <= 0 && below.all(|group| group == first))
+        } else {
+            groups == 1 && !every && summed.iter().all(|(group, ..)| *group > 0)
+        };
+        let labels = summed.len() + self.fuzzy.len();
+        let keys = summed.iter().map(|(_, _, key, _)| *key).chain(self.fuzzy.iter().map(|(_, key, _)| *key));
+        let values = summed.iter().all(|(_, label, ..)| *label == Label::Pair);
+        let distinct = match self.fuzzy.len() {
+            // two patterns, or a pattern and a value, can meet in one label
+            0 => summed.iter().map(|(_, _, _, value)| *value).collect::<HashSet<_>>().len() == summed.len(),
+            count => count == 1 && summed.is_empty(),
+        };
+        let alone = labels == 1 && none_above;
+        let is_single = labels == 1 && self.fuzzy.is_empty() && !none_above;
+        one_group && !is_single && (alone || values && distinct && keys.collect::<HashSet<_>>().len() == 1)
+    }
+
+    /// Whether resources are left out again that another label brought in.
+    pub(super) fn takes_away(&self) -> bool {
+        self.exact.iter().any(|(group, ..)| *group <= 0) || self.fuzzy.iter().any(|(group, ..)| *group <= 0)
     }
 
     pub(super) fn pick(&self) -> Pick {
@@ -158,14 +196,25 @@ impl<'a> Groups<'a> {
         let texts = |part: fn(&(i32, Label, &'a str, &'a str)) -> &'a str| {
             Argument::Texts(self.exact.iter().map(|entry| part(entry).to_owned()).collect())
         };
-        if shape.form == Form::Mixed {
-            arguments.push(Argument::Groups(self.exact.iter().map(|(group, ..)| *group).collect()));
+        if let (Form::Single, [(_, label, key, value)]) = (shape.form, self.exact.as_slice()) {
+            arguments.push(Argument::Kind(label.kind()));
+            arguments.push(Argument::Text((*key).to_owned()));
+            arguments.push(Argument::Text((*value).to_owned()));
+            return;
+        }
+        let group = |group: i32| match shape.form {
+            // a sum has signs instead
+            Form::Sum => 2 * i32::from(group > 0) - 1,
+            _ => group,
+        };
+        if matches!(shape.form, Form::Sum | Form::Mixed) {
+            arguments.push(Argument::Groups(self.exact.iter().map(|entry| group(entry.0)).collect()));
         }
         arguments.push(Argument::Kinds(self.exact.iter().map(|(_, label, ..)| label.kind()).collect()));
         arguments.push(texts(|(_, _, key, _)| key));
         arguments.push(texts(|(_, _, _, value)| value));
         if shape.fuzzy {
-            arguments.push(Argument::Groups(self.fuzzy.iter().map(|(group, ..)| *group).collect()));
+            arguments.push(Argument::Groups(self.fuzzy.iter().map(|entry| group(entry.0)).collect()));
             arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, key, _)| (*key).to_owned()).collect()));
             arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, _, pattern)| pattern.clone()).collect()));
         }
@@ -176,7 +225,7 @@ impl<'a> Groups<'a> {
             arguments.push(Argument::Text(pattern));
         }
         match shape.form {
-            Form::Single | Form::Any => {}
+            Form::Single | Form::Sum | Form::Any => {}
             Form::Every => arguments.push(Argument::Integer(i64::from(self.positive))),
             Form::Mixed => {
                 arguments.push(Argument::Integer(i64::from(self.positive)));

@@ -28,9 +28,14 @@ use groups::Groups;
 /// Offsets end here: far behind any resource, and a limit can be added without overflow.
 const FARTHEST: i64 = i64::MAX / 2;
 
+/// More slots than a sparse label has.
+const ALL_SLOTS: i64 = i32::MAX as i64;
+
 /// A value of a statement's parameter, in the order of the parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
+    /// `int2`
+    Kind(i16),
     /// `int8`
     Integer(i64),
     /// `text`
@@ -76,9 +81,16 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
         [scope] => Argument::Integer(*scope),
         _ => Argument::Integers(scopes.to_vec()),
     }];
+    let takes_away = groups.takes_away();
     groups.push_arguments(shape, &mut arguments);
     if let Want::Page { limit, offset } = want {
-        arguments.push(Argument::Integer(i64::try_from(offset).unwrap_or(FARTHEST).min(FARTHEST)));
+        let offset = i64::try_from(offset).unwrap_or(FARTHEST).min(FARTHEST);
+        if shape.form == Form::Sum {
+            // of a sparse label, what lies behind as many slots as the page ends at is not on it, unless others go
+            let reach = if takes_away { ALL_SLOTS } else { offset.saturating_add(i64::from(limit)).min(ALL_SLOTS) };
+            arguments.push(Argument::Integer(reach));
+        }
+        arguments.push(Argument::Integer(offset));
         arguments.push(Argument::Integer(i64::from(limit)));
     }
     Compiled { text: text(shape), arguments }

@@ -35,9 +35,10 @@ impl Exporter {
     /// How many resources the snapshot holds.
     pub async fn totals(&mut self) -> Result<ExportTotals, StoreError> {
         let resources = sqlx::query_scalar!(
-            r#"select coalesce(sum(bit_count(b.bits & b.bits)), 0)::int8 as "resources!"
+            r#"select coalesce(sum(coalesce(cardinality(l.slots),
+                                        (select sum(c.hits) from tagd.chunk c
+                                          where c.scope_id = l.scope_id and c.label_id = l.label_id))), 0)::int8 as "resources!"
                  from tagd.label l
-                 join tagd.bitmap b on b.scope_id = l.scope_id and b.label_id = l.label_id
                 where l.kind = 0"#
         )
         .fetch_one(&mut *self.connection)

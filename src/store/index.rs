@@ -21,7 +21,8 @@ pub struct ScopeTotals {
 /// A label on which index and truth disagree, in one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
-    /// Kind of the label; -1: a resource's tag array, -2: tags without a resource.
+    /// Kind of the label; -1: a resource's tag array, -2: tags without a resource, -3: counts of a dense label,
+    /// -4: slots of a sparse label out of order, or chunks of a label that is not dense.
     pub kind: i16,
     /// Key of the label.
     pub key: String,

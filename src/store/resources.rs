@@ -30,6 +30,7 @@ impl Store {
 
 fn bind(compiled: &Compiled) -> Query<'_, sqlx::Postgres, PgArguments> {
     compiled.arguments.iter().fold(sqlx::query(compiled.text), |query, argument| match argument {
+        Argument::Kind(value) => query.bind(value),
         Argument::Integer(value) => query.bind(value),
         Argument::Text(value) => query.bind(value),
         Argument::Integers(values) => query.bind(values),

@@ -55,7 +55,7 @@ impl Store {
         limit: Option<u32>,
         with_system: bool,
     ) -> Result<Vec<(String, Vec<String>)>, Fault> {
-        // a label is in use while it has a bitmap: a row without a bit set is not kept
+        // a label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept
         let rows = self
             .read(|| async {
                 sqlx::query!(
@@ -65,7 +65,9 @@ impl Store {
                           and l.kind = 3
                           and ($2::text is null or l.key > $2)
                           and ($3 or not starts_with(l.key, '_sys_'))
-                          and exists (select from tagd.bitmap b where b.scope_id = l.scope_id and b.label_id = l.label_id)
+                          and (cardinality(l.slots) > 0
+                         or l.slots is null
+                            and exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id))
                         group by l.key
                         order by l.key
                         limit $4"#,
@@ -97,7 +99,9 @@ impl Store {
                   where ($1::text is null or p.domain_id = $1)
                     and ($2::text is null or l.key > $2)
                     and not starts_with(l.key, '_sys_')
-                    and exists (select from tagd.bitmap b where b.scope_id = l.scope_id and b.label_id = l.label_id)
+                    and (cardinality(l.slots) > 0
+                         or l.slots is null
+                            and exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id))
                   order by l.key
                   limit $3",
                 domain_id,
@@ -130,7 +134,9 @@ impl Store {
                    join tagd.label l on l.scope_id = s.scope_id and l.key = $2 and l.kind = 3
                   where ($1::text is null or p.domain_id = $1)
                     and ($3::text is null or l.value > $3)
-                    and exists (select from tagd.bitmap b where b.scope_id = l.scope_id and b.label_id = l.label_id)
+                    and (cardinality(l.slots) > 0
+                         or l.slots is null
+                            and exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id))
                   order by l.value
                   limit $4",
                 domain_id,

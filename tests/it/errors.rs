@@ -387,7 +387,7 @@ fn a_database_that_answers_too_slowly_is_503_and_then_is_well_again() {
     block_on(async {
         let mut owner = world.db.connect().await;
         let mut held = owner.begin().await.unwrap();
-        held.execute("lock table tagd.resource, tagd.bitmap, tagd.label in access exclusive mode").await.unwrap();
+        held.execute("lock table tagd.resource, tagd.chunk, tagd.label in access exclusive mode").await.unwrap();
         for wire in Wire::ALL {
             let answer = tokio::task::block_in_place(|| wire.ask(&world, &json!({})));
             assert_eq!(answer.status, 503, "{wire:?}: {}", answer.body);

@@ -820,7 +820,7 @@ fn an_export_that_fails_leaves_no_file_and_keeps_the_old_one() {
     // a database whose tables are not what they were
     block_on(async {
         let mut owner = db.connect().await;
-        sqlx::query("drop table tagd.bitmap").execute(&mut owner).await.unwrap();
+        sqlx::query("drop table tagd.chunk cascade").execute(&mut owner).await.unwrap();
         owner.close().await.unwrap();
     });
     broken(&db.url(), "new.ndjson");
@@ -1011,7 +1011,7 @@ fn whatever_is_imported_is_exported() {
     let program = Program::new().on(&world.db);
     runner
         .run(&random_fleet(), |fleet| {
-            world.clear();
+            world.clear(0, 128);
             let said = program.import(to_lines(&fleet));
             prop_assert_eq!(said.code, Some(0), "{}", said.err);
             prop_assert_eq!(exported(&program), in_order(&fleet));

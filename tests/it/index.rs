@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{domain::change::Registration, store::Purpose};
 
-use crate::support::{Program, Stopper, TestDb, World, block_on, import_all, registration, tag};
+use crate::support::{Program, Stopper, TestDb, World, block_on, import_all, registration, sparse_limit, tag};
 
 fn fleet(count: usize) -> Vec<Registration> {
     (0..count)
@@ -35,9 +35,16 @@ fn verified(program: &Program) {
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
 }
 
+/// Makes the labels of the fleet sparse.
+const SPARSE: &str = "create or replace function tagd.sparse_limit() returns integer language sql immutable parallel safe as 'select 128';
+    select tagd.rebuild_scope(scope_id) from tagd.scope;";
+
 #[test]
 fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
-    let world = World::with(&fleet(40));
+    let world = World::new();
+    // all labels are dense first; the labels of the last two are not touched by it
+    tamper(&world.db, &sparse_limit(1));
+    world.load(&fleet(40));
     let program = Program::new().on(&world.db);
     verified(&program);
     let label = |kind: u8, key: &str, value: &str| {
@@ -47,33 +54,42 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
     for (what, statement, words) in [
         (
             "a bit too many",
-            format!("update tagd.bitmap set bits = set_bit(bits, 0, 1) where label_id = {pair}"),
+            format!("update tagd.chunk set hits = hits + 1, bits = set_bit(bits, 0, 1) where label_id = {pair}"),
             &["label \"env\" = \"prod\", block 0: 0 bits missing, 1 too many"][..],
         ),
         (
             "a bit missing",
-            format!("update tagd.bitmap set bits = set_bit(bits, 2, 0) where label_id = {pair}"),
+            format!("update tagd.chunk set hits = hits - 1, bits = set_bit(bits, 2, 0) where label_id = {pair}"),
             &["label \"env\" = \"prod\", block 0: 1 bits missing, 0 too many"],
         ),
         (
             "a bitmap of a key missing",
-            format!("delete from tagd.bitmap where label_id = {}", label(2, "env", "")),
+            format!("delete from tagd.chunk where label_id = {}", label(2, "env", "")),
             &["label \"env\", block 0: 20 bits missing, 0 too many"],
         ),
         (
             "every resource",
-            format!("update tagd.bitmap set bits = set_bit(bits, 40, 1) where label_id = {}", label(0, "", "")),
+            format!(
+                "update tagd.chunk set hits = hits + 1, bits = set_bit(bits, 40, 1) where label_id = {}",
+                label(0, "", "")
+            ),
             &["label every resource, block 0: 0 bits missing, 1 too many"],
         ),
         (
             "untagged",
-            format!("update tagd.bitmap set bits = set_bit(bits, 0, 0) where label_id = {}", label(1, "", "")),
+            format!(
+                "update tagd.chunk set hits = hits - 1, bits = set_bit(bits, 0, 0) where label_id = {}",
+                label(1, "", "")
+            ),
             &["label untagged, block 0: 1 bits missing, 0 too many"],
         ),
         (
             "a label missing",
             "delete from tagd.label where kind = 3 and key = 'env'".into(),
-            &["label \"env\" = \"prod\", block 0: 20 bits missing, 0 too many"],
+            &[
+                "label \"env\" = \"prod\", block 0: 20 bits missing, 0 too many",
+                "label \"\" = \"\", block 0: 20 slots kept in a form that is not its own",
+            ],
         ),
         (
             "a label with another name",
@@ -86,9 +102,33 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
         (
             "another block",
             format!(
-                "insert into tagd.bitmap select scope_id, label_id, 3, bits from tagd.bitmap where label_id = {pair}"
+                "insert into tagd.chunk select scope_id, label_id, 3, hits, bits from tagd.chunk where label_id = {pair}"
             ),
             &["label \"env\" = \"prod\", block 3: 0 bits missing, 20 too many"],
+        ),
+        (
+            "a wrong count",
+            format!("update tagd.chunk set hits = hits + 5 where label_id = {pair}"),
+            &["label \"env\" = \"prod\", block 0: 0 bits not counted, 5 counted too many"],
+        ),
+        (
+            "slots of a sparse label out of order and one twice",
+            format!(
+                "{SPARSE} update tagd.label set slots = array[slots[2], slots[1], slots[1]] || slots[3:] where label_id = {pair}"
+            ),
+            &["label \"env\" = \"prod\", block 0: 21 slots kept in a form that is not its own"],
+        ),
+        (
+            "a slot of a sparse label missing, and one too many",
+            format!("{SPARSE} update tagd.label set slots = slots[2:] || 39 where label_id = {pair}"),
+            &["label \"env\" = \"prod\", block 0: 1 bits missing, 1 too many"],
+        ),
+        (
+            "a label in both forms",
+            format!(
+                "{SPARSE} insert into tagd.chunk select scope_id, label_id, 0, 1, tagd.bits_at('{{1}}') from tagd.label where label_id = {pair}"
+            ),
+            &["label \"env\" = \"prod\", block 0: 1 slots kept in a form that is not its own"],
         ),
         (
             "a tag that nobody noted",
@@ -177,6 +217,7 @@ fn a_rebuilt_index_is_the_same_index() {
             let rows = sqlx::query_as(
                 "select l.scope_id, l.kind, l.key, l.value, b.block, md5(b.bits::text)
                    from tagd.label l
+                   -- the view has both forms in one
                    join tagd.bitmap b using (scope_id, label_id)
                   order by 1, 2, 3, 4, 5",
             )
@@ -190,9 +231,15 @@ fn a_rebuilt_index_is_the_same_index() {
     };
     let before = rows();
     assert!(before.len() > 100);
+    // twelve resources: every label is sparse, a row each
     let said = program.expect(&["index", "rebuild"]);
     assert!(said.ends_with(&format!(", {} index rows made\n", before.len())), "{said}");
     assert_eq!(rows(), before);
+    // dense, a row more for the chunk of each label on two resources or more
+    tamper(&db, &sparse_limit(1));
+    program.expect(&["index", "rebuild"]);
+    assert_eq!(rows(), before);
+    verified(&program);
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn a_login_that_is_only_a_member_of_the_service_writes_no_table_and_no_schema() 
             "insert into tagd.project (project_id) values ('p')",
             "update tagd.scope_counter set next_slot = 0",
             "delete from tagd.tag",
-            "truncate tagd.bitmap",
+            "truncate tagd.chunk",
             "delete from tagd.schema_history",
             "create table tagd.another (a int)",
             "drop table tagd.label",

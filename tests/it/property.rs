@@ -343,12 +343,14 @@ fn postgres_and_plain_rust_agree_on_every_query() {
         ..Config::default()
     };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let strategy = (fleet(), prop::collection::vec(case(), QUERIES as usize));
+    let slots = prop::sample::select(&[0, 1_020, 16_383, 32_764][..]);
+    let strategy =
+        ((fleet(), slots, prop::sample::select(&[1, 2, 128][..])), prop::collection::vec(case(), QUERIES as usize));
     // one server for all fleets: its statements stay prepared
     let world = World::new();
     runner
-        .run(&strategy, |(fleet, cases)| {
-            world.clear();
+        .run(&strategy, |((fleet, slot, sparse), cases)| {
+            world.clear(slot, sparse);
             world.load(&fleet);
             for case in cases {
                 let body = case.body().to_string();

@@ -1,13 +1,23 @@
-with hit as materialized (
-  select b.block, bit_and(b.bits) as bits, bit_count(bit_and(b.bits)) as n
-    from unnest($2::int2[], $3::text[], $4::text[]) as t (kind, key, value)
+with term as materialized (
+  select t.ord, l.label_id, l.slots
+    from unnest($2::int2[], $3::text[], $4::text[]) with ordinality as t (kind, key, value, ord)
     cross join lateral (
-      select l.label_id from tagd.label l
-       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
-    cross join lateral (
-      select b.block, b.bits from tagd.bitmap b
-       where b.scope_id = $1 and b.label_id = l.label_id offset 0) b
-   group by b.block
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l),
+hit as materialized (
+  select block, bit_and(bits) as bits, bit_count(bit_and(bits))::int4 as hits
+    from (select c.block, c.bits
+            from term t
+            cross join lateral (
+              select c.block, c.bits from tagd.chunk c
+               where c.scope_id = $1 and c.label_id = t.label_id offset 0) c
+           where t.slots is null
+          union all
+          select e.slot / 16384, tagd.bits_at(array_agg(e.slot % 16384))
+            from term t
+            cross join lateral unnest(t.slots) as e (slot)
+           group by e.slot / 16384, t.ord) part
+   group by block
   having count(*) = $5::int8)
-select coalesce(sum(n), 0)::int8 as total
+select coalesce(sum(hits), 0)::int8 as total
   from hit

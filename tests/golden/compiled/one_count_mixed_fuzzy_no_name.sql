@@ -1,22 +1,29 @@
 with term as materialized (
-  select t.grp, l.label_id
+  select t.grp, l.label_id, l.slots
     from unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (grp, kind, key, value)
     cross join lateral (
-      select l.label_id from tagd.label l
+      select l.label_id, l.slots from tagd.label l
        where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
    union all
-  select t.grp, l.label_id
+  select t.grp, l.label_id, l.slots
     from unnest($6::int4[], $7::text[], $8::text[]) as t (grp, key, pattern)
     cross join lateral (
-      select l.label_id from tagd.label l
+      select l.label_id, l.slots from tagd.label l
        where l.scope_id = $1 and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l),
 part as (
-  select b.block, t.grp, bit_or(b.bits) as bits
-    from term t
-    cross join lateral (
-      select b.block, b.bits from tagd.bitmap b
-       where b.scope_id = $1 and b.label_id = t.label_id offset 0) b
-   group by b.block, t.grp
+  select block, grp, bit_or(bits) as bits
+    from (select c.block, t.grp, c.bits
+            from term t
+            cross join lateral (
+              select c.block, c.bits from tagd.chunk c
+               where c.scope_id = $1 and c.label_id = t.label_id offset 0) c
+           where t.slots is null
+          union all
+          select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384))
+            from term t
+            cross join lateral unnest(t.slots) as e (slot)
+           group by e.slot / 16384, t.grp) labelled
+   group by block, grp
    union all
   select r.slot / 16384, $9::int8::int4, tagd.bits_of(r.slot % 16384, 1)
     from lateral (
@@ -30,9 +37,9 @@ side as materialized (
    group by block
   having count(*) filter (where grp > 0) = $9::int8),
 hit as materialized (
-  select block, bits, bit_count(bits & bits) as n
+  select block, bits, bit_count(bits & bits)::int4 as hits
     from (select block, case when nor is null then yes else yes & ~nor end as bits
             from (select block, nor, case when nands = $10::int8 and nands > 0 then yes & ~nand else yes end as yes
                     from side) less_nand) less_nor)
-select coalesce(sum(n), 0)::int8 as total
+select coalesce(sum(hits), 0)::int8 as total
   from hit

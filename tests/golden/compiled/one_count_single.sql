@@ -1,11 +1,17 @@
-with hit as materialized (
-  select b.block, b.bits & b.bits as bits, bit_count(b.bits & b.bits) as n
-    from unnest($2::int2[], $3::text[], $4::text[]) as t (kind, key, value)
+with term as materialized (
+  select l.label_id, l.slots
+    from lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = $1 and l.key = $3::text and l.kind = $2::int2 and l.value = $4::text offset 0) l),
+hit as materialized (
+  select p.block, p.hits
+    from term t
     cross join lateral (
-      select l.label_id from tagd.label l
-       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
-    cross join lateral (
-      select b.block, b.bits from tagd.bitmap b
-       where b.scope_id = $1 and b.label_id = l.label_id offset 0) b)
-select coalesce(sum(n), 0)::int8 as total
+      select c.block, c.hits from tagd.chunk c
+       where c.scope_id = $1 and c.label_id = t.label_id
+      union all
+      select null, cardinality(t.slots)
+       where t.slots is not null
+      offset 0) p)
+select coalesce(sum(hits), 0)::int8 as total
   from hit

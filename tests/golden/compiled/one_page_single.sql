@@ -1,48 +1,39 @@
-with hit as materialized (
-  select b.block, b.bits & b.bits as bits, bit_count(b.bits & b.bits) as n
-    from unnest($2::int2[], $3::text[], $4::text[]) as t (kind, key, value)
+with term as materialized (
+  select l.label_id, l.slots
+    from lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = $1 and l.key = $3::text and l.kind = $2::int2 and l.value = $4::text offset 0) l),
+hit as materialized (
+  select p.block, p.hits
+    from term t
     cross join lateral (
-      select l.label_id from tagd.label l
-       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
-    cross join lateral (
-      select b.block, b.bits from tagd.bitmap b
-       where b.scope_id = $1 and b.label_id = l.label_id offset 0) b),
+      select c.block, c.hits from tagd.chunk c
+       where c.scope_id = $1 and c.label_id = t.label_id
+      union all
+      select null, cardinality(t.slots)
+       where t.slots is not null
+      offset 0) p),
 run as materialized (
-  select block, bits, n, (sum(n) over (order by block desc))::int8 as upto
-    from hit
-   where n > 0),
-total as (
-  select coalesce(sum(n), 0)::int8 as total
+  select block, hits, sum(hits) over (order by block desc rows unbounded preceding) as upto
     from hit),
-chosen as materialized (
-  select block, bits, upto - n as before
-    from run
-   where upto > $5::int8 and upto - n < $5::int8 + $6::int8),
-strip as materialized (
-  select base, bits, n, (select min(before) from chosen) + (sum(n) over (order by base desc))::int8 as upto
-    from (select c.block * 16384 + i * 1024 as base, substring(c.bits from i * 1024 + 1 for 1024) as bits,
-                 bit_count(substring(c.bits from i * 1024 + 1 for 1024)) as n
-            from chosen c, generate_series(0, 15) as i
-          offset 0) cut),
-kept as materialized (
-  select base, bits, upto - n as before
-    from strip
-   where upto > $5::int8 and upto - n < $5::int8 + $6::int8 and n > 0),
-word as materialized (
-  select base, bits
-    from (select k.base + i * 32 as base, substring(k.bits from i * 32 + 1 for 32)::bit(32)::int4 as bits
-            from kept k, generate_series(0, 31) as i
-          offset 0) cut
-   where bits <> 0),
 page as (
-  select base + i as slot
-    from word, generate_series(0, 31) as i
-   where (bits >> (31 - i)) & 1 = 1
-   order by slot desc
-  offset $5::int8 - (select coalesce(min(before), $5::int8) from kept)
-   limit $6::int8)
-select total.total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
-  from total
+  select p.slot
+    from run r
+    join term t on true
+    cross join lateral (
+      select greatest($5::int8 - r.upto + r.hits, 0) as skip, $6::int8 + least($5::int8 - r.upto + r.hits, 0) as want offset 0) w
+    cross join lateral (
+      select r.block * 16384 + n.position as slot
+        from (select c.bits from tagd.chunk c
+               where c.scope_id = $1 and c.label_id = t.label_id and c.block = r.block offset 0) c
+        cross join lateral unnest(tagd.newest(c.bits, w.skip, w.want)) as n (position)
+      union all
+      select n.slot
+        from unnest(t.slots[(cardinality(t.slots) - w.skip - w.want + 1)::int4 : (cardinality(t.slots) - w.skip)::int4]) as n (slot)
+      offset 0) p
+   where r.upto > $5::int8 and r.upto - r.hits < $5::int8 + $6::int8)
+select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+  from (select 1 offset 0) always
   left join (page
     cross join lateral (
       select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r

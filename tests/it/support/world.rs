@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use sqlx::{Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
@@ -95,11 +95,20 @@ impl World {
     }
 
     /// Forgets every resource; scopes stay, as they always do.
-    pub fn clear(&self) {
+    ///
+    /// What comes next gets slots from `slot` on, which may be close to the end of a block, and labels on more than
+    /// `sparse` resources are dense: small fleets meet the ways that large ones go.
+    pub fn clear(&self, slot: i32, sparse: i32) {
+        let statement = format!(
+            "truncate tagd.resource, tagd.name, tagd.tag, tagd.label, tagd.chunk;
+             insert into tagd.scope_counter (scope_id) select scope_id from tagd.scope on conflict do nothing;
+             update tagd.scope_counter set next_slot = {slot};
+             {}",
+            sparse_limit(sparse)
+        );
         block_on(async {
             let mut owner = self.db.connect().await;
-            owner.execute("truncate tagd.resource, tagd.name, tagd.tag, tagd.label, tagd.bitmap").await.unwrap();
-            owner.execute("update tagd.scope_counter set next_slot = 0").await.unwrap();
+            owner.execute(AssertSqlSafe(statement)).await.unwrap();
             owner.close().await.unwrap();
         });
     }
@@ -113,6 +122,13 @@ impl World {
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         send(&self.agent, &self.url, method, path, headers, body)
     }
+}
+
+/// The statement that makes labels dense which are on more resources than this.
+pub fn sparse_limit(limit: i32) -> String {
+    format!(
+        "create or replace function tagd.sparse_limit() returns integer language sql immutable parallel safe as 'select {limit}';"
+    )
 }
 
 impl Drop for World {

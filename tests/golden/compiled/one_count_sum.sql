@@ -1,0 +1,13 @@
+with term as materialized (
+  select t.sign, l.label_id, l.slots
+    from unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (sign, kind, key, value)
+    cross join lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l)
+select (coalesce((select sum(t.sign * cardinality(t.slots)) from term t), 0)
+       + coalesce((select sum(t.sign * c.hits)
+                     from term t
+                     cross join lateral (
+                       select c.hits from tagd.chunk c
+                        where c.scope_id = $1 and c.label_id = t.label_id offset 0) c
+                    where t.slots is null), 0))::int8 as total
