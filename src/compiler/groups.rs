@@ -24,6 +24,8 @@ pub enum Label {
     Key,
     /// Resources with a key and a value.
     Pair,
+    /// Resources with a word in their name; statements look for it by themselves.
+    Word,
 }
 
 impl Label {
@@ -35,8 +37,17 @@ impl Label {
             Self::Untagged => 1,
             Self::Key => 2,
             Self::Pair => 3,
+            Self::Word => 4,
         }
     }
+}
+
+/// A condition on the name.
+enum Name {
+    /// There is none.
+    Empty,
+    /// It has this text, folded as names are.
+    Has(String),
 }
 
 /// Labels by full name, and value patterns, each with its group.
@@ -46,7 +57,7 @@ pub(super) struct Groups<'a> {
     pub(super) fuzzy: Vec<(i32, &'a str, String)>,
     positive: i32,
     negative: i32,
-    name: Option<String>,
+    name: Option<Name>,
     id: Option<&'a str>,
 }
 
@@ -84,9 +95,9 @@ impl<'a> Groups<'a> {
         }
         match &query.resource_name {
             None => {}
-            Some(NameMatch::Empty) => groups.name = Some(String::new()),
+            Some(NameMatch::Empty) => groups.name = Some(Name::Empty),
             Some(NameMatch::Contains(text)) if text.contains('\0') => groups.require(Label::Nothing),
-            Some(NameMatch::Contains(text)) => groups.name = Some(substring_pattern(&fold(text))),
+            Some(NameMatch::Contains(text)) => groups.name = Some(Name::Has(fold(text))),
         }
         match &query.resource_id {
             Some(id) if id.contains('\0') => groups.require(Label::Nothing),
@@ -130,7 +141,8 @@ impl<'a> Groups<'a> {
     /// The cheapest form that can express the groups.
     pub(super) fn form(&self) -> Form {
         if self.name.is_some() || self.id.is_some() {
-            return Form::Mixed;
+            let indexed = matches!(self.pick(), Pick::NameInWords | Pick::NameAcross);
+            return if indexed && self.exact.is_empty() && self.fuzzy.is_empty() { Form::Names } else { Form::Mixed };
         }
         let positive_only = self.exact.iter().all(|(group, ..)| *group > 0);
         if self.is_sum() {
@@ -185,10 +197,22 @@ impl<'a> Groups<'a> {
             (None, None) => Pick::Nothing,
             (None, Some(_)) => Pick::Id,
             (Some(_), Some(_)) => Pick::IdAndName,
-            (Some(pattern), None) if pattern.is_empty() => Pick::NoName,
-            (Some(pattern), None) if has_trigram(pattern) => Pick::NameByTrigram,
-            (Some(_), None) => Pick::NameByScan,
+            (Some(Name::Empty), None) => Pick::NoName,
+            (Some(Name::Has(text)), None) if text.chars().nth(2).is_none() => Pick::NameByScan,
+            (Some(Name::Has(text)), None) if text.chars().all(is_of_word) => Pick::NameInWords,
+            (Some(Name::Has(_)), None) => Pick::NameAcross,
         }
+    }
+
+    /// What the name is compared with: a text to look for by an index, or a pattern.
+    fn name_argument(&self, pick: Pick) -> Option<Argument> {
+        let text = match (&self.name, pick) {
+            (None, _) | (_, Pick::NoName) => return None,
+            (Some(Name::Has(text)), Pick::NameInWords | Pick::NameAcross) => text.clone(),
+            (Some(Name::Has(text)), _) => substring_pattern(text),
+            (Some(Name::Empty), _) => String::new(),
+        };
+        Some(Argument::Text(text))
     }
 
     /// Pushes the parameters in the order in which the statement's text numbers them.
@@ -207,6 +231,10 @@ impl<'a> Groups<'a> {
             Form::Sum => 2 * i32::from(group > 0) - 1,
             _ => group,
         };
+        if shape.form == Form::Names {
+            arguments.extend(self.name_argument(shape.pick));
+            return;
+        }
         if matches!(shape.form, Form::Sum | Form::Mixed) {
             arguments.push(Argument::Groups(self.exact.iter().map(|entry| group(entry.0)).collect()));
         }
@@ -221,11 +249,9 @@ impl<'a> Groups<'a> {
         if let Some(id) = self.id {
             arguments.push(Argument::Text(id.to_owned()));
         }
-        if let Some(pattern) = self.name.filter(|_| shape.pick != Pick::NoName) {
-            arguments.push(Argument::Text(pattern));
-        }
+        arguments.extend(self.name_argument(shape.pick));
         match shape.form {
-            Form::Single | Form::Sum | Form::Any => {}
+            Form::Single | Form::Sum | Form::Any | Form::Names => {}
             Form::Every => arguments.push(Argument::Integer(i64::from(self.positive))),
             Form::Mixed => {
                 arguments.push(Argument::Integer(i64::from(self.positive)));
@@ -249,7 +275,7 @@ fn substring_pattern(text: &str) -> String {
     pattern
 }
 
-/// Whether the trigram index narrows the search: it knows runs of three letters or digits.
-fn has_trigram(pattern: &str) -> bool {
-    pattern.split(|c: char| !c.is_alphanumeric()).any(|run| run.chars().nth(2).is_some())
+/// Whether the character is one of a word as the index knows them, `tagd.words_of`; any other separates words.
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
 }

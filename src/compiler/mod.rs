@@ -120,6 +120,7 @@ mod tests {
             None,
             Some(NameMatch::Empty),
             Some(NameMatch::Contains("web".into())),
+            Some(NameMatch::Contains("w-1".into())),
             Some(NameMatch::Contains("w".into())),
         ];
         let mut texts = std::collections::HashSet::new();
@@ -160,7 +161,7 @@ mod tests {
         let compiled = compile(&query, &[7], Want::Count);
         assert!(!compiled.text.contains('\u{e9}'));
         assert!(compiled.arguments.contains(&Argument::Texts(vec!["%w\\_%".into()])));
-        assert!(compiled.arguments.contains(&Argument::Text("%n\\\\ame%".into())));
+        assert!(compiled.arguments.contains(&Argument::Text("n\\ame".into())));
     }
 
     #[test]

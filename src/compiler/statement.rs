@@ -28,6 +28,8 @@ pub enum Form {
     Any,
     /// All of several labels.
     Every,
+    /// Nothing but a text in the name, looked for by the indexes of names.
+    Names,
     /// Groups, in full.
     Mixed,
 }
@@ -41,8 +43,10 @@ pub enum Pick {
     Id,
     /// The identifier and the name.
     IdAndName,
-    /// The name, by the trigram index.
-    NameByTrigram,
+    /// The name, by a text that lies within a word: by words that are labels, and by the index of grams.
+    NameInWords,
+    /// The name, by a text that spans words: by the index of grams.
+    NameAcross,
     /// The name, by reading all names of the scope: a pattern too short for the index.
     NameByScan,
     /// There is no name.
@@ -50,8 +54,8 @@ pub enum Pick {
 }
 
 impl Pick {
-    const ALL: [Self; 6] =
-        [Self::Nothing, Self::Id, Self::IdAndName, Self::NameByTrigram, Self::NameByScan, Self::NoName];
+    const ALL: [Self; 7] =
+        [Self::Nothing, Self::Id, Self::IdAndName, Self::NameInWords, Self::NameAcross, Self::NameByScan, Self::NoName];
 }
 
 /// What the text of a statement depends on.
@@ -65,7 +69,7 @@ pub struct Shape {
     pub form: Form,
     /// Whether values are searched; only with [`Form::Sum`] and [`Form::Mixed`].
     pub fuzzy: bool,
-    /// Condition on columns of the resource; only with [`Form::Mixed`].
+    /// Condition on columns of the resource; only with [`Form::Names`] and [`Form::Mixed`].
     pub pick: Pick,
 }
 
@@ -78,6 +82,9 @@ pub fn shapes() -> Vec<Shape> {
                 shapes.push(Shape { span, page, form, fuzzy: false, pick: Pick::Nothing });
             }
             shapes.push(Shape { span, page, form: Form::Sum, fuzzy: true, pick: Pick::Nothing });
+            for pick in [Pick::NameInWords, Pick::NameAcross] {
+                shapes.push(Shape { span, page, form: Form::Names, fuzzy: false, pick });
+            }
             for fuzzy in [false, true] {
                 for pick in Pick::ALL {
                     shapes.push(Shape { span, page, form: Form::Mixed, fuzzy, pick });
@@ -163,6 +170,7 @@ fn write(shape: Shape) -> String {
         Form::Sum => write_sum(&mut sql, &mut numbers, &words, shape),
         Form::Any => write_plain(&mut sql, &mut numbers, &words, "bit_or", shape),
         Form::Every => write_plain(&mut sql, &mut numbers, &words, "bit_and", shape),
+        Form::Names => write_names(&mut sql, &mut numbers, &words, shape),
         Form::Mixed => write_mixed(&mut sql, &mut numbers, &words, shape),
     };
     sql
@@ -400,6 +408,33 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
        where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
         )?;
     }
+    let picked = write_pick(shape.pick, numbers, words);
+    let (positive, negative) = (numbers.next(), numbers.next());
+    // the last of the groups above 0 is kept for the resources picked
+    let (mut within, mut beside) = (String::new(), String::new());
+    if let Some(Picked { text, query }) = picked {
+        let made = format!(
+            "{positive}::int8::int4, tagd.bits_of(r.slot % 16384, 1){made_rank}
+    from {spans}lateral (
+      {query} offset 0) r
+   group by r.slot / 16384{made_rank}"
+        );
+        if shape.pick == Pick::NameInWords {
+            // labels and picked resources are one group
+            write!(
+                sql,
+                "
+   union all
+  select {positive}::int8::int4, l.label_id, l.slots{term}
+    from {spans}lateral (
+      {labels} offset 0) l",
+                labels = labels_of_words(scope, &text),
+            )?;
+            write!(within, "\n          union all\n  select r.slot / 16384, {made}")?;
+        } else {
+            write!(beside, "\n   union all\n  select r.slot / 16384, {made}")?;
+        }
+    }
     write!(
         sql,
         "),
@@ -415,26 +450,8 @@ part as (
           select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384)){term_rank}
             from term t
             cross join lateral unnest(t.slots) as e (slot)
-           group by e.slot / 16384, t.grp{term_rank}) labelled
-   group by block, grp{rank}"
-    )?;
-    let picked = write_pick(shape.pick, numbers, words);
-    let (positive, negative) = (numbers.next(), numbers.next());
-    if let Some(picked) = picked {
-        // the last of the groups above 0 is kept for the resources picked
-        write!(
-            sql,
-            "
-   union all
-  select r.slot / 16384, {positive}::int8::int4, tagd.bits_of(r.slot % 16384, 1){made_rank}
-    from {spans}lateral (
-      {picked} offset 0) r
-   group by r.slot / 16384{made_rank}"
-        )?;
-    }
-    write!(
-        sql,
-        "),
+           group by e.slot / 16384, t.grp{term_rank}{within}) labelled
+   group by block, grp{rank}{beside}),
 side as materialized (
   select block{rank}, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
          bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
@@ -450,34 +467,186 @@ hit as materialized (
     write_end(sql, numbers, words, shape)
 }
 
+/// The query for the slots of resources that are picked, and the parameter that has the text in their names.
+struct Picked {
+    text: String,
+    query: String,
+}
+
 /// The slots of the resources that are picked by columns of their own.
-fn write_pick(pick: Pick, numbers: &mut Numbers, words: &Words) -> Option<String> {
+fn write_pick(pick: Pick, numbers: &mut Numbers, words: &Words) -> Option<Picked> {
     let scope = words.scope;
+    let first = (pick != Pick::Nothing && pick != Pick::NoName).then(|| numbers.next()).unwrap_or_default();
     let (from, condition) = match pick {
         Pick::Nothing => return None,
-        Pick::Id => ("tagd.resource r", format!("r.resource_id = {}", numbers.next())),
+        Pick::Id => ("tagd.resource r", format!("r.resource_id = {first}")),
         Pick::IdAndName => {
             let condition = format!(
-                "r.resource_id = {}
+                "r.resource_id = {first}
          and (select n.folded from tagd.name n where n.scope_id = {scope} and n.slot = r.slot) like {}",
-                numbers.next(),
                 numbers.next()
             );
             ("tagd.resource r", condition)
         }
-        Pick::NameByTrigram => ("tagd.name r", format!("r.folded like {}", numbers.next())),
-        // the trigram index would be read whole: comparing rows, and the empty text, keep the planner off it
-        Pick::NameByScan => {
-            let condition = format!(
-                "(r.scope_id, r.slot) >= ({scope}, 0) and (r.scope_id, r.slot) < ({scope} + 1, 0)
-         and r.folded || '' like {}",
-                numbers.next()
-            );
-            ("tagd.name r", condition)
+        Pick::NameInWords | Pick::NameAcross => {
+            let query = names_by_grams(scope, &first);
+            return Some(Picked { text: first, query });
         }
+        Pick::NameByScan => ("tagd.name r", format!("r.folded like {first}")),
         Pick::NoName => ("tagd.name r", "r.folded = ''".to_owned()),
     };
-    Some(format!("select r.slot from {from}\n       where r.scope_id = {scope} and {condition}"))
+    let query = format!("select r.slot from {from}\n       where r.scope_id = {scope} and {condition}");
+    Some(Picked { text: first, query })
+}
+
+/// The slots of the names that the index of grams finds. The condition stands there three times: the planner takes
+/// each for a two-hundredth of the table, and so all of them for less than any scope.
+fn names_by_grams(scope: &str, text: &str) -> String {
+    let grams = "tagd.grams(n.scope_id, n.folded, n.words) @> w.grams";
+    format!(
+        "select n.slot
+        from (select tagd.wanted_grams({scope}, {text}::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = {scope} and {grams}
+             and {grams}
+             and {grams}
+             and strpos(n.folded, {text}::text) > 0 offset 0) n"
+    )
+}
+
+/// The labels of the words that have a text.
+fn labels_of_words(scope: &str, text: &str) -> String {
+    format!(
+        "select l.label_id, l.slots from tagd.label l
+       where l.scope_id = {scope} and l.key = '' and l.kind = 4 and strpos(l.value, {text}::text) > 0"
+    )
+}
+
+/// CTEs `term` (labels of words that have the text), `few` (slots of the sparse ones, and of names that the index of
+/// grams finds) and `hit` (counts by block). A block with one chunk and nothing else is counted by that, one without a
+/// chunk is answered from its slots, another from the bits of all that it has.
+fn write_names(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
+    let Words { spans, scope, rank, by_rank, made_rank, term, term_scope, term_rank, same_rank } = words;
+    let Some(Picked { text, query }) = write_pick(shape.pick, numbers, words) else { return Ok(()) };
+    let in_words = shape.pick == Pick::NameInWords;
+    if in_words {
+        write!(
+            sql,
+            "term as materialized (
+  select l.label_id, l.slots{term}
+    from {spans}lateral (
+      {labels} offset 0) l),
+",
+            labels = labels_of_words(scope, &text),
+        )?;
+    }
+    write!(
+        sql,
+        "few as (
+  select r.slot{made_rank}
+    from {spans}lateral (
+      {query} offset 0) r"
+    )?;
+    if in_words {
+        write!(
+            sql,
+            "
+   union
+  select e.slot{term_rank}
+    from term t
+    cross join lateral unnest(t.slots) as e (slot)),
+part as (
+  select block{rank}, sum(hits) as hits, count(hits) as chunks, array_agg(position) filter (where position is not null) as few
+    from (select c.block, c.hits, null::int4 as position{term_rank}
+            from term t
+            cross join lateral (
+              select c.block, c.hits from tagd.chunk c
+               where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
+           where t.slots is null
+          union all
+          select f.slot / 16384, null, f.slot % 16384{rank}
+            from few f) piece
+   group by block{rank}),
+hit as materialized (
+  select r.block{part_rank}, r.few, b.bits,
+         (case when b.bits is not null then bit_count(b.bits & b.bits) when r.few is null then r.hits else cardinality(r.few) end)::int4 as hits
+    from part r
+    cross join lateral (
+      select bit_or(b.bits) as bits
+        from (select c.bits
+                from term t
+                cross join lateral (
+                  select c.bits from tagd.chunk c
+                   where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+               where t.slots is null{same_rank}
+              union all
+              select tagd.bits_at(r.few)) b
+       where r.chunks > 1 or (r.chunks = 1 and r.few is not null)) b)",
+            part_rank = rank.replace(' ', " r."),
+        )?;
+    } else {
+        write!(
+            sql,
+            "),
+hit as materialized (
+  select f.slot / 16384 as block{rank}, count(*)::int4 as hits, array_agg(f.slot % 16384) as few
+    from few f
+   group by f.slot / 16384{rank})"
+        )?;
+    }
+    if !shape.page {
+        return write_count(sql);
+    }
+    let (offset, limit) = (numbers.next(), numbers.next());
+    let (bits, sorted, fence) =
+        if in_words { (", bits", "\n        where r.bits is null", "\n      offset 0") } else { ("", "", "") };
+    write!(
+        sql,
+        ",
+run as materialized (
+  select block{rank}, hits, few{bits}, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
+    from hit
+   where hits > 0),
+page as (
+  select r.block * 16384 + p.position as slot{rank}
+    from run r
+    cross join lateral (
+      select {skip} as skip, {want} as want offset 0) w
+    cross join lateral (",
+        skip = skip("r", &offset),
+        want = want("r", &offset, &limit),
+    )?;
+    if in_words {
+        write!(
+            sql,
+            "
+      select n.position
+        from (select r.bits
+               where r.bits is not null
+              union all
+              select c.bits
+                from term t
+                cross join lateral (
+                  select c.bits from tagd.chunk c
+                   where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+               where t.slots is null and r.bits is null and r.few is null{same_rank}) b
+        cross join lateral unnest(tagd.newest(b.bits, w.skip, w.want)) as n (position)
+      union all"
+        )?;
+    }
+    write!(
+        sql,
+        "
+      (select n.position
+         from unnest(r.few) as n (position){sorted}
+        order by n.position desc
+       offset w.skip
+        limit w.want){fence}) p
+   where {overlap})",
+        overlap = overlap("r", &offset, &limit),
+    )?;
+    write_answer(sql, words, "(select max(upto) from run)")
 }
 
 /// What follows CTE `hit` where it has the bits of every block.

@@ -24,8 +24,7 @@ part as (
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
       select r.slot from tagd.name r
-       where r.scope_id = s.scope_id and (r.scope_id, r.slot) >= (s.scope_id, 0) and (r.scope_id, r.slot) < (s.scope_id + 1, 0)
-         and r.folded || '' like $6 offset 0) r
+       where r.scope_id = s.scope_id and r.folded like $6 offset 0) r
    group by r.slot / 16384, s.rank),
 side as materialized (
   select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,

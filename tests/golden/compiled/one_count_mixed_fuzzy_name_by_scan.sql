@@ -28,8 +28,7 @@ part as (
   select r.slot / 16384, $10::int8::int4, tagd.bits_of(r.slot % 16384, 1)
     from lateral (
       select r.slot from tagd.name r
-       where r.scope_id = $1 and (r.scope_id, r.slot) >= ($1, 0) and (r.scope_id, r.slot) < ($1 + 1, 0)
-         and r.folded || '' like $9 offset 0) r
+       where r.scope_id = $1 and r.folded like $9 offset 0) r
    group by r.slot / 16384),
 side as materialized (
   select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,

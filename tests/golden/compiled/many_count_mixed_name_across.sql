@@ -23,8 +23,14 @@ part as (
   select r.slot / 16384, $7::int8::int4, tagd.bits_of(r.slot % 16384, 1), s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
-      select r.slot from tagd.name r
-       where r.scope_id = s.scope_id and r.folded like $6 offset 0) r
+      select n.slot
+        from (select tagd.wanted_grams(s.scope_id, $6::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = s.scope_id and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and strpos(n.folded, $6::text) > 0 offset 0) n offset 0) r
    group by r.slot / 16384, s.rank),
 side as materialized (
   select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
@@ -36,21 +42,6 @@ hit as materialized (
   select block, rank, bits, bit_count(bits & bits)::int4 as hits
     from (select block, rank, case when nor is null then yes else yes & ~nor end as bits
             from (select block, rank, nor, case when nands = $8::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor),
-run as materialized (
-  select block, rank, bits, hits, sum(hits) over (order by rank, block desc rows unbounded preceding) as upto
-    from hit
-   where hits > 0),
-page as (
-  select r.block * 16384 + n.position as slot, rank
-    from run r
-    cross join lateral unnest(tagd.newest(r.bits, greatest($9::int8 - r.upto + r.hits, 0), $10::int8 + least($9::int8 - r.upto + r.hits, 0))) as n (position)
-   where r.upto > $9::int8 and r.upto - r.hits < $9::int8 + $10::int8)
-select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
-  from (select 1 offset 0) always
-  left join (page
-          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
-    cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = s.scope_id and r.slot = page.slot offset 0) r) on true
- order by page.rank, page.slot desc
+                    from side) less_nand) less_nor)
+select coalesce(sum(hits), 0)::int8 as total
+  from hit

@@ -3,7 +3,12 @@ with term as materialized (
     from unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (grp, kind, key, value)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
-       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l),
+       where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+   union all
+  select $7::int8::int4, l.label_id, l.slots
+    from lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = $1 and l.key = '' and l.kind = 4 and strpos(l.value, $6::text) > 0 offset 0) l),
 part as (
   select block, grp, bit_or(bits) as bits
     from (select c.block, t.grp, c.bits
@@ -16,14 +21,20 @@ part as (
           select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384))
             from term t
             cross join lateral unnest(t.slots) as e (slot)
-           group by e.slot / 16384, t.grp) labelled
-   group by block, grp
-   union all
+           group by e.slot / 16384, t.grp
+          union all
   select r.slot / 16384, $7::int8::int4, tagd.bits_of(r.slot % 16384, 1)
     from lateral (
-      select r.slot from tagd.name r
-       where r.scope_id = $1 and r.folded like $6 offset 0) r
-   group by r.slot / 16384),
+      select n.slot
+        from (select tagd.wanted_grams($1, $6::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = $1 and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and strpos(n.folded, $6::text) > 0 offset 0) n offset 0) r
+   group by r.slot / 16384) labelled
+   group by block, grp),
 side as materialized (
   select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
          bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands

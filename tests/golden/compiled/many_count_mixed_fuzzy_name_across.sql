@@ -30,8 +30,14 @@ part as (
   select r.slot / 16384, $10::int8::int4, tagd.bits_of(r.slot % 16384, 1), s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
-      select r.slot from tagd.name r
-       where r.scope_id = s.scope_id and r.folded like $9 offset 0) r
+      select n.slot
+        from (select tagd.wanted_grams(s.scope_id, $9::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = s.scope_id and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and strpos(n.folded, $9::text) > 0 offset 0) n offset 0) r
    group by r.slot / 16384, s.rank),
 side as materialized (
   select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,

@@ -4,7 +4,13 @@ with term as materialized (
     cross join unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (grp, kind, key, value)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
-       where l.scope_id = s.scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l),
+       where l.scope_id = s.scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+   union all
+  select $7::int8::int4, l.label_id, l.slots, s.scope_id, s.rank
+    from unnest($1::int8[]) with ordinality as s (scope_id, rank)
+    cross join lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = s.scope_id and l.key = '' and l.kind = 4 and strpos(l.value, $6::text) > 0 offset 0) l),
 part as (
   select block, grp, bit_or(bits) as bits, rank
     from (select c.block, t.grp, c.bits, t.rank
@@ -17,15 +23,21 @@ part as (
           select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384)), t.rank
             from term t
             cross join lateral unnest(t.slots) as e (slot)
-           group by e.slot / 16384, t.grp, t.rank) labelled
-   group by block, grp, rank
-   union all
+           group by e.slot / 16384, t.grp, t.rank
+          union all
   select r.slot / 16384, $7::int8::int4, tagd.bits_of(r.slot % 16384, 1), s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
-      select r.slot from tagd.name r
-       where r.scope_id = s.scope_id and r.folded like $6 offset 0) r
-   group by r.slot / 16384, s.rank),
+      select n.slot
+        from (select tagd.wanted_grams(s.scope_id, $6::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = s.scope_id and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and strpos(n.folded, $6::text) > 0 offset 0) n offset 0) r
+   group by r.slot / 16384, s.rank) labelled
+   group by block, grp, rank),
 side as materialized (
   select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
          bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands

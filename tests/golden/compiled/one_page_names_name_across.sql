@@ -1,0 +1,38 @@
+with few as (
+  select r.slot
+    from lateral (
+      select n.slot
+        from (select tagd.wanted_grams($1, $2::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = $1 and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
+             and strpos(n.folded, $2::text) > 0 offset 0) n offset 0) r),
+hit as materialized (
+  select f.slot / 16384 as block, count(*)::int4 as hits, array_agg(f.slot % 16384) as few
+    from few f
+   group by f.slot / 16384),
+run as materialized (
+  select block, hits, few, sum(hits) over (order by block desc rows unbounded preceding) as upto
+    from hit
+   where hits > 0),
+page as (
+  select r.block * 16384 + p.position as slot
+    from run r
+    cross join lateral (
+      select greatest($3::int8 - r.upto + r.hits, 0) as skip, $4::int8 + least($3::int8 - r.upto + r.hits, 0) as want offset 0) w
+    cross join lateral (
+      (select n.position
+         from unnest(r.few) as n (position)
+        order by n.position desc
+       offset w.skip
+        limit w.want)) p
+   where r.upto > $3::int8 and r.upto - r.hits < $3::int8 + $4::int8)
+select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+  from (select 1 offset 0) always
+  left join (page
+    cross join lateral (
+      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = $1 and r.slot = page.slot offset 0) r) on true
+ order by page.slot desc
