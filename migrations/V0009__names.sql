@@ -147,7 +147,7 @@ begin
        order by w.word collate "C"
     loop
       v_kinds := v_kinds || 4::smallint;
-      v_keys := v_keys || '';
+      v_keys := v_keys || ''::text;
       v_values := v_values || v_word;
       v_ons := v_ons || (v_word = any (p_new_words));
     end loop;
@@ -884,5 +884,5 @@ revoke execute on function
   tagd.apply_tags(bigint, integer, text[], text[], text[], text[])
 from public;
 grant execute on function
-  tagd.grams(bigint, text, text[]), tagd.wanted_grams(bigint, text)
+  tagd.words_of(text), tagd.grams(bigint, text, text[]), tagd.wanted_grams(bigint, text)
 to tagd_service;

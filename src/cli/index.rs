@@ -75,6 +75,7 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
 fn describe(drift: &Drift) -> String {
     let Drift { kind, key, value, block, missing, surplus } = drift;
     match kind {
+        -5 => format!("block {block}: {surplus} names kept under words that are not theirs"),
         -4 => format!("label {key:?} = {value:?}, block {block}: {surplus} slots kept in a form that is not its own"),
         -3 => {
             format!("label {key:?} = {value:?}, block {block}: {missing} bits not counted, {surplus} counted too many")
@@ -83,6 +84,7 @@ fn describe(drift: &Drift) -> String {
         -1 => format!("block {block}: {missing} resources whose copy of their tags is not right"),
         0 => format!("label every resource, block {block}: {missing} bits missing, {surplus} too many"),
         1 => format!("label untagged, block {block}: {missing} bits missing, {surplus} too many"),
+        4 => format!("word {value:?} of names, block {block}: {missing} bits missing, {surplus} too many"),
         2 => format!("label {key:?}, block {block}: {missing} bits missing, {surplus} too many"),
         _ => format!("label {key:?} = {value:?}, block {block}: {missing} bits missing, {surplus} too many"),
     }

@@ -22,7 +22,7 @@ pub struct ScopeTotals {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
     /// Kind of the label; -1: a resource's tag array, -2: tags without a resource, -3: counts of a dense label,
-    /// -4: slots of a sparse label out of order, or chunks of a label that is not dense.
+    /// -4: slots of a sparse label out of order, or chunks of a label that is not dense, -5: names with words that are not theirs.
     pub kind: i16,
     /// Key of the label.
     pub key: String,

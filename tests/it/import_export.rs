@@ -1011,7 +1011,7 @@ fn whatever_is_imported_is_exported() {
     let program = Program::new().on(&world.db);
     runner
         .run(&random_fleet(), |fleet| {
-            world.clear(0, 128);
+            world.clear(0, 128, 64);
             let said = program.import(to_lines(&fleet));
             prop_assert_eq!(said.code, Some(0), "{}", said.err);
             prop_assert_eq!(exported(&program), in_order(&fleet));

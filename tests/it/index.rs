@@ -9,7 +9,9 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{domain::change::Registration, store::Purpose};
 
-use crate::support::{Program, Stopper, TestDb, World, block_on, import_all, registration, sparse_limit, tag};
+use crate::support::{
+    Program, Stopper, TestDb, World, block_on, import_all, registration, sparse_limit, tag, word_limit,
+};
 
 fn fleet(count: usize) -> Vec<Registration> {
     (0..count)
@@ -188,6 +190,95 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
     assert_eq!(count(r#"{"action":"count","tags":[{"key":"env","values":["prod"]}]}"#), 19);
     assert_eq!(count(r#"{"action":"count","tags":[{"key":"new","values":["x"]}]}"#), 1);
     assert_eq!(count(r#"{"action":"count","without_any_tag":true}"#), 19);
+}
+
+#[test]
+fn verify_tells_what_is_wrong_with_words_of_names_and_rebuild_mends_it() {
+    let world = World::new();
+    tamper(&world.db, &format!("{}{}", sparse_limit(5), word_limit(4)));
+    let names: Vec<Registration> = (0..12)
+        .map(|i| registration("images", &format!("r{i}"), &format!("web-{}-{i}", ["abc", "xyz"][i % 2]), &[]))
+        .collect();
+    world.load(&names);
+    let program = Program::new().on(&world.db);
+    verified(&program);
+    for (what, statement, words) in [
+        (
+            "a bit missing",
+            "update tagd.chunk c set hits = hits - 1, bits = set_bit(bits, 2, 0)
+               from tagd.label l where l.label_id = c.label_id and l.kind = 4 and l.value = 'web'",
+            &["word \"web\" of names, block 0: 1 bits missing, 0 too many"][..],
+        ),
+        (
+            "a word with another value",
+            "update tagd.label set value = 'abd' where kind = 4 and value = 'abc'",
+            &[
+                "word \"abc\" of names, block 0: 6 bits missing, 0 too many",
+                "word \"abd\" of names, block 0: 0 bits missing, 6 too many",
+            ],
+        ),
+        (
+            "words forgotten",
+            "update tagd.name set words = '{}' where slot = 3",
+            &[
+                "word \"web\" of names, block 0: 0 bits missing, 1 too many",
+                "word \"xyz\" of names, block 0: 0 bits missing, 1 too many",
+            ],
+        ),
+        (
+            "a word that is not in the name, a word twice",
+            "update tagd.name set words = words || array[case slot when 0 then 'nothing' else 'web' end] where slot < 2",
+            &["block 0: 2 names kept under words that are not theirs"],
+        ),
+        (
+            "a name changed by hand",
+            "update tagd.name set folded = 'ops-abc-0' where slot = 0",
+            &[
+                "block 0: 1 names kept under words that are not theirs",
+                "word \"web\" of names, block 0: 0 bits missing, 1 too many",
+                "1 names to search are not right, the first in slot 0",
+            ],
+        ),
+        (
+            "a name missing",
+            "delete from tagd.name where slot = 1",
+            &[
+                "word \"web\" of names, block 0: 0 bits missing, 1 too many",
+                "word \"xyz\" of names, block 0: 0 bits missing, 1 too many",
+                "1 names to search are not right, the first in slot 1",
+            ],
+        ),
+        (
+            "a name of no resource",
+            "insert into tagd.name select scope_id, 99, 'web-99', '{web}' from tagd.scope",
+            &[
+                "word \"web\" of names, block 0: 1 bits missing, 0 too many",
+                "1 names to search are not right, the first in slot 99",
+            ],
+        ),
+    ] {
+        tamper(&world.db, statement);
+        let said = program.run(&["index", "verify"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{what}: {}", said.err);
+        let mut told = said.complaints();
+        told.pop();
+        told.sort_unstable();
+        let mut expected: Vec<String> = words.iter().map(|words| format!("project p type images: {words}")).collect();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{what}");
+        let said = program.run(&["index", "rebuild"]);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{what}: {}", said.out);
+        let said = program.run(&["index", "verify"]);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{what} is not mended");
+    }
+    let count = |text: &str| {
+        let body = json!({ "action": "count", "matches": [{ "key": "resource_name", "value": text }] });
+        world.post("/v2/p/images/resource_instances/action", &body.to_string()).json()["total_count"].clone()
+    };
+    assert_eq!(
+        (count("web"), count("xyz"), count("eb-a"), count("c-10"), count("z-11")),
+        (json!(12), json!(6), json!(6), json!(1), json!(1))
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod index;
 mod limits;
 mod migrations;
 mod model;
+mod names;
 mod operations;
 mod program;
 mod property;

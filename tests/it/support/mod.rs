@@ -12,4 +12,4 @@ pub use golden::{check_golden, golden_dir, is_update};
 pub use program::{Program, Said, Serving, Stopper, json_lines, untimed, wait_until};
 pub use source::{Source, files_of, repository, sources_of};
 pub use wire::{Broken, Wire, ids, in_all_dialects};
-pub use world::{Answer, World, import_all, registration, sparse_limit, tag};
+pub use world::{Answer, World, import_all, registration, sparse_limit, tag, word_limit};

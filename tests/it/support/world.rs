@@ -97,14 +97,16 @@ impl World {
     /// Forgets every resource; scopes stay, as they always do.
     ///
     /// What comes next gets slots from `slot` on, which may be close to the end of a block, and labels on more than
-    /// `sparse` resources are dense: small fleets meet the ways that large ones go.
-    pub fn clear(&self, slot: i32, sparse: i32) {
+    /// `sparse` resources are dense, words of names that `word` resources have are labels: small fleets meet the ways
+    /// that large ones go.
+    pub fn clear(&self, slot: i32, sparse: i32, word: i32) {
         let statement = format!(
             "truncate tagd.resource, tagd.name, tagd.tag, tagd.label, tagd.chunk;
              insert into tagd.scope_counter (scope_id) select scope_id from tagd.scope on conflict do nothing;
              update tagd.scope_counter set next_slot = {slot};
-             {}",
-            sparse_limit(sparse)
+             {}{}",
+            sparse_limit(sparse),
+            word_limit(word)
         );
         block_on(async {
             let mut owner = self.db.connect().await;
@@ -128,6 +130,13 @@ impl World {
 pub fn sparse_limit(limit: i32) -> String {
     format!(
         "create or replace function tagd.sparse_limit() returns integer language sql immutable parallel safe as 'select {limit}';"
+    )
+}
+
+/// The statement that makes a word of names a label where as many resources have it.
+pub fn word_limit(limit: i32) -> String {
+    format!(
+        "create or replace function tagd.word_limit() returns integer language sql immutable parallel safe as 'select {limit}';"
     )
 }
 

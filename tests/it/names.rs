@@ -1,0 +1,187 @@
+//! Names that come, change and go by every way there is: index and truth agree, and every text finds what it must.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tagd::{
+    domain::{NameMatch, Resource, TagQuery, registry::Condition},
+    store::Purpose,
+};
+
+use crate::support::{World, block_on, import_all, registration, sparse_limit, tag, word_limit};
+
+const NAMES: [&str; 12] = [
+    "web-1",
+    "web-2",
+    "web web",
+    "gateway-web-01",
+    "Gateway",
+    "gate.way",
+    "ÄRGER-web",
+    "x",
+    "",
+    "node-0a1b",
+    "node-0a1c",
+    "a_b_c",
+];
+const TEXTS: [&str; 14] = [
+    "web",
+    "gate",
+    "way-web",
+    "eb-",
+    "ärg",
+    "node",
+    "0a1",
+    "-0a1b",
+    "a_b",
+    "b w",
+    "gateway-web-01",
+    "teway",
+    "web-1",
+    "e.w",
+];
+
+/// Numbers that look like chance and are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+}
+
+#[test]
+fn names_keep_their_words_whichever_way_they_are_written() {
+    let world = World::new();
+    for (seed, sparse, word) in [(1, 1, 1), (2, 2, 2), (3, 128, 3), (4, 1, 4)] {
+        world.clear(0, sparse, word);
+        let mut dice = Dice(seed);
+        let mut truth: BTreeMap<String, Resource> = BTreeMap::new();
+        block_on(async {
+            let store = world.db.store(Purpose::Work, 2).await;
+            let scope = store.put_scope("p", "images").await.unwrap();
+            let mut import = store.import(false).await.unwrap();
+            for step in 0..90 {
+                let id = format!("r{}", dice.roll(12));
+                let name = NAMES[dice.roll(NAMES.len())];
+                let tags = [("env", ["prod", "test"][dice.roll(2)])];
+                let resource = registration("images", &id, name, &tags).resource;
+                match dice.roll(8) {
+                    0 => {
+                        store.put_resource(scope, &resource).await.unwrap();
+                        truth.entry(id).or_insert(Resource { tags: vec![], ..resource }).resource_name = name.into();
+                    }
+                    1 | 2 => {
+                        store.register("p", "images", &resource, true, &Condition::None).await.unwrap();
+                        truth.insert(id, resource);
+                    }
+                    3 => {
+                        assert_eq!(store.remove_resource(scope, &id).await.unwrap(), truth.remove(&id).is_some());
+                    }
+                    4 => {
+                        let put = [tag("owner", name)];
+                        if let Some(known) = truth.get_mut(&id) {
+                            store.put_tags(scope, &id, &put).await.unwrap();
+                            known.tags.retain(|tag| tag.key != "owner");
+                            known.tags.extend(put);
+                        }
+                    }
+                    5 => {
+                        store.rebuild_scope(scope).await.unwrap();
+                    }
+                    _ => {
+                        // a batch with new names and other names of known resources
+                        let lines: BTreeMap<String, &str> = (0..dice.roll(12))
+                            .map(|_| (format!("r{}", dice.roll(12)), NAMES[dice.roll(NAMES.len())]))
+                            .collect();
+                        let lines: Vec<_> =
+                            lines.iter().map(|(id, name)| registration("images", id, name, &tags)).collect();
+                        import_all(&mut import, &lines).await.unwrap();
+                        truth.extend(lines.into_iter().map(|line| (line.resource.resource_id.clone(), line.resource)));
+                    }
+                }
+                assert_eq!(store.verify_scope(scope).await.unwrap(), [], "seed {seed}, step {step}");
+                assert_eq!(store.verify_names(scope).await.unwrap(), [], "seed {seed}, step {step}");
+                if step % 6 == 0 {
+                    for text in TEXTS {
+                        check(&world, &truth, text);
+                    }
+                }
+            }
+            import.finish().await.unwrap();
+            store.close().await;
+        });
+    }
+}
+
+/// Every resource with the text in its name is answered, alone and beside a tag.
+fn check(world: &World, truth: &BTreeMap<String, Resource>, text: &str) {
+    for tags in [json!([]), json!([{ "key": "env", "values": ["prod"] }])] {
+        let name = Some(NameMatch::Contains(text.into()));
+        let query = TagQuery { resource_name: name, ..TagQuery::default() };
+        let mut expected: Vec<&str> = truth
+            .values()
+            .filter(|r| query.matches(r) && (tags == json!([]) || r.tags.contains(&tag("env", "prod"))))
+            .map(|r| r.resource_id.as_str())
+            .collect();
+        expected.sort_unstable();
+        let mut body =
+            json!({ "action": "filter", "limit": "100", "matches": [{ "key": "resource_name", "value": text }] });
+        if tags != json!([]) {
+            body["tags"] = tags;
+        }
+        let answer = world.post("/v2/p/images/resource_instances/action", &body.to_string()).json();
+        let resources = answer["resources"].as_array().unwrap();
+        let mut got: Vec<&str> = resources.iter().map(|r| r["resource_id"].as_str().unwrap()).collect();
+        got.sort_unstable();
+        assert_eq!((got, &answer["total_count"]), (expected.clone(), &json!(expected.len())), "{body}");
+    }
+}
+
+#[test]
+fn words_become_labels_where_many_names_have_them_and_by_a_rebuild() {
+    let world = World::new();
+    let labels = || {
+        block_on(async {
+            let mut owner = world.db.connect().await;
+            let words: Vec<String> = sqlx::query_scalar("select value from tagd.label where kind = 4 order by value")
+                .fetch_all(&mut owner)
+                .await
+                .unwrap();
+            owner.close().await.unwrap();
+            words
+        })
+    };
+    let tamper = |statements: String| {
+        block_on(async {
+            let mut owner = world.db.connect().await;
+            owner.execute(AssertSqlSafe(statements)).await.unwrap();
+            owner.close().await.unwrap();
+        });
+    };
+    tamper(format!("{}{}", sparse_limit(2), word_limit(3)));
+    let fleet = |from: usize, to: usize, name: &str| -> Vec<_> {
+        (from..to).map(|i| registration("images", &format!("r{i}"), &format!("{name}-{i}-ab"), &[])).collect()
+    };
+    world.load(&fleet(0, 2, "web"));
+    assert!(labels().is_empty(), "two of a word are few");
+    world.load(&fleet(2, 5, "web"));
+    assert_eq!(labels(), ["web"], "three in one batch are many, and ab is too short");
+    // too long for a key of an index, and many: found by its grams
+    let long = "y".repeat(200);
+    world.load(&fleet(5, 9, &long));
+    assert_eq!(labels(), ["web"]);
+    tamper(word_limit(6));
+    tamper("select tagd.rebuild_scope(scope_id) from tagd.scope".into());
+    assert!(labels().is_empty(), "five are few now");
+    tamper(word_limit(5));
+    tamper("select tagd.rebuild_scope(scope_id) from tagd.scope".into());
+    assert_eq!(labels(), ["web"]);
+    let count = |text: &str| {
+        let body = json!({ "action": "count", "matches": [{ "key": "resource_name", "value": text }] });
+        world.post("/v2/p/images/resource_instances/action", &body.to_string()).json()["total_count"].clone()
+    };
+    assert_eq!((count("web"), count("yyy"), count(&long[..100])), (json!(5), json!(4), json!(4)));
+}
