@@ -311,14 +311,14 @@ declare
 begin
   if (p_old is null) <> (p_new is null) then
     v_kinds := v_kinds || 0::smallint;
-    v_keys := v_keys || '';
-    v_values := v_values || '';
+    v_keys := v_keys || ''::text;
+    v_values := v_values || ''::text;
     v_ons := v_ons || (p_new is not null);
   end if;
   if v_was_bare <> v_is_bare then
     v_kinds := v_kinds || 1::smallint;
-    v_keys := v_keys || '';
-    v_values := v_values || '';
+    v_keys := v_keys || ''::text;
+    v_values := v_values || ''::text;
     v_ons := v_ons || v_is_bare;
   end if;
   -- both sides are sorted by key: they are gone through once, side by side

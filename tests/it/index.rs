@@ -120,7 +120,7 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
         ),
         (
             "a slot of a sparse label missing, and one too many",
-            format!("{SPARSE} update tagd.label set slots = slots[2:] || 39 where label_id = {pair}"),
+            format!("{SPARSE} update tagd.label set slots = 0 || slots[2:] where label_id = {pair}"),
             &["label \"env\" = \"prod\", block 0: 1 bits missing, 1 too many"],
         ),
         (

@@ -825,6 +825,7 @@ impl Stage {
                        update tagd.scope_counter set next_slot = 0;
                        update tagd.resource_type set tag_quota = 1000;"
             .to_owned();
+        sql += &sparse_limit(i32::try_from(model.resources.len() % 4).unwrap() + 1);
         for known in &model.resources {
             let scope_id = self.scopes[&(known.project.to_owned(), known.resource_type.to_owned())];
             let Resource { resource_id: id, resource_name: name, tags, .. } = known.resource();
@@ -832,7 +833,6 @@ impl Stage {
             let parts: Vec<String> = tags.iter().map(|tag| format!("'{}', '{}'", tag.key, tag.value)).collect();
             sql += &format!("select tagd.replace_tags({scope_id}, '{id}', array[{}]::text[]);", parts.join(", "));
         }
-        sql += &sparse_limit(i32::try_from(model.resources.len() % 4).unwrap() + 1);
         for (name, quota) in TYPES.into_iter().zip(model.quotas) {
             sql += &format!("update tagd.resource_type set tag_quota = {quota} where resource_type = '{name}';");
         }
