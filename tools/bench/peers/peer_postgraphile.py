@@ -29,7 +29,7 @@ class PostGraphile(WithPostgres):
 
         self.psql(
             "create extension pg_trgm; create schema fleet; create table fleet.resource"
-            " (slot int not null, id text not null, name text not null, detail jsonb, tags text[] not null)"
+            " (slot int not null, resource_id text not null, name text not null, detail jsonb, tags text[] not null)"
         )
         path = f"{self.work}/resources.tsv"
         with open(path, "w", encoding="utf-8") as out:
@@ -65,7 +65,7 @@ class PostGraphile(WithPostgres):
         given = f"{argument}: $v" if argument else ""
         total = f"{name}Total({given})" if given else f"{name}Total"
         page = f"{name}({given + ', ' if given else ''}first: 10)"
-        query = f"query{head} {{ total: {total} page: {page} {{ nodes {{ id name detail tags }} }} }}"
+        query = f"query{head} {{ total: {total} page: {page} {{ nodes {{ resourceId name detail tags }} }} }}"
         body = {"query": query, "variables": {"v": value} if argument else {}}
         return "POST", "/graphql", {"Content-Type": "application/json", "Accept": "application/json"}, json.dumps(body)
 

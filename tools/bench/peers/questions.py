@@ -57,7 +57,8 @@ def choose(fleet, limit=None):
     common = sorted((max(sorted(values), key=values.get) for values in by_key.values()), key=lambda tag: (-tags[tag], tag))
     return {
         "selective": {"all": [nearest(tags, 0.001)]},
-        "and": {"all": list(nearest(pairs, 0.01))},
+        # the rarer first, for those that take them in the order given
+        "and": {"all": sorted(nearest(pairs, 0.01), key=lambda tag: (tags[tag], tag))},
         "or": {"any": sorted(thirds[:3])},
         "not_any": {"none": sorted(common[:2])},
         # the longest that ten resources have
