@@ -6,46 +6,13 @@
 use std::time::Duration;
 
 use super::{Store, failure::fault_of, resources::parts_of};
-use crate::domain::{Fault, Resource, Tag, matching::fold};
+use crate::domain::{Fault, Tag};
 
 /// How often a write is tried when others stand in its way. The functions take locks in one order,
 /// so this is for what the server itself may do under pressure.
 const TRIES: u32 = 5;
 
 impl Store {
-    /// The scope of a project and a type, made if it is new.
-    pub async fn put_scope(&self, project_id: &str, resource_type: &str) -> Result<i64, Fault> {
-        let scope_id = self
-            .write(|| async {
-                sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type)
-                    .fetch_one(&self.pool)
-                    .await
-            })
-            .await?;
-        scope_id.ok_or_else(|| Fault::internal("put_scope answered null"))
-    }
-
-    /// Registers a resource, or changes name and detail of a known one; its tags stay. True if it is new.
-    pub async fn put_resource(&self, scope_id: i64, resource: &Resource) -> Result<bool, Fault> {
-        let detail: Option<serde_json::Value> =
-            resource.detail.as_deref().map(serde_json::from_str).transpose().map_err(Fault::internal)?;
-        let created = self
-            .write(|| async {
-                sqlx::query_scalar!(
-                    "select tagd.put_resource($1, $2, $3, $4, $5)",
-                    scope_id,
-                    resource.resource_id,
-                    resource.resource_name,
-                    fold(&resource.resource_name),
-                    detail
-                )
-                .fetch_one(&self.pool)
-                .await
-            })
-            .await?;
-        Ok(created.unwrap_or_default())
-    }
-
     /// Forgets a resource with its tags. False if it is unknown.
     pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
         let removed = self

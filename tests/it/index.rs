@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tagd::{domain::change::Registration, store::Purpose};
+use tagd::{
+    domain::{Resource, change::Registration, registry::Condition},
+    store::Purpose,
+};
 
 use crate::support::{Program, Stopper, TestDb, World, block_on, import_all, registration, tag};
 
@@ -159,7 +162,10 @@ fn an_empty_database_verifies_and_rebuilds() {
     // a scope without resources
     block_on(async {
         let store = db.store(Purpose::Work, 1).await;
-        store.put_scope("p", "images").await.unwrap();
+        let one = Resource { resource_id: "r".into(), ..Resource::default() };
+        store.register("p", "images", &one, false, &Condition::None).await.unwrap();
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        assert!(store.remove_resource(scope, "r").await.unwrap());
         store.close().await;
     });
     assert_eq!(program.expect(&["index", "verify"]), "1 scopes, index and tags agree\n");

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
-    domain::{Fault, Resource, TagQuery, Want},
+    domain::{Fault, Resource, TagQuery, Want, registry::Condition},
     store::{MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
 };
 
@@ -138,14 +138,14 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
     let login = ServiceLogin::new(&db, "serves");
     block_on(async {
         let store = Store::open_migrated(&login.settings(), Purpose::Serve).await.unwrap();
-        let scope = store.put_scope("p", "images").await.unwrap();
         let image = Resource { resource_id: "r".into(), resource_name: "web".into(), ..Resource::default() };
-        assert!(store.put_resource(scope, &image).await.unwrap());
+        let (is_new, _) = store.register("p", "images", &image, false, &Condition::None).await.unwrap();
+        assert!(is_new);
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.put_tags(scope, "r", &[tag("a", "1"), tag("b", "2")]).await.unwrap();
         store.remove_tags(scope, "r", &[("b".into(), None)]).await.unwrap();
         let compiled = compile(&TagQuery::default(), &[scope], Want::Count);
         assert_eq!(store.count(&compiled).await.unwrap(), 1);
-        assert_eq!(store.find_scope("p", "images").await.unwrap(), Some(scope));
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
         assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource)));
         store.close().await;

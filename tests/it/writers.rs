@@ -11,7 +11,10 @@ use std::{
 use sqlx::Connection;
 use tagd::{
     compiler::compile,
-    domain::{Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration},
+    domain::{
+        Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration,
+        registry::Condition,
+    },
     store::{Purpose, Store},
 };
 
@@ -32,6 +35,11 @@ impl Dice {
 
 fn resource(id: &str, name: &str) -> Resource {
     Resource { resource_id: id.into(), resource_name: name.into(), detail: None, tags: Vec::new() }
+}
+
+/// Registers a resource of the scope, or changes name and detail of a known one; its tags stay. True if it is new.
+async fn register(store: &Store, resource: &Resource) -> bool {
+    store.register("p", "images", resource, false, &Condition::None).await.unwrap().0
 }
 
 fn pairs(tags: &[Tag]) -> Vec<(&str, &str)> {
@@ -59,10 +67,10 @@ fn with_store<F: Future<Output = ()>>(run: impl FnOnce(Store, i64) -> F) {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Work, 8).await;
-        let scope = store.put_scope("p", "images").await.unwrap();
         for id in ["a", "b"] {
-            assert!(store.put_resource(scope, &resource(id, "")).await.unwrap());
+            assert!(register(&store, &resource(id, "")).await);
         }
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         run(store.clone(), scope).await;
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
         store.close().await;
@@ -167,13 +175,13 @@ fn an_unknown_resource_has_no_tags_to_write() {
 }
 
 #[test]
-fn put_resource_registers_or_renames_and_keeps_tags() {
+fn registering_without_tags_makes_or_renames_a_resource_and_keeps_tags() {
     with_store(|store, scope| async move {
         store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
         let renamed =
             Resource { detail: Some(r#"{"n": 1}"#.into()), tags: vec![tag("ignored", "")], ..resource("a", "Größe") };
-        assert!(!store.put_resource(scope, &renamed).await.unwrap());
-        assert!(store.put_resource(scope, &resource("c", "new")).await.unwrap());
+        assert!(!register(&store, &renamed).await);
+        assert!(register(&store, &resource("c", "new")).await);
         let now = held(&store, scope).await;
         let ids: Vec<&str> = now.iter().map(|r| r.resource_id.as_str()).collect();
         assert_eq!(ids, ["c", "b", "a"], "a known resource keeps its place");
@@ -194,7 +202,7 @@ fn a_removed_resource_comes_back_as_a_new_one() {
         store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
         assert!(store.remove_resource(scope, "a").await.unwrap());
         assert!(!store.remove_resource(scope, "a").await.unwrap());
-        assert!(store.put_resource(scope, &resource("a", "")).await.unwrap());
+        assert!(register(&store, &resource("a", "")).await);
         let now = held(&store, scope).await;
         assert_eq!(
             now.iter().map(|r| (r.resource_id.as_str(), r.tags.len())).collect::<Vec<_>>(),
@@ -208,7 +216,6 @@ fn slots_are_never_used_twice() {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Work, 2).await;
-        let scope = store.put_scope("p", "images").await.unwrap();
         let mut owner = db.connect().await;
         let mut seen = HashSet::new();
         for round in 0..20 {
@@ -217,10 +224,11 @@ fn slots_are_never_used_twice() {
                 import_all(&mut import, &[registration("images", "r", "", &[("k", "v")])]).await.unwrap();
                 import.finish().await.unwrap();
             } else {
-                store.put_resource(scope, &resource("r", "")).await.unwrap();
+                assert!(register(&store, &resource("r", "")).await);
             }
             let slot: i32 = sqlx::query_scalar("select slot from tagd.resource").fetch_one(&mut owner).await.unwrap();
             assert!(seen.insert(slot), "slot {slot} again");
+            let scope = store.find_scope("p", "images").await.unwrap().unwrap();
             assert!(store.remove_resource(scope, "r").await.unwrap());
         }
         owner.close().await.unwrap();
@@ -236,7 +244,12 @@ fn a_scope_is_made_once() {
         let tasks: Vec<_> = (0..24)
             .map(|i| {
                 let store = store.clone();
-                tokio::spawn(async move { store.put_scope(["p", "q"][i % 2], "disk").await.unwrap() })
+                tokio::spawn(async move {
+                    let project_id = ["p", "q"][i % 2];
+                    let one = resource(&format!("r{i}"), "");
+                    store.register(project_id, "disk", &one, false, &Condition::None).await.unwrap();
+                    store.find_scope(project_id, "disk").await.unwrap().unwrap()
+                })
             })
             .collect();
         let mut found = HashSet::new();
@@ -245,7 +258,6 @@ fn a_scope_is_made_once() {
         }
         assert_eq!(found.len(), 2);
         assert_eq!(store.list_scopes().await.unwrap().len(), 2);
-        assert_eq!(store.find_scope("p", "disk").await.unwrap(), Some(store.put_scope("p", "disk").await.unwrap()));
         store.close().await;
     });
 }
@@ -317,7 +329,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
         }
         let id = &mine[dice.roll(mine.len() as u64)];
         let Some((name, held)) = model.get_mut(id) else {
-            assert!(store.put_resource(scope, &resource(id, "again")).await.unwrap());
+            assert!(register(&store, &resource(id, "again")).await);
             model.insert(id.clone(), ("again".into(), BTreeMap::new()));
             continue;
         };
@@ -339,7 +351,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
             }
             8 => {
                 *name = format!("name {step}");
-                assert!(!store.put_resource(scope, &resource(id, name)).await.unwrap());
+                assert!(!register(&store, &resource(id, name)).await);
             }
             _ => {
                 assert!(store.remove_resource(scope, id).await.unwrap());
@@ -428,11 +440,11 @@ fn twelve_writers_an_import_and_readers_on_one_scope() {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Work, 16).await;
-        let scope = store.put_scope("p", "images").await.unwrap();
         let ids = (0..OWNED).map(|i| format!("r{i}")).chain((0..SHARED).map(|i| format!("shared{i}")));
         for id in ids {
-            store.put_resource(scope, &resource(&id, "")).await.unwrap();
+            register(&store, &resource(&id, "")).await;
         }
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         // as many as may be there, told before they are
         let most = Arc::new(AtomicU64::new((OWNED + SHARED) as u64));
