@@ -34,6 +34,9 @@ pub enum StoreError {
         /// Version needed.
         known: i32,
     },
+    /// The schema was made by other migrations than those of this program.
+    #[error("the schema of the database is not that of this tagd: {0}; nothing was done")]
+    OtherSchema(String),
     /// A migration does not run.
     #[error("the migrations cannot be applied: {0}")]
     Migrate(String),
