@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use super::{Store, failure::fault_of, resources::parts_of};
+use super::{
+    Store,
+    failure::{fault_of, fault_on},
+    resources::parts_of,
+};
 use crate::domain::{Fault, Tag};
 
 /// How often a write is tried when others stand in its way. The functions take locks in one order,
@@ -28,7 +32,7 @@ impl Store {
     /// Adds tags; a key that is there gets the new value.
     pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
-        self.write(|| async {
+        self.write_on(resource_id, || async {
             sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
         })
         .await?;
@@ -44,7 +48,7 @@ impl Store {
     ) -> Result<(), Fault> {
         let parts: Vec<Option<String>> =
             tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
-        self.write(|| async {
+        self.write_on(resource_id, || async {
             sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
                 .execute(&self.pool)
                 .await
@@ -56,7 +60,7 @@ impl Store {
     /// Removes one tag by key. False if the resource has none with it.
     pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, Fault> {
         let removed = self
-            .write(|| async {
+            .write_on(resource_id, || async {
                 sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
                     .fetch_one(&self.pool)
                     .await
@@ -68,13 +72,21 @@ impl Store {
     /// Makes these the tags of a resource.
     pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
-        self.write(|| async {
+        self.write_on(resource_id, || async {
             sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
                 .execute(&self.pool)
                 .await
         })
         .await?;
         Ok(())
+    }
+
+    /// A write on one resource, which must be there.
+    async fn write_on<T, F>(&self, resource_id: &str, statement: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        self.try_write(statement).await.map_err(|error| fault_on(resource_id, error))
     }
 
     pub(super) async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>

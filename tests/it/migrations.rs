@@ -192,7 +192,7 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         let compiled = compile(&TagQuery::default(), &[scope], Want::Count);
         assert_eq!(store.count(&compiled).await.unwrap(), 1);
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
-        assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource)));
+        assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource { .. })));
         store.close().await;
 
         let store = Store::open_migrated(&login.settings(), Purpose::Work).await.unwrap();

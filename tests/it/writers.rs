@@ -164,12 +164,14 @@ fn the_quota_counts_user_tags_only() {
 #[test]
 fn an_unknown_resource_has_no_tags_to_write() {
     with_store(|store, scope| async move {
-        let unknown =
-            |outcome: Result<(), Fault>| assert!(matches!(outcome, Err(Fault::UnknownResource)), "{outcome:?}");
+        let unknown = |outcome: Result<(), Fault>| match outcome {
+            Err(Fault::UnknownResource { resource_id }) => assert_eq!(resource_id, "none"),
+            other => panic!("{other:?}"),
+        };
         unknown(store.put_tags(scope, "none", &[tag("k", "v")]).await);
         unknown(store.remove_tags(scope, "none", &[("k".into(), None)]).await);
         unknown(store.replace_tags(scope, "none", &[]).await);
-        unknown(store.put_tags(scope + 1000, "a", &[tag("k", "v")]).await);
+        unknown(store.put_tags(scope + 1000, "none", &[tag("k", "v")]).await);
         assert!(!store.remove_resource(scope, "none").await.unwrap());
     });
 }
