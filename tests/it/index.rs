@@ -271,7 +271,7 @@ fn a_rebuild_disturbs_no_reader_and_loses_no_write() {
         scope.spawn(move || {
             block_on(async {
                 let store = world.db.store(Purpose::Work, 1).await;
-                let mut import = store.import(false).await.unwrap();
+                let mut import = store.import().await.unwrap();
                 let mut n = 0;
                 while !stop.load(Ordering::Relaxed) {
                     let one = registration("disk", &format!("d{n}"), "", &[("k", "v")]);
@@ -279,7 +279,7 @@ fn a_rebuild_disturbs_no_reader_and_loses_no_write() {
                     import_all(&mut import, &[one, other]).await.unwrap();
                     n += 1;
                 }
-                import.finish().await.unwrap();
+                drop(import);
                 store.close().await;
             });
         });

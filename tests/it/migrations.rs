@@ -5,10 +5,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
     domain::{Fault, Resource, TagQuery, Want, registry::Condition},
-    store::{MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
+    store::{ImportBatch, MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
 };
 
-use crate::support::{Program, TestDb, block_on, tag};
+use crate::support::{Program, TestDb, block_on, registration, tag};
 
 type History = Vec<(i32, String, String, String)>;
 
@@ -196,8 +196,12 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         store.close().await;
 
         let store = Store::open_migrated(&login.settings(), Purpose::Work).await.unwrap();
-        let import = store.import(true).await.unwrap();
-        import.finish().await.unwrap();
+        let mut stage = store.stage_import().await.unwrap();
+        let another = registration("images", "s", "", &[]);
+        stage.add(&[&another].into_iter().collect::<ImportBatch>()).await.unwrap();
+        let mut whole = stage.begin().await.unwrap();
+        assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+        whole.finish().await.unwrap();
         store.close().await;
     });
 }

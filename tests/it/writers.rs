@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use sqlx::Connection;
@@ -15,7 +16,7 @@ use tagd::{
         Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration,
         registry::Condition,
     },
-    store::{Purpose, Store},
+    store::{ImportBatch, Purpose, Store},
 };
 
 use crate::support::{TestDb, block_on, import_all, registration, tag};
@@ -222,9 +223,8 @@ fn slots_are_never_used_twice() {
         let mut seen = HashSet::new();
         for round in 0..20 {
             if round % 3 == 0 {
-                let mut import = store.import(false).await.unwrap();
+                let mut import = store.import().await.unwrap();
                 import_all(&mut import, &[registration("images", "r", "", &[("k", "v")])]).await.unwrap();
-                import.finish().await.unwrap();
             } else {
                 assert!(register(&store, &resource("r", "")).await);
             }
@@ -367,7 +367,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
 /// Imports batches that touch the shared resources, new ones of the scope and another scope.
 async fn import(store: Store, most: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> usize {
     let mut dice = Dice(99);
-    let mut import = store.import(false).await.unwrap();
+    let mut import = store.import().await.unwrap();
     let mut made = 0;
     while !stop.load(Ordering::Relaxed) {
         most.fetch_add(20, Ordering::SeqCst);
@@ -385,9 +385,8 @@ async fn import(store: Store, most: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> us
         }
         import_all(&mut import, &batch).await.unwrap();
         // writers must get their turn, too
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    import.finish().await.unwrap();
     made
 }
 
@@ -501,7 +500,7 @@ fn two_imports_of_the_same_resources_at_once_take_turns() {
             .map(|import| {
                 let store = store.clone();
                 tokio::spawn(async move {
-                    let mut running = store.import(false).await.unwrap();
+                    let mut running = store.import().await.unwrap();
                     let mut created = 0;
                     for round in 0..15 {
                         // each in an order of its own, with names of projects that change
@@ -524,7 +523,6 @@ fn two_imports_of_the_same_resources_at_once_take_turns() {
                         }
                         created += import_all(&mut running, &batch).await.unwrap().created;
                     }
-                    running.finish().await.unwrap();
                     created
                 })
             })
@@ -549,9 +547,9 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
         let store = db.store(Purpose::Work, 12).await;
         let fleet: Vec<Registration> =
             (0..300).map(|i| registration(["images", "disk"][i % 2], &format!("r{i}"), "", &[("k", "0")])).collect();
-        let mut first = store.import(false).await.unwrap();
+        let mut first = store.import().await.unwrap();
         import_all(&mut first, &fleet).await.unwrap();
-        first.finish().await.unwrap();
+        drop(first);
         let scopes = [
             store.find_scope("p", "images").await.unwrap().unwrap(),
             store.find_scope("p", "disk").await.unwrap().unwrap(),
@@ -575,7 +573,7 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
                 let (store, fleet) = (store.clone(), fleet.clone());
                 tokio::spawn(async move {
                     for round in 0..6 {
-                        let mut import = store.import(true).await.unwrap();
+                        let mut stage = store.stage_import().await.unwrap();
                         let mut fleet = fleet.clone();
                         if importer == 1 {
                             fleet.reverse();
@@ -584,9 +582,11 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
                             for one in batch.iter_mut() {
                                 one.resource.tags = vec![tag("k", &format!("{importer} {round}"))];
                             }
-                            import_all(&mut import, batch).await.unwrap();
+                            stage.add(&batch.iter().collect()).await.unwrap();
                         }
-                        import.finish().await.unwrap();
+                        let mut whole = stage.begin().await.unwrap();
+                        while whole.take().await.unwrap().is_some() {}
+                        whole.finish().await.unwrap();
                     }
                 })
             })
@@ -603,5 +603,73 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
         }
         store.close().await;
         assert_eq!(deadlocks(&db).await, 0);
+    });
+}
+
+#[test]
+fn writers_wait_for_an_import_of_all_or_nothing_only_while_it_is_taken_in() {
+    with_store(|store, scope| async move {
+        let mut stage = store.stage_import().await.unwrap();
+        for ids in [["a", "c"], ["d", "c"]] {
+            let lines = ids.map(|id| registration("images", id, "imported", &[("k", "imported")]));
+            stage.add(&lines.iter().collect()).await.unwrap();
+        }
+        // nothing of it is to be seen, and everyone goes on: writers, imports by batches, rebuilds, another of its kind
+        let others = async {
+            assert_eq!(held(&store, scope).await.len(), 2);
+            store.put_tags(scope, "a", &[tag("k", "before")]).await.unwrap();
+            store.put_tags(scope, "b", &[tag("k", "before")]).await.unwrap();
+            assert!(register(&store, &resource("new", "")).await);
+            let mut import = store.import().await.unwrap();
+            import_all(&mut import, &[registration("images", "d", "by batches", &[])]).await.unwrap();
+            store.rebuild_scope(scope).await.unwrap();
+            let mut other = store.stage_import().await.unwrap();
+            other.add(&[&registration("images", "e", "", &[])].into_iter().collect()).await.unwrap();
+            let mut whole = other.begin().await.unwrap();
+            assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+            whole.finish().await.unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(20), others).await.expect("someone waits for what is only put aside");
+
+        let mut whole = stage.begin().await.unwrap();
+        let first = whole.take().await.unwrap().unwrap();
+        assert_eq!((first.created, first.changed), (1, 1));
+        let late = tokio::spawn({
+            let store = store.clone();
+            async move { store.put_tags(scope, "a", &[tag("late", "")]).await.unwrap() }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!late.is_finished(), "a write in the midst of an import of all or nothing");
+        assert_eq!(held(&store, scope).await.len(), 5, "half an import is to be seen");
+        let second = whole.take().await.unwrap().unwrap();
+        assert_eq!((second.changed, second.unchanged), (1, 1));
+        assert_eq!(whole.take().await.unwrap(), None);
+        whole.finish().await.unwrap();
+        late.await.unwrap();
+
+        let now = held(&store, scope).await;
+        let ids: Vec<&str> = now.iter().map(|r| r.resource_id.as_str()).collect();
+        assert_eq!(ids, ["c", "e", "d", "new", "b", "a"], "new ones are in the order of their coming in");
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("k", "imported"), ("late", "")]));
+        assert_eq!(tags_of(&store, scope, "b").await, owned(&[("k", "before")]));
+        assert_eq!(tags_of(&store, scope, "d").await, owned(&[("k", "imported")]));
+    });
+}
+
+#[test]
+fn an_import_of_all_or_nothing_that_is_not_finished_leaves_nothing() {
+    with_store(|store, scope| async move {
+        let batch = |id: &str| [&registration("images", id, "", &[("k", "v")])].into_iter().collect::<ImportBatch>();
+        let mut stage = store.stage_import().await.unwrap();
+        stage.add(&batch("c")).await.unwrap();
+        drop(stage);
+        let mut stage = store.stage_import().await.unwrap();
+        stage.add(&batch("d")).await.unwrap();
+        let mut whole = stage.begin().await.unwrap();
+        assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+        drop(whole);
+        // waits until the server has rolled it back
+        store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
+        assert_eq!(held(&store, scope).await.len(), 2);
     });
 }
