@@ -283,7 +283,7 @@ fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
             | Aspect::Element
             | Aspect::Values => (400, "CTS.0003"),
         },
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "CTS.0214"),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "CTS.0214"),
         Fault::Unavailable { .. } => (503, server),
         Fault::Internal { .. } => (500, server),
     };

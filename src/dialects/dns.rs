@@ -216,7 +216,7 @@ fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
             Aspect::General | Aspect::Action => (400, "DNS.0002"),
         },
         Fault::UnknownType { .. } => (400, "DNS.1002"),
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
         Fault::TooManyTags { .. } => (400, "DNS.1001"),
         Fault::Unavailable { .. } => (503, "DNS.0000"),
         Fault::Internal { .. } => (500, "DNS.0001"),

@@ -348,7 +348,7 @@ fn wire_error(fault: &Fault, _: Option<&Command>) -> WireError {
             Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "IMG.0115"),
             Aspect::General | Aspect::Action | Aspect::Limit | Aspect::Offset => (400, "IMG.0001"),
         },
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "IMG.0144"),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "IMG.0144"),
         Fault::TooManyTags { .. } => (400, "IMG.0116"),
         Fault::Unavailable { .. } => (503, "IMG.0061"),
         Fault::Internal { .. } => (500, "IMG.0061"),

@@ -3,6 +3,7 @@
 mod connect;
 mod exports;
 mod failure;
+mod import_stage;
 mod imports;
 mod index;
 mod migrate;
@@ -17,6 +18,7 @@ mod writes;
 pub use connect::{Purpose, Store, StoreSettings, create_database};
 pub use exports::{ExportTotals, Exporter};
 pub use failure::StoreError;
+pub use import_stage::{StagedImport, WholeImport};
 pub use imports::{BatchOutcome, ImportBatch, Importer};
 pub use index::{Drift, ScopeTotals};
 pub use migrate::{MigrateReport, SCHEMA_VERSION, migrate};

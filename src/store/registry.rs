@@ -2,7 +2,7 @@
 
 use super::{
     Store,
-    failure::fault_of,
+    failure::{fault_of, fault_on, is_unknown_resource},
     resources::{parts_of, tags_of},
 };
 use crate::domain::{
@@ -209,7 +209,7 @@ impl Store {
                 .await
         })
         .await
-        .map_err(registry_fault_of)?;
+        .map_err(|error| registry_fault_on(resource_id, error))?;
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl Store {
                 .await
             })
             .await
-            .map_err(registry_fault_of)?;
+            .map_err(|error| registry_fault_on(resource_id, error))?;
         Ok(etag.unwrap_or_default())
     }
 }
@@ -246,6 +246,11 @@ fn matched(condition: &Condition) -> Option<&[String]> {
         Condition::Matches(etags) => Some(etags),
         Condition::None | Condition::Absent => None,
     }
+}
+
+/// What a failed write on one resource means.
+fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryFault {
+    if is_unknown_resource(&error) { fault_on(resource_id, error).into() } else { registry_fault_of(error) }
 }
 
 fn registry_fault_of(error: sqlx::Error) -> RegistryFault {

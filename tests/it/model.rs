@@ -827,11 +827,15 @@ impl Stage {
             .to_owned();
         sql += &sparse_limit(i32::try_from(model.resources.len() % 4).unwrap() + 1);
         for known in &model.resources {
-            let scope_id = self.scopes[&(known.project.to_owned(), known.resource_type.to_owned())];
             let Resource { resource_id: id, resource_name: name, tags, .. } = known.resource();
-            sql += &format!("select tagd.put_resource({scope_id}, '{id}', '{name}', '{}', null);", fold(&name));
             let parts: Vec<String> = tags.iter().map(|tag| format!("'{}', '{}'", tag.key, tag.value)).collect();
-            sql += &format!("select tagd.replace_tags({scope_id}, '{id}', array[{}]::text[]);", parts.join(", "));
+            sql += &format!(
+                "select tagd.register_resource('{}', '{}', '{id}', '{name}', '{}', null, array[{}]::text[], null, false);",
+                known.project,
+                known.resource_type,
+                fold(&name),
+                parts.join(", ")
+            );
         }
         for (name, quota) in TYPES.into_iter().zip(model.quotas) {
             sql += &format!("update tagd.resource_type set tag_quota = {quota} where resource_type = '{name}';");
