@@ -2,9 +2,9 @@
 
 use std::{fmt::Write, ops::Range};
 
-use sqlx::{Executor, Postgres, pool::PoolConnection};
+use sqlx::Executor;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pool::Loan};
 use crate::domain::{change::Registration, matching::fold};
 
 /// Bytes of COPY data that go out in one message.
@@ -67,7 +67,7 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
 /// An import under way, on a connection of its own.
 #[derive(Debug)]
 pub struct Importer {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
     whole: bool,
 }
 
@@ -75,12 +75,10 @@ impl Store {
     /// Starts an import; `whole` makes it one transaction, which only [`Importer::finish`] commits and until
     /// whose end every other writer waits.
     pub async fn import(&self, whole: bool) -> Result<Importer, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.pool.borrow().await?;
         // what the import may take for sorting and hashing a batch
         connection.execute("select set_config('work_mem', '64MB', false)").await?;
         sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
-        // the tables it made are the connection's: it must not serve another import after this one
-        connection.close_on_drop();
         if whole {
             connection.execute("begin").await?;
             sqlx::query!("select tagd.enter_import(true)").execute(&mut *connection).await?;

@@ -6,6 +6,7 @@ mod failure;
 mod imports;
 mod index;
 mod migrate;
+mod pool;
 mod predefined;
 mod registry;
 mod resources;

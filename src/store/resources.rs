@@ -17,13 +17,25 @@ use crate::{
 impl Store {
     /// Runs a compiled count.
     pub async fn count(&self, compiled: &Compiled) -> Result<u64, Fault> {
-        let row = self.read(|| async { bind(compiled).fetch_one(&self.pool).await }).await?;
+        let row = self
+            .read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = bind(compiled).fetch_one(&mut *loan).await;
+                loan.end(outcome)
+            })
+            .await?;
         total_of(&row).map_err(fault_of)
     }
 
     /// Runs a compiled page; `scopes` are those it was compiled for.
     pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, Fault> {
-        let rows = self.read(|| async { bind(compiled).fetch_all(&self.pool).await }).await?;
+        let rows = self
+            .read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = bind(compiled).fetch_all(&mut *loan).await;
+                loan.end(outcome)
+            })
+            .await?;
         page_of(&rows, scopes).map_err(fault_of)
     }
 }

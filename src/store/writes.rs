@@ -17,9 +17,11 @@ impl Store {
     pub async fn put_scope(&self, project_id: &str, resource_type: &str) -> Result<i64, Fault> {
         let scope_id = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         scope_id.ok_or_else(|| Fault::internal("put_scope answered null"))
@@ -31,7 +33,8 @@ impl Store {
             resource.detail.as_deref().map(serde_json::from_str).transpose().map_err(Fault::internal)?;
         let created = self
             .write(|| async {
-                sqlx::query_scalar!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
                     "select tagd.put_resource($1, $2, $3, $4, $5)",
                     scope_id,
                     resource.resource_id,
@@ -39,8 +42,9 @@ impl Store {
                     fold(&resource.resource_name),
                     detail
                 )
-                .fetch_one(&self.pool)
-                .await
+                .fetch_one(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(created.unwrap_or_default())
@@ -50,9 +54,11 @@ impl Store {
     pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
         let removed = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -62,7 +68,11 @@ impl Store {
     pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
         self.write(|| async {
-            sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -78,9 +88,12 @@ impl Store {
         let parts: Vec<Option<String>> =
             tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
         self.write(|| async {
-            sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
-                .execute(&self.pool)
-                .await
+            let mut loan = self.pool.borrow().await?;
+            let outcome =
+                sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
+                    .execute(&mut *loan)
+                    .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -90,9 +103,11 @@ impl Store {
     pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, Fault> {
         let removed = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -102,9 +117,11 @@ impl Store {
     pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
         self.write(|| async {
-            sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
-                .execute(&self.pool)
-                .await
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
