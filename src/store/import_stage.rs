@@ -1,16 +1,17 @@
 //! Import of all or nothing: batches wait in a temporary table, so that others wait only while they are taken in.
 
-use sqlx::{Executor, Postgres, pool::PoolConnection};
+use sqlx::Executor;
 
 use super::{
     BatchOutcome, ImportBatch, Store, StoreError,
     imports::{copy_lines, take_lines},
+    pool::Loan,
 };
 
 /// Batches that wait, with the connection whose table they are in. Nobody waits for it.
 #[derive(Debug)]
 pub struct StagedImport {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
     /// The last row of each batch.
     ends: Vec<i64>,
 }
@@ -18,7 +19,7 @@ pub struct StagedImport {
 /// Batches on their way in, in one transaction. Until its end everyone else who writes waits.
 #[derive(Debug)]
 pub struct WholeImport {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
     ends: std::vec::IntoIter<i64>,
     taken: i64,
 }

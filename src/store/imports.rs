@@ -2,9 +2,9 @@
 
 use std::{fmt::Write, ops::Range};
 
-use sqlx::{Executor, Postgres, pool::PoolConnection};
+use sqlx::Executor;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pool::Loan};
 use crate::domain::{change::Registration, matching::fold};
 
 /// Bytes of COPY data that go out in one message.
@@ -67,7 +67,7 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
 /// An import by batches under way, on a connection of its own, which it lets go when it is dropped.
 #[derive(Debug)]
 pub struct Importer {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
 }
 
 impl Store {
@@ -77,13 +77,11 @@ impl Store {
     }
 
     /// A connection with the tables that `tagd.import_batch` works in.
-    pub(super) async fn import_connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+    pub(super) async fn import_connection(&self) -> Result<Loan, StoreError> {
+        let mut connection = self.pool.borrow().await?;
         // what the import may take for sorting and hashing a batch
         connection.execute("select set_config('work_mem', '64MB', false)").await?;
         sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
-        // the tables it made are the connection's: it must not serve another import after this one
-        connection.close_on_drop();
         Ok(connection)
     }
 }
@@ -108,11 +106,7 @@ impl Importer {
 }
 
 /// Puts lines into a temporary table by a COPY of the columns that [`write_line`] writes.
-pub(super) async fn copy_lines(
-    connection: &mut PoolConnection<Postgres>,
-    statement: &'static str,
-    lines: &str,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn copy_lines(connection: &mut Loan, statement: &'static str, lines: &str) -> Result<(), sqlx::Error> {
     let mut copy = connection.copy_in_raw(statement).await?;
     for message in lines.as_bytes().chunks(MESSAGE) {
         copy.send(message).await?;
@@ -122,7 +116,7 @@ pub(super) async fn copy_lines(
 }
 
 /// Makes resources, tags and index of what is in `import_line`, within a transaction that has entered the import.
-pub(super) async fn take_lines(connection: &mut PoolConnection<Postgres>) -> Result<BatchOutcome, sqlx::Error> {
+pub(super) async fn take_lines(connection: &mut Loan) -> Result<BatchOutcome, sqlx::Error> {
     sqlx::query!("select tagd.hold_import_projects()").execute(&mut **connection).await?;
     let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
         .fetch_one(&mut **connection)

@@ -7,6 +7,7 @@ mod import_stage;
 mod imports;
 mod index;
 mod migrate;
+mod pool;
 mod predefined;
 mod registry;
 mod resources;

@@ -21,9 +21,11 @@ impl Store {
     pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
         let removed = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -33,7 +35,11 @@ impl Store {
     pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
         self.write_on(resource_id, || async {
-            sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -49,9 +55,12 @@ impl Store {
         let parts: Vec<Option<String>> =
             tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
         self.write_on(resource_id, || async {
-            sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
-                .execute(&self.pool)
-                .await
+            let mut loan = self.pool.borrow().await?;
+            let outcome =
+                sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
+                    .execute(&mut *loan)
+                    .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -61,9 +70,11 @@ impl Store {
     pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, Fault> {
         let removed = self
             .write_on(resource_id, || async {
-                sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -73,9 +84,11 @@ impl Store {
     pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
         self.write_on(resource_id, || async {
-            sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
-                .execute(&self.pool)
-                .await
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())

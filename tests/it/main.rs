@@ -25,6 +25,7 @@ mod limits;
 mod migrations;
 mod model;
 mod operations;
+mod pool;
 mod program;
 mod property;
 mod registry;

@@ -55,7 +55,7 @@ async fn held(store: &Store, scope_id: i64) -> Vec<Resource> {
         .await
         .unwrap();
     assert_eq!(page.total, page.items.len() as u64);
-    page.items.into_iter().map(|item| item.resource).collect()
+    page.items.iter().map(|item| item.resource()).collect()
 }
 
 async fn tags_of(store: &Store, scope_id: i64, id: &str) -> Vec<(String, String)> {
@@ -420,13 +420,13 @@ async fn read(store: Store, scope_id: i64, seed: u64, most: Arc<AtomicU64>, stop
             .list(&compile(&query, &[scope_id], Want::Page { limit, offset }), &[Arc::clone(&scope)])
             .await
             .unwrap();
-        let ids: HashSet<&str> = page.items.iter().map(|item| item.resource.resource_id.as_str()).collect();
+        let ids: HashSet<&str> = page.items.iter().map(|item| item.resource_id()).collect();
         assert_eq!(ids.len(), page.items.len(), "a resource twice on a page");
         let expected = page.total.saturating_sub(offset).min(u64::from(limit));
         assert_eq!(page.items.len() as u64, expected, "total {} at {offset} for {limit}", page.total);
         assert!(page.total <= most.load(Ordering::SeqCst), "more than there ever were");
         for item in &page.items {
-            assert!(query.matches(&item.resource), "{query:?} does not match {:?}", item.resource);
+            assert!(query.matches(&item.resource()), "{query:?} does not match {item:?}");
         }
         asked += 1;
         if asked % 20 == 0 {

@@ -52,6 +52,10 @@ impl<'a> Fields<'a> {
     /// A field of a given type, if it is there.
     pub(in crate::dialects) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Fault> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
+        // keeping track of the path takes longer than reading: only what cannot be read is read again with it
+        if let Ok(value) = serde_json::from_str(raw.get()) {
+            return Ok(Some(value));
+        }
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
         serde_path_to_error::deserialize(&mut deserializer).map(Some).map_err(|error| {
             let path = error.path().to_string();
