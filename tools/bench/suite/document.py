@@ -25,6 +25,9 @@ def ms(of_rate):
 
 
 def size(value):
+    if not value:
+        # no /proc, no figures
+        return ""
     return f"{value / 1e6:,.0f} MB" if value >= 10e6 else f"{value / 1e6:.1f} MB"
 
 

@@ -13,6 +13,9 @@ from .server import Server
 
 CONNECTIONS = (1, 16)
 
+# in a quick look every answer is compared, and the clock runs for one question in so many
+QUICK_STEP = 4
+
 # a textbook statement that lets a client wait longer than this many seconds is run once and not in every round
 SLOW = 2.5
 
@@ -119,9 +122,15 @@ class Fleet:
         asked = [question for question in asked if self.settings.wants(question) and (self.full or question.group in GROWING)]
         scopes = self.scopes() if asked else []
         for number, question in enumerate(asked, 1):
+            said = f"{self.name}, question {number} of {len(asked)}: {question.name}"
+            if self.settings.quick and (number - 1) % QUICK_STEP and question.key != "half":
+                answer, _ = self.server.ask(question.path, question.body)
+                self.check(question, scopes, json.loads(answer), limits.statement(self.settings.tagd, question, scopes))
+                log(f"{said}: everyone agrees")
+                continue
             figures = self.answer(question, scopes)
             self.result["questions"].append(figures)
-            log(f"{self.name}, question {number} of {len(asked)}: {question.name}: {self.summary(figures)}")
+            log(f"{said}: {self.summary(figures)}")
 
     def answer(self, question, scopes):
         """Checks the answer of a question, then measures all that answer it."""
@@ -224,6 +233,8 @@ class Fleet:
             # the last one's statements, with a scope that changes
             statements = [statement.replace(f"scope_id = {scopes[0]} ", "scope_id = :scope ") for statement in book]
             script = "".join(f"{line}\n" for line in [f"\\set scope random(1, {self.projects})"] + [f"{statement};" for statement in statements])
+            # the first request to a project looks its number up, which later ones remember: not what is asked here
+            self.over_http(question, max(CONNECTIONS), self.projects)(settings.seconds * 3)
             contestants = []
             for connections in CONNECTIONS:
                 contestants.append(Contestant("http", connections, self.over_http(question, connections, self.projects), settings.seconds, settings.rounds))
