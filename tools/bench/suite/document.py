@@ -99,6 +99,7 @@ def heading(results):
 
 def how(results):
     machine = results["machine"]
+    fleet = results["fleets"][0] if results["fleets"] else {}
     return f"""## How it was measured
 
 ```sh
@@ -112,7 +113,8 @@ make bench-quick                            # only whether it all runs
 |---|---|
 | date, commit | {results['date'][:16].replace('T', ' ')}, `{results['commit']}` |
 | machine | {machine['processor']}, {machine['cores']} processors, {machine['memory'] / 2**30:.0f} GiB, {machine['system']} |
-| Postgres | {results.get('postgres', '?')}, tagd's private one ({results.get('postgres_settings', '')}) |
+| other load | {machine['load_before']:.1f} processes were waiting for a processor when it began |
+| Postgres | {fleet.get('postgres', '?')}, tagd's private one ({fleet.get('postgres_settings', '')}) |
 | load | {results['load']}, on the same machine; {results['rounds']} rounds of {results['seconds']:g} s (3 rounds for the smaller fleets), medians |
 
 - **Fleets** come from `tools/bench/fleet.py`: six keys of 3 to 20,000 values, Zipf-like, five tags a resource. They are the same on every machine.

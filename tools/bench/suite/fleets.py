@@ -37,12 +37,19 @@ select json_build_object(
          'tables', (select json_object_agg(name, bytes) from sizes))
 """
 
+POSTGRES_SETTINGS = """
+select string_agg(name || ' ' || current_setting(name), ', ' order by name) from pg_settings
+ where name in ('shared_buffers', 'fsync', 'max_connections', 'max_parallel_workers_per_gather')
+"""
+
 
 class Settings:
     """What the user chose, and what follows from it."""
 
-    def __init__(self, tagd, rounds, seconds, only, quick):
+    def __init__(self, tagd, rounds, seconds, only, quick, keep):
         self.tagd, self.rounds, self.seconds, self.only, self.quick = tagd, rounds, seconds, only, quick
+        # called after every question: a run that is cut off has figures too
+        self.keep = keep
         self.load = Small() if quick else Wrk()
 
     def wants(self, question):
@@ -70,7 +77,7 @@ class Fleet:
         self.total = resources * projects * len(types)
         self.file = file_of(resources, projects, types)
         self.server = Server(settings.tagd)
-        self.result = {"name": name, "resources": self.total, "projects": projects, "types": list(types), "questions": []}
+        self.result = {"name": name, "resources": self.total, "projects": projects, "types": list(types), "questions": [], "load_rss": 0, "peak_rss": 0}
         self.session = limits.session()
         self.load_rss = 0
 
@@ -109,6 +116,8 @@ class Fleet:
             f"import {result['import']['per_minute']:,.0f} resources a minute, start {result['start_s'] * 1000:.0f} ms, database {result['sizes']['database'] / 1e6:,.0f} MB,"
             f" index {result['sizes']['index'] / 1e6:,.1f} MB, btree {result['sizes']['btree'] / 1e6:,.1f} MB"
         )
+        result["postgres"] = server.psql("show server_version")
+        result["postgres_settings"] = server.psql(POSTGRES_SETTINGS)
 
     def scopes(self, project=questions.PROJECT):
         found = self.server.psql(
@@ -129,7 +138,7 @@ class Fleet:
                 log(f"{said}: everyone agrees")
                 continue
             figures = self.answer(question, scopes)
-            self.result["questions"].append(figures)
+            self.add(figures)
             log(f"{said}: {self.summary(figures)}")
 
     def answer(self, question, scopes):
@@ -240,15 +249,15 @@ class Fleet:
                 contestants.append(Contestant("http", connections, self.over_http(question, connections, self.projects), settings.seconds, settings.rounds))
                 contestants.append(Contestant("textbook", connections, self.by_script(script, connections), settings.seconds, settings.rounds))
             figures = {"name": question.name, "key": question.key, "group": question.group, "body": question.body, "runs": hold(contestants)}
-            self.result["questions"].append(figures)
+            self.add(figures)
             log(f"{self.name}: {question.name}: {self.summary(figures)}")
 
-    # ---- after the questions
+    # ---- after a question
 
-    def finish(self):
-        self.result["load_rss"] = self.load_rss
-        self.result["peak_rss"] = self.server.memory("VmHWM")
-        return self.result
+    def add(self, figures):
+        self.result["questions"].append(figures)
+        self.result["load_rss"], self.result["peak_rss"] = self.load_rss, self.server.memory("VmHWM")
+        self.settings.keep()
 
     @staticmethod
     def summary(figures):
