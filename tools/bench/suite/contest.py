@@ -38,5 +38,5 @@ def waiting(milliseconds, connections):
 
 
 def long_enough(seconds, milliseconds, connections):
-    """Seconds that a load should last: some requests of each connection have to end in it."""
-    return min(20, max(seconds, math.ceil(4 * waiting(milliseconds, connections)))) if waiting(milliseconds, connections) > seconds / 4 else seconds
+    """Seconds that a load should last, so that every connection has some answers in it; 20 at most."""
+    return max(seconds, min(20, math.ceil(4 * waiting(milliseconds, connections) / seconds) * seconds))

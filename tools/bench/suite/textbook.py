@@ -105,7 +105,10 @@ def one_of(key, *values):
 
 
 def both(a, b):
-    joined = f"{tags(a).replace(' where', ' join book.tag o on o.scope_id = $scope and o.slot = t.slot and ' + b.replace('{t}', 'o') + ' where', 1)}"
+    joined = (
+        f"from book.tag t join book.tag o on o.scope_id = $scope and o.slot = t.slot and {b.replace('{t}', 'o')}"
+        f" where t.scope_id = $scope and {a.replace('{t}', 't')}"
+    )
     met = f"select t.slot {tags(a)} intersect select t.slot {tags(b)}"
     condition = f"{has(a)} and {has(b)}"
     return Forms(
