@@ -203,8 +203,8 @@ class Fleet:
             after = server.cpu()
             # what was still under way when wrk went has no place in the others' time
             server.settle()
-            figures["tagd_cpu_us"] = (after[0] - tagd) / figures["requests"] * 1e6
-            figures["postgres_cpu_us"] = (after[1] - database) / figures["requests"] * 1e6
+            figures["tagd_cpu_us"] = (after[0] - tagd) / max(1, figures["requests"]) * 1e6
+            figures["postgres_cpu_us"] = (after[1] - database) / max(1, figures["requests"]) * 1e6
             return figures
 
         return run
