@@ -1,5 +1,5 @@
 # Short names for the scripts, which also run by themselves.
-.PHONY: up test check bench
+.PHONY: up test check bench bench-quick
 up:
 	./tools/up
 test:
@@ -7,11 +7,15 @@ test:
 check:
 	.ci/run
 
-# A million resources with five tags each, beside textbook SQL; RESOURCES=100000 for a quick look.
-RESOURCES ?= 1000000
-bench: target/fleet-$(RESOURCES).ndjson
-	cargo build --release --locked
-	./tools/bench/textbook $<
-target/fleet-%.ndjson: tools/bench/fleet.py
-	mkdir -p target
-	./tools/bench/fleet.py $* > $@
+# The benchmark, then docs/PERFORMANCE.md from it: some 35 minutes, and less with SIZES=10000,100000 or ONLY=name.
+ROUNDS ?= 5
+SECONDS ?= 1
+bench:
+	cargo build --release --locked --bins --examples
+	./tools/bench/run --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only "$(ONLY)")
+	./tools/bench/report
+
+# Only whether the benchmark runs, with the program at hand: no figures, nothing written outside target/.
+TAGD ?= $(firstword $(wildcard target/release/tagd) target/debug/tagd)
+bench-quick:
+	./tools/bench/run --quick --tagd $(TAGD)

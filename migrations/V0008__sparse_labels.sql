@@ -876,3 +876,6 @@ from public;
 grant execute on function
   tagd.sparse_limit(), tagd.bits_at(integer[]), tagd.newest(bit, bigint, bigint)
 to tagd_service;
+
+-- register_resource (V0007) took its place; no version calls it any more
+drop function tagd.put_resource(bigint, text, text, text, jsonb);

@@ -247,50 +247,6 @@ end
 $$;
 comment on function tagd.rename(bigint, integer, text) is 'Inner part of the writing functions: gives a locked resource another folded name. Words of the name before and of this one that are labels, for apply_tags.';
 
-create or replace function tagd.put_resource(p_scope_id bigint, p_resource_id text, p_name text, p_name_folded text, p_detail jsonb)
-returns boolean
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_slot  integer;
-  v_known integer;
-  v_words text[];
-begin
-  perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
-  update tagd.resource r
-     set resource_name = p_name, detail = p_detail
-   where r.scope_id = p_scope_id and r.resource_id = p_resource_id
-  returning r.slot into v_slot;
-  if found then
-    perform tagd.apply_tags(p_scope_id, v_slot, '{}', '{}', n.old_words, n.new_words)
-       from tagd.rename(p_scope_id, v_slot, p_name_folded) n
-      where n.old_words <> n.new_words;
-    return false;
-  end if;
-  update tagd.scope_counter c set next_slot = c.next_slot + 1
-   where c.scope_id = p_scope_id
-  returning c.next_slot - 1 into strict v_slot;
-  -- the counter's lock is held now: whoever registered the same resource meanwhile has committed
-  update tagd.resource r
-     set resource_name = p_name, detail = p_detail
-   where r.scope_id = p_scope_id and r.resource_id = p_resource_id
-  returning r.slot into v_known;
-  if found then
-    perform tagd.apply_tags(p_scope_id, v_known, '{}', '{}', n.old_words, n.new_words)
-       from tagd.rename(p_scope_id, v_known, p_name_folded) n
-      where n.old_words <> n.new_words;
-    return false;
-  end if;
-  insert into tagd.resource (scope_id, slot, resource_id, resource_name, detail)
-  values (p_scope_id, v_slot, p_resource_id, p_name, p_detail);
-  v_words := tagd.labelled_words(p_scope_id, p_name_folded);
-  insert into tagd.name (scope_id, slot, folded, words) values (p_scope_id, v_slot, p_name_folded, v_words);
-  perform tagd.apply_tags(p_scope_id, v_slot, null, '{}', '{}', v_words);
-  return true;
-end
-$$;
-
 create or replace function tagd.remove_resource(p_scope_id bigint, p_resource_id text)
 returns boolean
 language plpgsql security definer

@@ -6,15 +6,16 @@
 //! | room | what it is for | uses |
 //! |---|---|---|
 //! | [`domain`] | what a tag is: resources, queries and what they mean | |
-//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain |
+//! | [`json`] | the shape that JSON must have when it is read, whoever sent it | |
+//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json |
 //! | [`compiler`] | from a query to one SQL statement | domain |
 //! | [`cluster`] | the private Postgres of a tagd that was given no database | |
 //! | [`config`] | all settings; the only reader of the environment | |
 //! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | who asks | domain |
 //! | [`service`] | use cases | domain, store, auth, compiler |
-//! | [`transfer`] | resources in bulk as lines of NDJSON | domain, store |
-//! | [`http`] | actix-web: server, router, dispatch, registry | domain, dialects, service, transfer, auth, store |
+//! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, store |
+//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, dialects, service, transfer, auth, store |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -28,6 +29,7 @@ pub mod config;
 pub mod dialects;
 pub mod domain;
 pub mod http;
+pub mod json;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -1,10 +1,10 @@
 //! CTS: trackers.
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, KeyReply, MatchRules, TagsReply},
+    codec::{self, Action, Fields, KeyReply, MatchRules},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
@@ -120,20 +120,6 @@ const QUERY_FIELDS: &[&str] = &[
 ];
 
 #[derive(Serialize)]
-struct QueryReply<'a> {
-    total_count: u64,
-    resources: Vec<ResourceReply<'a>>,
-}
-
-#[derive(Serialize)]
-struct ResourceReply<'a> {
-    resource_id: &'a str,
-    resource_name: &'a str,
-    resource_detail: Box<RawValue>,
-    tags: TagsReply<'a>,
-}
-
-#[derive(Serialize)]
 struct ProjectReply<'a> {
     tags: Vec<KeyReply<'a>>,
     page_info: PartReply<'a>,
@@ -179,15 +165,15 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
     if codec::is_count(command) {
         return codec::encode_count(page.total);
     }
-    let resources = page.items.iter().map(|item| {
-        Ok(ResourceReply {
-            resource_id: &item.resource.resource_id,
-            resource_name: &item.resource.resource_name,
-            resource_detail: codec::detail_of(item.resource.detail.as_deref(), "\"\"")?,
-            tags: TagsReply { tags: &item.resource.tags, show_system: true },
-        })
-    });
-    codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
+    Ok(codec::encode_page(page, |reply| {
+        reply.number("total_count", page.total);
+        reply.list("resources", &page.items, |entry, item| {
+            entry.text("resource_id", item.resource_id());
+            entry.text("resource_name", item.resource_name());
+            entry.json("resource_detail", item.detail().unwrap_or("\"\""));
+            entry.tags(item, true);
+        });
+    }))
 }
 
 /// The type in the path, which must be that of the service.
@@ -283,7 +269,7 @@ fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
             | Aspect::Element
             | Aspect::Values => (400, "CTS.0003"),
         },
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "CTS.0214"),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "CTS.0214"),
         Fault::Unavailable { .. } => (503, server),
         Fault::Internal { .. } => (500, server),
     };

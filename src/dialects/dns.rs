@@ -1,10 +1,9 @@
 //! DNS: zones, record sets and PTR records.
 
-use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, MatchRules, TagsReply},
+    codec::{self, Action, Fields, MatchRules},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
@@ -96,20 +95,6 @@ const TYPES: [&str; 5] =
 const QUERY_FIELDS: &[&str] =
     &["action", "tags", "tags_any", "not_tags", "not_tags_any", "without_any_tag", "matches", "limit", "offset"];
 
-#[derive(Serialize)]
-struct QueryReply<'a> {
-    total_count: u64,
-    resources: Vec<ResourceReply<'a>>,
-}
-
-#[derive(Serialize)]
-struct ResourceReply<'a> {
-    resource_id: &'a str,
-    resource_name: &'a str,
-    resource_detail: Box<RawValue>,
-    tags: TagsReply<'a>,
-}
-
 // ---- decode and encode
 
 fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
@@ -133,15 +118,15 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
     if codec::is_count(command) {
         return codec::encode_count(page.total);
     }
-    let resources = page.items.iter().map(|item| {
-        Ok(ResourceReply {
-            resource_id: &item.resource.resource_id,
-            resource_name: &item.resource.resource_name,
-            resource_detail: codec::detail_of(item.resource.detail.as_deref(), "null")?,
-            tags: TagsReply { tags: &item.resource.tags, show_system: false },
-        })
-    });
-    codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
+    Ok(codec::encode_page(page, |reply| {
+        reply.number("total_count", page.total);
+        reply.list("resources", &page.items, |entry, item| {
+            entry.text("resource_id", item.resource_id());
+            entry.text("resource_name", item.resource_name());
+            entry.json("resource_detail", item.detail().unwrap_or("null"));
+            entry.tags(item, false);
+        });
+    }))
 }
 
 /// The type in the path, which must be one of the service's.
@@ -216,7 +201,7 @@ fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
             Aspect::General | Aspect::Action => (400, "DNS.0002"),
         },
         Fault::UnknownType { .. } => (400, "DNS.1002"),
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
         Fault::TooManyTags { .. } => (400, "DNS.1001"),
         Fault::Unavailable { .. } => (503, "DNS.0000"),
         Fault::Internal { .. } => (500, "DNS.0001"),

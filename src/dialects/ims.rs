@@ -1,10 +1,10 @@
 //! IMS: images.
 
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, MatchRules, TagsReply, check_number},
+    codec::{self, Action, Fields, MatchRules, check_number},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
@@ -141,20 +141,6 @@ const OTHER_PARAMETERS: &[&str] = &[
 const QUERY_FIELDS: &[&str] =
     &["action", "tags", "tags_any", "not_tags", "not_tags_any", "without_any_tag", "matches", "limit", "offset"];
 
-#[derive(Serialize)]
-struct QueryReply<'a> {
-    total_count: u64,
-    resources: Vec<ResourceReply<'a>>,
-}
-
-#[derive(Serialize)]
-struct ResourceReply<'a> {
-    resource_id: &'a str,
-    resource_name: &'a str,
-    resource_detail: Box<RawValue>,
-    tags: TagsReply<'a>,
-}
-
 /// A tag of the first version, which has a field of its own or is one text.
 const PLAIN_FIELDS: &[&str] = &["image_id", "tag", "image_tag"];
 
@@ -189,15 +175,15 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
     if codec::is_count(command) {
         return codec::encode_count(page.total);
     }
-    let resources = page.items.iter().map(|item| {
-        Ok(ResourceReply {
-            resource_id: &item.resource.resource_id,
-            resource_name: &item.resource.resource_name,
-            resource_detail: codec::detail_of(item.resource.detail.as_deref(), "{}")?,
-            tags: TagsReply { tags: &item.resource.tags, show_system: false },
-        })
-    });
-    codec::encode(&QueryReply { total_count: page.total, resources: resources.collect::<Result<_, Fault>>()? })
+    Ok(codec::encode_page(page, |reply| {
+        reply.number("total_count", page.total);
+        reply.list("resources", &page.items, |entry, item| {
+            entry.text("resource_id", item.resource_id());
+            entry.text("resource_name", item.resource_name());
+            entry.json("resource_detail", item.detail().unwrap_or("{}"));
+            entry.tags(item, false);
+        });
+    }))
 }
 
 /// The image of a path that names the project too.
@@ -348,7 +334,7 @@ fn wire_error(fault: &Fault, _: Option<&Command>) -> WireError {
             Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "IMG.0115"),
             Aspect::General | Aspect::Action | Aspect::Limit | Aspect::Offset => (400, "IMG.0001"),
         },
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "IMG.0144"),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "IMG.0144"),
         Fault::TooManyTags { .. } => (400, "IMG.0116"),
         Fault::Unavailable { .. } => (503, "IMG.0061"),
         Fault::Internal { .. } => (500, "IMG.0061"),

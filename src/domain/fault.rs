@@ -55,7 +55,10 @@ pub enum Fault {
         resource_type: String,
     },
     /// No such resource.
-    UnknownResource,
+    UnknownResource {
+        /// The identifier as it was given.
+        resource_id: String,
+    },
     /// An identifier that several projects have, and the request names none.
     AmbiguousResource,
     /// The resource has no tag with this key.
@@ -99,6 +102,11 @@ impl Fault {
         Self::Invalid { aspect, field: field.into(), reason: reason.into() }
     }
 
+    /// No such resource.
+    pub fn unknown_resource(resource_id: impl Into<String>) -> Self {
+        Self::UnknownResource { resource_id: resource_id.into() }
+    }
+
     /// A fault of tagd's own.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal { source: source.into() }
@@ -117,7 +125,9 @@ impl fmt::Display for Fault {
             Self::ProjectMissing { resource_type } => {
                 write!(f, "project_id: missing, {} is a type of a region and needs one", quote(resource_type))
             }
-            Self::UnknownResource => f.write_str("the resource does not exist"),
+            Self::UnknownResource { resource_id } => {
+                write!(f, "resource_id: there is no resource {}", quote(resource_id))
+            }
             Self::AmbiguousResource => {
                 f.write_str("resource_id: several projects have a resource of this id, the request must name one")
             }
@@ -149,4 +159,16 @@ pub fn quote(value: &str) -> String {
         shown.push('…');
     }
     format!("\"{shown}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_resource_is_named_and_a_long_one_cut() {
+        assert_eq!(Fault::unknown_resource("a\n\"b").to_string(), r#"resource_id: there is no resource "a\n\"b""#);
+        let long = Fault::unknown_resource("x".repeat(1000)).to_string();
+        assert_eq!(long, format!("resource_id: there is no resource \"{}…\"", "x".repeat(64)));
+    }
 }

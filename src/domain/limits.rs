@@ -1,6 +1,6 @@
 //! How large a query may be, and the checks of it; each dialect fills in its own numbers.
 
-use std::collections::HashSet;
+use std::fmt::Display;
 
 use super::{
     fault::{Aspect, Fault, quote},
@@ -60,11 +60,10 @@ impl QueryLimits {
                 format!("{} keys, at most {}", entries.len(), self.keys),
             ));
         }
-        let mut seen = HashSet::new();
-        let mut terms = Vec::with_capacity(entries.len());
+        let mut terms: Vec<Term> = Vec::with_capacity(entries.len());
         for (i, entry) in entries.into_iter().enumerate() {
-            let term = self.check_entry(&format!("{list}[{i}]"), entry)?;
-            if !seen.insert(term.key.clone()) {
+            let term = self.check_entry(format_args!("{list}[{i}]"), entry)?;
+            if terms.iter().any(|other| other.key == term.key) {
                 let reason = format!("{} stands twice, keys must be unique", quote(&term.key));
                 return Err(Fault::invalid(Aspect::Key, format!("{list}[{i}].key"), reason));
             }
@@ -73,20 +72,21 @@ impl QueryLimits {
         Ok(terms)
     }
 
-    fn check_entry(&self, field: &str, entry: RawTerm) -> Result<Term, Fault> {
-        let key_field = format!("{field}.key");
+    /// The field is only put into words where there is something to say of it.
+    fn check_entry(&self, field: impl Display, entry: RawTerm) -> Result<Term, Fault> {
+        let key_field = || format!("{field}.key");
         let key = match entry {
             RawTerm { key: None, values: None } => {
-                return Err(Fault::invalid(Aspect::Element, field, "an empty entry, the key is missing"));
+                return Err(Fault::invalid(Aspect::Element, field.to_string(), "an empty entry, the key is missing"));
             }
-            RawTerm { key: None, .. } => return Err(Fault::invalid(Aspect::Key, key_field, "missing, mandatory")),
+            RawTerm { key: None, .. } => return Err(Fault::invalid(Aspect::Key, key_field(), "missing, mandatory")),
             RawTerm { key: Some(key), .. } if key.is_empty() => {
-                return Err(Fault::invalid(Aspect::Key, key_field, "\"\" is empty, at least 1 character"));
+                return Err(Fault::invalid(Aspect::Key, key_field(), "\"\" is empty, at least 1 character"));
             }
             RawTerm { key: Some(key), .. } => key,
         };
-        check_length(Aspect::Key, &key_field, &key, self.key_length)?;
-        check_charset(Aspect::Key, &key_field, &key, self.key_charset)?;
+        check_length(Aspect::Key, format_args!("{field}.key"), &key, self.key_length)?;
+        check_charset(Aspect::Key, format_args!("{field}.key"), &key, self.key_charset)?;
         let values = match entry.values {
             None if self.values_mandatory => {
                 return Err(Fault::invalid(Aspect::Value, format!("{field}.values"), "missing, mandatory"));
@@ -97,21 +97,20 @@ impl QueryLimits {
             let reason = format!("{} values, at most {}", values.len(), self.values);
             return Err(Fault::invalid(Aspect::Values, format!("{field}.values"), reason));
         }
-        let mut seen = HashSet::new();
         for (j, value) in values.iter().enumerate() {
-            let value_field = format!("{field}.values[{j}]");
-            check_length(Aspect::Value, &value_field, value, self.value_length)?;
-            check_charset(Aspect::Value, &value_field, value, self.value_charset)?;
+            let value_field = || format!("{field}.values[{j}]");
+            check_length(Aspect::Value, format_args!("{field}.values[{j}]"), value, self.value_length)?;
+            check_charset(Aspect::Value, format_args!("{field}.values[{j}]"), value, self.value_charset)?;
             if self.fuzzy && value == "*" {
                 return Err(Fault::invalid(
                     Aspect::Value,
-                    value_field,
+                    value_field(),
                     "\"*\" alone, a search needs text behind the asterisk",
                 ));
             }
-            if !seen.insert(value.as_str()) {
+            if values.iter().take(j).any(|other| other == value) {
                 let reason = format!("{} stands twice, values must be unique", quote(value));
-                return Err(Fault::invalid(Aspect::Value, value_field, reason));
+                return Err(Fault::invalid(Aspect::Value, value_field(), reason));
             }
         }
         let values = values
@@ -126,14 +125,14 @@ impl QueryLimits {
 }
 
 /// Refuses a text of more than `most` characters.
-pub fn check_length(aspect: Aspect, field: &str, text: &str, most: usize) -> Result<(), Fault> {
+pub fn check_length(aspect: Aspect, field: impl Display, text: &str, most: usize) -> Result<(), Fault> {
     // a text has at most as many characters as bytes: counting is seldom needed
     if text.len() > most {
         let count = text.chars().count();
         if count > most {
             return Err(Fault::invalid(
                 aspect,
-                field,
+                field.to_string(),
                 format!("{} has {count} characters, at most {most}", quote(text)),
             ));
         }
@@ -142,14 +141,14 @@ pub fn check_length(aspect: Aspect, field: &str, text: &str, most: usize) -> Res
 }
 
 /// Refuses a text with a character that is no letter, no digit and not in `extra`.
-pub fn check_charset(aspect: Aspect, field: &str, text: &str, extra: Option<&str>) -> Result<(), Fault> {
+pub fn check_charset(aspect: Aspect, field: impl Display, text: &str, extra: Option<&str>) -> Result<(), Fault> {
     let Some(extra) = extra else { return Ok(()) };
     match text.chars().find(|c| !c.is_alphanumeric() && !extra.contains(*c)) {
         None => Ok(()),
         Some(c) => {
             let reason =
                 format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()));
-            Err(Fault::invalid(aspect, field, reason))
+            Err(Fault::invalid(aspect, field.to_string(), reason))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::resource::Resource;
+use super::{resource::Resource, tag::Tag};
 
 /// The resources of one type in one project: what a query runs over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,12 +18,80 @@ pub struct Scope {
 }
 
 /// A resource on a page, with the scope it belongs to.
+///
+/// A page is written out once and forgotten. So all texts of a resource lie in one piece of memory: one for each would
+/// cost more than the rest of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// Scope of the resource.
     pub scope: Arc<Scope>,
-    /// The resource.
-    pub resource: Resource,
+    /// Identifier, name, detail, and the keys and values of the tags, one behind the other.
+    texts: String,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+    has_detail: bool,
+}
+
+impl Item {
+    /// A resource with the parts of its tags: key, value, key, value ...
+    pub fn new(
+        scope: Arc<Scope>,
+        resource_id: &str,
+        resource_name: &str,
+        detail: Option<&str>,
+        tag_parts: &[&str],
+    ) -> Self {
+        let head = [resource_id, resource_name, detail.unwrap_or_default()];
+        let length = head.iter().chain(tag_parts).map(|text| text.len()).sum();
+        let mut item = Self {
+            scope,
+            texts: String::with_capacity(length),
+            ends: Vec::with_capacity(head.len() + tag_parts.len()),
+            has_detail: detail.is_some(),
+        };
+        for text in head.iter().chain(tag_parts) {
+            item.texts.push_str(text);
+            item.ends.push(item.texts.len());
+        }
+        item
+    }
+
+    /// Identifier, unique in its scope.
+    pub fn resource_id(&self) -> &str {
+        self.text(0)
+    }
+
+    /// Display name; empty if it has none.
+    pub fn resource_name(&self) -> &str {
+        self.text(1)
+    }
+
+    /// The owning service's own JSON text, if any is stored.
+    pub fn detail(&self) -> Option<&str> {
+        self.has_detail.then(|| self.text(2))
+    }
+
+    /// Keys and values of the tags, in the order of the keys' bytes.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        (3..self.ends.len()).step_by(2).map(|at| (self.text(at), self.text(at + 1)))
+    }
+
+    /// The resource in pieces.
+    pub fn resource(&self) -> Resource {
+        let tags = self.tags().map(|(key, value)| Tag { key: key.to_owned(), value: value.to_owned() });
+        Resource {
+            resource_id: self.resource_id().to_owned(),
+            resource_name: self.resource_name().to_owned(),
+            detail: self.detail().map(ToOwned::to_owned),
+            tags: tags.collect(),
+        }
+    }
+
+    fn text(&self, at: usize) -> &str {
+        let end_of = |at: usize| self.ends.get(at).copied().unwrap_or_default();
+        let start = at.checked_sub(1).map_or(0, end_of);
+        self.texts.get(start..end_of(at)).unwrap_or_default()
+    }
 }
 
 /// The answer to a query.
@@ -33,4 +101,24 @@ pub struct Page {
     pub total: u64,
     /// The page: in the order of the scopes asked, newest registered first in each.
     pub items: Vec<Item>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_gives_back_what_it_was_made_of() {
+        let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+        for (detail, parts, tags) in [
+            (None, &[][..], vec![]),
+            (Some(""), &["k", ""][..], vec![tag("k", "")]),
+            (Some("{}"), &["ключ", "v", "k", "值"][..], vec![tag("ключ", "v"), tag("k", "值")]),
+        ] {
+            let item = Item::new(Arc::default(), "id", "", detail, parts);
+            let detail = detail.map(ToOwned::to_owned);
+            let whole = Resource { resource_id: "id".into(), resource_name: String::new(), detail, tags };
+            assert_eq!(item.resource(), whole);
+        }
+    }
 }

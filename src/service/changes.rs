@@ -15,18 +15,19 @@ pub const PREDEFINED_QUOTA: u32 = 500;
 impl Service {
     /// The scope of a resource that a request names, which may leave the project out.
     pub(super) async fn find_target(&self, principal: &Principal, target: &Target) -> Result<i64, Fault> {
+        let unknown = || Fault::unknown_resource(&target.resource_id);
         // no column can hold a NUL, so nothing is called that
         if target.resource_id.contains('\0') || target.resource_type.contains('\0') {
-            return Err(Fault::UnknownResource);
+            return Err(unknown());
         }
         if let Some(project_id) = &target.project_id {
             let scopes = self.find_scope(project_id, &target.resource_type).await?;
-            return scopes.first().map(|scope| scope.scope_id).ok_or(Fault::UnknownResource);
+            return scopes.first().map(|scope| scope.scope_id).ok_or_else(unknown);
         }
         let domain = principal.domain_id.as_deref();
         let scopes = self.store.find_resource(&target.resource_type, &target.resource_id, domain).await?;
         match scopes.as_slice() {
-            [] => Err(Fault::UnknownResource),
+            [] => Err(unknown()),
             [scope_id] => Ok(*scope_id),
             _ => Err(Fault::AmbiguousResource),
         }

@@ -13,7 +13,7 @@ impl Service {
     pub(super) async fn list_tags(&self, principal: &Principal, target: &Target) -> Result<Answer, Fault> {
         let scope_id = self.find_target(principal, target).await?;
         let tags = self.store.list_tags(scope_id, &target.resource_id).await?;
-        tags.map(Answer::Tags).ok_or(Fault::UnknownResource)
+        tags.map(Answer::Tags).ok_or_else(|| Fault::unknown_resource(&target.resource_id))
     }
 
     pub(super) async fn list_scope_tags(
@@ -49,7 +49,7 @@ impl Service {
             let tags = match self.find_target(principal, &target).await {
                 Ok(scope_id) => self.store.list_tags(scope_id, resource_id).await?,
                 // a filter that nothing meets
-                Err(Fault::UnknownResource) => None,
+                Err(Fault::UnknownResource { .. }) => None,
                 Err(other) => return Err(other),
             };
             let mut tags = tags.unwrap_or_default();

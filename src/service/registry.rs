@@ -124,7 +124,7 @@ impl Registry {
     pub async fn find_resource(&self, place: Place<'_>) -> Result<Registered, RegistryFault> {
         let scope_id = self.find_scope(place).await?;
         let found = self.service.store.find_registered(scope_id, place.resource_id).await?;
-        found.ok_or(RegistryFault::Other(Fault::UnknownResource))
+        found.ok_or_else(|| Fault::unknown_resource(place.resource_id).into())
     }
 
     /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
@@ -164,6 +164,6 @@ impl Registry {
             }
         }
         self.find_type(place.resource_type).await?;
-        Err(RegistryFault::Other(Fault::UnknownResource))
+        Err(Fault::unknown_resource(place.resource_id).into())
     }
 }

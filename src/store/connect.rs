@@ -1,13 +1,10 @@
-//! The pool: who tagd is to the database, and how its sessions are set.
+//! The database: where it is, who tagd is to it, and how its sessions are set.
 
 use std::{str::FromStr, time::Duration};
 
-use sqlx::{
-    ConnectOptions, Connection, Executor, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 
-use super::StoreError;
+use super::{StoreError, pool::Pool};
 use crate::cluster::Cluster;
 
 /// Where the database is and how many connections it may take.
@@ -35,7 +32,7 @@ pub enum Purpose {
 /// The database, reached as the role `tagd_service`.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(super) pool: PgPool,
+    pub(super) pool: Pool,
 }
 
 /// Statements that a connection keeps prepared: every compiled one and every fixed one, with room.
@@ -127,23 +124,8 @@ pub async fn create_database(settings: &StoreSettings, name: &str) -> Result<(),
 impl Store {
     /// A pool whose connections are made when they are needed.
     pub fn connect_lazy(settings: &StoreSettings, purpose: Purpose) -> Self {
-        let statement_timeout = match purpose {
-            Purpose::Serve => settings.statement_timeout.as_millis().to_string(),
-            Purpose::Work => "0".to_owned(),
-        };
-        let (idle_timeout, joins) = if purpose == Purpose::Serve { ("60000", "off") } else { ("0", "on") };
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.connections)
-            .acquire_timeout(settings.acquire_timeout)
-            // a dead connection shows itself in the statement, which reads then repeat on another
-            .test_before_acquire(false)
-            .max_lifetime(None)
-            .idle_timeout(Some(Duration::from_mins(10)))
-            .after_connect(move |connection, _| {
-                let statement_timeout = statement_timeout.clone();
-                Box::pin(async move { set_session(connection, &statement_timeout, idle_timeout, joins).await })
-            })
-            .connect_lazy_with(settings.options.clone());
+        let opener = Opener::new(settings, purpose);
+        let pool = Pool::new(opener, settings.connections, settings.acquire_timeout);
         Self { pool }
     }
 
@@ -152,8 +134,8 @@ impl Store {
         // not through the pool, which would retry a refused connection until the time is up
         settings.connect_as_login().await?.close().await?;
         let store = Self::connect_lazy(settings, purpose);
-        match store.pool.acquire().await {
-            Ok(_) => Ok(store),
+        match store.pool.borrow().await.and_then(|loan| loan.end(Ok(()))) {
+            Ok(()) => Ok(store),
             Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42501" | "22023")) => {
                 Err(StoreError::Role)
             }
@@ -163,7 +145,12 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn is_reachable(&self) -> bool {
-        sqlx::query("select 1").execute(&self.pool).await.is_ok()
+        let ask = || async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query("select 1").execute(&mut *loan).await;
+            loan.end(outcome)
+        };
+        self.read(ask).await.is_ok()
     }
 
     /// Waits for the statements that run and closes the connections.
@@ -172,35 +159,50 @@ impl Store {
     }
 }
 
-/// Makes a new connection act as the service, with the planner's settings.
-///
-/// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
-/// served, of index look-ups only, since every table is reached by scope and label. Remembering look-ups does not
-/// pay: no label is looked up twice, and what would be copied are bitmaps.
-async fn set_session(
-    connection: &mut PgConnection,
-    statement_timeout: &str,
-    idle_timeout: &str,
-    joins: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "select set_config('role', 'tagd_service', false),
-                set_config('search_path', 'pg_catalog', false),
-                set_config('plan_cache_mode', 'force_generic_plan', false),
-                set_config('jit', 'off', false),
-                set_config('random_page_cost', '1.1', false),
-                set_config('enable_hashjoin', $2, false),
-                set_config('enable_mergejoin', $2, false),
-                set_config('enable_seqscan', $2, false),
-                set_config('enable_memoize', $2, false),
-                set_config('statement_timeout', $1, false),
-                set_config('idle_in_transaction_session_timeout', $3, false)",
-    )
-    .bind(statement_timeout)
-    .bind(joins)
-    .bind(idle_timeout)
-    .persistent(false)
-    .execute(connection)
-    .await?;
-    Ok(())
+/// Opens connections that act as the service.
+#[derive(Debug)]
+pub(super) struct Opener {
+    options: PgConnectOptions,
+    statement_timeout: String,
+    idle_timeout: &'static str,
+    joins: &'static str,
+}
+
+impl Opener {
+    fn new(settings: &StoreSettings, purpose: Purpose) -> Self {
+        let (statement_timeout, idle_timeout, joins) = match purpose {
+            Purpose::Serve => (settings.statement_timeout.as_millis().to_string(), "60000", "off"),
+            Purpose::Work => ("0".to_owned(), "0", "on"),
+        };
+        Self { options: settings.options.clone(), statement_timeout, idle_timeout, joins }
+    }
+
+    /// A new connection, as the service, with the planner's settings.
+    ///
+    /// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
+    /// served, of index look-ups only, since every table is reached by scope and label. Remembering look-ups does not
+    /// pay: no label is looked up twice, and what would be copied are bitmaps.
+    pub(super) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        sqlx::query(
+            "select set_config('role', 'tagd_service', false),
+                    set_config('search_path', 'pg_catalog', false),
+                    set_config('plan_cache_mode', 'force_generic_plan', false),
+                    set_config('jit', 'off', false),
+                    set_config('random_page_cost', '1.1', false),
+                    set_config('enable_hashjoin', $2, false),
+                    set_config('enable_mergejoin', $2, false),
+                    set_config('enable_seqscan', $2, false),
+                    set_config('enable_memoize', $2, false),
+                    set_config('statement_timeout', $1, false),
+                    set_config('idle_in_transaction_session_timeout', $3, false)",
+        )
+        .bind(&self.statement_timeout)
+        .bind(self.joins)
+        .bind(self.idle_timeout)
+        .persistent(false)
+        .execute(&mut connection)
+        .await?;
+        Ok(connection)
+    }
 }

@@ -1,15 +1,15 @@
 //! Export: every resource in order, from one snapshot.
 
 use futures_util::TryStreamExt;
-use sqlx::{Executor, Postgres, pool::PoolConnection};
+use sqlx::Executor;
 
-use super::{Store, StoreError, resources::tags_of};
+use super::{Store, StoreError, pool::Loan, resources::tags_of};
 use crate::domain::{Resource, change::Registration};
 
 /// An export under way: a connection that looks at one snapshot.
 #[derive(Debug)]
 pub struct Exporter {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
 }
 
 /// What an export will write.
@@ -22,8 +22,7 @@ pub struct ExportTotals {
 impl Store {
     /// Takes the snapshot.
     pub async fn export(&self) -> Result<Exporter, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        connection.close_on_drop();
+        let mut connection = self.pool.borrow().await?;
         connection.execute("begin isolation level repeatable read read only").await?;
         // along the primary key, so that the first row comes at once and nothing is sorted on disk
         connection.execute("select set_config('enable_sort', 'off', true)").await?;

@@ -34,6 +34,9 @@ pub enum StoreError {
         /// Version needed.
         known: i32,
     },
+    /// The schema was made by other migrations than those of this program.
+    #[error("the schema of the database is not that of this tagd: {0}; nothing was done")]
+    OtherSchema(String),
     /// A migration does not run.
     #[error("the migrations cannot be applied: {0}")]
     Migrate(String),
@@ -86,7 +89,6 @@ impl From<StoreError> for Fault {
 pub(super) fn fault_of(error: sqlx::Error) -> Fault {
     if let sqlx::Error::Database(refusal) = &error {
         match refusal.code().as_deref() {
-            Some("TG001") => return Fault::UnknownResource,
             Some("TG002") => {
                 let (count, quota) = numbers_of(refusal.as_ref());
                 return Fault::TooManyTags { count, quota };
@@ -101,6 +103,16 @@ pub(super) fn fault_of(error: sqlx::Error) -> Fault {
         }
     }
     if is_outage(&error) { Fault::Unavailable { source: error.into() } } else { Fault::internal(error) }
+}
+
+/// The same for a statement on one resource, which may not be there.
+pub(super) fn fault_on(resource_id: &str, error: sqlx::Error) -> Fault {
+    if is_unknown_resource(&error) { Fault::unknown_resource(resource_id) } else { fault_of(error) }
+}
+
+/// Whether a writing function did not find its resource.
+pub(super) fn is_unknown_resource(error: &sqlx::Error) -> bool {
+    state(error).as_deref() == Some("TG001")
 }
 
 /// Count and quota, from the detail of an error of the writing functions.

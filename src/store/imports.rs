@@ -2,9 +2,9 @@
 
 use std::{fmt::Write, ops::Range};
 
-use sqlx::{Executor, Postgres, pool::PoolConnection};
+use sqlx::Executor;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pool::Loan};
 use crate::domain::{change::Registration, matching::fold};
 
 /// Bytes of COPY data that go out in one message.
@@ -49,7 +49,7 @@ impl ImportBatch {
         self.ends.is_empty()
     }
 
-    fn slice(&self, range: &Range<usize>) -> &str {
+    pub(super) fn slice(&self, range: &Range<usize>) -> &str {
         let end_of =
             |count: usize| count.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or_default();
         self.text.get(end_of(range.start)..end_of(range.end)).unwrap_or_default()
@@ -64,83 +64,70 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
     }
 }
 
-/// An import under way, on a connection of its own.
+/// An import by batches under way, on a connection of its own, which it lets go when it is dropped.
 #[derive(Debug)]
 pub struct Importer {
-    connection: PoolConnection<Postgres>,
-    whole: bool,
+    connection: Loan,
 }
 
 impl Store {
-    /// Starts an import; `whole` makes it one transaction, which only [`Importer::finish`] commits and until
-    /// whose end every other writer waits.
-    pub async fn import(&self, whole: bool) -> Result<Importer, StoreError> {
-        let mut connection = self.pool.acquire().await?;
+    /// Starts an import of which each part of a batch is a transaction of its own.
+    pub async fn import(&self) -> Result<Importer, StoreError> {
+        Ok(Importer { connection: self.import_connection().await? })
+    }
+
+    /// A connection with the tables that `tagd.import_batch` works in.
+    pub(super) async fn import_connection(&self) -> Result<Loan, StoreError> {
+        let mut connection = self.pool.borrow().await?;
         // what the import may take for sorting and hashing a batch
         connection.execute("select set_config('work_mem', '64MB', false)").await?;
         sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
-        // the tables it made are the connection's: it must not serve another import after this one
-        connection.close_on_drop();
-        if whole {
-            connection.execute("begin").await?;
-            sqlx::query!("select tagd.enter_import(true)").execute(&mut *connection).await?;
-        }
-        Ok(Importer { connection, whole })
+        Ok(connection)
     }
 }
 
 impl Importer {
     /// Imports a part of a batch, in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
-        if !self.whole {
-            self.connection.execute("begin").await?;
-        }
+        self.connection.execute("begin").await?;
         let outcome = self.run_in_transaction(batch.slice(&part)).await.map_err(StoreError::of);
-        if !self.whole {
-            self.connection
-                .execute(if outcome.is_ok() { "commit" } else { "rollback" })
-                .await
-                .map_err(StoreError::of)?;
-        }
+        self.connection.execute(if outcome.is_ok() { "commit" } else { "rollback" }).await.map_err(StoreError::of)?;
         outcome
     }
 
     async fn run_in_transaction(&mut self, lines: &str) -> Result<BatchOutcome, sqlx::Error> {
-        if !self.whole {
-            sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
-        }
-        let mut copy = self
-            .connection
-            .copy_in_raw(
-                "copy pg_temp.import_line
+        sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
+        let statement = "copy pg_temp.import_line
                    (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
-                 from stdin",
-            )
-            .await?;
-        for message in lines.as_bytes().chunks(MESSAGE) {
-            copy.send(message).await?;
-        }
-        copy.finish().await?;
-        sqlx::query!("select tagd.hold_import_projects()").execute(&mut *self.connection).await?;
-        let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
-            .fetch_one(&mut *self.connection)
-            .await?;
-        let count = |n: Option<i64>| u64::try_from(n.unwrap_or_default()).unwrap_or_default();
-        Ok(BatchOutcome {
-            created: count(row.created),
-            changed: count(row.changed),
-            unchanged: count(row.unchanged),
-            new_types: row.new_types.unwrap_or_default(),
-        })
+                 from stdin";
+        copy_lines(&mut self.connection, statement, lines).await?;
+        take_lines(&mut self.connection).await
     }
+}
 
-    /// Makes the import last.
-    pub async fn finish(mut self) -> Result<(), StoreError> {
-        if self.whole {
-            self.connection.execute("commit").await.map_err(StoreError::of)?;
-        }
-        Ok(())
+/// Puts lines into a temporary table by a COPY of the columns that [`write_line`] writes.
+pub(super) async fn copy_lines(connection: &mut Loan, statement: &'static str, lines: &str) -> Result<(), sqlx::Error> {
+    let mut copy = connection.copy_in_raw(statement).await?;
+    for message in lines.as_bytes().chunks(MESSAGE) {
+        copy.send(message).await?;
     }
+    copy.finish().await?;
+    Ok(())
+}
+
+/// Makes resources, tags and index of what is in `import_line`, within a transaction that has entered the import.
+pub(super) async fn take_lines(connection: &mut Loan) -> Result<BatchOutcome, sqlx::Error> {
+    sqlx::query!("select tagd.hold_import_projects()").execute(&mut **connection).await?;
+    let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
+        .fetch_one(&mut **connection)
+        .await?;
+    let count = |n: Option<i64>| u64::try_from(n.unwrap_or_default()).unwrap_or_default();
+    Ok(BatchOutcome {
+        created: count(row.created),
+        changed: count(row.changed),
+        unchanged: count(row.unchanged),
+        new_types: row.new_types.unwrap_or_default(),
+    })
 }
 
 /// One line in COPY's text format.

@@ -39,15 +39,17 @@ pub struct Drift {
 impl Store {
     /// Every scope, in order.
     pub async fn list_scopes(&self) -> Result<Vec<ScopeTotals>, StoreError> {
+        let mut loan = self.pool.borrow().await?;
         let rows = sqlx::query!(
             r#"select s.scope_id, s.project_id, s.resource_type, coalesce(c.next_slot, 0) as "slots!"
                  from tagd.scope s
                  left join tagd.scope_counter c on c.scope_id = s.scope_id
                 order by s.scope_id"#
         )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
+        .fetch_all(&mut *loan)
+        .await;
+        Ok(loan
+            .end(rows)?
             .into_iter()
             .map(|row| ScopeTotals {
                 scope_id: row.scope_id,
@@ -60,14 +62,16 @@ impl Store {
 
     /// Compares truth and index of a scope bit by bit. Empty: they agree.
     pub async fn verify_scope(&self, scope_id: i64) -> Result<Vec<Drift>, StoreError> {
+        let mut loan = self.pool.borrow().await?;
         let rows = sqlx::query!(
             r#"select kind as "kind!", key as "key!", value as "value!", block as "block!", missing as "missing!", surplus as "surplus!"
                  from tagd.verify_scope($1)"#,
             scope_id
         )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows
+        .fetch_all(&mut *loan)
+        .await;
+        Ok(loan
+            .end(rows)?
             .into_iter()
             .map(|row| Drift {
                 kind: row.kind,
@@ -82,22 +86,22 @@ impl Store {
 
     /// Makes the index of a scope anew. Rows made.
     pub async fn rebuild_scope(&self, scope_id: i64) -> Result<u64, StoreError> {
-        let rows = sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(StoreError::of)?;
+        let mut loan = self.pool.borrow().await?;
+        let rows = sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id).fetch_one(&mut *loan).await;
+        let rows = loan.end(rows).map_err(StoreError::of)?;
         Ok(u64::try_from(rows.unwrap_or_default()).unwrap_or_default())
     }
 
     /// Slots of the scope whose name to search is missing, wrong or that of no resource, with what it should be.
     pub async fn verify_names(&self, scope_id: i64) -> Result<Vec<(i32, Option<String>)>, StoreError> {
+        let mut loan = self.pool.borrow().await?;
         let mut rows = sqlx::query!(
             r#"select coalesce(r.slot, n.slot) as "slot!", r.resource_name as "resource_name?", n.folded as "folded?"
                  from (select q.slot, q.resource_name from tagd.resource q where q.scope_id = $1) r
                  full join (select m.slot, m.folded from tagd.name m where m.scope_id = $1) n on n.slot = r.slot"#,
             scope_id
         )
-        .fetch(&self.pool);
+        .fetch(&mut *loan);
         let mut wrong = Vec::new();
         while let Some(row) = rows.try_next().await? {
             let right = row.resource_name.as_deref().map(fold);
@@ -105,7 +109,8 @@ impl Store {
                 wrong.push((row.slot, right));
             }
         }
-        Ok(wrong)
+        drop(rows);
+        loan.end(Ok(wrong)).map_err(StoreError::Database)
     }
 
     /// Mends names to search, as [`Store::verify_names`] found them.
@@ -113,9 +118,12 @@ impl Store {
         for part in wrong.chunks(10_000) {
             let slots: Vec<i32> = part.iter().map(|(slot, _)| *slot).collect();
             let folded: Vec<Option<String>> = part.iter().map(|(_, folded)| folded.clone()).collect();
-            sqlx::query!("select tagd.put_names($1, $2, $3)", scope_id, &slots, &folded as &[Option<String>])
-                .execute(&self.pool)
-                .await?;
+            let mut loan = self.pool.borrow().await?;
+            let mended =
+                sqlx::query!("select tagd.put_names($1, $2, $3)", scope_id, &slots, &folded as &[Option<String>])
+                    .execute(&mut *loan)
+                    .await;
+            loan.end(mended)?;
         }
         Ok(())
     }

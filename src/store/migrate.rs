@@ -98,6 +98,9 @@ impl Store {
             }
             other => other,
         })?;
+        if found == SCHEMA_VERSION {
+            check_history(&mut login).await?;
+        }
         login.close().await?;
         if found < SCHEMA_VERSION {
             migrate(settings).await.map_err(|error| match error {
@@ -124,28 +127,24 @@ pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreErr
     if from > SCHEMA_VERSION {
         return Err(StoreError::NewerSchema { found: from, known: SCHEMA_VERSION });
     }
-    if from < SCHEMA_VERSION {
-        for statement in FOUNDATION {
-            transaction.execute(statement).await?;
-        }
+    if from > 0 {
+        check_history(&mut transaction).await?;
     }
-    // also where nothing is to be done: refinery compares the checksums of what was applied
+    if from == SCHEMA_VERSION {
+        return Ok(MigrateReport { from, to: from });
+    }
+    for statement in FOUNDATION {
+        transaction.execute(statement).await?;
+    }
     let mut runner: Runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
     runner.set_migration_table_name(HISTORY);
     let migrations = runner.get_migrations().clone();
-    let outcome =
-        Driver(&mut transaction).migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY).await;
-    if let Err(error) = outcome {
-        // a service's login may not even look, but it can be told that there is nothing to do
-        if from == SCHEMA_VERSION && is_forbidden(&error) {
-            return Ok(MigrateReport { from, to: from });
-        }
-        return Err(StoreError::Migrate(innermost(&error).to_string()));
-    }
-    if from < SCHEMA_VERSION {
-        for statement in HISTORY_COMMENTS {
-            transaction.execute(statement).await?;
-        }
+    Driver(&mut transaction)
+        .migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY)
+        .await
+        .map_err(|error| StoreError::Migrate(innermost(&error).to_string()))?;
+    for statement in HISTORY_COMMENTS {
+        transaction.execute(statement).await?;
     }
     transaction.commit().await?;
     login.close().await?;
@@ -164,17 +163,30 @@ async fn schema_version(connection: &mut PgConnection) -> Result<i32, StoreError
     Ok(version.unwrap_or_default())
 }
 
+/// Refuses a database whose migrations are others than those of this program. Refinery would too, but only where it
+/// migrates, which a service's login may not.
+async fn check_history(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let applied = Driver(connection).query(&Driver::get_applied_migrations_query(HISTORY)).await?;
+    let runner = embedded::migrations::runner();
+    let known = runner.get_migrations();
+    let newest = applied.iter().map(Migration::version).max().unwrap_or_default();
+    if let Some(other) = applied.iter().find(|migration| !known.contains(migration)) {
+        let is_known = known.iter().any(|migration| migration.version() == other.version());
+        let what = if is_known { "was changed after it was applied" } else { "is none of this tagd's" };
+        return Err(StoreError::OtherSchema(format!("migration {other} {what}")));
+    }
+    match known.iter().find(|migration| migration.version() <= newest && !applied.contains(migration)) {
+        Some(missing) => Err(StoreError::OtherSchema(format!("migration {missing} was passed over"))),
+        None => Ok(()),
+    }
+}
+
 fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
     }
     last
-}
-
-fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
-    let refusal = innermost(error).downcast_ref::<sqlx::postgres::PgDatabaseError>();
-    refusal.is_some_and(|refusal| refusal.code() == "42501")
 }
 
 #[cfg(test)]

@@ -13,7 +13,11 @@ impl Store {
         let parts = parts_of(tags);
         let quota = i32::try_from(quota).unwrap_or(i32::MAX);
         self.write(|| async {
-            sqlx::query!("select tagd.put_predefined($1, $2, $3)", domain_id, &parts, quota).execute(&self.pool).await
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.put_predefined($1, $2, $3)", domain_id, &parts, quota)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -23,7 +27,10 @@ impl Store {
     pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
         self.write(|| async {
-            sqlx::query!("select tagd.remove_predefined($1, $2)", domain_id, &parts).execute(&self.pool).await
+            let mut loan = self.pool.borrow().await?;
+            let outcome =
+                sqlx::query!("select tagd.remove_predefined($1, $2)", domain_id, &parts).execute(&mut *loan).await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -32,7 +39,8 @@ impl Store {
     /// Makes one predefined tag another.
     pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), Fault> {
         self.write(|| async {
-            sqlx::query!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!(
                 "select tagd.replace_predefined($1, $2, $3, $4, $5)",
                 domain_id,
                 old.key,
@@ -40,8 +48,9 @@ impl Store {
                 new.key,
                 new.value
             )
-            .execute(&self.pool)
-            .await
+            .execute(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -51,15 +60,17 @@ impl Store {
     pub async fn list_predefined(&self, domain_id: &str, ask: &PredefinedAsk) -> Result<(Vec<Predefined>, u64), Fault> {
         let rows = self
             .read(|| async {
-                sqlx::query!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query!(
                     r#"select t.key, t.value,
                               to_char(t.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "updated_at!"
                          from tagd.predefined_tag t
                         where t.domain_id = $1"#,
                     domain_id
                 )
-                .fetch_all(&self.pool)
-                .await
+                .fetch_all(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         // an account has a few hundred at most: found and sorted here, by the one fold there is
@@ -91,13 +102,15 @@ impl Store {
     pub async fn list_types(&self) -> Result<Vec<ResourceType>, Fault> {
         let rows = self
             .read(|| async {
-                sqlx::query!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query!(
                     "select t.resource_type, t.service, t.regional, t.tag_quota
                        from tagd.resource_type t
                       order by t.service, t.resource_type"
                 )
-                .fetch_all(&self.pool)
-                .await
+                .fetch_all(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(rows

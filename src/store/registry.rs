@@ -2,7 +2,7 @@
 
 use super::{
     Store,
-    failure::fault_of,
+    failure::{fault_of, fault_on, is_unknown_resource},
     resources::{parts_of, tags_of},
 };
 use crate::domain::{
@@ -17,14 +17,16 @@ impl Store {
     pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, Fault> {
         let row = self
             .read(|| async {
-                sqlx::query!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query!(
                     "select t.resource_type, t.service, t.regional, t.tag_quota
                        from tagd.resource_type t
                       where t.resource_type = $1",
                     resource_type
                 )
-                .fetch_optional(&self.pool)
-                .await
+                .fetch_optional(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(row.map(|row| ResourceType {
@@ -39,15 +41,17 @@ impl Store {
     pub async fn put_type(&self, resource_type: &ResourceType) -> Result<bool, Fault> {
         let created = self
             .write(|| async {
-                sqlx::query_scalar!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
                     "select tagd.put_type($1, $2, $3, $4)",
                     resource_type.resource_type,
                     resource_type.service,
                     resource_type.regional,
                     i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX)
                 )
-                .fetch_one(&self.pool)
-                .await
+                .fetch_one(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(created.unwrap_or_default())
@@ -57,7 +61,10 @@ impl Store {
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
         let removed = self
             .try_write(|| async {
-                sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&self.pool).await
+                let mut loan = self.pool.borrow().await?;
+                let outcome =
+                    sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&mut *loan).await;
+                loan.end(outcome)
             })
             .await
             .map_err(registry_fault_of)?;
@@ -67,7 +74,8 @@ impl Store {
     /// Projects by identifier, behind a marker.
     pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, Fault> {
         self.read(|| async {
-            sqlx::query_as!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_as!(
                 Project,
                 "select p.project_id, p.project_name, p.domain_id
                    from tagd.project p
@@ -77,8 +85,9 @@ impl Store {
                 marker,
                 i64::from(limit)
             )
-            .fetch_all(&self.pool)
-            .await
+            .fetch_all(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await
     }
@@ -86,15 +95,17 @@ impl Store {
     /// A project; `None` if it is unknown.
     pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, Fault> {
         self.read(|| async {
-            sqlx::query_as!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_as!(
                 Project,
                 "select p.project_id, p.project_name, p.domain_id
                    from tagd.project p
                   where p.project_id = $1",
                 project_id
             )
-            .fetch_optional(&self.pool)
-            .await
+            .fetch_optional(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await
     }
@@ -103,14 +114,16 @@ impl Store {
     pub async fn put_project(&self, project: &Project) -> Result<bool, Fault> {
         let created = self
             .write(|| async {
-                sqlx::query_scalar!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
                     "select tagd.put_project($1, $2, $3)",
                     project.project_id,
                     project.project_name,
                     project.domain_id
                 )
-                .fetch_one(&self.pool)
-                .await
+                .fetch_one(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(created.unwrap_or_default())
@@ -120,9 +133,11 @@ impl Store {
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
         let removed = self
             .try_write(|| async {
-                sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await
             .map_err(registry_fault_of)?;
@@ -133,7 +148,8 @@ impl Store {
     pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, Fault> {
         let row = self
             .read(|| async {
-                sqlx::query!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query!(
                     r#"select r.resource_name, r.detail::text as detail, r.tags,
                               tagd.etag_of(r.resource_name, r.detail, r.tags) as "etag!"
                          from tagd.resource r
@@ -141,8 +157,9 @@ impl Store {
                     scope_id,
                     resource_id
                 )
-                .fetch_optional(&self.pool)
-                .await
+                .fetch_optional(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(row.map(|row| Registered {
@@ -165,7 +182,8 @@ impl Store {
         let tags = with_tags.then(|| parts_of(&resource.tags));
         let row = self
             .try_write(|| async {
-                sqlx::query!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query!(
                     r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
                          from tagd.register_resource($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)"#,
                     project_id,
@@ -178,8 +196,9 @@ impl Store {
                     matched(condition),
                     *condition == Condition::Absent
                 )
-                .fetch_one(&self.pool)
-                .await
+                .fetch_one(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await
             .map_err(registry_fault_of)
@@ -204,12 +223,15 @@ impl Store {
         condition: &Condition,
     ) -> Result<(), RegistryFault> {
         self.try_write(|| async {
-            sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
-                .execute(&self.pool)
-                .await
+            let mut loan = self.pool.borrow().await?;
+            let outcome =
+                sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
+                    .execute(&mut *loan)
+                    .await;
+            loan.end(outcome)
         })
         .await
-        .map_err(registry_fault_of)?;
+        .map_err(|error| registry_fault_on(resource_id, error))?;
         Ok(())
     }
 
@@ -224,18 +246,20 @@ impl Store {
         let parts = parts_of(tags);
         let etag = self
             .try_write(|| async {
-                sqlx::query_scalar!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
                     "select tagd.replace_tags_if($1, $2, $3, $4)",
                     scope_id,
                     resource_id,
                     &parts,
                     matched(condition)
                 )
-                .fetch_one(&self.pool)
-                .await
+                .fetch_one(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await
-            .map_err(registry_fault_of)?;
+            .map_err(|error| registry_fault_on(resource_id, error))?;
         Ok(etag.unwrap_or_default())
     }
 }
@@ -246,6 +270,11 @@ fn matched(condition: &Condition) -> Option<&[String]> {
         Condition::Matches(etags) => Some(etags),
         Condition::None | Condition::Absent => None,
     }
+}
+
+/// What a failed write on one resource means.
+fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryFault {
+    if is_unknown_resource(&error) { fault_on(resource_id, error).into() } else { registry_fault_of(error) }
 }
 
 fn registry_fault_of(error: sqlx::Error) -> RegistryFault {

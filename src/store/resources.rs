@@ -3,32 +3,45 @@
 use std::sync::Arc;
 
 use sqlx::{
-    Row,
-    postgres::{PgArguments, PgRow},
+    Decode, Postgres, Row,
+    error::BoxDynError,
+    postgres::{PgArguments, PgRow, PgValueRef},
     query::Query,
 };
 
 use super::{Store, failure::fault_of};
 use crate::{
     compiler::{Argument, Compiled},
-    domain::{Fault, Item, Page, Resource, Scope, Tag},
+    domain::{Fault, Item, Page, Scope, Tag},
 };
 
 impl Store {
     /// Runs a compiled count.
     pub async fn count(&self, compiled: &Compiled) -> Result<u64, Fault> {
-        let row = self.read(|| async { bind(compiled).fetch_one(&self.pool).await }).await?;
+        let row = self
+            .read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = bind(compiled).fetch_one(&mut *loan).await;
+                loan.end(outcome)
+            })
+            .await?;
         total_of(&row).map_err(fault_of)
     }
 
     /// Runs a compiled page; `scopes` are those it was compiled for.
     pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, Fault> {
-        let rows = self.read(|| async { bind(compiled).fetch_all(&self.pool).await }).await?;
+        let rows = self
+            .read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = bind(compiled).fetch_all(&mut *loan).await;
+                loan.end(outcome)
+            })
+            .await?;
         page_of(&rows, scopes).map_err(fault_of)
     }
 }
 
-fn bind(compiled: &Compiled) -> Query<'_, sqlx::Postgres, PgArguments> {
+fn bind(compiled: &Compiled) -> Query<'_, Postgres, PgArguments> {
     compiled.arguments.iter().fold(sqlx::query(compiled.text), |query, argument| match argument {
         Argument::Kind(value) => query.bind(value),
         Argument::Integer(value) => query.bind(value),
@@ -41,31 +54,66 @@ fn bind(compiled: &Compiled) -> Query<'_, sqlx::Postgres, PgArguments> {
 }
 
 fn total_of(row: &PgRow) -> Result<u64, sqlx::Error> {
-    let total: i64 = row.try_get(0)?;
+    let total: i64 = row.try_get_unchecked(0)?;
     u64::try_from(total).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
+/// The columns are those of every compiled page, which `sqlx-data.json` holds; so their types are not looked at in
+/// each row.
 fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
     let mut page = Page { total: 0, items: Vec::with_capacity(rows.len()) };
     for row in rows {
         page.total = total_of(row)?;
         // an empty page is one row without a resource
-        let Some(resource_id) = row.try_get::<Option<String>, _>(2)? else { break };
-        let rank: i64 = row.try_get(1)?;
+        let Some(resource_id) = row.try_get_unchecked::<Option<&str>, _>(2)? else { break };
+        let rank: i64 = row.try_get_unchecked(1)?;
         let scope = usize::try_from(rank - 1).ok().and_then(|rank| scopes.get(rank));
         let scope =
             scope.ok_or_else(|| sqlx::Error::Decode(format!("a page names rank {rank} of {}", scopes.len()).into()))?;
-        page.items.push(Item {
-            scope: Arc::clone(scope),
-            resource: Resource {
-                resource_id,
-                resource_name: row.try_get(3)?,
-                detail: row.try_get(4)?,
-                tags: tags_of(row.try_get(5)?),
-            },
-        });
+        page.items.push(Item::new(
+            Arc::clone(scope),
+            resource_id,
+            row.try_get_unchecked(3)?,
+            row.try_get_unchecked(4)?,
+            &row.try_get_unchecked::<Texts<'_>, _>(5)?.0,
+        ));
     }
     Ok(page)
+}
+
+/// A `text[]` without nulls, borrowed from its row; sqlx makes a `String` of each element.
+struct Texts<'r>(Vec<&'r str>);
+
+impl<'r> Decode<'r, Postgres> for Texts<'r> {
+    /// Reads what `array_send` writes: dimensions, whether there are nulls, the type; of each dimension the length and
+    /// the first index; of each element the length and its bytes. All numbers have four bytes.
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let mut rest = value.as_bytes()?;
+        let dimensions = next_number(&mut rest)?;
+        let (_nulls, _type) = (next_number(&mut rest)?, next_number(&mut rest)?);
+        let count = match dimensions {
+            0 => return Ok(Self(Vec::new())),
+            1 => usize::try_from(next_number(&mut rest)?)?,
+            other => return Err(format!("tags in {other} dimensions").into()),
+        };
+        let _first = next_number(&mut rest)?;
+        let mut texts = Vec::with_capacity(count.min(rest.len()));
+        for _ in 0..count {
+            let length = usize::try_from(next_number(&mut rest)?)?;
+            let (text, behind) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
+            texts.push(std::str::from_utf8(text)?);
+            rest = behind;
+        }
+        Ok(Self(texts))
+    }
+}
+
+const CUT_SHORT: &str = "an array that is cut short";
+
+fn next_number(rest: &mut &[u8]) -> Result<i32, BoxDynError> {
+    let (number, behind) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
+    *rest = behind;
+    Ok(i32::from_be_bytes(*number))
 }
 
 /// Tags from the column `tags`: key, value, key, value ...

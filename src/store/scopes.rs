@@ -33,15 +33,17 @@ impl Store {
     /// Number of a scope; `None` while nothing was ever registered there.
     pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, Fault> {
         self.read(|| async {
-            sqlx::query_scalar!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!(
                 "select s.scope_id
                    from tagd.scope s
                   where s.resource_type = $1 and s.project_id = $2",
                 resource_type,
                 project_id
             )
-            .fetch_optional(&self.pool)
-            .await
+            .fetch_optional(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await
     }
@@ -54,8 +56,7 @@ impl Store {
         domain_id: Option<&str>,
     ) -> Result<TypeScopes, Fault> {
         let rows = self
-            .read(|| async {
-                sqlx::query!(
+            .read(|| async { let mut loan = self.pool.borrow().await?; let outcome = sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
                               s.scope_id as "scope_id?", s.project_id as "project_id?", p.project_name as "project_name?"
                          from unnest($1::text[]) with ordinality as w (resource_type, ord)
@@ -70,9 +71,8 @@ impl Store {
                     project_id,
                     domain_id
                 )
-                .fetch_all(&self.pool)
-                .await
-            })
+                .fetch_all(&mut *loan)
+                .await; loan.end(outcome) })
             .await?;
         let mut found = TypeScopes::default();
         for row in rows {

@@ -8,13 +8,15 @@ impl Store {
     pub async fn list_tags(&self, scope_id: i64, resource_id: &str) -> Result<Option<Vec<Tag>>, Fault> {
         let parts = self
             .read(|| async {
-                sqlx::query_scalar!(
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
                     "select r.tags from tagd.resource r where r.scope_id = $1 and r.resource_id = $2",
                     scope_id,
                     resource_id
                 )
-                .fetch_optional(&self.pool)
-                .await
+                .fetch_optional(&mut *loan)
+                .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(parts.map(tags_of))
@@ -28,7 +30,8 @@ impl Store {
         domain_id: Option<&str>,
     ) -> Result<Vec<i64>, Fault> {
         self.read(|| async {
-            sqlx::query_scalar!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!(
                 "select s.scope_id
                    from tagd.scope s
                    join tagd.project p on p.project_id = s.project_id
@@ -41,8 +44,9 @@ impl Store {
                 resource_id,
                 domain_id
             )
-            .fetch_all(&self.pool)
-            .await
+            .fetch_all(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await
     }
@@ -57,8 +61,7 @@ impl Store {
     ) -> Result<Vec<(String, Vec<String>)>, Fault> {
         // a label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept
         let rows = self
-            .read(|| async {
-                sqlx::query!(
+            .read(|| async { let mut loan = self.pool.borrow().await?; let outcome = sqlx::query!(
                     r#"select l.key, array_agg(distinct l.value order by l.value) as "values!"
                          from tagd.label l
                         where l.scope_id = any($1)
@@ -76,9 +79,8 @@ impl Store {
                     with_system,
                     limit.map(i64::from)
                 )
-                .fetch_all(&self.pool)
-                .await
-            })
+                .fetch_all(&mut *loan)
+                .await; loan.end(outcome) })
             .await?;
         Ok(rows.into_iter().map(|row| (row.key, row.values)).collect())
     }
@@ -91,7 +93,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<String>, Fault> {
         self.read(|| async {
-            sqlx::query_scalar!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!(
                 "select distinct l.key
                    from tagd.scope s
                    join tagd.project p on p.project_id = s.project_id
@@ -108,8 +111,9 @@ impl Store {
                 marker,
                 i64::from(limit)
             )
-            .fetch_all(&self.pool)
-            .await
+            .fetch_all(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await
     }
@@ -127,7 +131,8 @@ impl Store {
             return Ok(Vec::new());
         }
         self.read(|| async {
-            sqlx::query_scalar!(
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!(
                 "select distinct l.value
                    from tagd.scope s
                    join tagd.project p on p.project_id = s.project_id
@@ -144,8 +149,9 @@ impl Store {
                 marker,
                 i64::from(limit)
             )
-            .fetch_all(&self.pool)
-            .await
+            .fetch_all(&mut *loan)
+            .await;
+            loan.end(outcome)
         })
         .await
     }

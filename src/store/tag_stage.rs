@@ -1,8 +1,8 @@
 //! Tags that wait for their resources: those of a CSV import, in a temporary table.
 
-use sqlx::{Executor, Postgres, Row, pool::PoolConnection};
+use sqlx::{Executor, Row};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pool::Loan};
 use crate::domain::{Tag, change::Registration};
 
 /// A tag with the resource it is for.
@@ -23,14 +23,13 @@ pub struct TagRow {
 /// The table, with the connection it belongs to.
 #[derive(Debug)]
 pub struct TagStage {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
 }
 
 impl Store {
     /// Makes the table.
     pub async fn stage_tags(&self) -> Result<TagStage, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        connection.close_on_drop();
+        let mut connection = self.pool.borrow().await?;
         connection
             .execute(
                 "create temporary table staged_tag (

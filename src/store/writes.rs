@@ -5,54 +5,27 @@
 
 use std::time::Duration;
 
-use super::{Store, failure::fault_of, resources::parts_of};
-use crate::domain::{Fault, Resource, Tag, matching::fold};
+use super::{
+    Store,
+    failure::{fault_of, fault_on},
+    resources::parts_of,
+};
+use crate::domain::{Fault, Tag};
 
 /// How often a write is tried when others stand in its way. The functions take locks in one order,
 /// so this is for what the server itself may do under pressure.
 const TRIES: u32 = 5;
 
 impl Store {
-    /// The scope of a project and a type, made if it is new.
-    pub async fn put_scope(&self, project_id: &str, resource_type: &str) -> Result<i64, Fault> {
-        let scope_id = self
-            .write(|| async {
-                sqlx::query_scalar!("select tagd.put_scope($1, $2)", project_id, resource_type)
-                    .fetch_one(&self.pool)
-                    .await
-            })
-            .await?;
-        scope_id.ok_or_else(|| Fault::internal("put_scope answered null"))
-    }
-
-    /// Registers a resource, or changes name and detail of a known one; its tags stay. True if it is new.
-    pub async fn put_resource(&self, scope_id: i64, resource: &Resource) -> Result<bool, Fault> {
-        let detail: Option<serde_json::Value> =
-            resource.detail.as_deref().map(serde_json::from_str).transpose().map_err(Fault::internal)?;
-        let created = self
-            .write(|| async {
-                sqlx::query_scalar!(
-                    "select tagd.put_resource($1, $2, $3, $4, $5)",
-                    scope_id,
-                    resource.resource_id,
-                    resource.resource_name,
-                    fold(&resource.resource_name),
-                    detail
-                )
-                .fetch_one(&self.pool)
-                .await
-            })
-            .await?;
-        Ok(created.unwrap_or_default())
-    }
-
     /// Forgets a resource with its tags. False if it is unknown.
     pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
         let removed = self
             .write(|| async {
-                sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
-                    .fetch_one(&self.pool)
-                    .await
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -61,8 +34,12 @@ impl Store {
     /// Adds tags; a key that is there gets the new value.
     pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
-        self.write(|| async {
-            sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts).execute(&self.pool).await
+        self.write_on(resource_id, || async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.put_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -77,10 +54,13 @@ impl Store {
     ) -> Result<(), Fault> {
         let parts: Vec<Option<String>> =
             tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]).collect();
-        self.write(|| async {
-            sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
-                .execute(&self.pool)
-                .await
+        self.write_on(resource_id, || async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome =
+                sqlx::query!("select tagd.remove_tags($1, $2, $3)", scope_id, resource_id, &parts as &[Option<String>])
+                    .execute(&mut *loan)
+                    .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
@@ -89,10 +69,12 @@ impl Store {
     /// Removes one tag by key. False if the resource has none with it.
     pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, Fault> {
         let removed = self
-            .write(|| async {
-                sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
-                    .fetch_one(&self.pool)
-                    .await
+            .write_on(resource_id, || async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!("select tagd.remove_tag($1, $2, $3)", scope_id, resource_id, key)
+                    .fetch_one(&mut *loan)
+                    .await;
+                loan.end(outcome)
             })
             .await?;
         Ok(removed.unwrap_or_default())
@@ -101,13 +83,23 @@ impl Store {
     /// Makes these the tags of a resource.
     pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
         let parts = parts_of(tags);
-        self.write(|| async {
-            sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
-                .execute(&self.pool)
-                .await
+        self.write_on(resource_id, || async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!("select tagd.replace_tags($1, $2, $3)", scope_id, resource_id, &parts)
+                .execute(&mut *loan)
+                .await;
+            loan.end(outcome)
         })
         .await?;
         Ok(())
+    }
+
+    /// A write on one resource, which must be there.
+    async fn write_on<T, F>(&self, resource_id: &str, statement: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        self.try_write(statement).await.map_err(|error| fault_on(resource_id, error))
     }
 
     pub(super) async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>

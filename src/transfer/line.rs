@@ -5,10 +5,12 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::object::Object;
-use crate::domain::{
-    Aspect, Fault, Resource, Tag, change::Registration, command::ResourceType, fault::quote, limits::check_length,
-    registry::Project,
+use crate::{
+    domain::{
+        Aspect, Fault, Resource, Tag, change::Registration, command::ResourceType, fault::quote, limits::check_length,
+        registry::Project,
+    },
+    json::Object,
 };
 
 /// Characters of identifiers of projects and accounts.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::batches::{Batch, Batches, Rejected};
-use crate::store::{ImportBatch, Importer, Store, StoreError};
+use crate::store::{BatchOutcome, ImportBatch, Importer, Store, StoreError};
 
 /// What an import did.
 #[derive(Debug, Default)]
@@ -13,6 +13,19 @@ pub(crate) struct Outcome {
     pub(crate) unchanged: u64,
     pub(crate) rejected: u64,
     pub(crate) new_types: Vec<String>,
+}
+
+impl Outcome {
+    fn add(&mut self, batch: BatchOutcome) {
+        self.created += batch.created;
+        self.changed += batch.changed;
+        self.unchanged += batch.unchanged;
+        self.new_types.extend(batch.new_types);
+    }
+
+    fn resources(&self) -> u64 {
+        self.created + self.changed + self.unchanged
+    }
 }
 
 /// What stays of an import that does not come to its end.
@@ -31,12 +44,19 @@ pub(crate) enum Keep {
 pub(crate) enum Step<'a> {
     /// A line was not imported.
     Rejected(&'a Rejected),
-    /// A batch is in.
+    /// A batch is in or, where the import is of all or nothing, put aside.
     Read {
         /// Bytes read up to here.
         bytes: u64,
         /// Resources up to here.
         resources: u64,
+    },
+    /// A batch that was put aside is in.
+    Taken {
+        /// Resources up to here.
+        resources: u64,
+        /// Resources that were put aside.
+        of: u64,
     },
 }
 
@@ -58,15 +78,65 @@ pub(crate) enum LoadError {
     Broken(std::io::Error),
 }
 
-/// Imports batches as they come.
+/// Imports what the batches have.
 pub(crate) async fn load(
+    store: &Store,
+    batches: Batches,
+    keep: Keep,
+    tell: impl FnMut(Step<'_>),
+) -> Result<Outcome, LoadError> {
+    let mut outcome = match keep {
+        Keep::Nothing => load_whole(store, batches, tell).await,
+        Keep::Batches | Keep::Lines => load_by_batches(store, batches, keep, tell).await,
+    }?;
+    outcome.new_types.sort();
+    outcome.new_types.dedup();
+    Ok(outcome)
+}
+
+/// Puts batches aside as they come, and takes all in at the end: others who write wait for that only, not for a
+/// client that sends slowly.
+async fn load_whole(store: &Store, mut batches: Batches, mut tell: impl FnMut(Step<'_>)) -> Result<Outcome, LoadError> {
+    let mut stage = store.stage_import().await.map_err(LoadError::Store)?;
+    let mut first_lines = Vec::new();
+    let mut staged = 0;
+    while let Some(batch) = batches.recv().await {
+        let Batch { resources, lines, rejected, read, broken } = batch;
+        for bad in &rejected {
+            tell(Step::Rejected(bad));
+        }
+        if !rejected.is_empty() {
+            return Err(LoadError::Strict);
+        }
+        if let Some(source) = broken {
+            return Err(LoadError::Broken(source));
+        }
+        if let Some(line) = lines.first().copied() {
+            stage.add(&resources).await.map_err(|source| LoadError::Refused { line, source })?;
+            first_lines.push(line);
+            staged += count_of(resources.len());
+        }
+        tell(Step::Read { bytes: read, resources: staged });
+    }
+    let mut whole = stage.begin().await.map_err(LoadError::Store)?;
+    let mut outcome = Outcome::default();
+    for line in first_lines {
+        let taken = whole.take().await.map_err(|source| LoadError::Refused { line, source })?;
+        outcome.add(taken.unwrap_or_default());
+        tell(Step::Taken { resources: outcome.resources(), of: staged });
+    }
+    whole.finish().await.map_err(LoadError::Store)?;
+    Ok(outcome)
+}
+
+/// Imports batches as they come.
+async fn load_by_batches(
     store: &Store,
     mut batches: Batches,
     keep: Keep,
     mut tell: impl FnMut(Step<'_>),
 ) -> Result<Outcome, LoadError> {
-    let strict = keep == Keep::Nothing;
-    let mut importer = store.import(strict).await.map_err(LoadError::Store)?;
+    let mut importer = store.import().await.map_err(LoadError::Store)?;
     let mut outcome = Outcome::default();
     while let Some(batch) = batches.recv().await {
         let Batch { resources, lines, rejected, read, broken } = batch;
@@ -74,22 +144,19 @@ pub(crate) async fn load(
             outcome.rejected += 1;
             tell(Step::Rejected(bad));
         }
-        if strict && outcome.rejected > 0 {
-            return Err(LoadError::Strict);
+        if broken.is_none() || keep == Keep::Lines {
+            run_batch(&mut importer, &resources, &lines, &mut tell, &mut outcome).await?;
         }
         if let Some(source) = broken {
-            if keep == Keep::Lines {
-                run_batch(&mut importer, &resources, &lines, strict, &mut tell, &mut outcome).await?;
-            }
             return Err(LoadError::Broken(source));
         }
-        run_batch(&mut importer, &resources, &lines, strict, &mut tell, &mut outcome).await?;
-        tell(Step::Read { bytes: read, resources: outcome.created + outcome.changed + outcome.unchanged });
+        tell(Step::Read { bytes: read, resources: outcome.resources() });
     }
-    importer.finish().await.map_err(LoadError::Store)?;
-    outcome.new_types.sort();
-    outcome.new_types.dedup();
     Ok(outcome)
+}
+
+fn count_of(resources: usize) -> u64 {
+    u64::try_from(resources).unwrap_or(u64::MAX)
 }
 
 /// Runs a batch. Where the database refuses a value that got past the checks, the batch is cut in halves until
@@ -98,7 +165,6 @@ async fn run_batch(
     importer: &mut Importer,
     resources: &ImportBatch,
     lines: &[u64],
-    strict: bool,
     tell: &mut impl FnMut(Step<'_>),
     outcome: &mut Outcome,
 ) -> Result<(), LoadError> {
@@ -107,13 +173,8 @@ async fn run_batch(
     while let Some(part) = parts.pop() {
         let Some(first) = lines.get(part.start) else { continue };
         match importer.run(resources, part.clone()).await {
-            Ok(batch) => {
-                outcome.created += batch.created;
-                outcome.changed += batch.changed;
-                outcome.unchanged += batch.unchanged;
-                outcome.new_types.extend(batch.new_types);
-            }
-            Err(StoreError::BadValue(reason)) if !strict => {
+            Ok(batch) => outcome.add(batch),
+            Err(StoreError::BadValue(reason)) => {
                 if part.len() == 1 {
                     outcome.rejected += 1;
                     tell(Step::Rejected(&Rejected { line: *first, reason }));

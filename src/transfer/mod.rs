@@ -3,7 +3,5 @@
 pub(crate) mod batches;
 pub(crate) mod line;
 mod load;
-mod object;
 
 pub(crate) use load::{Keep, LoadError, Outcome, Step, load};
-pub(crate) use object::Object;

@@ -913,14 +913,14 @@ fn an_export_beside_writers_is_one_snapshot() {
         let writer = scope.spawn(move || {
             block_on(async {
                 let store = db.store(Purpose::Work, 1).await;
-                let mut import = store.import(false).await.unwrap();
+                let mut import = store.import().await.unwrap();
                 import_all(&mut import, &filler).await.unwrap();
                 let mut n = 0;
                 while !stop.load(Ordering::Relaxed) {
                     import_all(&mut import, &pair(n)).await.unwrap();
                     n += 1;
                 }
-                import.finish().await.unwrap();
+                drop(import);
                 store.close().await;
                 n
             })

@@ -4,11 +4,11 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
-    domain::{Fault, Resource, TagQuery, Want},
-    store::{MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
+    domain::{Fault, Resource, TagQuery, Want, registry::Condition},
+    store::{ImportBatch, MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
 };
 
-use crate::support::{TestDb, block_on, tag};
+use crate::support::{Program, TestDb, block_on, registration, tag};
 
 type History = Vec<(i32, String, String, String)>;
 
@@ -86,18 +86,63 @@ fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
     let db = TestDb::new();
     block_on(async {
         as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2").await;
-        let error = migrate(&db.settings()).await.unwrap_err();
-        assert!(matches!(error, StoreError::Migrate(_)), "{error}");
-        let line = error.to_string();
-        assert!(line.contains("V2__write_functions"), "the file is not named: {line}");
-        assert!(!line.contains('\n'), "{line}");
+        let expected = "the schema of the database is not that of this tagd: \
+                        migration V2__write_functions was changed after it was applied; nothing was done";
+        assert_eq!(migrate(&db.settings()).await.unwrap_err().to_string(), expected);
+        for purpose in [Purpose::Serve, Purpose::Work] {
+            assert_eq!(refused(Store::open_migrated(&db.settings(), purpose).await).to_string(), expected);
+        }
 
         // and nothing that is missing is applied behind it
         as_owner(&db, &format!("delete from tagd.schema_history where version = {SCHEMA_VERSION}")).await;
-        let error = refused(Store::open_migrated(&db.settings(), Purpose::Serve).await);
-        assert!(matches!(error, StoreError::Migrate(_)), "{error}");
+        assert_eq!(refused(Store::open_migrated(&db.settings(), Purpose::Serve).await).to_string(), expected);
         assert_eq!(history(&db).await.last().unwrap().0, SCHEMA_VERSION - 1);
     });
+}
+
+#[test]
+fn a_history_with_a_gap_or_with_another_migration_is_refused() {
+    for (statement, expected) in [
+        ("delete from tagd.schema_history where version = 3", "migration V3__import_functions was passed over"),
+        (
+            "update tagd.schema_history set name = 'other' where version = 4",
+            "migration V4__other was changed after it was applied",
+        ),
+        ("update tagd.schema_history set version = 0 where version = 5", "migration V0__roles is none of this tagd's"),
+    ] {
+        let db = TestDb::new();
+        block_on(async {
+            as_owner(&db, statement).await;
+            let before = history(&db).await;
+            let error = migrate(&db.settings()).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert_eq!(refused(Store::open_migrated(&db.settings(), Purpose::Serve).await).to_string(), error);
+            assert_eq!(history(&db).await, before);
+        });
+    }
+}
+
+#[test]
+fn every_command_says_that_a_migration_was_changed() {
+    let db = TestDb::new();
+    block_on(as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2"));
+    let program = Program::new().on(&db);
+    for args in [
+        &["migrate"][..],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["import", "-"],
+        &["export"],
+        &["index", "verify"],
+        &["index", "rebuild"],
+        &["demo"],
+    ] {
+        let said = program.run(args);
+        assert_eq!(said.code, Some(1), "{args:?}");
+        assert_eq!(said.out, "", "{args:?}");
+        let line = said.err.trim_end();
+        assert!(line.starts_with("tagd: the schema of the database is not that of this tagd: "), "{args:?}: {line}");
+        assert!(line.contains("V2__write_functions") && !line.contains('\n'), "{args:?}: {line}");
+    }
 }
 
 /// A login that is a member of `tagd_service` and nothing else. It goes with the server it is on.
@@ -138,21 +183,25 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
     let login = ServiceLogin::new(&db, "serves");
     block_on(async {
         let store = Store::open_migrated(&login.settings(), Purpose::Serve).await.unwrap();
-        let scope = store.put_scope("p", "images").await.unwrap();
         let image = Resource { resource_id: "r".into(), resource_name: "web".into(), ..Resource::default() };
-        assert!(store.put_resource(scope, &image).await.unwrap());
+        let (is_new, _) = store.register("p", "images", &image, false, &Condition::None).await.unwrap();
+        assert!(is_new);
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.put_tags(scope, "r", &[tag("a", "1"), tag("b", "2")]).await.unwrap();
         store.remove_tags(scope, "r", &[("b".into(), None)]).await.unwrap();
         let compiled = compile(&TagQuery::default(), &[scope], Want::Count);
         assert_eq!(store.count(&compiled).await.unwrap(), 1);
-        assert_eq!(store.find_scope("p", "images").await.unwrap(), Some(scope));
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
-        assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource)));
+        assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource { .. })));
         store.close().await;
 
         let store = Store::open_migrated(&login.settings(), Purpose::Work).await.unwrap();
-        let import = store.import(true).await.unwrap();
-        import.finish().await.unwrap();
+        let mut stage = store.stage_import().await.unwrap();
+        let another = registration("images", "s", "", &[]);
+        stage.add(&[&another].into_iter().collect::<ImportBatch>()).await.unwrap();
+        let mut whole = stage.begin().await.unwrap();
+        assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+        whole.finish().await.unwrap();
         store.close().await;
     });
 }
@@ -201,6 +250,25 @@ fn a_login_that_is_only_a_member_of_the_service_cannot_migrate_and_is_told_so() 
         let line = error.to_string();
         assert!(line.contains(&found.to_string()) && line.contains("tagd migrate"), "{line}");
         assert_eq!(history(&db).await, before[..before.len() - 1]);
+    });
+}
+
+#[test]
+fn a_login_that_is_only_a_member_of_the_service_is_told_of_a_changed_migration_too() {
+    let db = TestDb::new();
+    let login = ServiceLogin::new(&db, "sees_changes");
+    block_on(async {
+        assert_eq!(
+            migrate(&login.settings()).await.unwrap(),
+            MigrateReport { from: SCHEMA_VERSION, to: SCHEMA_VERSION }
+        );
+        as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2").await;
+        for error in [
+            refused(Store::open_migrated(&login.settings(), Purpose::Serve).await),
+            migrate(&login.settings()).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, StoreError::OtherSchema(_)), "{error}");
+        }
     });
 }
 

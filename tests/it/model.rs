@@ -24,7 +24,7 @@ use tagd::{
     store::{Purpose, Store},
 };
 
-use crate::support::{Answer, Wire, World, block_on, sparse_limit, word_limit};
+use crate::support::{Answer, Wire, World, block_on, sparse_limit};
 
 /// Writes in the test command.
 const CASES: u32 = 3_750;
@@ -830,15 +830,18 @@ impl Stage {
             sql += "insert into tagd.label (scope_id, kind, key, value, slots)
                     select scope_id, 4, '', 'web', '{}' from tagd.scope;";
         }
-        for known in &model.resources {
-            let scope_id = self.scopes[&(known.project.to_owned(), known.resource_type.to_owned())];
-            let Resource { resource_id: id, resource_name: name, tags, .. } = known.resource();
-            sql += &format!("select tagd.put_resource({scope_id}, '{id}', '{name}', '{}', null);", fold(&name));
-            let parts: Vec<String> = tags.iter().map(|tag| format!("'{}', '{}'", tag.key, tag.value)).collect();
-            sql += &format!("select tagd.replace_tags({scope_id}, '{id}', array[{}]::text[]);", parts.join(", "));
-        }
-        sql += &word_limit(i32::try_from(model.resources.len() % 3).unwrap() + 1);
         sql += &sparse_limit(i32::try_from(model.resources.len() % 4).unwrap() + 1);
+        for known in &model.resources {
+            let Resource { resource_id: id, resource_name: name, tags, .. } = known.resource();
+            let parts: Vec<String> = tags.iter().map(|tag| format!("'{}', '{}'", tag.key, tag.value)).collect();
+            sql += &format!(
+                "select tagd.register_resource('{}', '{}', '{id}', '{name}', '{}', null, array[{}]::text[], null, false);",
+                known.project,
+                known.resource_type,
+                fold(&name),
+                parts.join(", ")
+            );
+        }
         for (name, quota) in TYPES.into_iter().zip(model.quotas) {
             sql += &format!("update tagd.resource_type set tag_quota = {quota} where resource_type = '{name}';");
         }

@@ -61,8 +61,11 @@ fn names_keep_their_words_whichever_way_they_are_written() {
         let mut truth: BTreeMap<String, Resource> = BTreeMap::new();
         block_on(async {
             let store = world.db.store(Purpose::Work, 2).await;
-            let scope = store.put_scope("p", "images").await.unwrap();
-            let mut import = store.import(false).await.unwrap();
+            let first = registration("images", "r0", "web-0", &[]).resource;
+            store.register("p", "images", &first, true, &Condition::None).await.unwrap();
+            truth.insert("r0".into(), first);
+            let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+            let mut import = store.import().await.unwrap();
             for step in 0..90 {
                 let id = format!("r{}", dice.roll(12));
                 let name = NAMES[dice.roll(NAMES.len())];
@@ -70,7 +73,7 @@ fn names_keep_their_words_whichever_way_they_are_written() {
                 let resource = registration("images", &id, name, &tags).resource;
                 match dice.roll(8) {
                     0 => {
-                        store.put_resource(scope, &resource).await.unwrap();
+                        store.register("p", "images", &resource, false, &Condition::None).await.unwrap();
                         truth.entry(id).or_insert(Resource { tags: vec![], ..resource }).resource_name = name.into();
                     }
                     1 | 2 => {
@@ -110,7 +113,7 @@ fn names_keep_their_words_whichever_way_they_are_written() {
                     }
                 }
             }
-            import.finish().await.unwrap();
+            drop(import);
             store.close().await;
         });
     }

@@ -409,9 +409,9 @@ fn what_fails_on_one_resource_is_told_and_the_others_are_written() {
     assert_eq!(
         failed,
         json!([
-            { "resource_id": "nowhere", "resource_type": "ecs", "error_code": "TMS.0005", "error_msg": "the resource does not exist" },
+            { "resource_id": "nowhere", "resource_type": "ecs", "error_code": "TMS.0005", "error_msg": "resource_id: there is no resource \"nowhere\"" },
             { "resource_id": "almost", "resource_type": "ecs", "error_code": "TMS.0002", "error_msg": "tags: 21 on the resource, at most 20" },
-            { "resource_id": "a", "resource_type": "vpcs", "error_code": "TMS.0005", "error_msg": "the resource does not exist" },
+            { "resource_id": "a", "resource_type": "vpcs", "error_code": "TMS.0005", "error_msg": "resource_id: there is no resource \"a\"" },
         ])
     );
     assert_eq!(tags(&world, "ecs", "a"), ["env=prod", "one=1", "two="]);

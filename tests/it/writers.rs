@@ -6,13 +6,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use sqlx::Connection;
 use tagd::{
     compiler::compile,
-    domain::{Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration},
-    store::{Purpose, Store},
+    domain::{
+        Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration,
+        registry::Condition,
+    },
+    store::{ImportBatch, Purpose, Store},
 };
 
 use crate::support::{TestDb, block_on, import_all, registration, tag};
@@ -34,6 +38,11 @@ fn resource(id: &str, name: &str) -> Resource {
     Resource { resource_id: id.into(), resource_name: name.into(), detail: None, tags: Vec::new() }
 }
 
+/// Registers a resource of the scope, or changes name and detail of a known one; its tags stay. True if it is new.
+async fn register(store: &Store, resource: &Resource) -> bool {
+    store.register("p", "images", resource, false, &Condition::None).await.unwrap().0
+}
+
 fn pairs(tags: &[Tag]) -> Vec<(&str, &str)> {
     tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect()
 }
@@ -46,7 +55,7 @@ async fn held(store: &Store, scope_id: i64) -> Vec<Resource> {
         .await
         .unwrap();
     assert_eq!(page.total, page.items.len() as u64);
-    page.items.into_iter().map(|item| item.resource).collect()
+    page.items.iter().map(|item| item.resource()).collect()
 }
 
 async fn tags_of(store: &Store, scope_id: i64, id: &str) -> Vec<(String, String)> {
@@ -59,10 +68,10 @@ fn with_store<F: Future<Output = ()>>(run: impl FnOnce(Store, i64) -> F) {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Work, 8).await;
-        let scope = store.put_scope("p", "images").await.unwrap();
         for id in ["a", "b"] {
-            assert!(store.put_resource(scope, &resource(id, "")).await.unwrap());
+            assert!(register(&store, &resource(id, "")).await);
         }
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         run(store.clone(), scope).await;
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
         store.close().await;
@@ -156,24 +165,26 @@ fn the_quota_counts_user_tags_only() {
 #[test]
 fn an_unknown_resource_has_no_tags_to_write() {
     with_store(|store, scope| async move {
-        let unknown =
-            |outcome: Result<(), Fault>| assert!(matches!(outcome, Err(Fault::UnknownResource)), "{outcome:?}");
+        let unknown = |outcome: Result<(), Fault>| match outcome {
+            Err(Fault::UnknownResource { resource_id }) => assert_eq!(resource_id, "none"),
+            other => panic!("{other:?}"),
+        };
         unknown(store.put_tags(scope, "none", &[tag("k", "v")]).await);
         unknown(store.remove_tags(scope, "none", &[("k".into(), None)]).await);
         unknown(store.replace_tags(scope, "none", &[]).await);
-        unknown(store.put_tags(scope + 1000, "a", &[tag("k", "v")]).await);
+        unknown(store.put_tags(scope + 1000, "none", &[tag("k", "v")]).await);
         assert!(!store.remove_resource(scope, "none").await.unwrap());
     });
 }
 
 #[test]
-fn put_resource_registers_or_renames_and_keeps_tags() {
+fn registering_without_tags_makes_or_renames_a_resource_and_keeps_tags() {
     with_store(|store, scope| async move {
         store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
         let renamed =
             Resource { detail: Some(r#"{"n": 1}"#.into()), tags: vec![tag("ignored", "")], ..resource("a", "Größe") };
-        assert!(!store.put_resource(scope, &renamed).await.unwrap());
-        assert!(store.put_resource(scope, &resource("c", "new")).await.unwrap());
+        assert!(!register(&store, &renamed).await);
+        assert!(register(&store, &resource("c", "new")).await);
         let now = held(&store, scope).await;
         let ids: Vec<&str> = now.iter().map(|r| r.resource_id.as_str()).collect();
         assert_eq!(ids, ["c", "b", "a"], "a known resource keeps its place");
@@ -194,7 +205,7 @@ fn a_removed_resource_comes_back_as_a_new_one() {
         store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
         assert!(store.remove_resource(scope, "a").await.unwrap());
         assert!(!store.remove_resource(scope, "a").await.unwrap());
-        assert!(store.put_resource(scope, &resource("a", "")).await.unwrap());
+        assert!(register(&store, &resource("a", "")).await);
         let now = held(&store, scope).await;
         assert_eq!(
             now.iter().map(|r| (r.resource_id.as_str(), r.tags.len())).collect::<Vec<_>>(),
@@ -208,19 +219,18 @@ fn slots_are_never_used_twice() {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Work, 2).await;
-        let scope = store.put_scope("p", "images").await.unwrap();
         let mut owner = db.connect().await;
         let mut seen = HashSet::new();
         for round in 0..20 {
             if round % 3 == 0 {
-                let mut import = store.import(false).await.unwrap();
+                let mut import = store.import().await.unwrap();
                 import_all(&mut import, &[registration("images", "r", "", &[("k", "v")])]).await.unwrap();
-                import.finish().await.unwrap();
             } else {
-                store.put_resource(scope, &resource("r", "")).await.unwrap();
+                assert!(register(&store, &resource("r", "")).await);
             }
             let slot: i32 = sqlx::query_scalar("select slot from tagd.resource").fetch_one(&mut owner).await.unwrap();
             assert!(seen.insert(slot), "slot {slot} again");
+            let scope = store.find_scope("p", "images").await.unwrap().unwrap();
             assert!(store.remove_resource(scope, "r").await.unwrap());
         }
         owner.close().await.unwrap();
@@ -236,7 +246,12 @@ fn a_scope_is_made_once() {
         let tasks: Vec<_> = (0..24)
             .map(|i| {
                 let store = store.clone();
-                tokio::spawn(async move { store.put_scope(["p", "q"][i % 2], "disk").await.unwrap() })
+                tokio::spawn(async move {
+                    let project_id = ["p", "q"][i % 2];
+                    let one = resource(&format!("r{i}"), "");
+                    store.register(project_id, "disk", &one, false, &Condition::None).await.unwrap();
+                    store.find_scope(project_id, "disk").await.unwrap().unwrap()
+                })
             })
             .collect();
         let mut found = HashSet::new();
@@ -245,7 +260,6 @@ fn a_scope_is_made_once() {
         }
         assert_eq!(found.len(), 2);
         assert_eq!(store.list_scopes().await.unwrap().len(), 2);
-        assert_eq!(store.find_scope("p", "disk").await.unwrap(), Some(store.put_scope("p", "disk").await.unwrap()));
         store.close().await;
     });
 }
@@ -317,7 +331,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
         }
         let id = &mine[dice.roll(mine.len() as u64)];
         let Some((name, held)) = model.get_mut(id) else {
-            assert!(store.put_resource(scope, &resource(id, "again")).await.unwrap());
+            assert!(register(&store, &resource(id, "again")).await);
             model.insert(id.clone(), ("again".into(), BTreeMap::new()));
             continue;
         };
@@ -339,7 +353,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
             }
             8 => {
                 *name = format!("name {step}");
-                assert!(!store.put_resource(scope, &resource(id, name)).await.unwrap());
+                assert!(!register(&store, &resource(id, name)).await);
             }
             _ => {
                 assert!(store.remove_resource(scope, id).await.unwrap());
@@ -353,7 +367,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
 /// Imports batches that touch the shared resources, new ones of the scope and another scope.
 async fn import(store: Store, most: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> usize {
     let mut dice = Dice(99);
-    let mut import = store.import(false).await.unwrap();
+    let mut import = store.import().await.unwrap();
     let mut made = 0;
     while !stop.load(Ordering::Relaxed) {
         most.fetch_add(20, Ordering::SeqCst);
@@ -371,9 +385,8 @@ async fn import(store: Store, most: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> us
         }
         import_all(&mut import, &batch).await.unwrap();
         // writers must get their turn, too
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    import.finish().await.unwrap();
     made
 }
 
@@ -407,13 +420,13 @@ async fn read(store: Store, scope_id: i64, seed: u64, most: Arc<AtomicU64>, stop
             .list(&compile(&query, &[scope_id], Want::Page { limit, offset }), &[Arc::clone(&scope)])
             .await
             .unwrap();
-        let ids: HashSet<&str> = page.items.iter().map(|item| item.resource.resource_id.as_str()).collect();
+        let ids: HashSet<&str> = page.items.iter().map(|item| item.resource_id()).collect();
         assert_eq!(ids.len(), page.items.len(), "a resource twice on a page");
         let expected = page.total.saturating_sub(offset).min(u64::from(limit));
         assert_eq!(page.items.len() as u64, expected, "total {} at {offset} for {limit}", page.total);
         assert!(page.total <= most.load(Ordering::SeqCst), "more than there ever were");
         for item in &page.items {
-            assert!(query.matches(&item.resource), "{query:?} does not match {:?}", item.resource);
+            assert!(query.matches(&item.resource()), "{query:?} does not match {item:?}");
         }
         asked += 1;
         if asked % 20 == 0 {
@@ -428,11 +441,11 @@ fn twelve_writers_an_import_and_readers_on_one_scope() {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Work, 16).await;
-        let scope = store.put_scope("p", "images").await.unwrap();
         let ids = (0..OWNED).map(|i| format!("r{i}")).chain((0..SHARED).map(|i| format!("shared{i}")));
         for id in ids {
-            store.put_resource(scope, &resource(&id, "")).await.unwrap();
+            register(&store, &resource(&id, "")).await;
         }
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         // as many as may be there, told before they are
         let most = Arc::new(AtomicU64::new((OWNED + SHARED) as u64));
@@ -487,7 +500,7 @@ fn two_imports_of_the_same_resources_at_once_take_turns() {
             .map(|import| {
                 let store = store.clone();
                 tokio::spawn(async move {
-                    let mut running = store.import(false).await.unwrap();
+                    let mut running = store.import().await.unwrap();
                     let mut created = 0;
                     for round in 0..15 {
                         // each in an order of its own, with names of projects that change
@@ -510,7 +523,6 @@ fn two_imports_of_the_same_resources_at_once_take_turns() {
                         }
                         created += import_all(&mut running, &batch).await.unwrap().created;
                     }
-                    running.finish().await.unwrap();
                     created
                 })
             })
@@ -535,9 +547,9 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
         let store = db.store(Purpose::Work, 12).await;
         let fleet: Vec<Registration> =
             (0..300).map(|i| registration(["images", "disk"][i % 2], &format!("r{i}"), "", &[("k", "0")])).collect();
-        let mut first = store.import(false).await.unwrap();
+        let mut first = store.import().await.unwrap();
         import_all(&mut first, &fleet).await.unwrap();
-        first.finish().await.unwrap();
+        drop(first);
         let scopes = [
             store.find_scope("p", "images").await.unwrap().unwrap(),
             store.find_scope("p", "disk").await.unwrap().unwrap(),
@@ -561,7 +573,7 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
                 let (store, fleet) = (store.clone(), fleet.clone());
                 tokio::spawn(async move {
                     for round in 0..6 {
-                        let mut import = store.import(true).await.unwrap();
+                        let mut stage = store.stage_import().await.unwrap();
                         let mut fleet = fleet.clone();
                         if importer == 1 {
                             fleet.reverse();
@@ -570,9 +582,11 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
                             for one in batch.iter_mut() {
                                 one.resource.tags = vec![tag("k", &format!("{importer} {round}"))];
                             }
-                            import_all(&mut import, batch).await.unwrap();
+                            stage.add(&batch.iter().collect()).await.unwrap();
                         }
-                        import.finish().await.unwrap();
+                        let mut whole = stage.begin().await.unwrap();
+                        while whole.take().await.unwrap().is_some() {}
+                        whole.finish().await.unwrap();
                     }
                 })
             })
@@ -589,5 +603,73 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
         }
         store.close().await;
         assert_eq!(deadlocks(&db).await, 0);
+    });
+}
+
+#[test]
+fn writers_wait_for_an_import_of_all_or_nothing_only_while_it_is_taken_in() {
+    with_store(|store, scope| async move {
+        let mut stage = store.stage_import().await.unwrap();
+        for ids in [["a", "c"], ["d", "c"]] {
+            let lines = ids.map(|id| registration("images", id, "imported", &[("k", "imported")]));
+            stage.add(&lines.iter().collect()).await.unwrap();
+        }
+        // nothing of it is to be seen, and everyone goes on: writers, imports by batches, rebuilds, another of its kind
+        let others = async {
+            assert_eq!(held(&store, scope).await.len(), 2);
+            store.put_tags(scope, "a", &[tag("k", "before")]).await.unwrap();
+            store.put_tags(scope, "b", &[tag("k", "before")]).await.unwrap();
+            assert!(register(&store, &resource("new", "")).await);
+            let mut import = store.import().await.unwrap();
+            import_all(&mut import, &[registration("images", "d", "by batches", &[])]).await.unwrap();
+            store.rebuild_scope(scope).await.unwrap();
+            let mut other = store.stage_import().await.unwrap();
+            other.add(&[&registration("images", "e", "", &[])].into_iter().collect()).await.unwrap();
+            let mut whole = other.begin().await.unwrap();
+            assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+            whole.finish().await.unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(20), others).await.expect("someone waits for what is only put aside");
+
+        let mut whole = stage.begin().await.unwrap();
+        let first = whole.take().await.unwrap().unwrap();
+        assert_eq!((first.created, first.changed), (1, 1));
+        let late = tokio::spawn({
+            let store = store.clone();
+            async move { store.put_tags(scope, "a", &[tag("late", "")]).await.unwrap() }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!late.is_finished(), "a write in the midst of an import of all or nothing");
+        assert_eq!(held(&store, scope).await.len(), 5, "half an import is to be seen");
+        let second = whole.take().await.unwrap().unwrap();
+        assert_eq!((second.changed, second.unchanged), (1, 1));
+        assert_eq!(whole.take().await.unwrap(), None);
+        whole.finish().await.unwrap();
+        late.await.unwrap();
+
+        let now = held(&store, scope).await;
+        let ids: Vec<&str> = now.iter().map(|r| r.resource_id.as_str()).collect();
+        assert_eq!(ids, ["c", "e", "d", "new", "b", "a"], "new ones are in the order of their coming in");
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("k", "imported"), ("late", "")]));
+        assert_eq!(tags_of(&store, scope, "b").await, owned(&[("k", "before")]));
+        assert_eq!(tags_of(&store, scope, "d").await, owned(&[("k", "imported")]));
+    });
+}
+
+#[test]
+fn an_import_of_all_or_nothing_that_is_not_finished_leaves_nothing() {
+    with_store(|store, scope| async move {
+        let batch = |id: &str| [&registration("images", id, "", &[("k", "v")])].into_iter().collect::<ImportBatch>();
+        let mut stage = store.stage_import().await.unwrap();
+        stage.add(&batch("c")).await.unwrap();
+        drop(stage);
+        let mut stage = store.stage_import().await.unwrap();
+        stage.add(&batch("d")).await.unwrap();
+        let mut whole = stage.begin().await.unwrap();
+        assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+        drop(whole);
+        // waits until the server has rolled it back
+        store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
+        assert_eq!(held(&store, scope).await.len(), 2);
     });
 }

@@ -50,7 +50,7 @@ pub(super) struct ImportArgs {
     tags: Option<PathBuf>,
 
     /// Stop at the first bad line and import nothing; else bad lines are reported and the rest goes on.
-    /// Until a strict import ends, everyone else who writes waits
+    /// All lines are checked and put aside first; while they are then taken in, everyone else who writes waits
     #[arg(long)]
     strict: bool,
 }
@@ -128,6 +128,9 @@ async fn run_batches(
             )]
             let rate = (resources as f64 / start.elapsed().as_secs_f64()) as u64;
             progress.set_message(format!("{} resources, {}/s", HumanCount(resources), HumanCount(rate)));
+        }
+        Step::Taken { resources, of } => {
+            progress.set_message(format!("{} of {} resources are in", HumanCount(resources), HumanCount(of)));
         }
     })
     .await

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{
-    fields::{Fields, Object},
-    parameters::check_number,
-};
-use crate::domain::{
-    Aspect, Fault, NameMatch, QueryLimits, TagQuery, Term, Want,
-    fault::quote,
-    limits::{RawTerm, check_length},
+use super::{fields::Fields, parameters::check_number};
+use crate::{
+    domain::{
+        Aspect, Fault, NameMatch, QueryLimits, TagQuery, Term, Want,
+        fault::quote,
+        limits::{RawTerm, check_length},
+    },
+    json::Object,
 };
 
 impl Fields<'_> {

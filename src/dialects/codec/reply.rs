@@ -1,23 +1,16 @@
 //! What answers are written as.
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
-use serde_json::value::RawValue;
 
 use crate::{
     dialects::dialect::WireReply,
     domain::{Answer, Command, Fault, Page, Tag, Want, tag::is_system_key},
 };
 
-/// A resource's detail as the answer holds it: its JSON, or what the dialect says where there is none.
-pub(in crate::dialects) fn detail_of(detail: Option<&str>, absent: &'static str) -> Result<Box<RawValue>, Fault> {
-    RawValue::from_string(detail.unwrap_or(absent).to_owned()).map_err(Fault::internal)
-}
-
 /// Tags of an answer, `[{"key", "value"}]`; system tags only where the dialect shows them.
-#[derive(Debug)]
-pub(in crate::dialects) struct TagsReply<'a> {
-    pub(in crate::dialects) tags: &'a [Tag],
-    pub(in crate::dialects) show_system: bool,
+struct TagsReply<'a> {
+    tags: &'a [Tag],
+    show_system: bool,
 }
 
 #[derive(Serialize)]

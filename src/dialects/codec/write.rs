@@ -2,10 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{
-    fields::{Fields, Object},
-    parameters::read_parameters,
-};
+use super::{fields::Fields, parameters::read_parameters};
 use crate::{
     dialects::dialect::WireRequest,
     domain::{
@@ -14,6 +11,7 @@ use crate::{
         fault::quote,
         write_limits::{RawTag, check_not_system},
     },
+    json::Object,
 };
 
 /// Reads `{"tag": {"key", "value"}}`: one tag to add.

@@ -156,7 +156,7 @@ fn wire_error(fault: &Fault) -> WireError {
         Fault::TooManyPredefined { .. } => (400, "TMS.1001"),
         Fault::UnknownPredefined => (400, "TMS.1002"),
         Fault::PredefinedExists => (400, "TMS.1003"),
-        Fault::UnknownResource | Fault::UnknownTag { .. } => (404, "TMS.0005"),
+        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "TMS.0005"),
         Fault::Unavailable { .. } => (503, "TMS.0001"),
         Fault::Internal { .. } => (500, "TMS.0001"),
     };

@@ -1,11 +1,9 @@
 //! The query across services.
 
-use serde::Serialize;
-
 use super::{TYPES, check_project, check_types};
 use crate::{
     dialects::{
-        codec::{self, Fields, TagsReply},
+        codec::{self, Fields},
         dialect::{WireReply, WireRequest},
     },
     domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery},
@@ -38,23 +36,6 @@ const LIMITS: QueryLimits = QueryLimits {
 
 const QUERY_FIELDS: &[&str] = &["project_id", "resource_types", "tags", "without_any_tag", "limit", "offset"];
 
-#[derive(Serialize)]
-struct QueryReply<'a> {
-    resources: Vec<ResourceReply<'a>>,
-    errors: [(); 0],
-    total_count: u64,
-}
-
-#[derive(Serialize)]
-struct ResourceReply<'a> {
-    project_id: &'a str,
-    project_name: &'a str,
-    resource_type: &'a str,
-    resource_id: &'a str,
-    resource_name: &'a str,
-    tags: TagsReply<'a>,
-}
-
 // ---- decode and encode
 
 pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, Fault> {
@@ -80,13 +61,16 @@ fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
 
 pub(super) fn encode(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
     let page = codec::page_of(answer)?;
-    let resources = page.items.iter().map(|item| ResourceReply {
-        project_id: &item.scope.project_id,
-        project_name: &item.scope.project_name,
-        resource_type: &item.scope.resource_type,
-        resource_id: &item.resource.resource_id,
-        resource_name: &item.resource.resource_name,
-        tags: TagsReply { tags: &item.resource.tags, show_system: false },
-    });
-    codec::encode(&QueryReply { resources: resources.collect(), errors: [], total_count: page.total })
+    Ok(codec::encode_page(page, |reply| {
+        reply.list("resources", &page.items, |entry, item| {
+            entry.text("project_id", &item.scope.project_id);
+            entry.text("project_name", &item.scope.project_name);
+            entry.text("resource_type", &item.scope.resource_type);
+            entry.text("resource_id", item.resource_id());
+            entry.text("resource_name", item.resource_name());
+            entry.tags(item, false);
+        });
+        reply.json("errors", "[]");
+        reply.number("total_count", page.total);
+    }))
 }

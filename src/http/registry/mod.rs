@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::{body, refusal::not_found, server::Shared};
 use crate::{
     domain::{
-        Resource,
+        Item, Resource,
         change::Registration,
         command::ResourceType,
         registry::{Project, Registered},
@@ -177,7 +177,8 @@ async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
     let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
     let (limit, offset) = (parameters.limit()?, parameters.offset()?);
     let page = shared.registry.list_resources(project_id, resource_type, limit, offset).await?;
-    let resources = page.items.iter().map(|item| ResourceReply::of(&item.resource)).collect::<Result<_, _>>()?;
+    let resources: Vec<Resource> = page.items.iter().map(Item::resource).collect();
+    let resources = resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
     Ok(reply(StatusCode::OK, &ResourcesReply { total_count: page.total, resources }))
 }
 

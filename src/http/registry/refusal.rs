@@ -60,7 +60,7 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryFault::Other(fault) => match fault {
                 Fault::Body { .. } => (400, "REGISTRY.0001"),
                 Fault::TooManyTags { .. } => (400, "REGISTRY.0009"),
-                Fault::UnknownResource => (404, "REGISTRY.0005"),
+                Fault::UnknownResource { .. } => (404, "REGISTRY.0005"),
                 Fault::Unavailable { .. } => (503, "REGISTRY.0015"),
                 Fault::Internal { .. } => (500, "REGISTRY.0016"),
                 // a field that breaks a rule; the rest is not of the registry

@@ -52,7 +52,7 @@ pub(super) async fn import(
             Step::Rejected(bad) if rejected.len() < REPORTED => {
                 rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
             }
-            Step::Rejected(_) | Step::Read { .. } => {}
+            Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
         };
         let mut load = std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(Box::new(input)), keep, tell));
         tokio::select! {

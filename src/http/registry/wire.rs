@@ -19,7 +19,8 @@ use crate::{
         registry::{Condition, Project},
     },
     http::dispatch,
-    transfer::{Object, line::TagBody},
+    json::Object,
+    transfer::line::TagBody,
 };
 
 /// Largest page; the smallest is 1.

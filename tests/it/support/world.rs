@@ -85,11 +85,11 @@ impl World {
     pub fn load(&self, fleet: &[Registration]) {
         block_on(async {
             let store = self.db.store(Purpose::Work, 1).await;
-            let mut import = store.import(false).await.unwrap();
+            let mut import = store.import().await.unwrap();
             for batch in fleet.chunks(1000) {
                 import_all(&mut import, batch).await.unwrap();
             }
-            import.finish().await.unwrap();
+            drop(import);
             store.close().await;
         });
     }

@@ -1,4 +1,4 @@
-//! What must be a JSON object: serde alone also takes an array, of the fields' values in order.
+//! What JSON that is read must be: an object, where serde alone also takes an array of the fields' values in order.
 
 use std::{fmt, marker::PhantomData};
 

@@ -1,0 +1,152 @@
+//! Connections on loan: which of them serve again, and which are replaced.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection, Executor, PgConnection};
+use tagd::{
+    domain::{Fault, Resource, registry::Condition},
+    store::{Purpose, Store},
+};
+
+use crate::support::{TestDb, block_on, tag};
+
+/// Runs a test over a store of so many connections, in which the resource `a` of one scope is registered, and beside
+/// it a connection of the owner.
+fn with_store<F: Future<Output = ()>>(connections: u32, test: impl FnOnce(Store, i64, PgConnection) -> F) {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Serve, connections).await;
+        let resource = Resource { resource_id: "a".into(), ..Resource::default() };
+        store.register("p", "disk", &resource, false, &Condition::None).await.unwrap();
+        let scope = store.find_scope("p", "disk").await.unwrap().unwrap();
+        test(store.clone(), scope, db.connect().await).await;
+        store.close().await;
+    });
+}
+
+/// The server's processes of everybody else's connections.
+async fn backends(owner: &mut PgConnection) -> BTreeSet<i32> {
+    let found: Vec<i32> = sqlx::query_scalar(
+        "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .fetch_all(owner)
+    .await
+    .unwrap();
+    found.into_iter().collect()
+}
+
+/// The same once they are as they should be: the server takes its time to let go of a connection that was closed.
+async fn wait_for(owner: &mut PgConnection, holds: impl Fn(&BTreeSet<i32>) -> bool) -> BTreeSet<i32> {
+    let begun = Instant::now();
+    loop {
+        let now = backends(owner).await;
+        if holds(&now) {
+            return now;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "there are still {now:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Ends them, and waits until they are gone.
+async fn end_all(owner: &mut PgConnection) {
+    for pid in backends(owner).await {
+        sqlx::query("select pg_terminate_backend($1, 5000)").bind(pid).execute(&mut *owner).await.unwrap();
+    }
+    wait_for(owner, BTreeSet::is_empty).await;
+}
+
+#[test]
+fn one_after_the_other_share_a_connection_and_a_refusal_does_not_cost_it() {
+    with_store(4, |store, scope, mut owner| async move {
+        let first = wait_for(&mut owner, |now| now.len() == 1).await;
+        for _ in 0..3 {
+            store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
+            assert!(matches!(store.put_tags(scope, "b", &[]).await, Err(Fault::UnknownResource { .. })));
+            assert_eq!(store.list_tags(scope, "a").await.unwrap().unwrap(), [tag("k", "v")]);
+        }
+        assert_eq!(backends(&mut owner).await, first);
+    });
+}
+
+#[test]
+fn a_statement_that_was_dropped_half_way_takes_its_connection_along() {
+    with_store(1, |store, scope, mut owner| async move {
+        let before = backends(&mut owner).await;
+        let mut held = owner.begin().await.unwrap();
+        held.execute("lock table tagd.resource in access exclusive mode").await.unwrap();
+        for _ in 0..2 {
+            let dropped = tokio::time::timeout(Duration::from_millis(200), store.list_tags(scope, "a")).await;
+            assert!(dropped.is_err(), "the table is locked");
+            // there is only this one, and the statement before still waits at the server
+            let begun = Instant::now();
+            assert_eq!(store.find_scope("p", "disk").await.unwrap(), Some(scope));
+            assert!(begun.elapsed() < Duration::from_secs(2));
+        }
+        held.rollback().await.unwrap();
+        assert_eq!(store.list_tags(scope, "a").await.unwrap(), Some(Vec::new()));
+        // the server finds out that nobody waits for the answer once it has one
+        wait_for(&mut owner, |now| now.is_disjoint(&before)).await;
+    });
+}
+
+#[test]
+fn reads_do_not_notice_that_the_server_ended_every_idle_connection() {
+    with_store(4, |store, scope, mut owner| async move {
+        for _ in 0..3 {
+            let (a, b, c, d) = tokio::join!(
+                store.list_tags(scope, "a"),
+                store.find_scope("p", "disk"),
+                store.list_types(),
+                store.list_tags(scope, "b"),
+            );
+            assert!(a.unwrap().is_some() && b.unwrap().is_some() && !c.unwrap().is_empty() && d.unwrap().is_none());
+            assert!(backends(&mut owner).await.len() > 1);
+            end_all(&mut owner).await;
+        }
+        assert!(store.is_reachable().await);
+    });
+}
+
+#[test]
+fn a_write_on_a_connection_that_the_server_ended_is_told_so_once_and_the_next_is_well() {
+    with_store(1, |store, scope, mut owner| async move {
+        end_all(&mut owner).await;
+        let refused = store.put_tags(scope, "a", &[tag("k", "v")]).await;
+        assert!(matches!(refused, Err(Fault::Unavailable { .. })), "{refused:?}");
+        store.put_tags(scope, "a", &[tag("k", "w")]).await.unwrap();
+        assert_eq!(store.list_tags(scope, "a").await.unwrap().unwrap(), [tag("k", "w")]);
+    });
+}
+
+#[test]
+fn who_waits_for_a_connection_gets_it_when_the_loan_before_ends() {
+    with_store(2, |store, scope, mut owner| async move {
+        let tasks: Vec<_> = (0..50)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.list_tags(scope, "a").await.unwrap().unwrap() })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), []);
+        }
+        wait_for(&mut owner, |now| now.len() <= 2).await;
+    });
+}
+
+#[test]
+fn a_closed_store_leaves_no_connection_and_lends_none() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Serve, 2).await;
+        let mut owner = db.connect().await;
+        store.close().await;
+        let refused = store.find_scope("p", "disk").await;
+        assert!(matches!(refused, Err(Fault::Unavailable { .. })), "{refused:?}");
+        end_all(&mut owner).await;
+    });
+}
