@@ -17,6 +17,7 @@
 //! | name, id | one above 0, made of slots |
 
 mod groups;
+mod names;
 mod statement;
 
 pub use groups::{BLOCK_BITS, Label};

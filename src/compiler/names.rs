@@ -1,0 +1,188 @@
+//! Resources picked by name or id: in the full form the slots of a group, and alone, for a text in the name, a form of
+//! their own.
+
+use std::fmt::Write;
+
+use super::statement::{Numbers, Pick, Shape, Words, overlap, skip, want, write_answer, write_count};
+
+/// The query for the slots of resources that are picked, and the parameter that has the text in their names.
+pub(super) struct Picked {
+    pub(super) text: String,
+    pub(super) query: String,
+}
+
+/// The slots of the resources that are picked by columns of their own.
+pub(super) fn write_pick(pick: Pick, numbers: &mut Numbers, words: &Words) -> Option<Picked> {
+    let scope = words.scope;
+    let first = (pick != Pick::Nothing && pick != Pick::NoName).then(|| numbers.next()).unwrap_or_default();
+    let (from, condition) = match pick {
+        Pick::Nothing => return None,
+        Pick::Id => ("tagd.resource r", format!("r.resource_id = {first}")),
+        Pick::IdAndName => {
+            let condition = format!(
+                "r.resource_id = {first}
+         and (select n.folded from tagd.name n where n.scope_id = {scope} and n.slot = r.slot) like {}",
+                numbers.next()
+            );
+            ("tagd.resource r", condition)
+        }
+        Pick::NameInWords | Pick::NameAcross => {
+            let query = names_by_grams(scope, &first);
+            return Some(Picked { text: first, query });
+        }
+        Pick::NameByScan => ("tagd.name r", format!("r.folded like {first}")),
+        Pick::NoName => ("tagd.name r", "r.folded = ''".to_owned()),
+    };
+    let query = format!("select r.slot from {from}\n       where r.scope_id = {scope} and {condition}");
+    Some(Picked { text: first, query })
+}
+
+/// The slots of the names that the index of grams finds. The condition stands there three times: the planner takes
+/// each for a two-hundredth of the table, and so all of them for less than any scope.
+fn names_by_grams(scope: &str, text: &str) -> String {
+    let grams = "tagd.grams(n.scope_id, n.folded, n.words) @> w.grams";
+    format!(
+        "select n.slot
+        from (select tagd.wanted_grams({scope}, {text}::text) as grams offset 0) w
+        cross join lateral (
+          select n.slot from tagd.name n
+           where n.scope_id = {scope} and {grams}
+             and {grams}
+             and {grams}
+             and strpos(n.folded, {text}::text) > 0 offset 0) n"
+    )
+}
+
+/// The labels of the words that have a text.
+pub(super) fn labels_of_words(scope: &str, text: &str) -> String {
+    format!(
+        "select l.label_id, l.slots from tagd.label l
+       where l.scope_id = {scope} and l.key = '' and l.kind = 4 and strpos(l.value, {text}::text) > 0"
+    )
+}
+
+/// CTEs `term` (labels of words that have the text), `few` (slots of the sparse ones, and of names that the index of
+/// grams finds) and `hit` (counts by block). A block with one chunk and nothing else is counted by that, one without a
+/// chunk is answered from its slots, another from the bits of all that it has.
+pub(super) fn write_names(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
+    let Words { spans, scope, rank, by_rank, made_rank, term, term_scope, term_rank, same_rank } = words;
+    let Some(Picked { text, query }) = write_pick(shape.pick, numbers, words) else { return Ok(()) };
+    let in_words = shape.pick == Pick::NameInWords;
+    if in_words {
+        write!(
+            sql,
+            "term as materialized (
+  select l.label_id, l.slots{term}
+    from {spans}lateral (
+      {labels} offset 0) l),
+",
+            labels = labels_of_words(scope, &text),
+        )?;
+    }
+    write!(
+        sql,
+        "few as (
+  select r.slot{made_rank}
+    from {spans}lateral (
+      {query} offset 0) r"
+    )?;
+    if in_words {
+        write!(
+            sql,
+            "
+   union
+  select e.slot{term_rank}
+    from term t
+    cross join lateral unnest(t.slots) as e (slot)),
+part as (
+  select block{rank}, sum(hits) as hits, count(hits) as chunks, array_agg(position) filter (where position is not null) as few
+    from (select c.block, c.hits, null::int4 as position{term_rank}
+            from term t
+            cross join lateral (
+              select c.block, c.hits from tagd.chunk c
+               where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
+           where t.slots is null
+          union all
+          select f.slot / 16384, null, f.slot % 16384{rank}
+            from few f) piece
+   group by block{rank}),
+hit as materialized (
+  select r.block{part_rank}, r.few, b.bits,
+         (case when b.bits is not null then bit_count(b.bits & b.bits) when r.few is null then r.hits else cardinality(r.few) end)::int4 as hits
+    from part r
+    cross join lateral (
+      select bit_or(b.bits) as bits
+        from (select c.bits
+                from term t
+                cross join lateral (
+                  select c.bits from tagd.chunk c
+                   where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+               where t.slots is null{same_rank}
+              union all
+              select tagd.bits_at(r.few)) b
+       where r.chunks > 1 or (r.chunks = 1 and r.few is not null)) b)",
+            part_rank = rank.replace(' ', " r."),
+        )?;
+    } else {
+        write!(
+            sql,
+            "),
+hit as materialized (
+  select f.slot / 16384 as block{rank}, count(*)::int4 as hits, array_agg(f.slot % 16384) as few
+    from few f
+   group by f.slot / 16384{rank})"
+        )?;
+    }
+    if !shape.page {
+        return write_count(sql);
+    }
+    let (offset, limit) = (numbers.next(), numbers.next());
+    let (bits, sorted, fence) =
+        if in_words { (", bits", "\n        where r.bits is null", "\n      offset 0") } else { ("", "", "") };
+    write!(
+        sql,
+        ",
+run as materialized (
+  select block{rank}, hits, few{bits}, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
+    from hit
+   where hits > 0),
+page as (
+  select r.block * 16384 + p.position as slot{rank}
+    from run r
+    cross join lateral (
+      select {skip} as skip, {want} as want offset 0) w
+    cross join lateral (",
+        skip = skip("r", &offset),
+        want = want("r", &offset, &limit),
+    )?;
+    if in_words {
+        write!(
+            sql,
+            "
+      select n.position
+        from (select r.bits
+               where r.bits is not null
+              union all
+              select c.bits
+                from term t
+                cross join lateral (
+                  select c.bits from tagd.chunk c
+                   where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+               where t.slots is null and r.bits is null and r.few is null{same_rank}) b
+        cross join lateral unnest(tagd.newest(b.bits, w.skip, w.want)) as n (position)
+      union all"
+        )?;
+    }
+    write!(
+        sql,
+        "
+      (select n.position
+         from unnest(r.few) as n (position){sorted}
+        order by n.position desc
+       offset w.skip
+        limit w.want){fence}) p
+   where {overlap})",
+        overlap = overlap("r", &offset, &limit),
+    )?;
+    write_answer(sql, words, "(select max(upto) from run)")
+}
