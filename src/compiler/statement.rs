@@ -269,13 +269,33 @@ select (coalesce((select sum(t.sign * cardinality(t.slots)) from term t), 0)
 fn write_sum_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std::fmt::Result {
     let Words { rank, by_rank, term_scope, term_rank, same_rank, .. } = words;
     let (reach, offset, limit) = (numbers.next(), numbers.next(), numbers.next());
+    // as many labels as the page reaches have a slot this new: what is older is not on it, and of thousands of labels
+    // only a few are opened. Over many scopes newer does not mean before.
+    let (edge, newer) = match *rank {
+        "" => (
+            format!(
+                "edge as materialized (
+  select t.slots[cardinality(t.slots)] as slot
+    from term t
+   where cardinality(t.slots) > 0
+   order by slot desc
+  offset {reach}::int8 - 1
+   limit 1),
+"
+            ),
+            "
+   where t.slots[cardinality(t.slots)] >= coalesce((select edge.slot from edge), 0)
+     and e.slot >= coalesce((select edge.slot from edge), 0)",
+        ),
+        _ => (String::new(), ""),
+    };
     write!(
         sql,
         ",
-few as (
+{edge}few as (
   select e.slot, t.sign{term_rank}
     from term t
-    cross join lateral unnest(t.slots[(cardinality(t.slots) - {reach}::int8 + 1)::int4:]) as e (slot)),
+    cross join lateral unnest(t.slots[(cardinality(t.slots) - {reach}::int8 + 1)::int4:]) as e (slot){newer}),
 hit as materialized (
   select block{rank}, sum(hits)::int4 as hits, sum(hits) filter (where position is null) as counted,
          bool_or(position is null or hits < 0) as dense,
@@ -374,7 +394,8 @@ hit as materialized (
     write_end(sql, numbers, words, shape)
 }
 
-/// CTEs `term` (labels by group), `part` (bits by block and group), `side` (groups of one sign put together), `hit`.
+/// CTEs `term` (labels by group), `part` (bits by block and group), `hit`: groups of one sign put together, then the
+/// signs. Behind `offset 0` an expression is computed once, however often it is named above.
 fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
     let Words { spans, scope, rank, made_rank, term, term_scope, term_rank, .. } = words;
     let (groups, kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
@@ -435,17 +456,18 @@ part as (
     write!(
         sql,
         "),
-side as materialized (
-  select block{rank}, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-    from part
-   group by block{rank}
-  having count(*) filter (where grp > 0) = {positive}::int8),
 hit as materialized (
-  select block{rank}, bits, bit_count(bits & bits)::int4 as hits
+  select block{rank}, bits, bit_count(bits)::int4 as hits
     from (select block{rank}, case when nor is null then yes else yes & ~nor end as bits
             from (select block{rank}, nor, case when nands = {negative}::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor)"
+                    from (select block{rank}, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                            from part
+                           group by block{rank}
+                          having count(*) filter (where grp > 0) = {positive}::int8
+                          offset 0) side
+                  offset 0) less_nand
+          offset 0) less_nor)"
     )?;
     write_end(sql, numbers, words, shape)
 }
