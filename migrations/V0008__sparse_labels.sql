@@ -35,7 +35,7 @@ select b.scope_id, b.label_id, b.block, bit_count(b.bits & b.bits), b.bits
 drop table tagd.bitmap;
 
 -- the row of a sparse label is rewritten in place while its page has room
-alter table tagd.label set (fillfactor = 60);
+alter table tagd.label set (fillfactor = 80);
 alter table tagd.label add column slots integer[];
 comment on column tagd.label.slots is 'Slots of the resources that bear a sparse label, ascending, at most tagd.sparse_limit() of them; null for a dense label, whose slots are in tagd.chunk.';
 

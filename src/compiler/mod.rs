@@ -19,6 +19,7 @@
 mod groups;
 mod names;
 mod statement;
+mod sums;
 
 pub use groups::{BLOCK_BITS, Label};
 pub use statement::{Form, Pick, Shape, Span, shapes, text};

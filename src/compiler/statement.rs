@@ -7,7 +7,10 @@
 
 use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
-use super::names::{Picked, labels_of_words, write_names, write_pick};
+use super::{
+    names::{Picked, labels_of_words, write_names, write_pick},
+    sums::{write_single, write_sum},
+};
 
 /// How many scopes a statement runs over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,171 +181,6 @@ fn write(shape: Shape) -> String {
     sql
 }
 
-/// CTE `term`: the label. A scope has one piece of it if it is sparse, its slots, and else one for each chunk.
-fn write_single(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
-    let Words { spans, scope, term, term_scope, term_rank, same_rank, .. } = words;
-    let (kind, key, value) = (numbers.next(), numbers.next(), numbers.next());
-    write!(
-        sql,
-        "term as materialized (
-  select l.label_id, l.slots{term}
-    from {spans}lateral (
-      select l.label_id, l.slots from tagd.label l
-       where l.scope_id = {scope} and l.key = {key}::text and l.kind = {kind}::int2 and l.value = {value}::text offset 0) l),
-hit as materialized (
-  select p.block, p.hits{term_rank}
-    from term t
-    cross join lateral (
-      select c.block, c.hits from tagd.chunk c
-       where c.scope_id = {term_scope} and c.label_id = t.label_id
-      union all
-      select null, cardinality(t.slots)
-       where t.slots is not null
-      offset 0) p)"
-    )?;
-    if !shape.page {
-        return write_count(sql);
-    }
-    let (offset, limit) = (numbers.next(), numbers.next());
-    write_run(sql, words)?;
-    write!(
-        sql,
-        ",
-page as (
-  select p.slot{term_rank}
-    from run r
-    join term t on true{same_rank}
-    cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral (
-      select r.block * 16384 + n.position as slot
-        from (select c.bits from tagd.chunk c
-               where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
-        cross join lateral unnest(tagd.newest(c.bits, w.skip, w.want)) as n (position)
-      union all
-      select n.slot
-        from unnest(t.slots[(cardinality(t.slots) - w.skip - w.want + 1)::int4 : (cardinality(t.slots) - w.skip)::int4]) as n (slot)
-      offset 0) p
-   where {overlap})",
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-        overlap = overlap("r", &offset, &limit),
-    )?;
-    write_answer(sql, words, "(select max(upto) from run)")
-}
-
-/// CTE `term`: the labels with their signs.
-fn write_sum(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
-    let Words { spans, scope, term, term_scope, .. } = words;
-    let (signs, kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
-    write!(
-        sql,
-        "term as materialized (
-  select t.sign, l.label_id, l.slots{term}
-    from {spans}unnest({signs}::int4[], {kinds}::int2[], {keys}::text[], {values}::text[]) as t (sign, kind, key, value)
-    cross join lateral (
-      select l.label_id, l.slots from tagd.label l
-       where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
-    )?;
-    if shape.fuzzy {
-        let (signs, keys, patterns) = (numbers.next(), numbers.next(), numbers.next());
-        write!(
-            sql,
-            "
-   union all
-  select t.sign, l.label_id, l.slots{term}
-    from {spans}unnest({signs}::int4[], {keys}::text[], {patterns}::text[]) as t (sign, key, pattern)
-    cross join lateral (
-      select l.label_id, l.slots from tagd.label l
-       where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
-        )?;
-    }
-    sql.push(')');
-    if !shape.page {
-        return write!(
-            sql,
-            "
-select (coalesce((select sum(t.sign * cardinality(t.slots)) from term t), 0)
-       + coalesce((select sum(t.sign * c.hits)
-                     from term t
-                     cross join lateral (
-                       select c.hits from tagd.chunk c
-                        where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
-                    where t.slots is null), 0))::int8 as total"
-        );
-    }
-    write_sum_page(sql, numbers, words)
-}
-
-/// CTEs `few` (slots of the sparse labels, as far as the page reaches) and `hit` (counts by block, with the slots of
-/// the sparse labels there). A block without chunks is answered from its slots, another from bits.
-fn write_sum_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std::fmt::Result {
-    let Words { rank, by_rank, term_scope, term_rank, same_rank, .. } = words;
-    let (reach, offset, limit) = (numbers.next(), numbers.next(), numbers.next());
-    write!(
-        sql,
-        ",
-few as (
-  select e.slot, t.sign{term_rank}
-    from term t
-    cross join lateral unnest(t.slots[(cardinality(t.slots) - {reach}::int8 + 1)::int4:]) as e (slot)),
-hit as materialized (
-  select block{rank}, sum(hits)::int4 as hits, sum(hits) filter (where position is null) as counted,
-         bool_or(position is null or hits < 0) as dense,
-         array_agg(position) filter (where hits > 0 and position is not null) as plus,
-         array_agg(position) filter (where hits < 0 and position is not null) as minus
-    from (select c.block, t.sign * c.hits as hits, null::int4 as position{term_rank}
-            from term t
-            cross join lateral (
-              select c.block, c.hits from tagd.chunk c
-               where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
-           where t.slots is null
-          union all
-          select f.slot / 16384, f.sign, f.slot % 16384{rank}
-            from few f) piece
-   group by block{rank}),
-run as materialized (
-  select block{rank}, hits, dense, plus, minus, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
-    from hit
-   where hits > 0),
-page as (
-  select r.block * 16384 + p.position as slot{rank}
-    from run r
-    cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral (
-      select n.position
-        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
-                from (select t.sign, c.bits
-                        from term t
-                        cross join lateral (
-                          select c.bits from tagd.chunk c
-                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
-                       where t.slots is null{same_rank}
-                      union all
-                      select 1, tagd.bits_at(r.plus)
-                      union all
-                      select -1, tagd.bits_at(r.minus)) b) b
-        cross join lateral unnest(tagd.newest(case when b.nor is null then b.yes else b.yes & ~b.nor end, w.skip, w.want)) as n (position)
-       where r.dense
-      union all
-      (select n.position
-         from unnest(r.plus) as n (position)
-        where not r.dense
-        order by n.position desc
-       offset w.skip
-        limit w.want)
-      offset 0) p
-   where {overlap})",
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-        overlap = overlap("r", &offset, &limit),
-    )?;
-    let total = "(select sum(t.sign * cardinality(t.slots)) from term t), 0)
-       + coalesce((select sum(h.counted) from hit h)";
-    write_answer(sql, words, total)
-}
-
 /// CTEs `term`, and `hit`: the bits of blocks, put together by an aggregate.
 fn write_plain(
     sql: &mut String,
@@ -384,7 +222,8 @@ hit as materialized (
     write_end(sql, numbers, words, shape)
 }
 
-/// CTEs `term` (labels by group), `part` (bits by block and group), `side` (groups of one sign put together), `hit`.
+/// CTEs `term` (labels by group), `part` (bits by block and group), `hit`: groups of one sign put together, then the
+/// signs. Behind `offset 0` an expression is computed once, however often it is named above.
 fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
     let Words { spans, scope, rank, made_rank, term, term_scope, term_rank, .. } = words;
     let (groups, kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
@@ -454,17 +293,18 @@ part as (
             cross join lateral unnest(t.slots) as e (slot)
            group by e.slot / 16384, t.grp{term_rank}{within}) labelled
    group by block, grp{rank}{beside}),
-side as materialized (
-  select block{rank}, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-    from part
-   group by block{rank}
-  having count(*) filter (where grp > 0) = {positive}::int8),
 hit as materialized (
-  select block{rank}, bits, bit_count(bits & bits)::int4 as hits
+  select block{rank}, bits, bit_count(bits)::int4 as hits
     from (select block{rank}, case when nor is null then yes else yes & ~nor end as bits
             from (select block{rank}, nor, case when nands = {negative}::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor)"
+                    from (select block{rank}, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                            from part
+                           group by block{rank}
+                          having count(*) filter (where grp > 0) = {positive}::int8
+                          offset 0) side
+                  offset 0) less_nand
+          offset 0) less_nor)"
     )?;
     write_end(sql, numbers, words, shape)
 }
@@ -497,18 +337,6 @@ page as (
 
 pub(super) fn write_count(sql: &mut String) -> std::fmt::Result {
     write!(sql, "\nselect coalesce(sum(hits), 0)::int8 as total\n  from hit")
-}
-
-/// CTE `run`: the pieces from the newest to the oldest, `upto` counts the hits to the end of a piece.
-fn write_run(sql: &mut String, words: &Words) -> std::fmt::Result {
-    let Words { rank, by_rank, .. } = words;
-    write!(
-        sql,
-        ",
-run as materialized (
-  select block{rank}, hits, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
-    from hit)"
-    )
 }
 
 /// Hits of a piece that lie in front of the page.

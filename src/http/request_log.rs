@@ -37,19 +37,19 @@ pub(super) async fn log<B: MessageBody + 'static>(
         .filter(|id| is_usable(id))
         .map_or_else(new_id, str::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!(
-        "request",
-        request_id = id,
-        method = request.method().as_str(),
-        path = request.uri().path()
-    );
-    let mut answer = next.call(request).instrument(span.clone()).await?;
+    let line = tracing::enabled!(tracing::Level::INFO)
+        .then(|| (id.clone(), request.method().clone(), request.uri().path().to_owned()));
+    // the id alone: a span is written out for every request, and few say anything before their answer
+    let span = tracing::error_span!("request", request_id = id);
+    let mut answer = next.call(request).instrument(span).await?;
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(HEADER, value);
     }
-    let status = answer.status().as_u16();
-    let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    span.in_scope(|| tracing::info!(status, elapsed_us, "answered"));
+    if let Some((request_id, method, path)) = line {
+        let status = answer.status().as_u16();
+        let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(request_id, method = method.as_str(), path, status, elapsed_us, "answered");
+    }
     Ok(answer)
 }
 

@@ -26,16 +26,17 @@ part as (
             cross join lateral unnest(t.slots) as e (slot)
            group by e.slot / 16384, t.grp, t.rank) labelled
    group by block, grp, rank),
-side as materialized (
-  select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-    from part
-   group by block, rank
-  having count(*) filter (where grp > 0) = $9::int8),
 hit as materialized (
-  select block, rank, bits, bit_count(bits & bits)::int4 as hits
+  select block, rank, bits, bit_count(bits)::int4 as hits
     from (select block, rank, case when nor is null then yes else yes & ~nor end as bits
             from (select block, rank, nor, case when nands = $10::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor)
+                    from (select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                            from part
+                           group by block, rank
+                          having count(*) filter (where grp > 0) = $9::int8
+                          offset 0) side
+                  offset 0) less_nand
+          offset 0) less_nor)
 select coalesce(sum(hits), 0)::int8 as total
   from hit

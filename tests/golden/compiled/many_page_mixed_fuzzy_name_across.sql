@@ -39,17 +39,18 @@ part as (
              and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
              and strpos(n.folded, $9::text) > 0 offset 0) n offset 0) r
    group by r.slot / 16384, s.rank),
-side as materialized (
-  select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-    from part
-   group by block, rank
-  having count(*) filter (where grp > 0) = $10::int8),
 hit as materialized (
-  select block, rank, bits, bit_count(bits & bits)::int4 as hits
+  select block, rank, bits, bit_count(bits)::int4 as hits
     from (select block, rank, case when nor is null then yes else yes & ~nor end as bits
             from (select block, rank, nor, case when nands = $11::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor),
+                    from (select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                            from part
+                           group by block, rank
+                          having count(*) filter (where grp > 0) = $10::int8
+                          offset 0) side
+                  offset 0) less_nand
+          offset 0) less_nor),
 run as materialized (
   select block, rank, bits, hits, sum(hits) over (order by rank, block desc rows unbounded preceding) as upto
     from hit

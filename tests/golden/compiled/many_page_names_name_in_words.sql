@@ -34,7 +34,7 @@ part as (
    group by block, rank),
 hit as materialized (
   select r.block, r.rank, r.few, b.bits,
-         (case when b.bits is not null then bit_count(b.bits & b.bits) when r.few is null then r.hits else cardinality(r.few) end)::int4 as hits
+         (case when b.bits is not null then bit_count(b.bits) when r.few is null then r.hits else cardinality(r.few) end)::int4 as hits
     from part r
     cross join lateral (
       select bit_or(b.bits) as bits

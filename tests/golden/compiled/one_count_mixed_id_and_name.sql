@@ -25,16 +25,17 @@ part as (
        where r.scope_id = $1 and r.resource_id = $6
          and (select n.folded from tagd.name n where n.scope_id = $1 and n.slot = r.slot) like $7 offset 0) r
    group by r.slot / 16384),
-side as materialized (
-  select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-    from part
-   group by block
-  having count(*) filter (where grp > 0) = $8::int8),
 hit as materialized (
-  select block, bits, bit_count(bits & bits)::int4 as hits
+  select block, bits, bit_count(bits)::int4 as hits
     from (select block, case when nor is null then yes else yes & ~nor end as bits
             from (select block, nor, case when nands = $9::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor)
+                    from (select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                            from part
+                           group by block
+                          having count(*) filter (where grp > 0) = $8::int8
+                          offset 0) side
+                  offset 0) less_nand
+          offset 0) less_nor)
 select coalesce(sum(hits), 0)::int8 as total
   from hit

@@ -35,17 +35,18 @@ part as (
              and strpos(n.folded, $6::text) > 0 offset 0) n offset 0) r
    group by r.slot / 16384) labelled
    group by block, grp),
-side as materialized (
-  select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-    from part
-   group by block
-  having count(*) filter (where grp > 0) = $7::int8),
 hit as materialized (
-  select block, bits, bit_count(bits & bits)::int4 as hits
+  select block, bits, bit_count(bits)::int4 as hits
     from (select block, case when nor is null then yes else yes & ~nor end as bits
             from (select block, nor, case when nands = $8::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from side) less_nand) less_nor),
+                    from (select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                            from part
+                           group by block
+                          having count(*) filter (where grp > 0) = $7::int8
+                          offset 0) side
+                  offset 0) less_nand
+          offset 0) less_nor),
 run as materialized (
   select block, bits, hits, sum(hits) over (order by block desc rows unbounded preceding) as upto
     from hit

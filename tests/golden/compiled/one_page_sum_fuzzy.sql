@@ -10,10 +10,19 @@ with term as materialized (
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = $1 and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l),
+edge as materialized (
+  select t.slots[cardinality(t.slots)] as slot
+    from term t
+   where cardinality(t.slots) > 0
+   order by slot desc
+  offset $9::int8 - 1
+   limit 1),
 few as (
   select e.slot, t.sign
     from term t
-    cross join lateral unnest(t.slots[(cardinality(t.slots) - $9::int8 + 1)::int4:]) as e (slot)),
+    cross join lateral unnest(t.slots[(cardinality(t.slots) - $9::int8 + 1)::int4:]) as e (slot)
+   where t.slots[cardinality(t.slots)] >= coalesce((select edge.slot from edge), 0)
+     and e.slot >= coalesce((select edge.slot from edge), 0)),
 hit as materialized (
   select block, sum(hits)::int4 as hits, sum(hits) filter (where position is null) as counted,
          bool_or(position is null or hits < 0) as dense,

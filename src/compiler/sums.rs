@@ -1,0 +1,202 @@
+//! The forms whose counts are added up and bits read for the page alone: one label, and sums of labels.
+
+use std::fmt::Write;
+
+use super::statement::{Numbers, Shape, Words, overlap, skip, want, write_answer, write_count};
+
+/// CTE `term`: the label. A scope has one piece of it if it is sparse, its slots, and else one for each chunk.
+pub(super) fn write_single(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
+    let Words { spans, scope, term, term_scope, term_rank, same_rank, .. } = words;
+    let (kind, key, value) = (numbers.next(), numbers.next(), numbers.next());
+    write!(
+        sql,
+        "term as materialized (
+  select l.label_id, l.slots{term}
+    from {spans}lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = {scope} and l.key = {key}::text and l.kind = {kind}::int2 and l.value = {value}::text offset 0) l),
+hit as materialized (
+  select p.block, p.hits{term_rank}
+    from term t
+    cross join lateral (
+      select c.block, c.hits from tagd.chunk c
+       where c.scope_id = {term_scope} and c.label_id = t.label_id
+      union all
+      select null, cardinality(t.slots)
+       where t.slots is not null
+      offset 0) p)"
+    )?;
+    if !shape.page {
+        return write_count(sql);
+    }
+    let (offset, limit) = (numbers.next(), numbers.next());
+    write_run(sql, words)?;
+    write!(
+        sql,
+        ",
+page as (
+  select p.slot{term_rank}
+    from run r
+    join term t on true{same_rank}
+    cross join lateral (
+      select {skip} as skip, {want} as want offset 0) w
+    cross join lateral (
+      select r.block * 16384 + n.position as slot
+        from (select c.bits from tagd.chunk c
+               where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+        cross join lateral unnest(tagd.newest(c.bits, w.skip, w.want)) as n (position)
+      union all
+      select n.slot
+        from unnest(t.slots[(cardinality(t.slots) - w.skip - w.want + 1)::int4 : (cardinality(t.slots) - w.skip)::int4]) as n (slot)
+      offset 0) p
+   where {overlap})",
+        skip = skip("r", &offset),
+        want = want("r", &offset, &limit),
+        overlap = overlap("r", &offset, &limit),
+    )?;
+    write_answer(sql, words, "(select max(upto) from run)")
+}
+
+/// CTE `term`: the labels with their signs.
+pub(super) fn write_sum(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
+    let Words { spans, scope, term, term_scope, .. } = words;
+    let (signs, kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
+    write!(
+        sql,
+        "term as materialized (
+  select t.sign, l.label_id, l.slots{term}
+    from {spans}unnest({signs}::int4[], {kinds}::int2[], {keys}::text[], {values}::text[]) as t (sign, kind, key, value)
+    cross join lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
+    )?;
+    if shape.fuzzy {
+        let (signs, keys, patterns) = (numbers.next(), numbers.next(), numbers.next());
+        write!(
+            sql,
+            "
+   union all
+  select t.sign, l.label_id, l.slots{term}
+    from {spans}unnest({signs}::int4[], {keys}::text[], {patterns}::text[]) as t (sign, key, pattern)
+    cross join lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
+        )?;
+    }
+    sql.push(')');
+    if !shape.page {
+        return write!(
+            sql,
+            "
+select (coalesce((select sum(t.sign * cardinality(t.slots)) from term t), 0)
+       + coalesce((select sum(t.sign * c.hits)
+                     from term t
+                     cross join lateral (
+                       select c.hits from tagd.chunk c
+                        where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
+                    where t.slots is null), 0))::int8 as total"
+        );
+    }
+    write_sum_page(sql, numbers, words)
+}
+
+/// CTEs `few` (slots of the sparse labels, as far as the page reaches) and `hit` (counts by block, with the slots of
+/// the sparse labels there). A block without chunks is answered from its slots, another from bits.
+fn write_sum_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std::fmt::Result {
+    let Words { rank, by_rank, term_scope, term_rank, same_rank, .. } = words;
+    let (reach, offset, limit) = (numbers.next(), numbers.next(), numbers.next());
+    // as many labels as the page reaches have a slot this new: what is older is not on it, and of thousands of labels
+    // only a few are opened. Over many scopes newer does not mean before.
+    let (edge, newer) = match *rank {
+        "" => (
+            format!(
+                "edge as materialized (
+  select t.slots[cardinality(t.slots)] as slot
+    from term t
+   where cardinality(t.slots) > 0
+   order by slot desc
+  offset {reach}::int8 - 1
+   limit 1),
+"
+            ),
+            "
+   where t.slots[cardinality(t.slots)] >= coalesce((select edge.slot from edge), 0)
+     and e.slot >= coalesce((select edge.slot from edge), 0)",
+        ),
+        _ => (String::new(), ""),
+    };
+    write!(
+        sql,
+        ",
+{edge}few as (
+  select e.slot, t.sign{term_rank}
+    from term t
+    cross join lateral unnest(t.slots[(cardinality(t.slots) - {reach}::int8 + 1)::int4:]) as e (slot){newer}),
+hit as materialized (
+  select block{rank}, sum(hits)::int4 as hits, sum(hits) filter (where position is null) as counted,
+         bool_or(position is null or hits < 0) as dense,
+         array_agg(position) filter (where hits > 0 and position is not null) as plus,
+         array_agg(position) filter (where hits < 0 and position is not null) as minus
+    from (select c.block, t.sign * c.hits as hits, null::int4 as position{term_rank}
+            from term t
+            cross join lateral (
+              select c.block, c.hits from tagd.chunk c
+               where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
+           where t.slots is null
+          union all
+          select f.slot / 16384, f.sign, f.slot % 16384{rank}
+            from few f) piece
+   group by block{rank}),
+run as materialized (
+  select block{rank}, hits, dense, plus, minus, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
+    from hit
+   where hits > 0),
+page as (
+  select r.block * 16384 + p.position as slot{rank}
+    from run r
+    cross join lateral (
+      select {skip} as skip, {want} as want offset 0) w
+    cross join lateral (
+      select n.position
+        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
+                from (select t.sign, c.bits
+                        from term t
+                        cross join lateral (
+                          select c.bits from tagd.chunk c
+                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+                       where t.slots is null{same_rank}
+                      union all
+                      select 1, tagd.bits_at(r.plus)
+                      union all
+                      select -1, tagd.bits_at(r.minus)) b) b
+        cross join lateral unnest(tagd.newest(case when b.nor is null then b.yes else b.yes & ~b.nor end, w.skip, w.want)) as n (position)
+       where r.dense
+      union all
+      (select n.position
+         from unnest(r.plus) as n (position)
+        where not r.dense
+        order by n.position desc
+       offset w.skip
+        limit w.want)
+      offset 0) p
+   where {overlap})",
+        skip = skip("r", &offset),
+        want = want("r", &offset, &limit),
+        overlap = overlap("r", &offset, &limit),
+    )?;
+    let total = "(select sum(t.sign * cardinality(t.slots)) from term t), 0)
+       + coalesce((select sum(h.counted) from hit h)";
+    write_answer(sql, words, total)
+}
+
+/// CTE `run`: the pieces from the newest to the oldest, `upto` counts the hits to the end of a piece.
+fn write_run(sql: &mut String, words: &Words) -> std::fmt::Result {
+    let Words { rank, by_rank, .. } = words;
+    write!(
+        sql,
+        ",
+run as materialized (
+  select block{rank}, hits, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
+    from hit)"
+    )
+}
