@@ -79,7 +79,7 @@ end
 $$;
 comment on function tagd.wanted_grams(bigint, text) is 'Grams by which name_gram_idx finds the names that have a folded text of at least three characters: of a text that spans words those alone that do, since the others may lie in a label; of a text within a word all, and the labels of kind 4 have to be looked through besides.';
 
--- Holds up writers of tagd.name while it is made: for a million names @INDEX_TIME@. No statistics are
+-- Holds up writers of tagd.name while it is made: for a million names half a minute. No statistics are
 -- made of it: nothing is planned by them.
 create index name_gram_idx on tagd.name using gin (tagd.grams(scope_id, folded, words)) with (gin_pending_list_limit = 512);
 alter index tagd.name_gram_idx alter column 1 set statistics 0;
@@ -374,22 +374,30 @@ begin
     where r.scope_id = p_scope_id and r.slot = any(p_slots)
     order by r.slot
       for update;
-  -- all words in the order of locks: those that go and those that come
+  -- the names first, and then all words in the order of locks: those that go and those that come
   for v_row in
-    with wanted as materialized (
-           select w.slot, tagd.labelled_words(p_scope_id, w.folded) as words
+    with old as materialized (
+           select n.slot, n.words from tagd.name n where n.scope_id = p_scope_id and n.slot = any(p_slots)),
+         gone as (
+           delete from tagd.name n
+            where n.scope_id = p_scope_id and n.slot = any(p_slots)
+              and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = n.slot)
+           returning n.slot),
+         written as (
+           insert into tagd.name (scope_id, slot, folded, words)
+           select p_scope_id, w.slot, w.folded, tagd.labelled_words(p_scope_id, w.folded)
              from unnest(p_slots, p_folded) as w (slot, folded)
              join tagd.resource r on r.scope_id = p_scope_id and r.slot = w.slot
-            where w.folded is not null),
-         kept as (
-           select n.slot, n.words from tagd.name n
-            where n.scope_id = p_scope_id and n.slot = any(p_slots)
-              and (n.slot in (select w.slot from wanted w)
-                   or not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = n.slot)))
+            where w.folded is not null
+            order by w.slot
+           on conflict (scope_id, slot) do update set folded = excluded.folded, words = excluded.words
+           returning slot, words)
     select t.word, t.slot, bool_or(t.is_new) as is_on
-      from (select e.word, w.slot, true as is_new from wanted w, unnest(w.words) as e (word)
+      from (select e.word, w.slot, true as is_new from written w, unnest(w.words) as e (word)
             union all
-            select e.word, k.slot, false from kept k, unnest(k.words) as e (word)) t
+            select distinct e.word, o.slot, false
+              from old o, unnest(o.words) as e (word)
+             where o.slot in (select g.slot from gone g union all select w.slot from written w)) t
      group by t.word, t.slot
     having count(*) = 1
      order by t.word collate "C", t.slot
@@ -404,16 +412,6 @@ begin
   perform tagd.turn_chunk(p_scope_id, d.label_id, d.slot, d.is_on)
      from (select u.label_id, u.slot, u.is_on from unnest(v_dense, v_slots, v_ons) as u (label_id, slot, is_on)
             order by u.label_id, u.slot offset 0) d;
-  delete from tagd.name n
-   where n.scope_id = p_scope_id and n.slot = any(p_slots)
-     and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = n.slot);
-  insert into tagd.name (scope_id, slot, folded, words)
-  select p_scope_id, w.slot, w.folded, tagd.labelled_words(p_scope_id, w.folded)
-    from unnest(p_slots, p_folded) as w (slot, folded)
-    join tagd.resource r on r.scope_id = p_scope_id and r.slot = w.slot
-   where w.folded is not null
-   order by w.slot
-  on conflict (scope_id, slot) do update set folded = excluded.folded, words = excluded.words;
 end
 $$;
 
@@ -677,8 +675,8 @@ as $$
                         where t.scope_id = p_scope_id and t.slot = r.slot and not starts_with(t.key, '_sys_'))
     union all
     select n.slot, 4::smallint, '', w.word
-      from tagd.name n, tagd.words_of(n.folded) w
-     where n.scope_id = p_scope_id and n.words <> '{}' and w.word = any (n.words))
+      from tagd.name n, unnest(n.words) as w (word)
+     where n.scope_id = p_scope_id)
   select f.kind, f.key, f.value, f.slot / 16384, tagd.bits_of(f.slot % 16384, 1)
     from fact f
    group by f.kind, f.key, f.value, f.slot / 16384
@@ -738,7 +736,8 @@ as $$
      and (l.slots <> array(select distinct e.slot from unnest(l.slots) as e (slot) order by e.slot)
           or cardinality(l.slots) > tagd.sparse_limit())
   union all
-  -- kind -5: names said to be in the label of what is no word of theirs, or of a word twice
+  -- kind -5: names said to be in the label of what is no word of theirs, or of a word twice; whether they are in it
+  -- is compared above
   select (-5)::smallint, '', '', n.slot / 16384, 0::bigint, count(*)
     from tagd.name n
    where n.scope_id = p_scope_id and n.words <> '{}'

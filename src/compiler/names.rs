@@ -1,5 +1,4 @@
-//! Resources picked by name or id: in the full form the slots of a group, and alone, for a text in the name, a form of
-//! their own.
+//! Resources picked by name or id, and the form of queries that are a text in the name and nothing else.
 
 use std::fmt::Write;
 
