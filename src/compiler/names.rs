@@ -13,7 +13,10 @@ pub(super) struct Picked {
 /// The slots of the resources that are picked by columns of their own.
 pub(super) fn write_pick(pick: Pick, numbers: &mut Numbers, words: &Words) -> Option<Picked> {
     let scope = words.scope;
-    let first = (pick != Pick::Nothing && pick != Pick::NoName).then(|| numbers.next()).unwrap_or_default();
+    let first = match pick {
+        Pick::Nothing | Pick::NoName => String::new(),
+        _ => numbers.next(),
+    };
     let (from, condition) = match pick {
         Pick::Nothing => return None,
         Pick::Id => ("tagd.resource r", format!("r.resource_id = {first}")),
@@ -64,7 +67,7 @@ pub(super) fn labels_of_words(scope: &str, text: &str) -> String {
 /// grams finds) and `hit` (counts by block). A block with one chunk and nothing else is counted by that, one without a
 /// chunk is answered from its slots, another from the bits of all that it has.
 pub(super) fn write_names(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
-    let Words { spans, scope, rank, by_rank, made_rank, term, term_scope, term_rank, same_rank } = words;
+    let Words { spans, scope, rank, made_rank, term, term_scope, term_rank, same_rank, .. } = words;
     let Some(Picked { text, query }) = write_pick(shape.pick, numbers, words) else { return Ok(()) };
     let in_words = shape.pick == Pick::NameInWords;
     if in_words {
@@ -135,6 +138,12 @@ hit as materialized (
     if !shape.page {
         return write_count(sql);
     }
+    write_names_page(sql, numbers, words, in_words)
+}
+
+/// CTEs `run` and `page`: a block is answered from the bits made for it, from its one chunk, or from its slots.
+fn write_names_page(sql: &mut String, numbers: &mut Numbers, words: &Words, in_words: bool) -> std::fmt::Result {
+    let Words { rank, by_rank, term_scope, same_rank, .. } = words;
     let (offset, limit) = (numbers.next(), numbers.next());
     let (bits, sorted, fence) =
         if in_words { (", bits", "\n        where r.bits is null", "\n      offset 0") } else { ("", "", "") };
