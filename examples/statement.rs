@@ -65,6 +65,7 @@ fn parameters_of(route: &Route, path: &str) -> Option<PathParameters> {
 
 fn literal(argument: &Argument) -> String {
     match argument {
+        Argument::Kind(value) => value.to_string(),
         Argument::Integer(value) => value.to_string(),
         Argument::Text(value) => value.clone(),
         Argument::Integers(values) => array(values),
