@@ -289,7 +289,6 @@ comment on function tagd.count_user_tags(text[]) is 'Tags of an array key, value
 create or replace function tagd.apply_tags(p_scope_id bigint, p_slot integer, p_old text[], p_new text[])
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_old_end  constant integer := coalesce(cardinality(p_old), 0);
@@ -390,7 +389,6 @@ $$;
 create or replace function tagd.change_tags(p_scope_id bigint, p_resource_id text, p_put text[], p_remove text[], p_replace boolean)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_slot  integer;
@@ -441,6 +439,38 @@ begin
     end if;
   end if;
   perform tagd.apply_tags(p_scope_id, v_slot, v_old, v_new);
+end
+$$;
+
+-- PL/pgSQL keeps its plans, while an SQL function that is not inlined is parsed and planned at every call.
+
+create or replace function tagd.put_tags(p_scope_id bigint, p_resource_id text, p_tags text[])
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform tagd.change_tags(p_scope_id, p_resource_id, p_tags, '{}', false);
+end
+$$;
+
+create or replace function tagd.remove_tags(p_scope_id bigint, p_resource_id text, p_tags text[])
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform tagd.change_tags(p_scope_id, p_resource_id, '{}', p_tags, false);
+end
+$$;
+
+create or replace function tagd.replace_tags(p_scope_id bigint, p_resource_id text, p_tags text[])
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform tagd.change_tags(p_scope_id, p_resource_id, p_tags, '{}', true);
 end
 $$;
 

@@ -167,7 +167,6 @@ const FIXED: &str = "\
 max_wal_size = 2GB
 wal_level = minimal
 max_wal_senders = 0
-wal_compression = on
 checkpoint_timeout = 15min
 random_page_cost = 1.1
 jit = off
