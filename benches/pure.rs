@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use tagd::{
     compiler::compile,
     dialects::{DIALECTS, Method, PathParameters, Route, WireRequest},
-    domain::{Answer, Command, Item, Page, Resource, Scope, Tag},
+    domain::{Answer, Command, Item, Page, Scope},
 };
 
 /// A request as a client might send it: two lists, an or of values, where the dialect knows it a substring.
@@ -85,15 +85,11 @@ fn page(resources: u32) -> Answer {
         project_name: "shop-prod".to_owned(),
         resource_type: "images".to_owned(),
     });
-    let tag = |key: &str, value: String| Tag { key: key.to_owned(), value };
-    let item = |i: u32| Item {
-        scope: Arc::clone(&scope),
-        resource: Resource {
-            resource_id: format!("{i:032x}"),
-            resource_name: format!("gateway-{i}"),
-            detail: Some(r#"{"status": "active"}"#.to_owned()),
-            tags: ["app", "cost", "env", "owner", "team"].map(|key| tag(key, format!("{key}-{i}"))).into(),
-        },
+    let item = |i: u32| {
+        let values = ["app", "cost", "env", "owner", "team"].map(|key| (key, format!("{key}-{i}")));
+        let parts: Vec<&str> = values.iter().flat_map(|(key, value)| [*key, value.as_str()]).collect();
+        let (id, name) = (format!("{i:032x}"), format!("gateway-{i}"));
+        Item::new(Arc::clone(&scope), &id, &name, Some(r#"{"status": "active"}"#), &parts)
     };
     Answer::Page(Page { total: 449_579, items: (0..resources).map(item).collect() })
 }
