@@ -81,8 +81,10 @@ comment on function tagd.wanted_grams(bigint, text) is 'Grams by which name_gram
 
 -- Holds up writers of tagd.name while it is made: for a million names half a minute. No statistics are
 -- made of it: nothing is planned by them.
-create index name_gram_idx on tagd.name using gin (tagd.grams(scope_id, folded, words)) with (gin_pending_list_limit = 512);
+create index name_gram_idx on tagd.name using gin (tagd.grams(scope_id, folded, words));
 alter index tagd.name_gram_idx alter column 1 set statistics 0;
+-- Every search reads the list of what is not yet in its place, so the list is kept short: the functions that write names
+-- say how long it may become, an import empties it behind itself.
 comment on index tagd.name_gram_idx is 'Names by three characters and scope: tagd.grams.';
 -- tagd of the version before reads the names of the scope instead, while it still runs
 drop index tagd.name_folded_idx;
@@ -278,6 +280,7 @@ create or replace function tagd.register_resource(
   out created boolean, out detail jsonb, out tags text[], out etag text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set gin_pending_list_limit = 64
 as $$
 declare
   v_scope_id  bigint;
@@ -360,6 +363,7 @@ create or replace function tagd.put_names(p_scope_id bigint, p_slots integer[], 
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set gin_pending_list_limit = 64
 as $$
 declare
   v_row      record;
@@ -423,6 +427,8 @@ set search_path = pg_catalog, pg_temp
 -- the temporary tables have no statistics: left alone, the planner takes nested loops for a few rows
 set enable_nestloop = off
 set enable_mergejoin = off
+-- all grams of a batch are put in their place in one go, by its end
+set gin_pending_list_limit = 16384
 as $$
 begin
   -- names of projects: the last line that gives one wins; a line that gives none changes nothing
@@ -559,6 +565,7 @@ begin
           select n.scope_id, n.slot, e.word from named n, unnest(n.old_words) as e (word)) t
    group by t.scope_id, t.slot, t.word
   having count(*) = 1;
+  perform gin_clean_pending_list('tagd.name_gram_idx');
 
   delete from tagd.tag t
    using pg_temp.import_work w
@@ -749,6 +756,7 @@ create or replace function tagd.rebuild_scope(p_scope_id bigint)
 returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set gin_pending_list_limit = 16384
 as $$
 declare
   v_rows bigint;
@@ -782,6 +790,7 @@ begin
            where q.scope_id = p_scope_id
            group by q.slot) n
    where m.scope_id = p_scope_id and m.slot = n.slot and m.words <> n.words;
+  perform gin_clean_pending_list('tagd.name_gram_idx');
   delete from tagd.chunk c where c.scope_id = p_scope_id;
   delete from tagd.label l where l.scope_id = p_scope_id;
   with truth as materialized (select * from tagd.index_of(p_scope_id)),
