@@ -36,13 +36,14 @@ class Statement:
 
     def script(self):
         """For pgbench, which makes $1 of :p1 again where statements are prepared."""
-        text = re.sub(r"\$(\d+)", r":p\1", self.text)
+        # pgbench knows no variable that is empty
+        text = re.sub(r"\$(\d+)", lambda found: f":p{found[1]}" if self.arguments[int(found[1]) - 1] else "''", self.text)
         for found in re.finditer(r"(?<!:):(?!p\d|:)\w", text):
             if text.count("'", 0, found.start()) % 2:
                 fail(f"pgbench would take a part of a text for a variable: {text[found.start():][:20]}")
         # a slice of an array is no variable
         text = re.sub(r"(?<!:):(?!p\d|:)(?=\w)", ": ", text)
-        return text + ";\n", [(f"p{number}", value) for number, value in enumerate(self.arguments, 1)]
+        return text + ";\n", [(f"p{number}", value) for number, value in enumerate(self.arguments, 1) if value]
 
     def total(self, server, options):
         """What its first column says."""
