@@ -97,13 +97,19 @@ fn a_statement_that_was_dropped_half_way_takes_its_connection_along() {
 fn reads_do_not_notice_that_the_server_ended_every_idle_connection() {
     with_store(4, |store, scope, mut owner| async move {
         for _ in 0..3 {
-            let (a, b, c, d) = tokio::join!(
-                store.list_tags(scope, "a"),
-                store.find_scope("p", "disk"),
-                store.list_types(),
-                store.list_tags(scope, "b"),
-            );
-            assert!(a.unwrap().is_some() && b.unwrap().is_some() && !c.unwrap().is_empty() && d.unwrap().is_none());
+            // on a busy machine one connection may be back before another is made: then there is nothing to see yet
+            for _ in 0..20 {
+                let (a, b, c, d) = tokio::join!(
+                    store.list_tags(scope, "a"),
+                    store.find_scope("p", "disk"),
+                    store.list_types(),
+                    store.list_tags(scope, "b"),
+                );
+                assert!(a.unwrap().is_some() && b.unwrap().is_some() && !c.unwrap().is_empty() && d.unwrap().is_none());
+                if backends(&mut owner).await.len() > 1 {
+                    break;
+                }
+            }
             assert!(backends(&mut owner).await.len() > 1);
             end_all(&mut owner).await;
         }
