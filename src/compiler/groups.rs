@@ -1,6 +1,6 @@
 //! The conditions of a query as groups of labels: what the statement's parameters carry.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Argument,
@@ -77,9 +77,14 @@ impl<'a> Groups<'a> {
                     groups.add(groups.positive, term);
                 }
             }
-            for term in &query.not_tags {
-                groups.negative += 1;
-                groups.add(-groups.negative, term);
+            if let [term] = query.not_tags.as_slice() {
+                // not all of one is none of it
+                groups.add(0, term);
+            } else {
+                for term in &query.not_tags {
+                    groups.negative += 1;
+                    groups.add(-groups.negative, term);
+                }
             }
             for term in &query.not_tags_any {
                 groups.add(0, term);
@@ -107,7 +112,7 @@ impl<'a> Groups<'a> {
             groups.positive += 1;
         }
         if groups.positive == 0 {
-            groups.require(Label::All);
+            groups.exact.push((1, Label::All, "", ""));
         }
         groups
     }
@@ -144,13 +149,12 @@ impl<'a> Groups<'a> {
             let indexed = matches!(self.pick(), Pick::NameInWords | Pick::NameAcross);
             return if indexed && self.exact.is_empty() && self.fuzzy.is_empty() { Form::Names } else { Form::Mixed };
         }
-        let positive_only = self.exact.iter().all(|(group, ..)| *group > 0);
-        if self.is_sum() {
-            Form::Sum
-        } else if !self.fuzzy.is_empty() || !positive_only {
-            Form::Mixed
-        } else if self.exact.len() == 1 {
+        if self.exact.len() == 1 && self.fuzzy.is_empty() {
             Form::Single
+        } else if self.is_one_group() && self.adds_up() {
+            Form::Sum
+        } else if self.takes_away() || !self.fuzzy.is_empty() {
+            Form::Mixed
         } else if self.positive == 1 {
             Form::Any
         } else if self.exact.len() == usize::try_from(self.positive).unwrap_or_default() {
@@ -160,31 +164,30 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Whether counts can be added up: values of one key, or every resource less values of one key or less one label.
-    /// A resource has one value of a key at most.
-    fn is_sum(&self) -> bool {
-        let is_all = |label: Label| label == Label::All;
-        let summed: Vec<_> = self.exact.iter().filter(|(_, label, ..)| !is_all(*label)).collect();
-        let (every, groups) = (summed.len() != self.exact.len(), self.positive + self.negative);
-        // either one group above 0, or the label of every resource and one group that is not above
-        let none_above = self.positive == 1 && every;
-        let one_group = if none_above {
-            let mut below = summed.iter().map(|(group, ..)| *group).chain(self.fuzzy.iter().map(|(group, ..)| *group));
-            below.next().is_some_and(|first| first <= 0 && below.all(|group| group == first))
-        } else {
-            groups == 1 && !every && summed.iter().all(|(group, ..)| *group > 0)
-        };
-        let labels = summed.len() + self.fuzzy.len();
-        let keys = summed.iter().map(|(_, _, key, _)| *key).chain(self.fuzzy.iter().map(|(_, key, _)| *key));
-        let values = summed.iter().all(|(_, label, ..)| *label == Label::Pair);
-        let distinct = match self.fuzzy.len() {
+    /// The labels of conditions: without that of every resource, which stands for none.
+    fn asked(&self) -> Vec<&(i32, Label, &'a str, &'a str)> {
+        self.exact.iter().filter(|(_, label, ..)| *label != Label::All).collect()
+    }
+
+    /// Whether all conditions are or-ed: asked for, or taken away from every resource.
+    fn is_one_group(&self) -> bool {
+        let labels = self.asked().into_iter().map(|(group, ..)| *group);
+        let mut groups = labels.chain(self.fuzzy.iter().map(|(group, ..)| *group));
+        groups.next().is_some_and(|first| groups.all(|group| group == first))
+    }
+
+    /// Whether no resource has two of the labels, so that their counts can be added up: one label, or values of one
+    /// key, of which a resource has one.
+    fn adds_up(&self) -> bool {
+        match (self.asked().as_slice(), self.fuzzy.as_slice()) {
+            ([_], []) | ([], [_]) => true,
+            (labels @ [(_, _, key, _), ..], []) => {
+                let mut values = HashSet::new();
+                labels.iter().all(|(_, label, k, value)| *label == Label::Pair && k == key && values.insert(value))
+            }
             // two patterns, or a pattern and a value, can meet in one label
-            0 => summed.iter().map(|(_, _, _, value)| *value).collect::<HashSet<_>>().len() == summed.len(),
-            count => count == 1 && summed.is_empty(),
-        };
-        let alone = labels == 1 && none_above;
-        let is_single = labels == 1 && self.fuzzy.is_empty() && !none_above;
-        one_group && !is_single && (alone || values && distinct && keys.collect::<HashSet<_>>().len() == 1)
+            _ => false,
+        }
     }
 
     /// Whether resources are left out again that another label brought in.
@@ -215,6 +218,16 @@ impl<'a> Groups<'a> {
         Some(Argument::Text(text))
     }
 
+    /// For each label 1 where its bits need no or with others of its group, or none before those of all groups: group 0.
+    fn alone(&self) -> Argument {
+        let mut sizes = HashMap::new();
+        for group in self.exact.iter().map(|(group, ..)| *group).chain(self.fuzzy.iter().map(|(group, ..)| *group)) {
+            *sizes.entry(group).or_insert(0) += 1;
+        }
+        let is_alone = |group: i32| group == 0 || sizes.get(&group) == Some(&1);
+        Argument::Groups(self.exact.iter().map(|(group, ..)| i32::from(is_alone(*group))).collect())
+    }
+
     /// Pushes the parameters in the order in which the statement's text numbers them.
     pub(super) fn push_arguments(self, shape: Shape, arguments: &mut Vec<Argument>) {
         let texts = |part: fn(&(i32, Label, &'a str, &'a str)) -> &'a str| {
@@ -237,6 +250,9 @@ impl<'a> Groups<'a> {
         }
         if matches!(shape.form, Form::Sum | Form::Mixed) {
             arguments.push(Argument::Groups(self.exact.iter().map(|entry| group(entry.0)).collect()));
+        }
+        if shape.form == Form::Mixed {
+            arguments.push(self.alone());
         }
         arguments.push(Argument::Kinds(self.exact.iter().map(|(_, label, ..)| label.kind()).collect()));
         arguments.push(texts(|(_, _, key, _)| key));

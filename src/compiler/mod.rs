@@ -11,10 +11,10 @@
 //! | `tags`, `sys_tags` | one above 0 for each entry |
 //! | `tags_any` | one above 0 for the whole list |
 //! | `without_any_tag` | one above 0: the label *untagged* |
-//! | nothing of these | one above 0: the label *every resource* |
 //! | `not_tags_any` | group 0 |
-//! | `not_tags` | one below 0 for each entry |
+//! | `not_tags` | one below 0 for each entry; group 0 if there is but one |
 //! | name, id | one above 0, made of slots |
+//! | none above 0 | the label *every resource*, as group 1 |
 
 mod groups;
 mod names;
@@ -151,6 +151,63 @@ mod tests {
             }
         }
         assert!(texts.len() > 20);
+    }
+
+    #[test]
+    fn a_query_has_the_cheapest_form_that_can_express_it() {
+        let lists = |tags: &[Term], tags_any: &[Term], not_tags: &[Term], not_tags_any: &[Term]| TagQuery {
+            tags: tags.to_vec(),
+            tags_any: tags_any.to_vec(),
+            not_tags: not_tags.to_vec(),
+            not_tags_any: not_tags_any.to_vec(),
+            ..TagQuery::default()
+        };
+        let (a, ab, key, part) = (term("k", &["1"]), term("k", &["1", "2"]), term("k", &[]), term("k", &["*1"]));
+        let (other, twice) = (term("l", &["1"]), term("k", &["1", "1"]));
+        let one = std::slice::from_ref;
+        let cases = [
+            (lists(&[], &[], &[], &[]), Form::Single),
+            (lists(one(&a), &[], &[], &[]), Form::Single),
+            (lists(&[], one(&key), &[], &[]), Form::Single),
+            (lists(one(&ab), &[], &[], &[]), Form::Sum),
+            (lists(one(&part), &[], &[], &[]), Form::Sum),
+            (lists(one(&twice), &[], &[], &[]), Form::Any),
+            (lists(&[], &[key.clone(), a.clone()], &[], &[]), Form::Any),
+            (lists(&[a.clone(), other.clone()], &[], &[], &[]), Form::Every),
+            (lists(one(&a), one(&other), &[], &[]), Form::Every),
+            (lists(&[ab.clone(), other.clone()], &[], &[], &[]), Form::Mixed),
+            (lists(&[], &[part.clone(), a.clone()], &[], &[]), Form::Mixed),
+            // less values of one key, in whichever lists
+            (lists(&[], &[], one(&a), &[]), Form::Sum),
+            (lists(&[], &[], one(&key), &[]), Form::Sum),
+            (lists(&[], &[], &[], one(&ab)), Form::Sum),
+            (lists(&[], &[], one(&part), &[]), Form::Sum),
+            (lists(&[], &[], one(&a), one(&term("k", &["2"]))), Form::Sum),
+            (lists(&[], &[], one(&a), one(&a)), Form::Mixed),
+            (lists(&[], &[], &[], &[a.clone(), other.clone()]), Form::Mixed),
+            (lists(&[], &[], &[a.clone(), other.clone()], &[]), Form::Mixed),
+            (lists(one(&a), &[], one(&other), &[]), Form::Mixed),
+        ];
+        for (query, form) in cases {
+            let shape = Shape {
+                span: Span::One,
+                page: false,
+                form,
+                fuzzy: !Groups::of(&query).fuzzy.is_empty(),
+                pick: Pick::Nothing,
+            };
+            assert_eq!(compile(&query, &[1], Want::Count).text, text(shape), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_less_than_everything_asks_for_no_group() {
+        let query = TagQuery { not_tags_any: vec![term("a", &["1"]), term("b", &["1", "2"])], ..TagQuery::default() };
+        let arguments = compile(&query, &[7], Want::Count).arguments;
+        assert!(arguments.contains(&Argument::Groups(vec![0, 0, 0, 1])));
+        // nothing is or-ed before group 0 is
+        assert!(arguments.contains(&Argument::Groups(vec![1; 4])));
+        assert!(arguments.ends_with(&[Argument::Integer(0), Argument::Integer(0)]));
     }
 
     #[test]

@@ -191,6 +191,8 @@ fn write_plain(
 ) -> std::fmt::Result {
     let Words { spans, scope, rank, term, term_scope, term_rank, .. } = words;
     let (kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next());
+    let (carried, bits) =
+        if shape.page { (", bits", format!(", {aggregate}(bits) as bits")) } else { ("", String::new()) };
     write!(
         sql,
         "term as materialized (
@@ -200,7 +202,7 @@ fn write_plain(
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l),
 hit as materialized (
-  select block{rank}, {aggregate}(bits) as bits, bit_count({aggregate}(bits))::int4 as hits
+  select block{rank}{bits}, bit_count({aggregate}(bits))::int4 as hits
     from (select c.block, c.bits{term_rank}
             from term t
             cross join lateral (
@@ -219,19 +221,24 @@ hit as materialized (
         write!(sql, "\n  having count(*) = {groups}::int8")?;
     }
     sql.push(')');
-    write_end(sql, numbers, words, shape)
+    write_end(sql, numbers, words, shape, carried, "r.bits")
 }
 
-/// CTEs `term` (labels by group), `part` (bits by block and group), `hit`: groups of one sign put together, then the
-/// signs. Behind `offset 0` an expression is computed once, however often it is named above.
+/// CTEs `term` (labels by group), `part` (bits by block and group), `hit`: what is asked for (`yes`), what is left out of
+/// it (`no`) and how many that leaves. Each operation on the bits of a block takes Postgres as long as reading a chunk, so
+/// they are few: a label that is alone in its group passes by the or of groups, one that is all that is asked for is
+/// counted by its chunks, and `yes & ~no` is computed for the page alone. Behind `offset 0` an expression is computed
+/// once, however often it is named above.
 fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
     let Words { spans, scope, rank, made_rank, term, term_scope, term_rank, .. } = words;
-    let (groups, kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
+    let (groups, alone) = (numbers.next(), numbers.next());
+    let (kinds, keys, values) = (numbers.next(), numbers.next(), numbers.next());
     write!(
         sql,
         "term as materialized (
-  select t.grp, l.label_id, l.slots{term}
-    from {spans}unnest({groups}::int4[], {kinds}::int2[], {keys}::text[], {values}::text[]) as t (grp, kind, key, value)
+  select t.grp, t.alone, l.label_id, l.slots{term}
+    from {spans}unnest({groups}::int4[], {alone}::int4[], {kinds}::int2[], {keys}::text[], {values}::text[])
+      as t (grp, alone, kind, key, value)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
@@ -242,13 +249,14 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
             sql,
             "
    union all
-  select t.grp, l.label_id, l.slots{term}
+  select t.grp, 0, l.label_id, l.slots{term}
     from {spans}unnest({groups}::int4[], {keys}::text[], {patterns}::text[]) as t (grp, key, pattern)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
         )?;
     }
+    let carried = if shape.page { ", yes, no" } else { "" };
     let picked = write_pick(shape.pick, numbers, words);
     let (positive, negative) = (numbers.next(), numbers.next());
     // the last of the groups above 0 is kept for the resources picked
@@ -266,27 +274,34 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
                 sql,
                 "
    union all
-  select {positive}::int8::int4, l.label_id, l.slots{term}
+  select {positive}::int8::int4, 0, l.label_id, l.slots{term}
     from {spans}lateral (
       {labels} offset 0) l",
                 labels = labels_of_words(scope, &text),
             )?;
             write!(within, "\n          union all\n  select r.slot / 16384, {made}")?;
         } else {
-            write!(beside, "\n   union all\n  select r.slot / 16384, {made}")?;
+            write!(beside, "\n   union all\n  select r.slot / 16384, null::int4, {made}")?;
         }
     }
     write!(
         sql,
         "),
 part as (
-  select block, grp, bit_or(bits) as bits{rank}
+  select c.block, c.hits, t.grp, c.bits{term_rank}
+    from term t
+    cross join lateral (
+      select c.block, c.hits, c.bits from tagd.chunk c
+       where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
+   where t.slots is null and t.alone = 1
+   union all
+  select block, null, grp, bit_or(bits){rank}
     from (select c.block, t.grp, c.bits{term_rank}
             from term t
             cross join lateral (
               select c.block, c.bits from tagd.chunk c
                where c.scope_id = {term_scope} and c.label_id = t.label_id offset 0) c
-           where t.slots is null
+           where t.slots is null and t.alone = 0
           union all
           select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384)){term_rank}
             from term t
@@ -294,23 +309,30 @@ part as (
            group by e.slot / 16384, t.grp{term_rank}{within}) labelled
    group by block, grp{rank}{beside}),
 hit as materialized (
-  select block{rank}, bits, bit_count(bits)::int4 as hits
-    from (select block{rank}, case when nor is null then yes else yes & ~nor end as bits
-            from (select block{rank}, nor, case when nands = {negative}::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from (select block{rank}, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-                            from part
-                           group by block{rank}
-                          having count(*) filter (where grp > 0) = {positive}::int8
-                          offset 0) side
-                  offset 0) less_nand
-          offset 0) less_nor)"
+  select block{rank}{carried},
+         (coalesce(counted, bit_count(yes)) - coalesce(bit_count(case when {positive}::int8 = 0 then no else yes & no end), 0))::int4 as hits
+    from (select block{rank}, counted, yes, case when nands = {negative}::int8 and nands > 0 then coalesce(nor | nand, nand) else nor end as no
+            from (select block{rank}, sum(hits) filter (where grp > 0 and {positive}::int8 in (0, 1)) as counted,
+                         bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                    from part
+                   group by block{rank}
+                  having count(*) filter (where grp > 0) >= {positive}::int8
+                  offset 0) side
+          offset 0) sides)"
     )?;
-    write_end(sql, numbers, words, shape)
+    write_end(sql, numbers, words, shape, carried, "case when r.no is null then r.yes else r.yes & ~r.no end")
 }
 
-/// What follows CTE `hit` where it has the bits of every block.
-fn write_end(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
+/// What follows CTE `hit` where that carries columns from which the bits of a block on the page are made.
+fn write_end(
+    sql: &mut String,
+    numbers: &mut Numbers,
+    words: &Words,
+    shape: Shape,
+    carried: &str,
+    bits: &str,
+) -> std::fmt::Result {
     if !shape.page {
         return write_count(sql);
     }
@@ -320,13 +342,13 @@ fn write_end(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shap
         sql,
         ",
 run as materialized (
-  select block{rank}, bits, hits, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
+  select block{rank}{carried}, hits, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
     from hit
    where hits > 0),
 page as (
   select r.block * 16384 + n.position as slot{rank}
     from run r
-    cross join lateral unnest(tagd.newest(r.bits, {skip}, {want})) as n (position)
+    cross join lateral unnest(tagd.newest({bits}, {skip}, {want})) as n (position)
    where {overlap})",
         skip = skip("r", &offset),
         want = want("r", &offset, &limit),

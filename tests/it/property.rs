@@ -4,14 +4,18 @@
 //! with what the plain Rust of the domain says: which resources, in which order, on which page, out of how many.
 //! `TAGD_CASES` sets how many cases are tried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::{
     prelude::*,
+    strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use tagd::domain::{NameMatch, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration};
+use tagd::{
+    compiler::{Form, compile, shapes, text},
+    domain::{NameMatch, Resource, Tag, TagQuery, Term, ValueMatch, Want, change::Registration},
+};
 
 use crate::support::World;
 
@@ -178,12 +182,14 @@ fn case() -> impl Strategy<Value = Case> {
             prop::bool::weighted(0.15),
             prop::option::weighted(0.8, 1..=200u32),
             prop::option::weighted(0.5, prop_oneof![0..20u64, 0..900u64]),
+            // one list and nothing else: `Form::Any` comes of `tags_any` alone
+            prop::option::weighted(0.2, prop::sample::select(&[0, 1, 1, 1, 2, 3, 4][..])),
         );
         (place, lists, rest).prop_map(
             move |(
                 (project, dns_type, types, in_project),
                 lists,
-                (without_any_tag, name, id, count, limit, offset),
+                (without_any_tag, name, id, count, limit, offset, only),
             )| Case {
                 wire,
                 project,
@@ -194,16 +200,24 @@ fn case() -> impl Strategy<Value = Case> {
                 },
                 in_project: in_project || types.iter().any(|name| *name != "cdn"),
                 types,
-                lists,
-                without_any_tag,
+                lists: keep(lists, only),
+                without_any_tag: without_any_tag && only.is_none(),
                 // the one character set that a dialect checks in a name
-                name: name.filter(|name| wire != Wire::Cts || !name.contains(['_', '%'])),
-                id: id.filter(|_| wire == Wire::Ims),
+                name: name.filter(|name| only.is_none() && (wire != Wire::Cts || !name.contains(['_', '%']))),
+                id: id.filter(|_| only.is_none() && wire == Wire::Ims),
                 count,
                 limit,
                 offset,
             },
         )
+    })
+}
+
+fn keep(lists: [WireList; 5], only: Option<usize>) -> [WireList; 5] {
+    let mut i = 0;
+    lists.map(|list| {
+        i += 1;
+        list.filter(|_| only.is_none_or(|only| only + 1 == i))
     })
 }
 
@@ -375,6 +389,39 @@ impl Case {
             answer["errors"] = json!([]);
         }
         answer
+    }
+}
+
+#[test]
+fn the_queries_reach_every_form() {
+    let forms: HashMap<&str, Form> = shapes().into_iter().map(|shape| (text(shape), shape.form)).collect();
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]));
+    let strategy = case();
+    let mut found = HashMap::new();
+    for _ in 0..CASES {
+        let query = strategy.new_tree(&mut runner).unwrap().current().query();
+        let form = forms[compile(&query, &[1], Want::Count).text];
+        // what is asked for, or everything; less something or nothing
+        let asks = [&query.tags, &query.tags_any, &query.sys_tags].iter().any(|list| !list.is_empty())
+            || query.without_any_tag
+            || query.resource_name.is_some()
+            || query.resource_id.is_some();
+        let takes = [&query.not_tags, &query.not_tags_any].iter().any(|list| !list.is_empty());
+        *found.entry((form, asks, takes)).or_insert(0) += 1;
+    }
+    for kind in [
+        (Form::Single, true, false),
+        (Form::Single, false, false),
+        (Form::Sum, true, false),
+        (Form::Sum, false, true),
+        (Form::Any, true, false),
+        (Form::Every, true, false),
+        (Form::Names, true, false),
+        (Form::Mixed, true, false),
+        (Form::Mixed, true, true),
+        (Form::Mixed, false, true),
+    ] {
+        assert!(found.get(&kind).is_some_and(|count| *count >= 10), "{kind:?} of {found:?}");
     }
 }
 

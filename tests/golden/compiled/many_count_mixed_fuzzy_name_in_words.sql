@@ -1,61 +1,69 @@
 with term as materialized (
-  select t.grp, l.label_id, l.slots, s.scope_id, s.rank
+  select t.grp, t.alone, l.label_id, l.slots, s.scope_id, s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
-    cross join unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (grp, kind, key, value)
+    cross join unnest($2::int4[], $3::int4[], $4::int2[], $5::text[], $6::text[])
+      as t (grp, alone, kind, key, value)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = s.scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
    union all
-  select t.grp, l.label_id, l.slots, s.scope_id, s.rank
+  select t.grp, 0, l.label_id, l.slots, s.scope_id, s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
-    cross join unnest($6::int4[], $7::text[], $8::text[]) as t (grp, key, pattern)
+    cross join unnest($7::int4[], $8::text[], $9::text[]) as t (grp, key, pattern)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = s.scope_id and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l
    union all
-  select $10::int8::int4, l.label_id, l.slots, s.scope_id, s.rank
+  select $11::int8::int4, 0, l.label_id, l.slots, s.scope_id, s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
-       where l.scope_id = s.scope_id and l.key = '' and l.kind = 4 and strpos(l.value, $9::text) > 0 offset 0) l),
+       where l.scope_id = s.scope_id and l.key = '' and l.kind = 4 and strpos(l.value, $10::text) > 0 offset 0) l),
 part as (
-  select block, grp, bit_or(bits) as bits, rank
+  select c.block, c.hits, t.grp, c.bits, t.rank
+    from term t
+    cross join lateral (
+      select c.block, c.hits, c.bits from tagd.chunk c
+       where c.scope_id = t.scope_id and c.label_id = t.label_id offset 0) c
+   where t.slots is null and t.alone = 1
+   union all
+  select block, null, grp, bit_or(bits), rank
     from (select c.block, t.grp, c.bits, t.rank
             from term t
             cross join lateral (
               select c.block, c.bits from tagd.chunk c
                where c.scope_id = t.scope_id and c.label_id = t.label_id offset 0) c
-           where t.slots is null
+           where t.slots is null and t.alone = 0
           union all
           select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384)), t.rank
             from term t
             cross join lateral unnest(t.slots) as e (slot)
            group by e.slot / 16384, t.grp, t.rank
           union all
-  select r.slot / 16384, $10::int8::int4, tagd.bits_of(r.slot % 16384, 1), s.rank
+  select r.slot / 16384, $11::int8::int4, tagd.bits_of(r.slot % 16384, 1), s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
       select n.slot
-        from (select tagd.wanted_grams(s.scope_id, $9::text) as grams offset 0) w
+        from (select tagd.wanted_grams(s.scope_id, $10::text) as grams offset 0) w
         cross join lateral (
           select n.slot from tagd.name n
            where n.scope_id = s.scope_id and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
              and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
              and tagd.grams(n.scope_id, n.folded, n.words) @> w.grams
-             and strpos(n.folded, $9::text) > 0 offset 0) n offset 0) r
+             and strpos(n.folded, $10::text) > 0 offset 0) n offset 0) r
    group by r.slot / 16384, s.rank) labelled
    group by block, grp, rank),
 hit as materialized (
-  select block, rank, bits, bit_count(bits)::int4 as hits
-    from (select block, rank, case when nor is null then yes else yes & ~nor end as bits
-            from (select block, rank, nor, case when nands = $11::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from (select block, rank, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-                            from part
-                           group by block, rank
-                          having count(*) filter (where grp > 0) = $10::int8
-                          offset 0) side
-                  offset 0) less_nand
-          offset 0) less_nor)
+  select block, rank,
+         (coalesce(counted, bit_count(yes)) - coalesce(bit_count(case when $11::int8 = 0 then no else yes & no end), 0))::int4 as hits
+    from (select block, rank, counted, yes, case when nands = $12::int8 and nands > 0 then coalesce(nor | nand, nand) else nor end as no
+            from (select block, rank, sum(hits) filter (where grp > 0 and $11::int8 in (0, 1)) as counted,
+                         bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                    from part
+                   group by block, rank
+                  having count(*) filter (where grp > 0) >= $11::int8
+                  offset 0) side
+          offset 0) sides)
 select coalesce(sum(hits), 0)::int8 as total
   from hit

@@ -5,7 +5,7 @@ with term as materialized (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l),
 hit as materialized (
-  select block, bit_or(bits) as bits, bit_count(bit_or(bits))::int4 as hits
+  select block, bit_count(bit_or(bits))::int4 as hits
     from (select c.block, c.bits
             from term t
             cross join lateral (

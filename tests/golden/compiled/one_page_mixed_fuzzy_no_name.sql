@@ -1,23 +1,31 @@
 with term as materialized (
-  select t.grp, l.label_id, l.slots
-    from unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (grp, kind, key, value)
+  select t.grp, t.alone, l.label_id, l.slots
+    from unnest($2::int4[], $3::int4[], $4::int2[], $5::text[], $6::text[])
+      as t (grp, alone, kind, key, value)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
    union all
-  select t.grp, l.label_id, l.slots
-    from unnest($6::int4[], $7::text[], $8::text[]) as t (grp, key, pattern)
+  select t.grp, 0, l.label_id, l.slots
+    from unnest($7::int4[], $8::text[], $9::text[]) as t (grp, key, pattern)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = $1 and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l),
 part as (
-  select block, grp, bit_or(bits) as bits
+  select c.block, c.hits, t.grp, c.bits
+    from term t
+    cross join lateral (
+      select c.block, c.hits, c.bits from tagd.chunk c
+       where c.scope_id = $1 and c.label_id = t.label_id offset 0) c
+   where t.slots is null and t.alone = 1
+   union all
+  select block, null, grp, bit_or(bits)
     from (select c.block, t.grp, c.bits
             from term t
             cross join lateral (
               select c.block, c.bits from tagd.chunk c
                where c.scope_id = $1 and c.label_id = t.label_id offset 0) c
-           where t.slots is null
+           where t.slots is null and t.alone = 0
           union all
           select e.slot / 16384, t.grp, tagd.bits_at(array_agg(e.slot % 16384))
             from term t
@@ -25,32 +33,32 @@ part as (
            group by e.slot / 16384, t.grp) labelled
    group by block, grp
    union all
-  select r.slot / 16384, $9::int8::int4, tagd.bits_of(r.slot % 16384, 1)
+  select r.slot / 16384, null::int4, $10::int8::int4, tagd.bits_of(r.slot % 16384, 1)
     from lateral (
       select r.slot from tagd.name r
        where r.scope_id = $1 and r.folded = '' offset 0) r
    group by r.slot / 16384),
 hit as materialized (
-  select block, bits, bit_count(bits)::int4 as hits
-    from (select block, case when nor is null then yes else yes & ~nor end as bits
-            from (select block, nor, case when nands = $10::int8 and nands > 0 then yes & ~nand else yes end as yes
-                    from (select block, bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
-                                 bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
-                            from part
-                           group by block
-                          having count(*) filter (where grp > 0) = $9::int8
-                          offset 0) side
-                  offset 0) less_nand
-          offset 0) less_nor),
+  select block, yes, no,
+         (coalesce(counted, bit_count(yes)) - coalesce(bit_count(case when $10::int8 = 0 then no else yes & no end), 0))::int4 as hits
+    from (select block, counted, yes, case when nands = $11::int8 and nands > 0 then coalesce(nor | nand, nand) else nor end as no
+            from (select block, sum(hits) filter (where grp > 0 and $10::int8 in (0, 1)) as counted,
+                         bit_and(bits) filter (where grp > 0) as yes, bit_or(bits) filter (where grp = 0) as nor,
+                         bit_and(bits) filter (where grp < 0) as nand, count(*) filter (where grp < 0) as nands
+                    from part
+                   group by block
+                  having count(*) filter (where grp > 0) >= $10::int8
+                  offset 0) side
+          offset 0) sides),
 run as materialized (
-  select block, bits, hits, sum(hits) over (order by block desc rows unbounded preceding) as upto
+  select block, yes, no, hits, sum(hits) over (order by block desc rows unbounded preceding) as upto
     from hit
    where hits > 0),
 page as (
   select r.block * 16384 + n.position as slot
     from run r
-    cross join lateral unnest(tagd.newest(r.bits, greatest($11::int8 - r.upto + r.hits, 0), $12::int8 + least($11::int8 - r.upto + r.hits, 0))) as n (position)
-   where r.upto > $11::int8 and r.upto - r.hits < $11::int8 + $12::int8)
+    cross join lateral unnest(tagd.newest(case when r.no is null then r.yes else r.yes & ~r.no end, greatest($12::int8 - r.upto + r.hits, 0), $13::int8 + least($12::int8 - r.upto + r.hits, 0))) as n (position)
+   where r.upto > $12::int8 and r.upto - r.hits < $12::int8 + $13::int8)
 select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from (select 1 offset 0) always
   left join (page
