@@ -12,7 +12,7 @@ use super::{request_log, router};
 use crate::{
     auth::Principal,
     service::{Registry, ScopeCache, Service},
-    store::{Purpose, Store, StoreSettings},
+    store::{Purpose, Store, StoreSettings, WRITE_CONNECTIONS},
 };
 
 /// How long requests in flight may take to finish when the server stops.
@@ -53,10 +53,15 @@ pub(super) struct Shared {
 
 /// Starts the server, on the runtime of the caller; the schema must be in place.
 ///
-/// Each worker has a pool of its own: a connection is then only woken by the thread that waits for it.
+/// Each worker has a pool of its own: a connection is then only woken by the thread that waits for it. Changes of tags
+/// meet in one queue, with connections of its own, to be written together.
 pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     let workers = settings.workers.max(1);
     let mut store = settings.store;
+    let mut writing = store.clone();
+    writing.connections = store.connections.min(WRITE_CONNECTIONS);
+    // on the runtime of the caller, which outlives every worker
+    let queue = Store::connect_lazy(&writing, Purpose::Serve).queue().clone();
     let share = u32::try_from(workers).unwrap_or(u32::MAX);
     store.connections = (store.connections / share).max(1);
     let mut work = store.clone();
@@ -65,8 +70,8 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     let scopes = Arc::new(ScopeCache::default());
     let region: Arc<str> = settings.region.into();
     let server = HttpServer::new(move || {
-        let service =
-            Service::new(Store::connect_lazy(&store, Purpose::Serve), Arc::clone(&scopes), Arc::clone(&region));
+        let store = Store::connect_lazy(&store, Purpose::Serve).with_queue(&queue);
+        let service = Service::new(store, Arc::clone(&scopes), Arc::clone(&region));
         let work = Store::connect_lazy(&work, Purpose::Work);
         let registry = Registry::new(service.clone(), work.clone());
         let shared = Shared { service, principal: Principal::anyone(), registry, work };

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 
-use super::{StoreError, pool::Pool};
+use super::{StoreError, pool::Pool, write_queue::WriteQueue};
 use crate::cluster::Cluster;
 
 /// Where the database is and how many connections it may take.
@@ -33,6 +33,7 @@ pub enum Purpose {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: Pool,
+    pub(super) queue: WriteQueue,
 }
 
 /// Statements that a connection keeps prepared: every compiled one and every fixed one, with room.
@@ -126,7 +127,19 @@ impl Store {
     pub fn connect_lazy(settings: &StoreSettings, purpose: Purpose) -> Self {
         let opener = Opener::new(settings, purpose);
         let pool = Pool::new(opener, settings.connections, settings.acquire_timeout);
-        Self { pool }
+        let queue = WriteQueue::new(pool.clone());
+        Self { pool, queue }
+    }
+
+    /// Where this store's writes wait for one another.
+    pub fn queue(&self) -> &WriteQueue {
+        &self.queue
+    }
+
+    /// The same store with the queue of another, so that writes through both are put together.
+    #[must_use]
+    pub fn with_queue(self, queue: &WriteQueue) -> Self {
+        Self { queue: queue.clone(), ..self }
     }
 
     /// Opens a pool, with one connection to show that it works.

@@ -132,7 +132,7 @@ pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the database is away, overloaded or out of room, rather than tagd at fault.
-fn is_outage(error: &sqlx::Error) -> bool {
+pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
         // 08 connection, 28 login refused, 3D no such database, 40 rolled back, 53 out of resources,

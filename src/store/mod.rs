@@ -14,6 +14,7 @@ mod resources;
 mod scopes;
 mod tag_lists;
 mod tag_stage;
+mod write_queue;
 mod writes;
 
 pub use connect::{Purpose, Store, StoreSettings, create_database};
@@ -25,3 +26,4 @@ pub use index::{Drift, ScopeTotals};
 pub use migrate::{MigrateReport, SCHEMA_VERSION, migrate};
 pub use scopes::{TypeScopes, Unknown};
 pub use tag_stage::{TagRow, TagStage};
+pub use write_queue::{WRITE_CONNECTIONS, WriteQueue};

@@ -673,3 +673,156 @@ fn an_import_of_all_or_nothing_that_is_not_finished_leaves_nothing() {
         assert_eq!(held(&store, scope).await.len(), 2);
     });
 }
+
+#[test]
+fn writes_that_wait_together_are_one_transaction_and_each_has_its_own_outcome() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(Purpose::Serve, 8).await;
+        for i in 0..12 {
+            register(&store, &resource(&format!("r{i:02}"), "")).await;
+        }
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        store.put_tags(scope, "r05", &(0..10).map(|i| tag(&format!("k{i}"), "")).collect::<Vec<_>>()).await.unwrap();
+        let write = |id: &'static str, tags: Vec<Tag>| {
+            // one worker's store or another's, the queue is one
+            let other = Store::connect_lazy(&db.settings(), Purpose::Serve).with_queue(store.queue());
+            tokio::spawn(async move { other.put_tags(scope, id, &tags).await })
+        };
+        // as many statements as there may be stand still at resources that someone else has locked
+        let mut owner = db.connect().await;
+        let mut locked = owner.begin().await.unwrap();
+        sqlx::query("select from tagd.resource where resource_id in ('r00', 'r01', 'r08', 'r09') for update")
+            .fetch_all(&mut *locked)
+            .await
+            .unwrap();
+        let mut watch = db.connect().await;
+        let mut held_up = Vec::new();
+        let mut again = Vec::new();
+        for id in ["r00", "r01", "r08", "r09"] {
+            // while one may still start, nobody has to wait for those
+            write("r11", vec![tag("before", id)]).await.unwrap().unwrap();
+            held_up.push(write(id, vec![tag("k", id)]));
+            for _ in 0..2000 {
+                if waiting(&mut watch).await == held_up.len() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if id == "r00" {
+                // more of the same resource stand in line and hold nobody up
+                again = (0..6).map(|_| write("r00", vec![tag("again", "")])).collect();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                assert_eq!(waiting(&mut watch).await, 1);
+            }
+        }
+        watch.close().await.unwrap();
+        let together = [
+            write("r02", vec![tag("k", "2")]),
+            write("r03", vec![tag("k", "3"), tag("l", "3")]),
+            write("none", vec![tag("k", "v")]),
+            write("r05", vec![tag("one", "more")]),
+            write("r06", vec![]),
+            write("r07", vec![tag("k", "7")]),
+            // a second one of a resource is not among them
+            write("r07", vec![tag("l", "7")]),
+        ];
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        locked.rollback().await.unwrap();
+        for task in held_up.into_iter().chain(again) {
+            task.await.unwrap().unwrap();
+        }
+        let mut outcomes = Vec::new();
+        for task in together {
+            outcomes.push(match task.await.unwrap() {
+                Ok(()) => "done".to_owned(),
+                Err(fault) => fault.to_string(),
+            });
+        }
+        let unknown = r#"resource_id: there is no resource "none""#;
+        let too_many = "tags: 11 on the resource, at most 10";
+        assert_eq!(outcomes, ["done", "done", unknown, too_many, "done", "done", "done"]);
+        let transactions: Vec<i64> = sqlx::query_scalar(
+            "select count(distinct t.xmin::text) from tagd.tag t join tagd.resource r using (scope_id, slot)
+              where r.resource_id in ('r02', 'r03')
+              union all
+             select count(distinct t.xmin::text) from tagd.tag t join tagd.resource r using (scope_id, slot)
+              where r.resource_id = 'r07'",
+        )
+        .fetch_all(&mut owner)
+        .await
+        .unwrap();
+        assert_eq!(transactions, [1, 2]);
+        owner.close().await.unwrap();
+        assert_eq!(tags_of(&store, scope, "r05").await.len(), 10);
+        assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        store.close().await;
+    });
+}
+
+/// How many connections wait for a row or a transaction.
+async fn waiting(connection: &mut sqlx::PgConnection) -> usize {
+    let waiting: i64 = sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap();
+    usize::try_from(waiting).unwrap()
+}
+
+#[test]
+fn a_write_that_the_database_does_not_take_costs_no_other() {
+    with_store(|store, scope| async move {
+        // what no index can hold and does not compress away; no request comes through with it
+        let mut dice = Dice(7);
+        let huge: String = (0..20_000).map(|_| char::from(b'a' + u8::try_from(dice.roll(26)).unwrap())).collect();
+        let writes = [("a", tag("k", "1")), ("b", tag("k", &huge)), ("b", tag("l", "2")), ("a", tag("m", "3"))];
+        let tasks: Vec<_> = (0..20)
+            .map(|i| {
+                let (store, (id, tag)) = (store.clone(), writes[i % 4].clone());
+                tokio::spawn(async move { store.put_tags(scope, id, &[tag]).await })
+            })
+            .collect();
+        for (i, task) in tasks.into_iter().enumerate() {
+            match (i % 4, task.await.unwrap()) {
+                (1, Err(Fault::Internal { .. })) => {}
+                (1, other) => panic!("{other:?}"),
+                (_, outcome) => outcome.unwrap(),
+            }
+        }
+        assert_eq!(tags_of(&store, scope, "a").await, owned(&[("k", "1"), ("m", "3")]));
+        assert_eq!(tags_of(&store, scope, "b").await, owned(&[("l", "2")]));
+    });
+}
+
+#[test]
+fn a_write_whose_caller_goes_away_leaves_the_others_and_the_index_alone() {
+    with_store(|store, scope| async move {
+        for round in 0..40 {
+            let tasks: Vec<_> = (0..8)
+                .map(|i| {
+                    let store = store.clone();
+                    let tags = [tag(&format!("k{i}"), &round.to_string())];
+                    tokio::spawn(async move { store.put_tags(scope, ["a", "b"][i % 2], &tags).await })
+                })
+                .collect();
+            if round % 3 > 0 {
+                tokio::time::sleep(Duration::from_micros(300 * (round % 7))).await;
+            }
+            for (i, task) in tasks.into_iter().enumerate() {
+                if i < 4 {
+                    task.abort();
+                } else {
+                    task.await.unwrap().unwrap();
+                }
+            }
+        }
+        for (id, keys) in [("a", ["k4", "k6"]), ("b", ["k5", "k7"])] {
+            let tags = tags_of(&store, scope, id).await;
+            for key in keys {
+                assert!(tags.contains(&(key.to_owned(), "39".to_owned())), "{key} of {tags:?}");
+            }
+        }
+    });
+}

@@ -261,12 +261,12 @@ def writes(figures):
     if not found:
         return ""
     rows = [
-        [one["clients"], rate(one["http"]), rate(one["put_tags"]), rate(one["pool"]), rate(one["insert"]), times(one["http"] / one["put_tags"]), times(one["http"] / one["insert"])]
+        [one["clients"], rate(one["http"]), rate(one["alone"]), rate(one["pool"]), rate(one["insert"]), times(one["http"] / one["pool"]), times(one["http"] / one["insert"])]
         for one in found["rates"]
     ]
     return (
         f"## Writes\n\nOne tag each on a random one of {found['images']:,} images, durable when answered ({found['settings']}); `tools/bench/writes` says what"
-        " stands beside it.\n\n" + table(["clients", "tagd HTTP/s", "its statement/s", "bare insert, pool/s", "bare insert, pgbench/s", "HTTP / statement", "HTTP / insert"], rows)
+        " stands beside it.\n\n" + table(["clients", "tagd HTTP/s", "a write by itself, pgbench/s", "bare insert, pool/s", "bare insert, pgbench/s", "HTTP / insert, pool", "HTTP / insert, pgbench"], rows)
     )
 
 
