@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Argument,
-    statement::{Form, Pick, Shape},
+    statement::{Form, Pick, Shape, Span},
 };
 use crate::domain::{NameMatch, TagQuery, Term, ValueMatch, matching::fold, tag::is_system_key};
 
@@ -50,11 +50,11 @@ enum Name {
     Has(String),
 }
 
-/// Labels by full name, and value patterns, each with its group.
+/// Labels by full name, and parts of values, each with its group.
 #[derive(Default)]
 pub(super) struct Groups<'a> {
     exact: Vec<(i32, Label, &'a str, &'a str)>,
-    pub(super) fuzzy: Vec<(i32, &'a str, String)>,
+    pub(super) fuzzy: Vec<(i32, &'a str, &'a str)>,
     positive: i32,
     negative: i32,
     name: Option<Name>,
@@ -138,20 +138,23 @@ impl<'a> Groups<'a> {
                     self.exact.push((group, Label::Nothing, "", ""));
                 }
                 ValueMatch::Exact(text) => self.exact.push((group, Label::Pair, key, text)),
-                ValueMatch::Contains(text) => self.fuzzy.push((group, key, substring_pattern(text))),
+                ValueMatch::Contains(text) => self.fuzzy.push((group, key, text)),
             }
         }
     }
 
     /// The cheapest form that can express the groups.
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn form(&self, span: Span) -> Form {
         if self.name.is_some() || self.id.is_some() {
             let indexed = matches!(self.pick(), Pick::NameInWords | Pick::NameAcross);
             return if indexed && self.exact.is_empty() && self.fuzzy.is_empty() { Form::Names } else { Form::Mixed };
         }
+        let is_sum = self.is_one_group() && self.adds_up();
         if self.exact.len() == 1 && self.fuzzy.is_empty() {
             Form::Single
-        } else if self.is_one_group() && self.adds_up() {
+        } else if is_sum && self.exact.is_empty() && span == Span::One {
+            Form::Values
+        } else if is_sum {
             Form::Sum
         } else if self.takes_away() || !self.fuzzy.is_empty() {
             Form::Mixed
@@ -239,6 +242,11 @@ impl<'a> Groups<'a> {
             arguments.push(Argument::Text((*value).to_owned()));
             return;
         }
+        if let (Form::Values, [(_, key, text)]) = (shape.form, self.fuzzy.as_slice()) {
+            arguments.push(Argument::Text((*key).to_owned()));
+            arguments.push(Argument::Text((*text).to_owned()));
+            return;
+        }
         let group = |group: i32| match shape.form {
             // a sum has signs instead
             Form::Sum => 2 * i32::from(group > 0) - 1,
@@ -260,14 +268,14 @@ impl<'a> Groups<'a> {
         if shape.fuzzy {
             arguments.push(Argument::Groups(self.fuzzy.iter().map(|entry| group(entry.0)).collect()));
             arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, key, _)| (*key).to_owned()).collect()));
-            arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, _, pattern)| pattern.clone()).collect()));
+            arguments.push(Argument::Texts(self.fuzzy.iter().map(|(_, _, text)| (*text).to_owned()).collect()));
         }
         if let Some(id) = self.id {
             arguments.push(Argument::Text(id.to_owned()));
         }
         arguments.extend(self.name_argument(shape.pick));
         match shape.form {
-            Form::Single | Form::Sum | Form::Any | Form::Names => {}
+            Form::Single | Form::Sum | Form::Values | Form::Any | Form::Names => {}
             Form::Every => arguments.push(Argument::Integer(i64::from(self.positive))),
             Form::Mixed => {
                 arguments.push(Argument::Integer(i64::from(self.positive)));

@@ -20,6 +20,7 @@ mod groups;
 mod names;
 mod statement;
 mod sums;
+mod values;
 
 pub use groups::{BLOCK_BITS, Label};
 pub use statement::{Form, Pick, Shape, Span, shapes, text};
@@ -75,7 +76,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
     let shape = Shape {
         span,
         page: matches!(want, Want::Page { .. }),
-        form: groups.form(),
+        form: groups.form(span),
         fuzzy: !groups.fuzzy.is_empty(),
         pick: groups.pick(),
     };
@@ -87,7 +88,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
     groups.push_arguments(shape, &mut arguments);
     if let Want::Page { limit, offset } = want {
         let offset = i64::try_from(offset).unwrap_or(FARTHEST).min(FARTHEST);
-        if shape.form == Form::Sum {
+        if matches!(shape.form, Form::Sum | Form::Values) {
             // of a sparse label, what lies behind as many slots as the page ends at is not on it, unless others go
             let reach = if takes_away { ALL_SLOTS } else { offset.saturating_add(i64::from(limit)).min(ALL_SLOTS) };
             arguments.push(Argument::Integer(reach));
@@ -170,7 +171,7 @@ mod tests {
             (lists(one(&a), &[], &[], &[]), Form::Single),
             (lists(&[], one(&key), &[], &[]), Form::Single),
             (lists(one(&ab), &[], &[], &[]), Form::Sum),
-            (lists(one(&part), &[], &[], &[]), Form::Sum),
+            (lists(one(&part), &[], &[], &[]), Form::Values),
             (lists(one(&twice), &[], &[], &[]), Form::Any),
             (lists(&[], &[key.clone(), a.clone()], &[], &[]), Form::Any),
             (lists(&[a.clone(), other.clone()], &[], &[], &[]), Form::Every),
@@ -219,7 +220,7 @@ mod tests {
         };
         let compiled = compile(&query, &[7], Want::Count);
         assert!(!compiled.text.contains('\u{e9}'));
-        assert!(compiled.arguments.contains(&Argument::Texts(vec!["%w\\_%".into()])));
+        assert!(compiled.arguments.contains(&Argument::Texts(vec!["w_".into()])));
         assert!(compiled.arguments.contains(&Argument::Text("n\\ame".into())));
     }
 

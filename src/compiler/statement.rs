@@ -10,6 +10,7 @@ use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 use super::{
     names::{Picked, labels_of_words, write_names, write_pick},
     sums::{write_single, write_sum},
+    values::{labels_of_values, write_values},
 };
 
 /// How many scopes a statement runs over.
@@ -29,6 +30,8 @@ pub enum Form {
     /// Labels of which no two share a resource, less labels that lie within them: their counts are added up, and
     /// bits are read for the page alone.
     Sum,
+    /// Values of one key that have a text, in one scope, and nothing else.
+    Values,
     /// At least one of several labels.
     Any,
     /// All of several labels.
@@ -72,7 +75,7 @@ pub struct Shape {
     pub page: bool,
     /// How labels are combined.
     pub form: Form,
-    /// Whether values are searched; only with [`Form::Sum`] and [`Form::Mixed`].
+    /// Whether values are searched; only with [`Form::Sum`] and [`Form::Mixed`], and always with [`Form::Values`].
     pub fuzzy: bool,
     /// Condition on columns of the resource; only with [`Form::Names`] and [`Form::Mixed`].
     pub pick: Pick,
@@ -87,6 +90,9 @@ pub fn shapes() -> Vec<Shape> {
                 shapes.push(Shape { span, page, form, fuzzy: false, pick: Pick::Nothing });
             }
             shapes.push(Shape { span, page, form: Form::Sum, fuzzy: true, pick: Pick::Nothing });
+            if span == Span::One {
+                shapes.push(Shape { span, page, form: Form::Values, fuzzy: true, pick: Pick::Nothing });
+            }
             for pick in [Pick::NameInWords, Pick::NameAcross] {
                 shapes.push(Shape { span, page, form: Form::Names, fuzzy: false, pick });
             }
@@ -173,6 +179,7 @@ fn write(shape: Shape) -> String {
     let _ = match shape.form {
         Form::Single => write_single(&mut sql, &mut numbers, &words, shape),
         Form::Sum => write_sum(&mut sql, &mut numbers, &words, shape),
+        Form::Values => write_values(&mut sql, &mut numbers, &words, shape),
         Form::Any => write_plain(&mut sql, &mut numbers, &words, "bit_or", shape),
         Form::Every => write_plain(&mut sql, &mut numbers, &words, "bit_and", shape),
         Form::Names => write_names(&mut sql, &mut numbers, &words, shape),
@@ -244,16 +251,15 @@ fn write_mixed(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Sh
        where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
     )?;
     if shape.fuzzy {
-        let (groups, keys, patterns) = (numbers.next(), numbers.next(), numbers.next());
+        let (groups, keys, texts) = (numbers.next(), numbers.next(), numbers.next());
         write!(
             sql,
             "
    union all
   select t.grp, 0, l.label_id, l.slots{term}
-    from {spans}unnest({groups}::int4[], {keys}::text[], {patterns}::text[]) as t (grp, key, pattern)
-    cross join lateral (
-      select l.label_id, l.slots from tagd.label l
-       where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
+    from {spans}unnest({groups}::int4[], {keys}::text[], {texts}::text[]) as t (grp, key, text)
+    cross join {labels}",
+            labels = labels_of_values(scope, "t.key", "t.text", ""),
         )?;
     }
     let carried = if shape.page { ", yes, no" } else { "" };

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::statement::{Numbers, Shape, Words, overlap, skip, want, write_answer, write_count};
+use super::{
+    statement::{Numbers, Shape, Words, overlap, skip, want, write_answer, write_count},
+    values::labels_of_values,
+};
 
 /// CTE `term`: the label. A scope has one piece of it if it is sparse, its slots, and else one for each chunk.
 pub(super) fn write_single(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
@@ -71,16 +74,15 @@ pub(super) fn write_sum(sql: &mut String, numbers: &mut Numbers, words: &Words, 
        where l.scope_id = {scope} and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l"
     )?;
     if shape.fuzzy {
-        let (signs, keys, patterns) = (numbers.next(), numbers.next(), numbers.next());
+        let (signs, keys, texts) = (numbers.next(), numbers.next(), numbers.next());
         write!(
             sql,
             "
    union all
   select t.sign, l.label_id, l.slots{term}
-    from {spans}unnest({signs}::int4[], {keys}::text[], {patterns}::text[]) as t (sign, key, pattern)
-    cross join lateral (
-      select l.label_id, l.slots from tagd.label l
-       where l.scope_id = {scope} and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l"
+    from {spans}unnest({signs}::int4[], {keys}::text[], {texts}::text[]) as t (sign, key, text)
+    cross join {labels}",
+            labels = labels_of_values(scope, "t.key", "t.text", ""),
         )?;
     }
     sql.push(')');

@@ -35,5 +35,6 @@ mod sdk;
 mod seeds;
 mod support;
 mod tms;
+mod values;
 mod writers;
 mod writes_wire;

@@ -414,6 +414,7 @@ fn the_queries_reach_every_form() {
         (Form::Single, false, false),
         (Form::Sum, true, false),
         (Form::Sum, false, true),
+        (Form::Values, true, false),
         (Form::Any, true, false),
         (Form::Every, true, false),
         (Form::Names, true, false),

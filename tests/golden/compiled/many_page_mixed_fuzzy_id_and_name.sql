@@ -9,10 +9,14 @@ with term as materialized (
    union all
   select t.grp, 0, l.label_id, l.slots, s.scope_id, s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
-    cross join unnest($7::int4[], $8::text[], $9::text[]) as t (grp, key, pattern)
+    cross join unnest($7::int4[], $8::text[], $9::text[]) as t (grp, key, text)
+    cross join lateral (
+      select tagd.wanted_value_grams(s.scope_id, t.key, t.text) as grams offset 0) w
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
-       where l.scope_id = s.scope_id and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l),
+       where l.scope_id = s.scope_id and l.kind + 0 = 3 and tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams
+         and tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams
+         and l.key is not distinct from t.key and strpos(l.value, t.text) > 0 offset 0) l),
 part as (
   select c.block, c.hits, t.grp, c.bits, t.rank
     from term t

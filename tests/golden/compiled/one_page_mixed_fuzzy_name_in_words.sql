@@ -7,10 +7,14 @@ with term as materialized (
        where l.scope_id = $1 and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
    union all
   select t.grp, 0, l.label_id, l.slots
-    from unnest($7::int4[], $8::text[], $9::text[]) as t (grp, key, pattern)
+    from unnest($7::int4[], $8::text[], $9::text[]) as t (grp, key, text)
+    cross join lateral (
+      select tagd.wanted_value_grams($1, t.key, t.text) as grams offset 0) w
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
-       where l.scope_id = $1 and l.kind = 3 and l.key = t.key and l.value like t.pattern offset 0) l
+       where l.scope_id = $1 and l.kind + 0 = 3 and tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams
+         and tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams
+         and l.key is not distinct from t.key and strpos(l.value, t.text) > 0 offset 0) l
    union all
   select $11::int8::int4, 0, l.label_id, l.slots
     from lateral (
