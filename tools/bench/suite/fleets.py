@@ -53,7 +53,8 @@ class Settings:
         self.load = Small() if quick else Wrk()
 
     def wants(self, question):
-        return not self.only or self.only.lower() in question.name.lower() or self.only == question.group
+        wanted = self.only.lower().split(",")
+        return any(part in question.name.lower() or part in (question.group, question.key) for part in wanted)
 
 
 def file_of(resources, projects, types):

@@ -59,7 +59,14 @@ def statement(tagd, question, scopes):
     if done.returncode:
         fail(f"no statement for {question.body}")
     answer = json.loads(done.stdout)
+    if answer["text"] not in catalogue():
+        fail(f"{example(tagd, 'statement')} was built from other sources: cargo build --release --examples --bins")
     return Statement(answer["text"], answer["arguments"])
+
+
+def catalogue():
+    """The statements of today's sources."""
+    return {"\n".join(one["sql"]) for one in json.loads(read(os.path.join(ROOT, "sqlx-data.json")))["compiled"]}
 
 
 class SameBytes:
