@@ -4,6 +4,7 @@ use super::{
     Store,
     failure::{fault_of, fault_on, is_unknown_resource},
     resources::{parts_of, tags_of},
+    writes::retried,
 };
 use crate::domain::{
     Fault, Resource, Tag,
@@ -59,15 +60,13 @@ impl Store {
 
     /// Deletes a resource type that no scope is of.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
-        let removed = self
-            .try_write(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome =
-                    sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&mut *loan).await;
-                loan.end(outcome)
-            })
-            .await
-            .map_err(registry_fault_of)?;
+        let removed = retried(|| async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&mut *loan).await;
+            loan.end(outcome)
+        })
+        .await
+        .map_err(registry_fault_of)?;
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryFault::UnknownType) }
     }
 
@@ -131,16 +130,15 @@ impl Store {
 
     /// Deletes a project, with its resources only if that is said.
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
-        let removed = self
-            .try_write(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
-                    .fetch_one(&mut *loan)
-                    .await;
-                loan.end(outcome)
-            })
-            .await
-            .map_err(registry_fault_of)?;
+        let removed = retried(|| async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
+                .fetch_one(&mut *loan)
+                .await;
+            loan.end(outcome)
+        })
+        .await
+        .map_err(registry_fault_of)?;
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryFault::UnknownProject) }
     }
 
@@ -180,32 +178,29 @@ impl Store {
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryFault> {
         let tags = with_tags.then(|| parts_of(&resource.tags));
-        let row = self
-            .try_write(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query!(
-                    r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
+        let row = retried(|| async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!(
+                r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
                          from tagd.register_resource($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)"#,
-                    project_id,
-                    resource_type,
-                    resource.resource_id,
-                    resource.resource_name,
-                    fold(&resource.resource_name),
-                    resource.detail,
-                    tags.as_deref(),
-                    matched(condition),
-                    *condition == Condition::Absent
-                )
-                .fetch_one(&mut *loan)
-                .await;
-                loan.end(outcome)
-            })
-            .await
-            .map_err(registry_fault_of)
-            // the type went away between look-up and scope
-            .map_err(
-                |fault| if matches!(fault, RegistryFault::TypeInUse) { RegistryFault::UnknownType } else { fault },
-            )?;
+                project_id,
+                resource_type,
+                resource.resource_id,
+                resource.resource_name,
+                fold(&resource.resource_name),
+                resource.detail,
+                tags.as_deref(),
+                matched(condition),
+                *condition == Condition::Absent
+            )
+            .fetch_one(&mut *loan)
+            .await;
+            loan.end(outcome)
+        })
+        .await
+        .map_err(registry_fault_of)
+        // the type went away between look-up and scope
+        .map_err(|fault| if matches!(fault, RegistryFault::TypeInUse) { RegistryFault::UnknownType } else { fault })?;
         let registered = Registered {
             resource_name: resource.resource_name.clone(),
             detail: row.detail,
@@ -222,7 +217,7 @@ impl Store {
         resource_id: &str,
         condition: &Condition,
     ) -> Result<(), RegistryFault> {
-        self.try_write(|| async {
+        retried(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome =
                 sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
@@ -244,22 +239,21 @@ impl Store {
         condition: &Condition,
     ) -> Result<String, RegistryFault> {
         let parts = parts_of(tags);
-        let etag = self
-            .try_write(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!(
-                    "select tagd.replace_tags_if($1, $2, $3, $4)",
-                    scope_id,
-                    resource_id,
-                    &parts,
-                    matched(condition)
-                )
-                .fetch_one(&mut *loan)
-                .await;
-                loan.end(outcome)
-            })
-            .await
-            .map_err(|error| registry_fault_on(resource_id, error))?;
+        let etag = retried(|| async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_scalar!(
+                "select tagd.replace_tags_if($1, $2, $3, $4)",
+                scope_id,
+                resource_id,
+                &parts,
+                matched(condition)
+            )
+            .fetch_one(&mut *loan)
+            .await;
+            loan.end(outcome)
+        })
+        .await
+        .map_err(|error| registry_fault_on(resource_id, error))?;
         Ok(etag.unwrap_or_default())
     }
 }

@@ -73,15 +73,7 @@ impl Store {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        self.try_write(statement).await.map_err(fault_of)
-    }
-
-    /// The same for those who sort out what went wrong by themselves.
-    pub(super) async fn try_write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, sqlx::Error>
-    where
-        F: Future<Output = Result<T, sqlx::Error>>,
-    {
-        retried(statement).await
+        retried(statement).await.map_err(fault_of)
     }
 }
 
