@@ -275,7 +275,7 @@ impl<'a> Groups<'a> {
         }
         arguments.extend(self.name_argument(shape.pick));
         match shape.form {
-            Form::Single | Form::Sum | Form::Values | Form::Any | Form::Names => {}
+            Form::Single | Form::Singles | Form::Sum | Form::Values | Form::Any | Form::Names => {}
             Form::Every => arguments.push(Argument::Integer(i64::from(self.positive))),
             Form::Mixed => {
                 arguments.push(Argument::Integer(i64::from(self.positive)));

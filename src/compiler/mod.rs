@@ -31,6 +31,9 @@ use groups::Groups;
 /// Offsets end here: far behind any resource, and a limit can be added without overflow.
 const FARTHEST: i64 = i64::MAX / 2;
 
+/// Largest page that is put together with others: whoever asks for ten is not to wait for a thousand.
+const MOST_TOGETHER: u32 = 50;
+
 /// More slots than a sparse label has.
 const ALL_SLOTS: i64 = i32::MAX as i64;
 
@@ -60,13 +63,24 @@ pub struct Compiled {
     pub text: &'static str,
     /// Its parameters.
     pub arguments: Vec<Argument>,
+    /// What it may be put together with, if anything: see [`join`].
+    pub together: Option<Together>,
+}
+
+/// Statements for which this is the same can be [joined](join).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Together {
+    /// The scope they run over.
+    pub scope_id: i64,
+    /// The text that answers several of them.
+    pub text: &'static str,
 }
 
 /// Compiles a query over scopes, given by number in the order of the answer.
 ///
 /// A page answers `(total int8, rank int8, resource_id text, resource_name text, detail text, tags text[])`,
 /// one row a resource and a single row of nulls beside the total where the page is empty; `rank` counts
-/// the scopes from 1. A count answers `(total int8)`.
+/// the scopes from 1. Over several scopes `project_name text` follows. A count answers `(total int8)`.
 pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
     let groups = Groups::of(query);
     let span = match scopes {
@@ -96,7 +110,41 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
         arguments.push(Argument::Integer(offset));
         arguments.push(Argument::Integer(i64::from(limit)));
     }
-    Compiled { text: text(shape), arguments }
+    let together = match (shape.form, scopes, want) {
+        (Form::Single, [scope_id], Want::Count) => Some(*scope_id),
+        (Form::Single, [scope_id], Want::Page { limit, .. }) if limit <= MOST_TOGETHER => Some(*scope_id),
+        _ => None,
+    };
+    let together = together.map(|scope_id| Together { scope_id, text: text(Shape { form: Form::Singles, ..shape }) });
+    Compiled { text: text(shape), arguments, together }
+}
+
+/// Puts statements of one [`Together`] into one. It answers the rows of each, with its number from 1 as the second column.
+pub fn join(several: &[Compiled]) -> Compiled {
+    let [first, ..] = several else { return Compiled { text: "", arguments: Vec::new(), together: None } };
+    // the scope is the same; of everything else there is an array
+    let mut arguments: Vec<Argument> = first.arguments.iter().take(1).cloned().collect();
+    arguments.extend((1..first.arguments.len()).map(|column| gather(several, column)));
+    Compiled { text: first.together.map_or("", |together| together.text), arguments, together: None }
+}
+
+/// What statements have in a parameter of one value, as an array.
+fn gather(several: &[Compiled], column: usize) -> Argument {
+    let (mut kinds, mut integers, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    for argument in several.iter().filter_map(|compiled| compiled.arguments.get(column)) {
+        match argument {
+            Argument::Kind(value) => kinds.push(*value),
+            Argument::Integer(value) => integers.push(*value),
+            Argument::Text(value) => texts.push(value.clone()),
+            // no statement that can be joined has any
+            Argument::Integers(_) | Argument::Groups(_) | Argument::Kinds(_) | Argument::Texts(_) => {}
+        }
+    }
+    match (kinds.is_empty(), integers.is_empty()) {
+        (false, _) => Argument::Kinds(kinds),
+        (_, false) => Argument::Integers(integers),
+        _ => Argument::Texts(texts),
+    }
 }
 
 #[cfg(test)]

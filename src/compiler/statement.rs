@@ -27,6 +27,8 @@ pub enum Span {
 pub enum Form {
     /// One label.
     Single,
+    /// Several queries of one label each, in one scope, that are asked at the same time: each has its own answer.
+    Singles,
     /// Labels of which no two share a resource, less labels that lie within them: their counts are added up, and
     /// bits are read for the page alone.
     Sum,
@@ -91,6 +93,7 @@ pub fn shapes() -> Vec<Shape> {
             }
             shapes.push(Shape { span, page, form: Form::Sum, fuzzy: true, pick: Pick::Nothing });
             if span == Span::One {
+                shapes.push(Shape { span, page, form: Form::Singles, fuzzy: false, pick: Pick::Nothing });
                 shapes.push(Shape { span, page, form: Form::Values, fuzzy: true, pick: Pick::Nothing });
             }
             for pick in [Pick::NameInWords, Pick::NameAcross] {
@@ -114,12 +117,24 @@ pub fn text(shape: Shape) -> &'static str {
 }
 
 /// Numbers the parameters in the order in which `Groups::push_arguments` pushes their values.
-pub(super) struct Numbers(usize);
+pub(super) struct Numbers {
+    last: usize,
+    /// Columns that stand in place of the parameters.
+    columns: std::slice::Iter<'static, &'static str>,
+}
 
 impl Numbers {
+    /// Behind `$1`, the scopes.
+    fn new(columns: &'static [&'static str]) -> Self {
+        Self { last: 1, columns: columns.iter() }
+    }
+
     pub(super) fn next(&mut self) -> String {
-        self.0 += 1;
-        format!("${}", self.0)
+        if let Some(column) = self.columns.next() {
+            return format!("q.{column}");
+        }
+        self.last += 1;
+        format!("${}", self.last)
     }
 }
 
@@ -143,6 +158,8 @@ pub(super) struct Words {
     pub(super) term_rank: &'static str,
     /// Labels of the rank of a run.
     pub(super) same_rank: &'static str,
+    /// The slot behind the columns of an answer that is put in order further out.
+    slot: &'static str,
 }
 
 const ONE: Words = Words {
@@ -155,7 +172,10 @@ const ONE: Words = Words {
     term_scope: "$1",
     term_rank: "",
     same_rank: "",
+    slot: "",
 };
+/// One scope, several queries.
+const SEVERAL: Words = Words { slot: ", page.slot", ..ONE };
 const MANY: Words = Words {
     spans: "unnest($1::int8[]) with ordinality as s (scope_id, rank)\n    cross join ",
     scope: "s.scope_id",
@@ -166,6 +186,7 @@ const MANY: Words = Words {
     term_scope: "t.scope_id",
     term_rank: ", t.rank",
     same_rank: " and t.rank = r.rank",
+    slot: "",
 };
 
 fn write(shape: Shape) -> String {
@@ -173,11 +194,14 @@ fn write(shape: Shape) -> String {
         Span::One => ONE,
         Span::Many => MANY,
     };
-    let mut numbers = Numbers(1);
+    if shape.form == Form::Singles {
+        return write_singles(shape);
+    }
+    let mut numbers = Numbers::new(&[]);
     let mut sql = String::from("with ");
     // writing to a String cannot fail
     let _ = match shape.form {
-        Form::Single => write_single(&mut sql, &mut numbers, &words, shape),
+        Form::Single | Form::Singles => write_single(&mut sql, &mut numbers, &words, shape),
         Form::Sum => write_sum(&mut sql, &mut numbers, &words, shape),
         Form::Values => write_values(&mut sql, &mut numbers, &words, shape),
         Form::Any => write_plain(&mut sql, &mut numbers, &words, "bit_or", shape),
@@ -185,6 +209,29 @@ fn write(shape: Shape) -> String {
         Form::Names => write_names(&mut sql, &mut numbers, &words, shape),
         Form::Mixed => write_mixed(&mut sql, &mut numbers, &words, shape),
     };
+    sql
+}
+
+/// The statement of one label for each row of `q`, whose columns stand in place of its parameters. The rank of an answer is
+/// the number of its query. Every other column is as in the statement for one.
+fn write_singles(shape: Shape) -> String {
+    const COLUMNS: [&str; 5] = ["kind", "key", "value", "skipped", "wanted"];
+    const TYPES: [&str; 5] = ["int2", "text", "text", "int8", "int8"];
+    let (columns, answer, order) = if shape.page {
+        (&COLUMNS[..], "p.total, q.rank, p.resource_id, p.resource_name, p.detail, p.tags", "q.rank, p.slot desc")
+    } else {
+        (&COLUMNS[..3], "p.total, q.rank", "q.rank")
+    };
+    let arrays: Vec<String> =
+        TYPES.iter().zip(2..).take(columns.len()).map(|(kind, number)| format!("${number}::{kind}[]")).collect();
+    let mut sql = format!(
+        "select {answer}\n  from unnest({}) with ordinality as q ({}, rank)\n  cross join lateral (\nwith ",
+        arrays.join(", "),
+        columns.join(", ")
+    );
+    // writing to a String cannot fail
+    let _ = write_single(&mut sql, &mut Numbers::new(columns), &SEVERAL, shape);
+    let _ = write!(sql, ") p\n order by {order}");
     sql
 }
 
@@ -384,24 +431,32 @@ pub(super) fn overlap(run: &str, offset: &str, limit: &str) -> String {
 
 /// The resources of the page, each beside the total; the total alone where the page is empty.
 pub(super) fn write_answer(sql: &mut String, words: &Words, total: &str) -> std::fmt::Result {
-    let (spans, scope, rank, order) = match words.rank {
-        "" => ("", "$1", "1::int8 as rank", "page.slot desc"),
+    let (spans, scope, rank, project, order) = match words.rank {
+        "" => ("", "$1", "1::int8 as rank", "", "page.slot desc"),
         _ => (
             "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
             "s.scope_id",
             "page.rank",
+            // numbers of scopes are remembered, but a project may have got another name
+            ",
+       (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
+         where o.scope_id = s.scope_id) as project_name",
             "page.rank, page.slot desc",
         ),
     };
+    let slot = words.slot;
     write!(
         sql,
         "
-select (coalesce({total}, 0))::int8 as total, {rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+select (coalesce({total}, 0))::int8 as total, {rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags{project}{slot}
   from (select 1 offset 0) always
   left join (page{spans}
     cross join lateral (
       select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = {scope} and r.slot = page.slot offset 0) r) on true
- order by {order}"
-    )
+       where r.scope_id = {scope} and r.slot = page.slot offset 0) r) on true"
+    )?;
+    if slot.is_empty() {
+        write!(sql, "\n order by {order}")?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ pub struct Scope {
     pub scope_id: i64,
     /// Project of the scope.
     pub project_id: String,
-    /// Display name of the project; known only where a query spans projects.
+    /// Display name of the project; known only where a query is over types.
     pub project_name: String,
     /// Resource type of the scope.
     pub resource_type: String,

@@ -65,15 +65,39 @@ impl Service {
         if let Some(index) = resource_types.iter().position(|name| name.contains('\0')) {
             return Err(unknown_type(index));
         }
+        if let Some(scopes) = self.remembered(principal, resource_types, project_id) {
+            return Ok(scopes);
+        }
         // an unknown project has no scopes, but its types are still checked
         let in_project = project_id.map(|id| if id.contains('\0') { "" } else { id });
         let found = self.store.find_scopes(resource_types, in_project, principal.domain_id.as_deref()).await?;
         match found.unknown {
-            None => Ok(found.scopes),
+            None => {
+                if project_id.is_some() {
+                    let is_new =
+                        |scope: &&Arc<Scope>| self.scopes.get(&scope.project_id, &scope.resource_type).is_none();
+                    found.scopes.iter().filter(is_new).for_each(|scope| self.scopes.put(Arc::clone(scope)));
+                }
+                Ok(found.scopes)
+            }
             Some(Unknown::Type { index }) => Err(unknown_type(index)),
             Some(Unknown::Project { index }) => {
                 Err(Fault::ProjectMissing { resource_type: resource_types.get(index).cloned().unwrap_or_default() })
             }
         }
+    }
+
+    /// The scopes of types in a project, if they are remembered, all of them: no other can come to be then. A type that has a
+    /// scope is never deleted, and scopes of a deleted project are empty. Over several scopes a page says what the project
+    /// is called; of one the name has to be looked up.
+    fn remembered(
+        &self,
+        principal: &Principal,
+        resource_types: &[String],
+        project_id: Option<&str>,
+    ) -> Option<Vec<Arc<Scope>>> {
+        // whether the project is of the caller's domain may change
+        let project_id = project_id.filter(|_| principal.domain_id.is_none() && resource_types.len() > 1)?;
+        resource_types.iter().map(|resource_type| self.scopes.get(project_id, resource_type)).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 
-use super::{StoreError, pool::Pool, write_queue::WriteQueue};
+use super::{StoreError, pool::Pool, read_queue::ReadQueue, write_queue::WriteQueue};
 use crate::cluster::Cluster;
 
 /// Where the database is and how many connections it may take.
@@ -34,6 +34,7 @@ pub enum Purpose {
 pub struct Store {
     pub(super) pool: Pool,
     pub(super) queue: WriteQueue,
+    pub(super) reads: ReadQueue,
 }
 
 /// Statements that a connection keeps prepared: every compiled one and every fixed one, with room.
@@ -128,7 +129,8 @@ impl Store {
         let opener = Opener::new(settings, purpose);
         let pool = Pool::new(opener, settings.connections, settings.acquire_timeout);
         let queue = WriteQueue::new(pool.clone());
-        Self { pool, queue }
+        let reads = ReadQueue::new(pool.clone());
+        Self { pool, queue, reads }
     }
 
     /// Where this store's writes wait for one another.

@@ -9,6 +9,7 @@ mod index;
 mod migrate;
 mod pool;
 mod predefined;
+mod read_queue;
 mod registry;
 mod resources;
 mod scopes;

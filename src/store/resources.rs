@@ -9,7 +9,7 @@ use sqlx::{
     query::Query,
 };
 
-use super::{Store, failure::fault_of};
+use super::{Store, failure::fault_of, read_queue::Joined};
 use crate::{
     compiler::{Argument, Compiled},
     domain::{Fault, Item, Page, Scope, Tag},
@@ -18,30 +18,34 @@ use crate::{
 impl Store {
     /// Runs a compiled count.
     pub async fn count(&self, compiled: &Compiled) -> Result<u64, Fault> {
-        let row = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = bind(compiled).fetch_one(&mut *loan).await;
-                loan.end(outcome)
-            })
-            .await?;
-        total_of(&row).map_err(fault_of)
+        let rows = self.rows(compiled).await?;
+        let row = rows.first().ok_or_else(|| fault_of(sqlx::Error::RowNotFound))?;
+        total_of(row).map_err(fault_of)
     }
 
     /// Runs a compiled page; `scopes` are those it was compiled for.
     pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, Fault> {
-        let rows = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = bind(compiled).fetch_all(&mut *loan).await;
-                loan.end(outcome)
-            })
-            .await?;
+        let rows = self.rows(compiled).await?;
         page_of(&rows, scopes).map_err(fault_of)
+    }
+
+    /// The rows of a query, asked by itself or together with others.
+    async fn rows(&self, compiled: &Compiled) -> Result<Vec<PgRow>, Fault> {
+        // the head lives to the end of the statement
+        let _head = match self.reads.join(compiled).await {
+            Joined::Rows(rows) => return Ok(rows),
+            Joined::Alone(head) => head,
+        };
+        self.read(|| async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = bind(compiled).fetch_all(&mut *loan).await;
+            loan.end(outcome)
+        })
+        .await
     }
 }
 
-fn bind(compiled: &Compiled) -> Query<'_, Postgres, PgArguments> {
+pub(super) fn bind(compiled: &Compiled) -> Query<'_, Postgres, PgArguments> {
     compiled.arguments.iter().fold(sqlx::query(compiled.text), |query, argument| match argument {
         Argument::Kind(value) => query.bind(value),
         Argument::Integer(value) => query.bind(value),
@@ -66,12 +70,8 @@ fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
         page.total = total_of(row)?;
         // an empty page is one row without a resource
         let Some(resource_id) = row.try_get_unchecked::<Option<&str>, _>(2)? else { break };
-        let rank: i64 = row.try_get_unchecked(1)?;
-        let scope = usize::try_from(rank - 1).ok().and_then(|rank| scopes.get(rank));
-        let scope =
-            scope.ok_or_else(|| sqlx::Error::Decode(format!("a page names rank {rank} of {}", scopes.len()).into()))?;
         page.items.push(Item::new(
-            Arc::clone(scope),
+            scope_of(row, scopes)?,
             resource_id,
             row.try_get_unchecked(3)?,
             row.try_get_unchecked(4)?,
@@ -79,6 +79,23 @@ fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
         ));
     }
     Ok(page)
+}
+
+/// The scope of a resource, with the name that its project has now.
+fn scope_of(row: &PgRow, scopes: &[Arc<Scope>]) -> Result<Arc<Scope>, sqlx::Error> {
+    // in a statement of one scope the column may tell queries apart
+    if let [only] = scopes {
+        return Ok(Arc::clone(only));
+    }
+    let rank: i64 = row.try_get_unchecked(1)?;
+    let scope = usize::try_from(rank - 1).ok().and_then(|rank| scopes.get(rank));
+    let scope =
+        scope.ok_or_else(|| sqlx::Error::Decode(format!("a page names rank {rank} of {}", scopes.len()).into()))?;
+    let project_name = row.try_get_unchecked::<Option<&str>, _>(6)?.unwrap_or_default();
+    if project_name == scope.project_name {
+        return Ok(Arc::clone(scope));
+    }
+    Ok(Arc::new(Scope { project_name: project_name.to_owned(), ..Scope::clone(scope) }))
 }
 
 /// A `text[]` without nulls, borrowed from its row; sqlx makes a `String` of each element.

@@ -29,6 +29,7 @@ mod operations;
 mod pool;
 mod program;
 mod property;
+mod reads;
 mod registry;
 mod rules;
 mod sdk;

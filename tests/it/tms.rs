@@ -569,6 +569,65 @@ fn keys_and_values_have_the_lengths_and_characters_of_the_document() {
     }
 }
 
+// ---- what is remembered
+
+#[test]
+fn a_query_over_types_sees_new_scopes_new_names_and_deleted_projects_at_once() {
+    let world = World::with(&[registration("ecs", "e", "", &[("k", "v")])]);
+    let body = |types: &[&str]| {
+        json!({ "project_id": "p", "resource_types": types, "tags": [{ "key": "k", "values": ["v"] }] }).to_string()
+    };
+    let ask = |types: &[&str]| {
+        let answer = send(&world, "POST", "/v1.0/resource-instances/filter", &body(types));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let answer = answer.json();
+        let found: Vec<String> = answer["resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|resource| {
+                let field = |name: &str| resource[name].as_str().unwrap().to_owned();
+                format!("{} {} {}", field("resource_type"), field("resource_id"), field("project_name"))
+            })
+            .collect();
+        assert_eq!(answer["total_count"], found.len());
+        found
+    };
+    let registry = |method: &str, path: &str, body: &str| {
+        let answer = send(&world, method, &format!("/registry/v1/{path}"), body);
+        assert!(answer.status < 300, "{method} {path}: {}", answer.body);
+    };
+    let resource = json!({ "tags": [{ "key": "k", "value": "v" }] }).to_string();
+    for _ in 0..2 {
+        assert_eq!(ask(&["ecs", "disk"]), ["ecs e "]);
+    }
+    // a type that had no resource in the project
+    registry("PUT", "projects/p/types/disk/resources/d", &resource);
+    for _ in 0..2 {
+        assert_eq!(ask(&["ecs", "disk"]), ["ecs e ", "disk d "]);
+        assert_eq!(ask(&["disk", "ecs"]), ["disk d ", "ecs e "]);
+    }
+    for name in ["shop", "store", ""] {
+        registry("PUT", "projects/p", &json!({ "project_name": name, "domain_id": "" }).to_string());
+        assert_eq!(ask(&["ecs", "disk"]), [format!("ecs e {name}"), format!("disk d {name}")]);
+        assert_eq!(ask(&["ecs"]), [format!("ecs e {name}")]);
+    }
+    registry("DELETE", "projects/p?with_resources=true", "");
+    assert_eq!(ask(&["ecs", "disk"]), [""; 0]);
+    registry("PUT", "projects/p", &json!({ "project_name": "again", "domain_id": "" }).to_string());
+    registry("PUT", "projects/p/types/disk/resources/d", &resource);
+    assert_eq!(ask(&["ecs", "disk"]), ["disk d again"]);
+    // an unknown type is one still
+    refuse(
+        &world,
+        ("POST", "/v1.0/resource-instances/filter"),
+        &body(&["ecs", "disk", "none"]),
+        400,
+        "TMS.5027",
+        "none",
+    );
+}
+
 // ---- names in use
 
 #[test]

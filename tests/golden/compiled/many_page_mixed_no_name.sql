@@ -55,7 +55,9 @@ page as (
     from run r
     cross join lateral unnest(tagd.newest(case when r.no is null then r.yes else r.yes & ~r.no end, greatest($9::int8 - r.upto + r.hits, 0), $10::int8 + least($9::int8 - r.upto + r.hits, 0))) as n (position)
    where r.upto > $9::int8 and r.upto - r.hits < $9::int8 + $10::int8)
-select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags,
+       (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
+         where o.scope_id = s.scope_id) as project_name
   from (select 1 offset 0) always
   left join (page
           join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank

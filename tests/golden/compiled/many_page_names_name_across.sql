@@ -30,7 +30,9 @@ page as (
        offset w.skip
         limit w.want)) p
    where r.upto > $3::int8 and r.upto - r.hits < $3::int8 + $4::int8)
-select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags,
+       (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
+         where o.scope_id = s.scope_id) as project_name
   from (select 1 offset 0) always
   left join (page
           join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank

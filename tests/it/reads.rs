@@ -1,0 +1,213 @@
+//! Queries of one label that are asked at the same time go together, and nobody can tell from the answers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tagd::{
+    compiler::{Compiled, Form, Pick, Shape, Span, compile, join, text},
+    domain::{Page, Scope, TagQuery, Term, ValueMatch, Want, change::Registration},
+    store::{Purpose, Store},
+};
+
+use crate::support::{World, block_on, registration, sparse_limit};
+
+const RESOURCES: usize = 400;
+
+fn fleet() -> Vec<Registration> {
+    let one = |i: usize| {
+        let (few, half) = (format!("f{}", i % 90), format!("h{}", i % 2));
+        let mut tags = vec![("few", few.as_str()), ("half", half.as_str())];
+        if i % 10 == 3 {
+            tags.clear();
+        }
+        registration("images", &format!("r{i}"), "", &tags)
+    };
+    (0..RESOURCES).map(one).collect()
+}
+
+/// What one label answers: tags, keys, everything, nothing that is untagged, what is not there.
+fn queries() -> Vec<TagQuery> {
+    let tagged = |key: &str, value: Option<&str>| TagQuery {
+        tags: vec![Term {
+            key: key.into(),
+            values: value.iter().map(|value| ValueMatch::Exact((*value).into())).collect(),
+        }],
+        ..TagQuery::default()
+    };
+    vec![
+        tagged("few", Some("f7")),
+        tagged("few", Some("f88")),
+        tagged("half", Some("h0")),
+        tagged("half", None),
+        tagged("few", Some("f1000")),
+        tagged("no\0where", None),
+        tagged("\"{},\\ é", Some("'")),
+        TagQuery::default(),
+        TagQuery { without_any_tag: true, ..TagQuery::default() },
+    ]
+}
+
+/// Every query, counted and at several pages.
+fn asked(scope: i64) -> Vec<Compiled> {
+    let pages = [(0, 10), (3, 1), (0, 50), (195, 10), (5000, 7), (u64::MAX, 10)];
+    let wants = pages.map(|(offset, limit)| Want::Page { limit, offset });
+    let wants: Vec<Want> = wants.into_iter().chain([Want::Count]).collect();
+    queries().iter().flat_map(|query| wants.iter().map(|want| compile(query, &[scope], *want))).collect()
+}
+
+#[derive(Debug, PartialEq)]
+struct Answer {
+    total: u64,
+    ids: Vec<String>,
+}
+
+async fn ask(store: &Store, scope: i64, query: &Compiled) -> Answer {
+    if query.arguments.len() == 4 {
+        return Answer { total: store.count(query).await.unwrap(), ids: Vec::new() };
+    }
+    let scopes = [Arc::new(Scope { scope_id: scope, ..Scope::default() })];
+    let Page { total, items } = store.list(query, &scopes).await.unwrap();
+    Answer { total, ids: items.iter().map(|item| item.resource_id().to_owned()).collect() }
+}
+
+/// Text that answers several pages.
+fn together() -> &'static str {
+    text(Shape { span: Span::One, page: true, form: Form::Singles, fuzzy: false, pick: Pick::Nothing })
+}
+
+/// Statements under way with a text, and all of other connections.
+async fn under_way(owner: &mut PgConnection) -> (Vec<i32>, usize) {
+    // within a transaction the view stays as it was first read
+    sqlx::query("select pg_stat_clear_snapshot()").execute(&mut *owner).await.unwrap();
+    let active: Vec<(i32, bool)> = sqlx::query_as(
+        // it shows the beginning of a text
+        "select pid, starts_with($1, query) from pg_stat_activity
+          where datname = current_database() and state = 'active' and pid <> pg_backend_pid()",
+    )
+    .bind(together())
+    .fetch_all(owner)
+    .await
+    .unwrap();
+    let joined = active.iter().filter(|(_, is_joined)| *is_joined).map(|(pid, _)| *pid);
+    (joined.collect(), active.len())
+}
+
+async fn wait_until_joined(owner: &mut PgConnection) -> (Vec<i32>, usize) {
+    let begun = Instant::now();
+    loop {
+        let (joined, active) = under_way(owner).await;
+        if !joined.is_empty() {
+            return (joined, active);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing goes together: {active} under way");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn with_store<F: Future<Output = ()>>(connections: u32, test: impl FnOnce(Store, i64, PgConnection) -> F) {
+    let world = World::new();
+    world.load(&fleet());
+    block_on(async {
+        let store = world.db.store(Purpose::Serve, connections).await;
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        test(store.clone(), scope, world.db.connect().await).await;
+        store.close().await;
+    });
+}
+
+#[test]
+fn queries_asked_together_have_the_answers_they_have_by_themselves() {
+    with_store(3, |store, scope, mut owner| async move {
+        for sparse in [0, 5, 128] {
+            let remade = format!("{}select tagd.rebuild_scope(scope_id) from tagd.scope", sparse_limit(sparse));
+            owner.execute(AssertSqlSafe(remade)).await.unwrap();
+            let asked = asked(scope);
+            let mut alone = Vec::new();
+            for query in &asked {
+                assert!(query.together.is_some(), "{query:?}");
+                alone.push(ask(&store, scope, query).await);
+            }
+            assert!(alone.iter().any(|answer| answer.ids.len() == 50) && alone.iter().any(|answer| answer.total == 0));
+            for _ in 0..5 {
+                let together = join_all(asked.iter().map(|query| ask(&store, scope, query))).await;
+                for ((query, together), alone) in asked.iter().zip(together).zip(&alone) {
+                    assert_eq!(together, *alone, "sparse {sparse}: {:?}", query.arguments);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn those_that_come_while_one_is_asked_go_with_the_next_statement() {
+    with_store(8, |store, scope, mut owner| async move {
+        let mut held = owner.begin().await.unwrap();
+        held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
+        let page = compile(&queries()[0], &[scope], Want::Page { limit: 10, offset: 0 });
+        let asked: Vec<_> = (0..12)
+            .map(|_| {
+                let (store, page) = (store.clone(), page.clone());
+                tokio::spawn(async move { ask(&store, scope, &page).await })
+            })
+            .collect();
+        // the first by itself; the others are passed on after a while to one more
+        let (joined, active) = wait_until_joined(&mut held).await;
+        assert!(!joined.is_empty() && active <= 4, "{active} statements for 12 queries");
+        held.rollback().await.unwrap();
+        for answer in asked {
+            assert_eq!(answer.await.unwrap().total, 5);
+        }
+    });
+}
+
+#[test]
+fn who_goes_away_or_loses_its_connection_leaves_the_others_their_answers() {
+    with_store(4, |store, scope, mut owner| async move {
+        let page = compile(&queries()[0], &[scope], Want::Page { limit: 10, offset: 0 });
+        let spawn = || {
+            let (store, page) = (store.clone(), page.clone());
+            tokio::spawn(async move { ask(&store, scope, &page).await })
+        };
+        let mut held = owner.begin().await.unwrap();
+        held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
+        // the head of the line goes away, and one of those behind it
+        let head = spawn();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let gone = spawn();
+        let stay: Vec<_> = (0..6).map(|_| spawn()).collect();
+        head.abort();
+        gone.abort();
+        let (joined, _) = wait_until_joined(&mut held).await;
+        // the statement that answers the others ends without an answer
+        for pid in joined {
+            sqlx::query("select pg_terminate_backend($1, 5000)").bind(pid).execute(&mut *held).await.unwrap();
+        }
+        held.rollback().await.unwrap();
+        for answer in stay {
+            assert_eq!(answer.await.unwrap().total, 5);
+        }
+        // nothing is left in line
+        assert_eq!(ask(&store, scope, &page).await.total, 5);
+    });
+}
+
+#[test]
+fn a_large_page_many_scopes_and_other_forms_go_alone() {
+    let [few, .., everything, untagged] = &queries()[..] else { unreachable!() };
+    let page = |limit| Want::Page { limit, offset: 0 };
+    let both = TagQuery { tags: [&few.tags[..], &queries()[2].tags[..]].concat(), ..TagQuery::default() };
+    assert_eq!(compile(few, &[1], page(51)).together, None);
+    assert_eq!(compile(few, &[1, 2], Want::Count).together, None);
+    assert_eq!(compile(&both, &[1], Want::Count).together, None);
+    // and only what is asked of one scope in one way goes together
+    let ask = |query, scope, want| compile(query, &[scope], want).together.unwrap();
+    assert_eq!(ask(few, 1, page(50)), ask(untagged, 1, page(1)));
+    assert_ne!(ask(few, 1, page(50)), ask(few, 2, page(50)));
+    assert_ne!(ask(few, 1, page(50)), ask(everything, 1, Want::Count));
+    let joined = join(&[compile(few, &[7], page(10)), compile(everything, &[7], page(3))]);
+    assert_eq!((joined.text, joined.arguments.len()), (together(), 6));
+}
