@@ -95,6 +95,26 @@ fn the_first_start_makes_a_cluster_and_the_second_finds_it() {
     wait_stopped(&dir);
 }
 
+/// glibc's own limits depend on what a session did first: see `MEMORY` in `src/cluster/guard.rs`.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_server_is_told_to_keep_memory_that_it_will_need_again() {
+    let dir = TempDir::new().unwrap();
+    let cluster = attach(&dir);
+    let pid = postmaster(&dir).expect("a server");
+    let environment = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    for name in ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"] {
+        let value = environment.split('\0').find_map(|set| set.strip_prefix(name)?.strip_prefix('='));
+        // the largest piece that Postgres asks for by itself is 8 MB
+        assert!(
+            value.is_some_and(|value| value.parse::<u64>().is_ok_and(|bytes| bytes > 8 << 20)),
+            "{name}: {value:?}"
+        );
+    }
+    drop(cluster);
+    wait_stopped(&dir);
+}
+
 #[test]
 fn a_second_tagd_attaches_and_the_last_one_stops_the_server() {
     let dir = TempDir::new().unwrap();
