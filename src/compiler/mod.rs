@@ -72,8 +72,8 @@ pub struct Compiled {
 pub struct Together {
     /// The scope they run over.
     pub scope_id: i64,
-    /// The text that answers several of them.
-    pub text: &'static str,
+    /// Whose text answers several of them. Not the text itself, which would be hashed from end to end.
+    pub shape: Shape,
 }
 
 /// Compiles a query over scopes, given by number in the order of the answer.
@@ -115,7 +115,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
         (Form::Single, [scope_id], Want::Page { limit, .. }) if limit <= MOST_TOGETHER => Some(*scope_id),
         _ => None,
     };
-    let together = together.map(|scope_id| Together { scope_id, text: text(Shape { form: Form::Singles, ..shape }) });
+    let together = together.map(|scope_id| Together { scope_id, shape: Shape { form: Form::Singles, ..shape } });
     Compiled { text: text(shape), arguments, together }
 }
 
@@ -125,7 +125,7 @@ pub fn join(several: &[Compiled]) -> Compiled {
     // the scope is the same; of everything else there is an array
     let mut arguments: Vec<Argument> = first.arguments.iter().take(1).cloned().collect();
     arguments.extend((1..first.arguments.len()).map(|column| gather(several, column)));
-    Compiled { text: first.together.map_or("", |together| together.text), arguments, together: None }
+    Compiled { text: first.together.map_or("", |together| text(together.shape)), arguments, together: None }
 }
 
 /// What statements have in a parameter of one value, as an array.
