@@ -9,7 +9,7 @@ use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
 use super::{
     names::{Picked, labels_of_words, write_names, write_pick},
-    sums::{write_single, write_sum},
+    sums::{write_single, write_singles, write_sum},
     values::{labels_of_values, write_values},
 };
 
@@ -125,7 +125,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Behind `$1`, the scopes.
-    fn new(columns: &'static [&'static str]) -> Self {
+    pub(super) fn new(columns: &'static [&'static str]) -> Self {
         Self { last: 1, columns: columns.iter() }
     }
 
@@ -175,7 +175,7 @@ const ONE: Words = Words {
     slot: "",
 };
 /// One scope, several queries.
-const SEVERAL: Words = Words { slot: ", page.slot", ..ONE };
+pub(super) const SEVERAL: Words = Words { slot: ", page.slot", ..ONE };
 const MANY: Words = Words {
     spans: "unnest($1::int8[]) with ordinality as s (scope_id, rank)\n    cross join ",
     scope: "s.scope_id",
@@ -194,14 +194,12 @@ fn write(shape: Shape) -> String {
         Span::One => ONE,
         Span::Many => MANY,
     };
-    if shape.form == Form::Singles {
-        return write_singles(shape);
-    }
     let mut numbers = Numbers::new(&[]);
-    let mut sql = String::from("with ");
+    let mut sql = String::from(if shape.form == Form::Singles { "" } else { "with " });
     // writing to a String cannot fail
     let _ = match shape.form {
-        Form::Single | Form::Singles => write_single(&mut sql, &mut numbers, &words, shape),
+        Form::Single => write_single(&mut sql, &mut numbers, &words, shape),
+        Form::Singles => write_singles(&mut sql, shape),
         Form::Sum => write_sum(&mut sql, &mut numbers, &words, shape),
         Form::Values => write_values(&mut sql, &mut numbers, &words, shape),
         Form::Any => write_plain(&mut sql, &mut numbers, &words, "bit_or", shape),
@@ -209,29 +207,6 @@ fn write(shape: Shape) -> String {
         Form::Names => write_names(&mut sql, &mut numbers, &words, shape),
         Form::Mixed => write_mixed(&mut sql, &mut numbers, &words, shape),
     };
-    sql
-}
-
-/// The statement of one label for each row of `q`, whose columns stand in place of its parameters. The rank of an answer is
-/// the number of its query. Every other column is as in the statement for one.
-fn write_singles(shape: Shape) -> String {
-    const COLUMNS: [&str; 5] = ["kind", "key", "value", "skipped", "wanted"];
-    const TYPES: [&str; 5] = ["int2", "text", "text", "int8", "int8"];
-    let (columns, answer, order) = if shape.page {
-        (&COLUMNS[..], "p.total, q.rank, p.resource_id, p.resource_name, p.detail, p.tags", "q.rank, p.slot desc")
-    } else {
-        (&COLUMNS[..3], "p.total, q.rank", "q.rank")
-    };
-    let arrays: Vec<String> =
-        TYPES.iter().zip(2..).take(columns.len()).map(|(kind, number)| format!("${number}::{kind}[]")).collect();
-    let mut sql = format!(
-        "select {answer}\n  from unnest({}) with ordinality as q ({}, rank)\n  cross join lateral (\nwith ",
-        arrays.join(", "),
-        columns.join(", ")
-    );
-    // writing to a String cannot fail
-    let _ = write_single(&mut sql, &mut Numbers::new(columns), &SEVERAL, shape);
-    let _ = write!(sql, ") p\n order by {order}");
     sql
 }
 

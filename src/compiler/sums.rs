@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    statement::{Numbers, Shape, Words, overlap, skip, want, write_answer, write_count},
+    statement::{Numbers, SEVERAL, Shape, Words, overlap, skip, want, write_answer, write_count},
     values::labels_of_values,
 };
 
@@ -58,6 +58,31 @@ page as (
         overlap = overlap("r", &offset, &limit),
     )?;
     write_answer(sql, words, "(select max(upto) from run)")
+}
+
+/// The statement of one label for each row of `q`, whose columns stand in place of its parameters. The rank of an answer is
+/// the number of its query. Every other column is as in the statement for one.
+pub(super) fn write_singles(sql: &mut String, shape: Shape) -> std::fmt::Result {
+    const COLUMNS: [&str; 5] = ["kind", "key", "value", "skipped", "wanted"];
+    const TYPES: [&str; 5] = ["int2", "text", "text", "int8", "int8"];
+    let (columns, answer, order) = if shape.page {
+        (&COLUMNS[..], "p.total, q.rank, p.resource_id, p.resource_name, p.detail, p.tags", "q.rank, p.slot desc")
+    } else {
+        (&COLUMNS[..3], "p.total, q.rank", "q.rank")
+    };
+    let arrays: Vec<String> =
+        TYPES.iter().zip(2..).take(columns.len()).map(|(kind, number)| format!("${number}::{kind}[]")).collect();
+    write!(
+        sql,
+        "select {answer}
+  from unnest({}) with ordinality as q ({}, rank)
+  cross join lateral (
+with ",
+        arrays.join(", "),
+        columns.join(", ")
+    )?;
+    write_single(sql, &mut Numbers::new(columns), &SEVERAL, shape)?;
+    write!(sql, ") p\n order by {order}")
 }
 
 /// CTE `term`: the labels with their signs.

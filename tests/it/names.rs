@@ -144,6 +144,75 @@ fn check(world: &World, truth: &BTreeMap<String, Resource>, text: &str) {
 }
 
 #[test]
+fn a_piece_of_a_name_is_found_whatever_it_is_made_of() {
+    const PIECES: [&str; 16] =
+        ["web", "gateway", "00f", "0f1", "a", "bb", "é", "Äb", "日本", "-", "-", "--", "_", ".", "%", "\\"];
+    let world = World::new();
+    world.clear(0, 2, 4);
+    let mut dice = Dice(5);
+    let mut truth: BTreeMap<String, Resource> = BTreeMap::new();
+    let mut fleet = Vec::new();
+    for i in 0..70 {
+        let name: String = (0..=dice.roll(7)).map(|_| PIECES[dice.roll(PIECES.len())]).collect();
+        let line = registration("images", &format!("r{i}"), &name, &[("env", ["prod", "test"][i % 2])]);
+        truth.insert(line.resource.resource_id.clone(), line.resource.clone());
+        fleet.push(line);
+    }
+    world.load(&fleet);
+    let names: Vec<Vec<char>> = truth.values().map(|r| r.resource_name.chars().collect()).collect();
+    for text in
+        ["---", "--", "-.-", "a-a-a", "web-web-web", "-web-", "日本-", "é", "%_%", "ébb", "-00f", "b-00f", "\\-\\"]
+    {
+        check(&world, &truth, text);
+    }
+    for round in 0..150 {
+        let name = &names[dice.roll(names.len())];
+        let from = dice.roll(name.len());
+        let mut text: Vec<char> = name[from..name.len().min(from + 3 + dice.roll(8))].to_vec();
+        if round % 5 == 0 {
+            // what hardly any name has, but with grams of one
+            let at = dice.roll(text.len());
+            text[at] = ['-', '0', 'w', 'é'][dice.roll(4)];
+        }
+        check(&world, &truth, &String::from_iter(text));
+    }
+}
+
+#[test]
+fn a_text_is_looked_for_by_its_longest_grams() {
+    let wanted: [(&str, &[&str]); 12] = [
+        ("gateway", &["gat", "ate", "tew", "ewa", "way"]),
+        ("web-00f", &["eb-00", "-00f"]),
+        ("gateway-8d", &["ay-8d"]),
+        ("gateway-8", &["ay-", "y-8"]),
+        ("gateway-", &["ay-"]),
+        ("-00f12", &["-00f"]),
+        ("b-00f", &["b-0", "-00f"]),
+        ("a-b", &["a-b"]),
+        ("a-b-c", &["a-b", "-b-c"]),
+        ("web-00-db", &["eb-00", "-00-", "00-db"]),
+        ("---", &["---"]),
+        ("cafés", &["afé", "fés"]),
+    ];
+    let world = World::new();
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        for (text, grams) in wanted {
+            let (asked, expected): (Vec<i64>, Vec<i64>) = sqlx::query_as(
+                "select tagd.wanted_grams(7, $1), array(select 7::int8 << 32 | (hashtext(g)::int8 & 4294967295) from unnest($2::text[]) g)",
+            )
+            .bind(text)
+            .bind(grams)
+            .fetch_one(&mut owner)
+            .await
+            .unwrap();
+            assert_eq!(asked, expected, "{text}");
+        }
+        owner.close().await.unwrap();
+    });
+}
+
+#[test]
 fn words_become_labels_where_many_names_have_them_and_by_a_rebuild() {
     let world = World::new();
     let labels = || {
