@@ -179,14 +179,16 @@ def same_bytes(figures):
         [
             question["name"], f"{question['bytes']:,}", rate(figures.rate(question, "http", one)), rate(figures.rate(question, "http", many)),
             rate(figures.rate(question, "same_bytes", one)), rate(figures.rate(question, "same_bytes", many)),
+            times(1 / (1 + figures.ratio(question, "limit", "same_bytes", one))), times(figures.ratio(question, "http", "limit", one)),
         ]
         for question in figures.largest["questions"] if "same_bytes" in question["runs"]
     ]
     if not rows:
         return ""
     return (
-        "### HTTP alone\n\nWhat actix-web does with the same request and the same bytes of answer, without reading the query or a database (`examples/same_bytes.rs`).\n\n"
-        + table(["question", "bytes", f"tagd HTTP/s, {one}", many, f"same bytes/s, {one}", many], rows)
+        "### HTTP alone\n\nWhat actix-web does with the same request and the same bytes of answer, without reading the query or a database (`examples/same_bytes.rs`)."
+        f" With {one} connection this and the statement come one after the other: together they allow no more of the limit than the last column but one says.\n\n"
+        + table(["question", "bytes", f"tagd HTTP/s, {one}", many, f"same bytes/s, {one}", many, f"allowed of the limit, {one}", "reached"], rows)
     )
 
 

@@ -20,7 +20,7 @@ QUICK_STEP = 4
 SLOW = 2.5
 
 # questions whose answers differ in length
-SAME_BYTES = ("count_half", "half", "page_100", "page_1000")
+SAME_BYTES = ("count_half", "rare", "half", "page_100", "page_1000")
 
 # groups of questions for the smaller fleets, which are there for the growth
 GROWING = ("tags", "texts", "counts")
