@@ -60,6 +60,11 @@ impl Pool {
         Self { opener: Arc::new(opener), patience, most, permits, idle }
     }
 
+    /// How long somebody waits for a connection at most.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// How many connections there are at most just now.
     pub(super) fn size(&self) -> usize {
         let most = usize::try_from(self.most).unwrap_or(usize::MAX);

@@ -11,8 +11,15 @@ use std::{
 use sqlx::{Row, postgres::PgRow};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{pool::Pool, resources::bind};
-use crate::compiler::{Compiled, Together, join};
+use super::{
+    failure::{is_lost_connection, is_outage},
+    pool::Pool,
+    resources::bind,
+};
+use crate::{
+    compiler::{Compiled, Together, join},
+    domain::Fault,
+};
 
 /// How long a query waits before another statement goes on beside the one that is under way, whose connection may stand
 /// still: a statement takes a millisecond.
@@ -24,8 +31,14 @@ const SERVERS: usize = 4;
 /// Most queries in a statement: the first of them waits for the last.
 const MOST: usize = 16;
 
-/// Rows, or none: then the caller asks by itself.
-type Served = Option<Vec<PgRow>>;
+/// What a query gets that waited.
+enum Served {
+    Rows(Vec<PgRow>),
+    /// It failed with others: its caller asks by itself, so that an error is that of the query that has it.
+    Alone,
+    /// No statement can be answered now, for this reason.
+    Unavailable(String),
+}
 
 /// A query that waits for its turn, and who waits for its rows.
 struct Waiting {
@@ -57,6 +70,8 @@ pub(super) enum Joined {
     Rows(Vec<PgRow>),
     /// Nothing: the caller asks by itself. Who comes meanwhile waits until the head, if there is one, is dropped.
     Alone(Option<Head>),
+    /// The database does not answer.
+    Failed(Fault),
 }
 
 impl ReadQueue {
@@ -71,15 +86,19 @@ impl ReadQueue {
             return Joined::Alone(Some(Head { queue: self.clone(), together }));
         };
         let served = if let Ok(served) = tokio::time::timeout(PATIENCE, &mut rows).await {
-            served
+            Ok(served)
         } else {
             if let Some(batch) = self.lines.help(together) {
                 self.serve(together, batch);
             }
-            rows.await
+            // whoever serves may stand still as well: then this one leaves the line and looks for a connection of its own
+            tokio::time::timeout(self.pool.patience(), rows).await
         };
-        // what failed with others is asked again by itself: what is wrong then concerns nobody else
-        served.ok().flatten().map_or(Joined::Alone(None), Joined::Rows)
+        match served {
+            Ok(Ok(Served::Rows(rows))) => Joined::Rows(rows),
+            Ok(Ok(Served::Unavailable(reason))) => Joined::Failed(Fault::Unavailable { source: reason.into() }),
+            Ok(Ok(Served::Alone) | Err(_)) | Err(_) => Joined::Alone(None),
+        }
     }
 
     fn serve(&self, together: Together, batch: Vec<Waiting>) {
@@ -88,19 +107,31 @@ impl ReadQueue {
     }
 
     /// Answers queries of one line.
-    async fn answer(&self, batch: Vec<Waiting>) {
+    async fn answer(&self, together: Together, batch: Vec<Waiting>) {
         let (queries, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.query, waiting.done)).unzip();
-        let mut answers = match self.run(&queries).await {
-            Ok(answers) => answers.into_iter(),
-            Err(error) => {
-                tracing::debug!(%error, queries = queries.len(), "queries failed together, each is asked by itself");
-                Vec::new().into_iter()
+        match self.run(&queries).await {
+            Ok(answers) => {
+                for (caller, rows) in callers.into_iter().zip(answers) {
+                    send(caller, Served::Rows(rows));
+                }
             }
-        };
-        for caller in callers {
-            // it may have gone meanwhile
-            let _ = caller.send(answers.next());
+            // another connection may do better, or another query is to blame
+            Err(error) if is_lost_connection(&error) || !is_outage(&error) => {
+                tracing::debug!(%error, queries = queries.len(), "queries failed together, each is asked by itself");
+                for caller in callers {
+                    send(caller, Served::Alone);
+                }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                // where there is no connection, those behind would only wait as long for none
+                let behind =
+                    if matches!(error, sqlx::Error::PoolTimedOut) { self.lines.clear(together) } else { Vec::new() };
+                for caller in callers.into_iter().chain(behind.into_iter().map(|waiting| waiting.done)) {
+                    send(caller, Served::Unavailable(reason.clone()));
+                }
+            }
         }
     }
 
@@ -145,7 +176,7 @@ impl Server {
     async fn run(mut self, first: Vec<Waiting>) {
         let mut next = Some(first);
         while let Some(batch) = next {
-            self.queue.answer(batch).await;
+            self.queue.answer(self.together, batch).await;
             next = self.queue.lines.next(self.together);
         }
         self.serves = false;
@@ -199,6 +230,11 @@ impl Lines {
         }
         Some(batch)
     }
+
+    /// Takes everybody who waits out of a line.
+    fn clear(&self, together: Together) -> Vec<Waiting> {
+        self.lock().get_mut(&together).map(|line| line.waiting.drain(..).collect()).unwrap_or_default()
+    }
 }
 
 impl Line {
@@ -224,6 +260,11 @@ fn leave(lines: &mut HashMap<Together, Line>, together: Together) {
             lines.remove(&together);
         }
     }
+}
+
+fn send(caller: oneshot::Sender<Served>, served: Served) {
+    // it may have gone meanwhile
+    let _ = caller.send(served);
 }
 
 impl std::fmt::Debug for Lines {

@@ -35,6 +35,7 @@ impl Store {
         let _head = match self.reads.join(compiled).await {
             Joined::Rows(rows) => return Ok(rows),
             Joined::Alone(head) => head,
+            Joined::Failed(fault) => return Err(fault),
         };
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::{Compiled, Form, Pick, Shape, Span, compile, join, text},
-    domain::{Page, Scope, TagQuery, Term, ValueMatch, Want, change::Registration},
+    domain::{Fault, Page, Scope, TagQuery, Term, ValueMatch, Want, change::Registration},
     store::{Purpose, Store},
 };
 
@@ -192,6 +192,37 @@ fn who_goes_away_or_loses_its_connection_leaves_the_others_their_answers() {
         }
         // nothing is left in line
         assert_eq!(ask(&store, scope, &page).await.total, 5);
+    });
+}
+
+#[test]
+fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
+    let world = World::new();
+    world.load(&fleet());
+    block_on(async {
+        let mut settings = world.db.settings();
+        (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(1));
+        let store = Store::open(&settings, Purpose::Serve).await.unwrap();
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        let count = compile(&queries()[0], &[scope], Want::Count);
+        let mut owner = world.db.connect().await;
+        let mut held = owner.begin().await.unwrap();
+        held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
+        // it has the only connection
+        let head = tokio::spawn({
+            let (store, count) = (store.clone(), count.clone());
+            async move { store.count(&count).await }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let begun = Instant::now();
+        let behind = join_all((0..2000).map(|_| store.count(&count))).await;
+        assert!(behind.iter().all(|refused| matches!(refused, Err(Fault::Unavailable { .. }))));
+        // sixteen at a time they would wait for minutes
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        held.rollback().await.unwrap();
+        assert_eq!(head.await.unwrap().unwrap(), 5);
+        assert_eq!(store.count(&count).await.unwrap(), 5);
+        store.close().await;
     });
 }
 

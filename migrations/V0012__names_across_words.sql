@@ -2,8 +2,8 @@
 -- of four that begin with one. The three characters around a separator are most often the end of a word that many
 -- names have, and a search read all of their posting lists to leave out nearly everything again.
 --
--- The functions keep their names and arguments, and the index takes the place of the one before in this transaction: a
--- replica of the version before, which calls them too, finds what it did, and as fast.
+-- The functions keep their names and arguments, and the index takes the place of the one before (V0014): a replica of the
+-- version before, which calls them too, finds what it did, and as fast.
 
 create or replace function tagd.grams(p_scope_id bigint, p_folded text, p_words text[])
 returns bigint[]
@@ -84,5 +84,3 @@ comment on function tagd.wanted_grams(bigint, text) is 'Grams by which name_gram
 create index name_gram_new_idx on tagd.name using gin (tagd.grams(scope_id, folded, words));
 alter index tagd.name_gram_new_idx alter column 1 set statistics 0;
 comment on index tagd.name_gram_new_idx is 'Names by runs of characters and scope: tagd.grams.';
-drop index tagd.name_gram_idx;
-alter index tagd.name_gram_new_idx rename to name_gram_idx;

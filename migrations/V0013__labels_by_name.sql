@@ -2,7 +2,7 @@
 -- the index of numbers was read by nobody but the functions that write, which have the name at hand. In a fleet of small
 -- projects it was a tenth of the index of tags.
 --
--- Nothing is made anew, so nobody waits: the file takes the lock of tagd.label for a moment.
+-- Nothing is made anew: readers of labels wait for the end of the transaction, before which little is left to do.
 
 -- as in V0008, but rows by their name
 create or replace function tagd.turn_label(
