@@ -139,7 +139,8 @@ class Server:
     def cpu(self):
         """Seconds of processor time so far: of tagd, and of all processes of its Postgres."""
         postmaster = int(read(self.pidfile()).split("\n")[0] or 0)
-        database = sum(cpu_of(pid) for pid in children_of(postmaster)) if postmaster else 0
+        # with those that have ended meanwhile: a worker of autovacuum would be missed at the end, having been there at first
+        database = ended_cpu_of(postmaster) + sum(cpu_of(pid) for pid in children_of(postmaster)) if postmaster else 0
         return cpu_of(self.child.pid), database
 
     def memory(self, field):
@@ -160,6 +161,12 @@ def fields_of(pid):
 def cpu_of(pid):
     fields = fields_of(pid)
     return (int(fields[11]) + int(fields[12])) / TICK if fields else 0
+
+
+def ended_cpu_of(pid):
+    """Of the children that the process has had and buried."""
+    fields = fields_of(pid)
+    return (int(fields[13]) + int(fields[14])) / TICK if fields else 0
 
 
 def children_of(pid):
