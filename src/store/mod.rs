@@ -6,6 +6,7 @@ mod failure;
 mod import_stage;
 mod imports;
 mod index;
+mod lines;
 mod migrate;
 mod pool;
 mod predefined;
