@@ -13,18 +13,22 @@ class Contestant:
 
 
 def hold(contestants):
-    """Runs all rounds: figures by name and connections, each with its median rate and every single one."""
+    """Runs all rounds; what came of them is in the contestants' figures."""
     for turn in range(max(contestant.rounds for contestant in contestants)):
         for contestant in contestants:
             if turn < contestant.rounds:
                 contestant.figures.append(contestant.run(contestant.seconds))
-    outcome = {}
+
+
+def outcome(contestants):
+    """Figures by name and connections, each with its median rate and every single one."""
+    found = {}
     for contestant in contestants:
         figures = contestant.figures
         medians = {name: median([one[name] for one in figures]) for name in figures[0] if name != "requests"}
         medians["rates"] = [round(one["rate"], 2) for one in figures]
-        outcome.setdefault(contestant.name, {})[str(contestant.connections)] = medians
-    return outcome
+        found.setdefault(contestant.name, {})[str(contestant.connections)] = medians
+    return found
 
 
 def median(values):

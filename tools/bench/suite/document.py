@@ -100,6 +100,8 @@ def heading(results):
 def how(results):
     machine = results["machine"]
     fleet = results["fleets"][0] if results["fleets"] else {}
+    stolen = results.get("stolen")
+    taken = "" if stolen is None else f"; {stolen:.1%} of the processors' time went to other machines of the same host"
     return f"""## How it was measured
 
 ```sh
@@ -113,9 +115,9 @@ make bench-quick                            # only whether it all runs
 |---|---|
 | date, commit | {results['date'][:16].replace('T', ' ')}, `{results['commit']}` |
 | machine | {machine['processor']}, {machine['cores']} processors, {machine['memory'] / 2**30:.0f} GiB, {machine['system']} |
-| other load | {machine['load_before']:.1f} processes were waiting for a processor when it began |
+| other load | {machine['load_before']:.1f} processes were waiting for a processor when it began{taken} |
 | Postgres | {fleet.get('postgres', '?')}, tagd's private one ({fleet.get('postgres_settings', '')}) |
-| load | {results['load']}, on the same machine; {results['rounds']} rounds of {results['seconds']:g} s (3 rounds for the smaller fleets), medians |
+| load | {results['load']}, on the same machine; {results['rounds']} rounds of {results['seconds']:g} s (3 rounds for several types and for many projects), medians |
 
 - **Fleets** come from `tools/bench/fleet.py`: six keys of 3 to 20,000 values, Zipf-like, five tags a resource. They are the same on every machine.
 - **tagd over HTTP**: release build, default settings, kept-alive connections, a page of 10 and the exact total unless a line says otherwise.
@@ -209,7 +211,7 @@ def growth(figures):
     head = ["question", f"tagd HTTP/s, {sizes[0]}", *sizes[1:], "slower by", f"textbook/s, {sizes[0]}", *sizes[1:], "slower by"]
     return (
         f"## Growth\n\nFrom {first['resources']:,} to {last['resources']:,} images: tagd over HTTP with {many} connections, textbook SQL with {one}."
-        " The selective names and values match more resources in a larger fleet, as all do.\n\n![growth](plots/growth.svg)\n\n" + table(head, rows)
+        " All sizes were asked by turns. The selective names and values match more resources in a larger fleet, as all do.\n\n![growth](plots/growth.svg)\n\n" + table(head, rows)
     )
 
 

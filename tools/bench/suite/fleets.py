@@ -1,4 +1,5 @@
 """One fleet from its import to its last figure."""
+import contextlib
 import json
 import os
 import random
@@ -6,7 +7,7 @@ import statistics
 import subprocess
 
 from . import limits, questions, textbook
-from .contest import Contestant, hold, long_enough, waiting
+from .contest import Contestant, hold, long_enough, outcome, waiting
 from .load import Small, Wrk, pgbench
 from .place import BENCH, TARGET, fail, log
 from .server import Server
@@ -128,22 +129,11 @@ class Fleet:
 
     # ---- questions
 
-    def ask(self, asked):
-        asked = [question for question in asked if self.settings.wants(question) and (self.full or question.group in GROWING)]
-        scopes = self.scopes() if asked else []
-        for number, question in enumerate(asked, 1):
-            said = f"{self.name}, question {number} of {len(asked)}: {question.name}"
-            if self.settings.quick and (number - 1) % QUICK_STEP and question.key != "half":
-                answer, _ = self.server.ask(question.path, question.body)
-                self.check(question, scopes, json.loads(answer), limits.statement(self.settings.tagd, question, scopes))
-                log(f"{said}: everyone agrees")
-                continue
-            figures = self.answer(question, scopes)
-            self.add(figures)
-            log(f"{said}: {self.summary(figures)}")
+    def wants(self, question):
+        return self.settings.wants(question) and (self.full or question.group in GROWING)
 
-    def answer(self, question, scopes):
-        """Checks the answer of a question, then measures all that answer it."""
+    def enter(self, question, scopes, servers):
+        """Checks the answer of a question: what is known of it then, and all that answer it. `servers` closes what they need."""
         server, settings = self.server, self.settings
         answer, _ = server.ask(question.path, question.body)
         answer, first = min((server.ask(question.path, question.body) for _ in range(3)), key=lambda one: one[1])
@@ -161,16 +151,19 @@ class Fleet:
                 slow = waiting(milliseconds, connections) > SLOW
                 contestants.append(Contestant("textbook", connections, self.by_textbook(book, connections, slow), settings.seconds, 1 if slow else rounds))
         if self.full and question.key in SAME_BYTES:
-            with limits.SameBytes(server, answer) as same:
-                for connections in CONNECTIONS:
-                    contestants.append(Contestant("same_bytes", connections, self.by_same_bytes(same, question, connections), settings.seconds, settings.rounds))
-                runs = hold(contestants)
-        else:
-            runs = hold(contestants)
-        return {
+            same = servers.enter_context(limits.SameBytes(server, answer))
+            for connections in CONNECTIONS:
+                contestants.append(Contestant("same_bytes", connections, self.by_same_bytes(same, question, connections), settings.seconds, settings.rounds))
+        known = {
             "name": question.name, "key": question.key, "group": question.group, "path": question.path, "body": question.body, "total": total,
-            "limit": question.limit, "offset": question.offset, "count_only": question.count_only, "bytes": len(answer), "textbook": book, "runs": runs,
+            "limit": question.limit, "offset": question.offset, "count_only": question.count_only, "bytes": len(answer), "textbook": book,
         }
+        return known, contestants
+
+    def agree(self, question, scopes):
+        """Checks the answer of a question and measures nothing: the textbook's statements."""
+        answer, _ = self.server.ask(question.path, question.body)
+        return self.check(question, scopes, json.loads(answer), limits.statement(self.settings.tagd, question, scopes))[0]
 
     def check(self, question, scopes, answer, statement):
         """Ends the program unless tagd, its statement and every textbook form agree; else the fastest forms and their time."""
@@ -238,8 +231,7 @@ class Fleet:
                 continue
             for project in (f"{one:032x}" for one in some):
                 asked, scopes = questions.of_projects(project)[number], self.scopes(project)
-                answer, _ = server.ask(asked.path, asked.body)
-                book, _ = self.check(asked, scopes, json.loads(answer), limits.statement(settings.tagd, asked, scopes))
+                book = self.agree(asked, scopes)
             # the last one's statements, with a scope that changes
             statements = [statement.replace(f"scope_id = {scopes[0]} ", "scope_id = :scope ") for statement in book]
             script = "".join(f"{line}\n" for line in [f"\\set scope random(1, {self.projects})"] + [f"{statement};" for statement in statements])
@@ -249,7 +241,8 @@ class Fleet:
             for connections in CONNECTIONS:
                 contestants.append(Contestant("http", connections, self.over_http(question, connections, self.projects), settings.seconds, settings.rounds))
                 contestants.append(Contestant("textbook", connections, self.by_script(script, connections), settings.seconds, settings.rounds))
-            figures = {"name": question.name, "key": question.key, "group": question.group, "body": question.body, "runs": hold(contestants)}
+            hold(contestants)
+            figures = {"name": question.name, "key": question.key, "group": question.group, "body": question.body, "runs": outcome(contestants)}
             self.add(figures)
             log(f"{self.name}: {question.name}: {self.summary(figures)}")
 
@@ -268,3 +261,26 @@ class Fleet:
             said.append(f"{name} {rates}")
         total = f"{figures['total']:,} match; " if "total" in figures else ""
         return total + ", ".join(said) + " a second"
+
+
+def ask(fleets, questions_of):
+    """Asks every question of `questions_of(resources)` of all fleets, by turns, so that the machine is as fast for one as for the others."""
+    settings, last = fleets[-1].settings, fleets[-1]
+    asked = [(fleet, {question.name: question for question in questions_of(fleet.resources) if fleet.wants(question)}) for fleet in fleets]
+    scopes = {fleet.name: fleet.scopes() for fleet, questions_asked in asked if questions_asked}
+    names = list(asked[-1][1])
+    for number, name in enumerate(names, 1):
+        said = f"question {number} of {len(names)}: {name}"
+        these = [(fleet, questions_asked[name]) for fleet, questions_asked in asked if name in questions_asked]
+        if settings.quick and (number - 1) % QUICK_STEP and these[-1][1].key != "half":
+            for fleet, question in these:
+                fleet.agree(question, scopes[fleet.name])
+            log(f"{last.name}, {said}: everyone agrees")
+            continue
+        with contextlib.ExitStack() as servers:
+            entered = [(fleet, *fleet.enter(question, scopes[fleet.name], servers)) for fleet, question in these]
+            hold([contestant for _, _, contestants in entered for contestant in contestants])
+        for fleet, known, contestants in entered:
+            known["runs"] = outcome(contestants)
+            fleet.add(known)
+            log(f"{fleet.name}, {said}: {fleet.summary(known)}")

@@ -57,6 +57,18 @@ def machine():
     }
 
 
+def ticks():
+    """Processor time since the machine started: what other machines of the same host took, and all. None where the system does not say."""
+    fields = read("/proc/stat").split("\n", 1)[0].split()[1:9]
+    return (int(fields[7]), sum(map(int, fields))) if len(fields) == 8 else None
+
+
+def stolen(since):
+    """The share that other machines took since `ticks()` said so."""
+    now = ticks()
+    return (now[0] - since[0]) / max(1, now[1] - since[1]) if since and now else None
+
+
 def commit():
     """The commit, with a plus where the tree has more than it."""
     revision = output("git", "rev-parse", "--short=10", "HEAD") or "unknown"
