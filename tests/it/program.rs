@@ -437,13 +437,15 @@ impl Halved {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let head = format!(
             "POST /v1.0/resource-instances/filter HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
-             X-Request-Id: slow\r\nContent-Length: {}\r\n\r\n",
+             X-Request-Id: slow\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
+        // who is asked to go on is in the server's hands, not only in the kernel's
+        let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut go_on).unwrap();
+        assert_eq!(go_on, *b"HTTP/1.1 100 Continue\r\n\r\n");
         stream.write_all(first).unwrap();
-        // it is in the server's hands, not only in the kernel's
-        thread::sleep(Duration::from_millis(300));
         Self { stream, rest }
     }
 
@@ -460,6 +462,12 @@ impl Halved {
     }
 }
 
+fn wait_until_closed(serving: &Serving) {
+    wait_until("no new connections are taken", Duration::from_secs(20), || {
+        TcpStream::connect(serving.address()).is_err()
+    });
+}
+
 fn drains(signal: Signal) {
     let private = Private::new();
     let mut serving = private.0.serve(&[]);
@@ -469,9 +477,7 @@ fn drains(signal: Signal) {
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
     let slow = Halved::send(&serving);
     serving.signal(signal);
-    wait_until("no new connections are taken", Duration::from_secs(5), || {
-        TcpStream::connect(serving.address()).is_err()
-    });
+    wait_until_closed(&serving);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(private.postmaster(), Some(server), "the database went before the requests in flight");
     let answer = slow.finish();
@@ -502,7 +508,8 @@ fn a_second_signal_ends_requests_in_flight() {
     let mut serving = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0"]);
     let slow = Halved::send(&serving);
     serving.signal(Signal::SIGTERM);
-    thread::sleep(Duration::from_millis(300));
+    // two signals that meet in the kernel are one
+    wait_until_closed(&serving);
     let begun = Instant::now();
     serving.signal(Signal::SIGTERM);
     let said = serving.wait();
