@@ -163,7 +163,7 @@ def limits(figures):
             question["name"], rate(figures.rate(question, "limit", one)), rate(figures.rate(question, "limit", many)),
             times(figures.ratio(question, "http", "limit", one)), times(figures.ratio(question, "http", "limit", many)),
             number(http[one]["p50_ms"]), number(http[one]["p99_ms"]), number(http[many]["p50_ms"]), number(http[many]["p99_ms"]),
-            number(http[many]["tagd_cpu_us"]), number(http[many]["postgres_cpu_us"]) if http[many]["postgres_cpu_us"] > 0 else "",
+            number(http[many]["tagd_cpu_us"]), number(http[many]["postgres_cpu_us"]),
         ])
     head = [
         "question", f"limit/s, {one}", many, f"HTTP / limit, {one}", many, f"p50 ms, {one}", "p99", f"p50 ms, {many}", "p99", "µs of tagd", "µs of Postgres",

@@ -1,4 +1,4 @@
-"""One fleet from its import to its last figure."""
+"""Fleets from their import to their last figure."""
 import contextlib
 import json
 import os
