@@ -178,7 +178,7 @@ impl Store {
 #[derive(Debug)]
 pub(super) struct Opener {
     options: PgConnectOptions,
-    statement_timeout: String,
+    statement_timeout: Option<Duration>,
     idle_timeout: &'static str,
     joins: &'static str,
 }
@@ -186,17 +186,24 @@ pub(super) struct Opener {
 impl Opener {
     fn new(settings: &StoreSettings, purpose: Purpose) -> Self {
         let (statement_timeout, idle_timeout, joins) = match purpose {
-            Purpose::Serve => (settings.statement_timeout.as_millis().to_string(), "60000", "off"),
-            Purpose::Work => ("0".to_owned(), "0", "on"),
+            Purpose::Serve => (Some(settings.statement_timeout), "60000", "off"),
+            Purpose::Work => (None, "0", "on"),
         };
         Self { options: settings.options.clone(), statement_timeout, idle_timeout, joins }
+    }
+
+    /// How long the server lets a statement run, if not for ever.
+    pub(super) fn statement_timeout(&self) -> Option<Duration> {
+        self.statement_timeout
     }
 
     /// A new connection, as the service, with the planner's settings.
     ///
     /// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
     /// served, of index look-ups only, since every table is reached by scope and label. Remembering look-ups does not
-    /// pay: no label is looked up twice, and what would be copied are bitmaps.
+    /// pay: no label is looked up twice, and what would be copied are bitmaps. A server on Linux, where it can, looks every
+    /// second whether anybody still waits for a statement: else one whose request was dropped would run to its deadline,
+    /// beside the connection that has taken its place.
     pub(super) async fn open(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.options.connect().await?;
         sqlx::query(
@@ -209,10 +216,12 @@ impl Opener {
                     set_config('enable_mergejoin', $2, false),
                     set_config('enable_seqscan', $2, false),
                     set_config('enable_memoize', $2, false),
+                    set_config('client_connection_check_interval',
+                               case when version() like '%linux%' then '1s' else '0' end, false),
                     set_config('statement_timeout', $1, false),
                     set_config('idle_in_transaction_session_timeout', $3, false)",
         )
-        .bind(&self.statement_timeout)
+        .bind(self.statement_timeout.unwrap_or_default().as_millis().to_string())
         .bind(self.joins)
         .bind(self.idle_timeout)
         .persistent(false)

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, and what it means: constraint and state to fault.
 
+use std::io::ErrorKind;
+
 use crate::domain::Fault;
 
 /// Why the database cannot be opened, prepared or fed; each is one clear line for whoever runs tagd.
@@ -125,7 +127,9 @@ fn numbers_of(refusal: &dyn sqlx::error::DatabaseError) -> (u64, u64) {
 /// Whether the connection is gone, so that another one may do better.
 pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // where nothing was heard until the time was up, there is none left for another
+        sqlx::Error::Io(error) => error.kind() != ErrorKind::TimedOut,
+        sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         // the server is being stopped or was
         _ => matches!(state(error).as_deref(), Some("57P01" | "57P02" | "57P03")),
     }
@@ -134,7 +138,7 @@ pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
 /// Whether the database is away, overloaded or out of room, rather than tagd at fault.
 pub(super) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) | sqlx::Error::Io(_) => true,
         // 08 connection, 28 login refused, 3D no such database, 40 rolled back, 53 out of resources,
         // 57 operator's intervention and time-outs
         sqlx::Error::Database(refusal) => refusal

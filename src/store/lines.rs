@@ -5,17 +5,21 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::Hash,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Handle, sync::oneshot};
+
+use super::pool::Pool;
 
 /// How long a request waits before another statement goes on beside the one that is under way, which may stand still, at
 /// a lock or because its connection is dead: a statement takes milliseconds.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Most statements of a line at a time. It is one where nothing stands still: the fewer there are, the more each answers.
+/// Most statements of a line at a time. It is one as long as nobody waits longer than that: the fewer there are, the more
+/// each answers.
 const SERVERS: usize = 4;
 
 /// Answers requests, many at a time.
@@ -41,6 +45,7 @@ pub(super) trait Desk: Clone + Send + 'static {
 pub(super) struct Waiting<D: Desk> {
     pub(super) request: D::Request,
     done: oneshot::Sender<D::Outcome>,
+    since: Instant,
 }
 
 impl<D: Desk> Waiting<D> {
@@ -70,13 +75,17 @@ struct Line<D: Desk> {
 /// Lines by key. Copies are the same lines. Statements run on the runtime that they were made on, whoever waits for them.
 #[derive(Clone)]
 pub(super) struct Lines<D: Desk> {
-    lines: Arc<Mutex<HashMap<D::Key, Line<D>>>>,
+    by_key: Arc<Mutex<HashMap<D::Key, Line<D>>>>,
+    servers: usize,
     runtime: Handle,
 }
 
 impl<D: Desk> Lines<D> {
-    pub(super) fn new() -> Self {
-        Self { lines: Arc::default(), runtime: Handle::current() }
+    /// Lines of which none has more than `most` statements at a time, nor ever more than four. A second one there always
+    /// is, if only to find out that no connection is left for it.
+    pub(super) fn new(most: u32) -> Self {
+        let servers = usize::try_from(most).unwrap_or(SERVERS).clamp(2, SERVERS);
+        Self { by_key: Arc::default(), servers, runtime: Handle::current() }
     }
 
     /// True if nobody is under way in a line. From now on the caller is, until it calls [`Lines::pass`].
@@ -113,7 +122,7 @@ impl<D: Desk> Lines<D> {
         most: Option<Duration>,
     ) -> Option<D::Outcome> {
         let (done, mut outcome) = oneshot::channel();
-        if self.enter(key, Waiting { request, done }) {
+        if self.enter(key, Waiting { request, done, since: Instant::now() }) {
             self.serve(desk, key);
         }
         if let Ok(outcome) = tokio::time::timeout(PATIENCE, &mut outcome).await {
@@ -128,9 +137,18 @@ impl<D: Desk> Lines<D> {
         }
     }
 
-    /// Takes everybody who waits out of a line.
-    pub(super) fn clear(&self, key: D::Key) -> Vec<Waiting<D>> {
-        self.lock().get_mut(&key).map(|line| line.waiting.drain(..).collect()).unwrap_or_default()
+    /// Takes those out of a line who would only wait as long for the same: for a connection, where there is none to be
+    /// had. Who came later than half of that time ago is left to the next statement.
+    pub(super) fn behind(&self, key: D::Key, error: &sqlx::Error, pool: &Pool) -> Vec<Caller<D>> {
+        if !matches!(error, sqlx::Error::PoolTimedOut) {
+            return Vec::new();
+        }
+        let mut lines = self.lock();
+        let Some(line) = lines.get_mut(&key) else { return Vec::new() };
+        let (late, others): (VecDeque<_>, _) =
+            mem::take(&mut line.waiting).into_iter().partition(|waiting| waiting.since.elapsed() > pool.patience() / 2);
+        line.waiting = others;
+        late.into_iter().map(|waiting| waiting.split().1).collect()
     }
 
     fn serve(&self, desk: &D, key: D::Key) {
@@ -139,7 +157,7 @@ impl<D: Desk> Lines<D> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<D::Key, Line<D>>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a request into its line; true if nobody serves it yet.
@@ -156,7 +174,7 @@ impl<D: Desk> Lines<D> {
     fn help(&self, key: D::Key) -> bool {
         let mut lines = self.lock();
         let Some(line) = lines.get_mut(&key) else { return false };
-        let more = !line.waiting.is_empty() && line.servers < SERVERS;
+        let more = !line.waiting.is_empty() && line.servers < self.servers;
         line.servers += usize::from(more);
         more
     }

@@ -3,7 +3,7 @@
 //! `docs/adr/0007-a-pool-of-our-own.md` tells why it is not sqlx's.
 
 use std::{
-    io::ErrorKind,
+    io::{self, ErrorKind},
     mem,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -14,7 +14,7 @@ use sqlx::{
     Connection, PgConnection,
     postgres::{PgDatabaseError, PgSeverity},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connect::Opener;
 
@@ -35,18 +35,23 @@ pub(super) struct Pool {
     most: u32,
     /// A permit for each connection that may be lent.
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Idle>>,
+    idle: Arc<Idle>,
 }
 
 /// Connections that are not lent, with the time since when; the one used last is the last.
-type Idle = Vec<(PgConnection, Instant)>;
+#[derive(Debug, Default)]
+struct Idle {
+    connections: Mutex<Vec<(PgConnection, Instant)>>,
+    /// One came back, for those who wait while the server has no new one to give.
+    returned: Notify,
+}
 
 /// A connection on loan. Unless the loan is [ended](Loan::end), the connection is closed: a statement that was dropped
 /// half-way has its answer still to come, and what an import or an export does to its session is not for the next one.
 #[derive(Debug)]
 pub(super) struct Loan {
     connection: PgConnection,
-    idle: Arc<Mutex<Idle>>,
+    idle: Arc<Idle>,
     // behind the connection, which is closed first
     permit: OwnedSemaphorePermit,
 }
@@ -65,10 +70,37 @@ impl Pool {
         self.patience
     }
 
+    /// Most connections at a time.
+    pub(super) fn most(&self) -> u32 {
+        self.most
+    }
+
     /// How many connections there are at most just now.
     pub(super) fn size(&self) -> usize {
         let most = usize::try_from(self.most).unwrap_or(usize::MAX);
-        lock(&self.idle).len() + most.saturating_sub(self.permits.available_permits())
+        self.idle.lock().len() + most.saturating_sub(self.permits.available_permits())
+    }
+
+    /// How long borrowing and a statement may take: as long as the server lets it run, and as long as one waits for a
+    /// connection before it and for its answer behind it. `None` where statements may take their time.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.opener.statement_timeout().map(|most| most + 2 * self.patience)
+    }
+
+    /// Gives a statement up that is not answered in time, with its connection. The server ends what takes too long; if
+    /// not even that is heard, it is gone or a firewall has forgotten the connection, and TCP may take hours to say so.
+    pub(super) async fn in_time<T>(
+        &self,
+        statement: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let Some(deadline) = self.deadline() else { return statement.await };
+        if let Ok(outcome) = tokio::time::timeout(deadline, statement).await {
+            return outcome;
+        }
+        // what has lain there meanwhile is as dead, and the next would wait as long to find that out
+        let silent = mem::take(&mut *self.idle.lock());
+        tracing::warn!(idle = silent.len(), "the database has fallen silent, its connections are given up");
+        Err(sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time")))
     }
 
     /// Borrows the connection used last, or a new one. Waits where all are lent or the server has none to give yet.
@@ -82,14 +114,15 @@ impl Pool {
     async fn wait(&self) -> Result<Loan, sqlx::Error> {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let used_last = lock(&self.idle).pop();
+        let used_last = self.idle.pop();
         let connection = match used_last {
-            Some((connection, _)) => connection,
+            Some(connection) => connection,
             None => self.open().await?,
         };
         Ok(Loan { connection, idle: Arc::clone(&self.idle), permit })
     }
 
+    /// Opens a connection, or takes one that comes back while the server has none to give.
     async fn open(&self) -> Result<PgConnection, sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
@@ -98,7 +131,9 @@ impl Pool {
                 Err(sqlx::Error::Database(refusal)) if refusal.is_transient_in_connect_phase() => {}
                 outcome => return outcome,
             }
-            tokio::time::sleep(pause).await;
+            if let Ok(returned) = tokio::time::timeout(pause, self.idle.next()).await {
+                return Ok(returned);
+            }
             pause = longest.min(pause * 2);
         }
     }
@@ -108,7 +143,7 @@ impl Pool {
         let loans = self.permits.acquire_many(self.most).await;
         self.permits.close();
         drop(loans);
-        let idle = mem::take(&mut *lock(&self.idle));
+        let idle = mem::take(&mut *self.idle.lock());
         close_all(idle).await;
     }
 }
@@ -118,7 +153,7 @@ impl Loan {
     /// the connection unless this one has lost it.
     pub(super) fn end<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if outcome.as_ref().err().is_none_or(is_refusal) {
-            lock(&self.idle).push((self.connection, Instant::now()));
+            self.idle.push(self.connection);
             // now there is something to borrow
             drop(self.permit);
         }
@@ -140,6 +175,32 @@ impl DerefMut for Loan {
     }
 }
 
+impl Idle {
+    fn push(&self, connection: PgConnection) {
+        self.lock().push((connection, Instant::now()));
+        self.returned.notify_one();
+    }
+
+    fn pop(&self) -> Option<PgConnection> {
+        self.lock().pop().map(|(connection, _)| connection)
+    }
+
+    /// The next one that comes back.
+    async fn next(&self) -> PgConnection {
+        loop {
+            // somebody else may have been faster
+            if let Some(connection) = self.pop() {
+                return connection;
+            }
+            self.returned.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(PgConnection, Instant)>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Whether the server refused a statement and nothing more: the connection is as good as before.
 fn is_refusal(error: &sqlx::Error) -> bool {
     let refusal = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
@@ -148,23 +209,19 @@ fn is_refusal(error: &sqlx::Error) -> bool {
 }
 
 /// Closes connections that were not used for a while, as long as there is a pool.
-async fn close_unused(idle: Weak<Mutex<Idle>>) {
+async fn close_unused(idle: Weak<Idle>) {
     loop {
         tokio::time::sleep(ROUND).await;
         let Some(idle) = idle.upgrade() else { return };
         // the ones at the front lie there longest
-        let unused: Idle = lock(&idle).extract_if(.., |(_, since)| since.elapsed() > IDLE).collect();
+        let unused: Vec<_> = idle.lock().extract_if(.., |(_, since)| since.elapsed() > IDLE).collect();
         close_all(unused).await;
     }
 }
 
-async fn close_all(connections: Idle) {
+async fn close_all(connections: Vec<(PgConnection, Instant)>) {
     for (connection, _) in connections {
         // a server that is gone needs no farewell
         let _ = connection.close().await;
     }
-}
-
-fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -44,7 +44,8 @@ pub(super) enum Joined {
 
 impl ReadQueue {
     pub(super) fn new(pool: Pool) -> Self {
-        Self { pool, lines: Lines::new() }
+        let lines = Lines::new(pool.most());
+        Self { pool, lines }
     }
 
     /// Puts a query into its line and waits for what comes of it.
@@ -64,10 +65,13 @@ impl ReadQueue {
     /// The rows of each query.
     async fn run(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
         let joined = join(queries);
-        let mut loan = self.pool.borrow().await?;
-        let outcome = bind(&joined).fetch_all(&mut *loan).await;
+        let rows = self.pool.in_time(async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = bind(&joined).fetch_all(&mut *loan).await;
+            loan.end(outcome)
+        });
         let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
-        for row in loan.end(outcome)? {
+        for row in rows.await? {
             let number: i64 = row.try_get_unchecked(1)?;
             let answer = usize::try_from(number - 1).ok().and_then(|number| answers.get_mut(number));
             answer.ok_or_else(|| sqlx::Error::Decode(format!("a row is of query {number}").into()))?.push(row);
@@ -101,10 +105,7 @@ impl Desk for ReadQueue {
             }
             Err(error) => {
                 let reason = error.to_string();
-                // where there is no connection, those behind would only wait as long for none
-                let behind =
-                    if matches!(error, sqlx::Error::PoolTimedOut) { self.lines.clear(together) } else { Vec::new() };
-                for caller in callers.into_iter().chain(behind.into_iter().map(|waiting| waiting.split().1)) {
+                for caller in callers.into_iter().chain(self.lines.behind(together, &error, &self.pool)) {
                     caller.tell(Served::Unavailable(reason.clone()));
                 }
             }

@@ -60,7 +60,7 @@ impl Store {
 
     /// Deletes a resource type that no scope is of.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
-        let removed = retried(|| async {
+        let removed = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&mut *loan).await;
             loan.end(outcome)
@@ -130,7 +130,7 @@ impl Store {
 
     /// Deletes a project, with its resources only if that is said.
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
-        let removed = retried(|| async {
+        let removed = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
                 .fetch_one(&mut *loan)
@@ -178,7 +178,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryFault> {
         let tags = with_tags.then(|| parts_of(&resource.tags));
-        let row = retried(|| async {
+        let row = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query!(
                 r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
@@ -217,7 +217,7 @@ impl Store {
         resource_id: &str,
         condition: &Condition,
     ) -> Result<(), RegistryFault> {
-        retried(|| async {
+        retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome =
                 sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
@@ -239,7 +239,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<String, RegistryFault> {
         let parts = parts_of(tags);
-        let etag = retried(|| async {
+        let etag = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
                 "select tagd.replace_tags_if($1, $2, $3, $4)",

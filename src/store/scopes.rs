@@ -104,7 +104,7 @@ impl Store {
     {
         let mut left = self.pool.size() + 1;
         loop {
-            match statement().await {
+            match self.pool.in_time(statement()).await {
                 Err(error) if left > 0 && super::failure::is_lost_connection(&error) => left -= 1,
                 other => return other.map_err(fault_of),
             }

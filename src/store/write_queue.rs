@@ -10,8 +10,8 @@ use super::{
 };
 use crate::domain::Fault;
 
-/// Connections for them, of all scopes: twice as many as go to one scope, so that one that stands still leaves some to
-/// the others.
+/// Most connections for them, of all scopes. One scope has half of them, though never fewer than two, so that one that
+/// stands still leaves some to the others.
 pub const WRITE_CONNECTIONS: u32 = 8;
 
 /// How a write changes the tags of its resource, as `tagd.write_tags` numbers it.
@@ -48,13 +48,15 @@ pub struct WriteQueue {
 
 impl WriteQueue {
     pub(super) fn new(pool: Pool) -> Self {
-        Self { pool, lines: Lines::new() }
+        let lines = Lines::new(pool.most() / 2);
+        Self { pool, lines }
     }
 
-    /// Writes, together with others. A write whose caller goes away is done or not, but never by half.
+    /// Writes, together with others. A write whose caller goes away, or has waited for longer than a statement may take, is
+    /// done or not, but never by half.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, Fault> {
-        let outcome = self.lines.wait(self, scope_id, write, None).await;
-        outcome.unwrap_or_else(|| Err(unavailable("the writes were given up")))
+        let outcome = self.lines.wait(self, scope_id, write, self.pool.deadline()).await;
+        outcome.unwrap_or_else(|| Err(unavailable("the write was not done in time, or given up")))
     }
 
     /// What came of each write, as `tagd.write_tags` puts it.
@@ -71,7 +73,7 @@ impl WriteQueue {
             // a request has nowhere near so many
             ends.push(i32::try_from(parts.len()).unwrap_or(i32::MAX));
         }
-        retried(|| async {
+        retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
                 r#"select tagd.write_tags($1, $2, $3, $4, $5) as "outcomes!: Vec<Option<String>>""#,
@@ -129,9 +131,9 @@ impl Desk for WriteQueue {
                 }
             }
             Err(error) => {
-                let reason = error.to_string();
+                let (reason, behind) = (error.to_string(), self.lines.behind(scope_id, &error, &self.pool));
                 let mut error = Some(error);
-                for caller in callers {
+                for caller in callers.into_iter().chain(behind) {
                     caller.tell(Err(error.take().map_or_else(|| unavailable(&reason), fault_of)));
                 }
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{
     Store,
     failure::fault_of,
+    pool::Pool,
     write_queue::{Mode, TagWrite, Written},
 };
 use crate::domain::{Fault, Tag};
@@ -73,18 +74,18 @@ impl Store {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        retried(statement).await.map_err(fault_of)
+        retried(&self.pool, statement).await.map_err(fault_of)
     }
 }
 
 /// Runs a write, again where the server rolls it back for its own reasons.
-pub(super) async fn retried<T, F>(statement: impl Fn() -> F) -> Result<T, sqlx::Error>
+pub(super) async fn retried<T, F>(pool: &Pool, statement: impl Fn() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
     let mut tried = 1;
     loop {
-        match statement().await {
+        match pool.in_time(statement()).await {
             // 40: the server rolled the write back whole, so it may simply run again
             Err(sqlx::Error::Database(refusal))
                 if tried < TRIES && refusal.code().is_some_and(|code| code.starts_with("40")) =>

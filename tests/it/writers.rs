@@ -6,9 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use sqlx::Connection;
 use tagd::{
     compiler::compile,
@@ -793,6 +794,43 @@ fn a_write_that_the_database_does_not_take_costs_no_other() {
         }
         assert_eq!(tags_of(&store, scope, "a").await, owned(&[("k", "1"), ("m", "3")]));
         assert_eq!(tags_of(&store, scope, "b").await, owned(&[("l", "2")]));
+    });
+}
+
+#[test]
+fn where_there_is_no_connection_every_write_in_line_is_told_so_in_time() {
+    let db = TestDb::new();
+    block_on(async {
+        let mut settings = db.settings();
+        (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(1));
+        let store = Store::open(&settings, Purpose::Serve).await.unwrap();
+        for id in ["a", "b"] {
+            register(&store, &resource(id, "")).await;
+        }
+        let scope = store.find_scope("p", "images").await.unwrap().unwrap();
+        let mut owner = db.connect().await;
+        let mut locked = owner.begin().await.unwrap();
+        sqlx::query("select from tagd.resource where resource_id = 'a' for update")
+            .fetch_all(&mut *locked)
+            .await
+            .unwrap();
+        // it has the only connection
+        let first = tokio::spawn({
+            let store = store.clone();
+            async move { store.put_tags(scope, "a", &[tag("k", "v")]).await }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let begun = Instant::now();
+        let behind = join_all((0..60).map(|_| async { store.put_tags(scope, "b", &[tag("k", "v")]).await })).await;
+        assert!(behind.iter().all(|refused| matches!(refused, Err(Fault::Unavailable { .. }))), "{behind:?}");
+        // one after the other, as writes of one resource go, they would wait for a minute
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        locked.rollback().await.unwrap();
+        first.await.unwrap().unwrap();
+        store.put_tags(scope, "b", &[tag("k", "w")]).await.unwrap();
+        assert_eq!(tags_of(&store, scope, "b").await, owned(&[("k", "w")]));
+        owner.close().await.unwrap();
+        store.close().await;
     });
 }
 
