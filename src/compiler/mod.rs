@@ -18,6 +18,7 @@
 
 mod groups;
 mod names;
+mod page;
 mod statement;
 mod sums;
 mod values;

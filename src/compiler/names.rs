@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::statement::{Numbers, Pick, Shape, Words, overlap, skip, want, write_answer, write_count};
+use super::{
+    page::{overlap, pieces, skip, want, write_answer, write_count},
+    statement::{Numbers, Pick, Shape, Words},
+};
 
 /// The query for the slots of resources that are picked, and the parameter that has the text in their names.
 pub(super) struct Picked {
@@ -155,7 +158,7 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.position as slot{rank}
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
     from run r
     cross join lateral (
       select {skip} as skip, {want} as want offset 0) w
@@ -166,25 +169,28 @@ page as (
     if in_words {
         write!(
             sql,
-            "
-      select n.position
-        from (select r.bits
-               where r.bits is not null
-              union all
-              select c.bits
-                from term t
-                cross join lateral (
-                  select c.bits from tagd.chunk c
-                   where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
-               where t.slots is null and r.bits is null and r.few is null{same_rank}) b
-        cross join lateral unnest(tagd.newest(b.bits, w.skip, w.want)) as n (position)
-      union all"
+            "{pieces}
+      union all",
+            pieces = pieces(
+                &format!(
+                    "(select r.bits
+                       where r.bits is not null
+                      union all
+                      select c.bits
+                        from term t
+                        cross join lateral (
+                          select c.bits from tagd.chunk c
+                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+                       where t.slots is null and r.bits is null and r.few is null{same_rank})"
+                ),
+                "w",
+            )
         )?;
     }
     write!(
         sql,
         "
-      (select n.position
+      (select n.position as low, n.position as high, null::bit as bits
          from unnest(r.few) as n (position){sorted}
         order by n.position desc
        offset w.skip

@@ -9,6 +9,7 @@ use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
 use super::{
     names::{Picked, labels_of_words, write_names, write_pick},
+    page::{overlap, pieces, skip, want, write_answer, write_count},
     sums::{write_single, write_singles, write_sum},
     values::{labels_of_values, write_values},
 };
@@ -159,7 +160,7 @@ pub(super) struct Words {
     /// Labels of the rank of a run.
     pub(super) same_rank: &'static str,
     /// The slot behind the columns of an answer that is put in order further out.
-    slot: &'static str,
+    pub(super) slot: &'static str,
 }
 
 const ONE: Words = Words {
@@ -175,7 +176,7 @@ const ONE: Words = Words {
     slot: "",
 };
 /// One scope, several queries.
-pub(super) const SEVERAL: Words = Words { slot: ", page.slot", ..ONE };
+pub(super) const SEVERAL: Words = Words { slot: ", r.slot", ..ONE };
 const MANY: Words = Words {
     spans: "unnest($1::int8[]) with ordinality as s (scope_id, rank)\n    cross join ",
     scope: "s.scope_id",
@@ -374,64 +375,16 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + n.position as slot{rank}
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
     from run r
-    cross join lateral unnest(tagd.newest({bits}, {skip}, {want})) as n (position)
+    cross join lateral (
+      select {skip} as skip, {want} as want offset 0) w
+    cross join lateral ({pieces}) p
    where {overlap})",
         skip = skip("r", &offset),
         want = want("r", &offset, &limit),
+        pieces = pieces(&format!("(select {bits} as bits)"), "w"),
         overlap = overlap("r", &offset, &limit),
     )?;
     write_answer(sql, words, "(select max(upto) from run)")
-}
-
-pub(super) fn write_count(sql: &mut String) -> std::fmt::Result {
-    write!(sql, "\nselect coalesce(sum(hits), 0)::int8 as total\n  from hit")
-}
-
-/// Hits of a piece that lie in front of the page.
-pub(super) fn skip(run: &str, offset: &str) -> String {
-    format!("greatest({offset}::int8 - {run}.upto + {run}.hits, 0)")
-}
-
-/// Hits that the page still lacks where a piece begins.
-pub(super) fn want(run: &str, offset: &str, limit: &str) -> String {
-    format!("{limit}::int8 + least({offset}::int8 - {run}.upto + {run}.hits, 0)")
-}
-
-/// Whether a piece overlaps the page: no other is opened.
-pub(super) fn overlap(run: &str, offset: &str, limit: &str) -> String {
-    format!("{run}.upto > {offset}::int8 and {run}.upto - {run}.hits < {offset}::int8 + {limit}::int8")
-}
-
-/// The resources of the page, each beside the total; the total alone where the page is empty.
-pub(super) fn write_answer(sql: &mut String, words: &Words, total: &str) -> std::fmt::Result {
-    let (spans, scope, rank, project, order) = match words.rank {
-        "" => ("", "$1", "1::int8 as rank", "", "page.slot desc"),
-        _ => (
-            "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
-            "s.scope_id",
-            "page.rank",
-            // numbers of scopes are remembered, but a project may have got another name
-            ",
-       (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
-         where o.scope_id = s.scope_id) as project_name",
-            "page.rank, page.slot desc",
-        ),
-    };
-    let slot = words.slot;
-    write!(
-        sql,
-        "
-select (coalesce({total}, 0))::int8 as total, {rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags{project}{slot}
-  from (select 1 offset 0) always
-  left join (page{spans}
-    cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = {scope} and r.slot = page.slot offset 0) r) on true"
-    )?;
-    if slot.is_empty() {
-        write!(sql, "\n order by {order}")?;
-    }
-    Ok(())
 }

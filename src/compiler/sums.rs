@@ -3,14 +3,30 @@
 use std::fmt::Write;
 
 use super::{
-    statement::{Numbers, SEVERAL, Shape, Words, overlap, skip, want, write_answer, write_count},
+    page::{overlap, pieces, skip, want, write_answer, write_count},
+    statement::{Numbers, SEVERAL, Shape, Words},
     values::labels_of_values,
 };
 
 /// CTE `term`: the label. A scope has one piece of it if it is sparse, its slots, and else one for each chunk.
 pub(super) fn write_single(sql: &mut String, numbers: &mut Numbers, words: &Words, shape: Shape) -> std::fmt::Result {
-    let Words { spans, scope, term, term_scope, term_rank, same_rank, .. } = words;
+    let Words { spans, scope, rank, term, term_scope, term_rank, same_rank, .. } = words;
     let (kind, key, value) = (numbers.next(), numbers.next(), numbers.next());
+    // arrays are less work than rows kept, and they come in the order in which they are read
+    let (counted, newest_first) = if shape.page {
+        let ranks = if rank.is_empty() { "" } else { ", array_agg(t.rank) as ranks" };
+        (
+            format!("sum(p.hits) as total, array_agg(p.block) as blocks, array_agg(p.hits) as hits{ranks}"),
+            "\n       order by c.block desc offset 0",
+        )
+    } else {
+        (format!("p.block, p.hits{term_rank}"), "")
+    };
+    let chunks = format!(
+        "select c.block, c.hits from tagd.chunk c
+       where c.scope_id = {term_scope} and c.label_id = t.label_id{newest_first}"
+    );
+    let chunks = if shape.page { format!("({chunks})") } else { chunks };
     write!(
         sql,
         "term as materialized (
@@ -19,11 +35,10 @@ pub(super) fn write_single(sql: &mut String, numbers: &mut Numbers, words: &Word
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = {scope} and l.key = {key}::text and l.kind = {kind}::int2 and l.value = {value}::text offset 0) l),
 hit as materialized (
-  select p.block, p.hits{term_rank}
+  select {counted}
     from term t
     cross join lateral (
-      select c.block, c.hits from tagd.chunk c
-       where c.scope_id = {term_scope} and c.label_id = t.label_id
+      {chunks}
       union all
       select null, cardinality(t.slots)
        where t.slots is not null
@@ -33,31 +48,36 @@ hit as materialized (
         return write_count(sql);
     }
     let (offset, limit) = (numbers.next(), numbers.next());
-    write_run(sql, words)?;
+    let (cut_rank, piece_rank) = if rank.is_empty() { ("", "") } else { (", h.ranks[c.cut[i]] as rank", ", r.rank") };
     write!(
         sql,
         ",
+piece as (
+  select h.blocks[c.cut[i]] as block, c.cut[i + 1] as skip, c.cut[i + 2] as want{cut_rank}
+    from hit h
+    cross join lateral (
+      select tagd.cut(h.hits, {offset}::int8, {limit}::int8) as cut offset 0) c
+    cross join lateral generate_series(1, cardinality(c.cut), 3) as i),
 page as (
-  select p.slot{term_rank}
-    from run r
+  select p.low, p.high, p.bits{piece_rank}
+    from piece r
     join term t on true{same_rank}
     cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral (
-      select r.block * 16384 + n.position as slot
-        from (select c.bits from tagd.chunk c
-               where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
-        cross join lateral unnest(tagd.newest(c.bits, w.skip, w.want)) as n (position)
+      select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
+        from ({pieces}) p
       union all
-      select n.slot
-        from unnest(t.slots[(cardinality(t.slots) - w.skip - w.want + 1)::int4 : (cardinality(t.slots) - w.skip)::int4]) as n (slot)
-      offset 0) p
-   where {overlap})",
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-        overlap = overlap("r", &offset, &limit),
+      select n.slot, n.slot, null
+        from unnest(t.slots[(cardinality(t.slots) - r.skip - r.want + 1)::int4 : (cardinality(t.slots) - r.skip)::int4]) as n (slot)
+      offset 0) p)",
+        pieces = pieces(
+            &format!(
+                "(select c.bits from tagd.chunk c
+                       where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block)"
+            ),
+            "r",
+        ),
     )?;
-    write_answer(sql, words, "(select max(upto) from run)")
+    write_answer(sql, words, "(select h.total from hit h)")
 }
 
 /// The statement of one label for each row of `q`, whose columns stand in place of its parameters. The rank of an answer is
@@ -179,27 +199,14 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.position as slot{rank}
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
     from run r
     cross join lateral (
       select {skip} as skip, {want} as want offset 0) w
     cross join lateral (
-      select n.position
-        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
-                from (select t.sign, c.bits
-                        from term t
-                        cross join lateral (
-                          select c.bits from tagd.chunk c
-                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
-                       where t.slots is null{same_rank}
-                      union all
-                      select 1, tagd.bits_at(r.plus)
-                      union all
-                      select -1, tagd.bits_at(r.minus)) b) b
-        cross join lateral unnest(tagd.newest(case when b.nor is null then b.yes else b.yes & ~b.nor end, w.skip, w.want)) as n (position)
-       where r.dense
+{pieces}
       union all
-      (select n.position
+      (select n.position, n.position, null
          from unnest(r.plus) as n (position)
         where not r.dense
         order by n.position desc
@@ -207,6 +214,24 @@ page as (
         limit w.want)
       offset 0) p
    where {overlap})",
+        pieces = pieces(
+            &format!(
+                "(select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits
+                        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
+                                from (select t.sign, c.bits
+                                        from term t
+                                        cross join lateral (
+                                          select c.bits from tagd.chunk c
+                                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+                                       where t.slots is null{same_rank}
+                                      union all
+                                      select 1, tagd.bits_at(r.plus)
+                                      union all
+                                      select -1, tagd.bits_at(r.minus)) b) s
+                       where r.dense)"
+            ),
+            "w",
+        ),
         skip = skip("r", &offset),
         want = want("r", &offset, &limit),
         overlap = overlap("r", &offset, &limit),
@@ -214,16 +239,4 @@ page as (
     let total = "(select sum(t.sign * cardinality(t.slots)) from term t), 0)
        + coalesce((select sum(h.counted) from hit h)";
     write_answer(sql, words, total)
-}
-
-/// CTE `run`: the pieces from the newest to the oldest, `upto` counts the hits to the end of a piece.
-fn write_run(sql: &mut String, words: &Words) -> std::fmt::Result {
-    let Words { rank, by_rank, .. } = words;
-    write!(
-        sql,
-        ",
-run as materialized (
-  select block{rank}, hits, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
-    from hit)"
-    )
 }

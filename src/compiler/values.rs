@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::statement::{Numbers, Shape, Words, overlap, skip, want, write_answer};
+use super::{
+    page::{overlap, pieces, skip, want, write_answer},
+    statement::{Numbers, Shape, Words},
+};
 
 /// A source of labels `l`: the values of a key that have a text, in a scope. The condition on grams stands there twice:
 /// the planner takes each for a two-hundredth of the table, and so both for less than a scope. For the same reason
@@ -100,31 +103,20 @@ run as materialized (
             from few f) piece
    group by block),
 page as (
-  (select w.slot
+  (select w.slot as low, w.slot as high, null::bit as bits
      from walk w
     where (select count(*) from walk) = {reach}::int8
     order by w.slot desc
    offset {offset}::int8)
   union all
-  select r.block * 16384 + p.position
+  select r.block * 16384 + p.low, r.block * 16384 + p.high, p.bits
     from run r
     cross join lateral (
       select {skip} as skip, {want} as want offset 0) w
     cross join lateral (
-      select n.position
-        from (select bit_or(b.bits) as bits
-                from (select c.bits
-                        from tally t
-                        cross join lateral unnest(t.dense) as d (label_id)
-                        cross join lateral (
-                          select c.bits from tagd.chunk c
-                           where c.scope_id = $1 and c.label_id = d.label_id and c.block = r.block offset 0) c
-                      union all
-                      select tagd.bits_at(r.plus)) b) b
-        cross join lateral unnest(tagd.newest(b.bits, w.skip, w.want)) as n (position)
-       where r.dense
+{pieces}
       union all
-      (select n.position
+      (select n.position, n.position, null
          from unnest(r.plus) as n (position)
         where not r.dense
         order by n.position desc
@@ -141,6 +133,19 @@ page as (
        order by l.slots[cardinality(l.slots)] desc
        limit {reach}::int8"
             )
+        ),
+        pieces = pieces(
+            "(select bit_or(b.bits) as bits
+                        from (select c.bits
+                                from tally t
+                                cross join lateral unnest(t.dense) as d (label_id)
+                                cross join lateral (
+                                  select c.bits from tagd.chunk c
+                                   where c.scope_id = $1 and c.label_id = d.label_id and c.block = r.block offset 0) c
+                              union all
+                              select tagd.bits_at(r.plus)) b
+                       where r.dense)",
+            "w",
         ),
         skip = skip("r", &offset),
         want = want("r", &offset, &limit),

@@ -114,8 +114,9 @@ fn every_shape_is_compiled_from_some_query_with_arguments_of_the_types_it_declar
     }
 }
 
-/// Numbers that may stand in a text: of the layout of blocks and words, of kinds and groups, of how far to walk.
-const NUMBERS: [&str; 10] = ["0", "1", "2", "3", "4", "15", "31", "32", "1024", "16384"];
+/// Numbers that may stand in a text: of the layout of blocks and words, of kinds and groups, of how far to walk, of how many
+/// resources make a page large.
+const NUMBERS: [&str; 11] = ["0", "1", "2", "3", "4", "15", "31", "32", "64", "1024", "16384"];
 
 #[test]
 fn no_text_holds_a_value() {

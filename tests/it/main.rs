@@ -26,6 +26,7 @@ mod migrations;
 mod model;
 mod names;
 mod operations;
+mod pages;
 mod pool;
 mod program;
 mod property;

@@ -5,41 +5,51 @@ with term as materialized (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = s.scope_id and l.key = $3::text and l.kind = $2::int2 and l.value = $4::text offset 0) l),
 hit as materialized (
-  select p.block, p.hits, t.rank
+  select sum(p.hits) as total, array_agg(p.block) as blocks, array_agg(p.hits) as hits, array_agg(t.rank) as ranks
     from term t
     cross join lateral (
-      select c.block, c.hits from tagd.chunk c
+      (select c.block, c.hits from tagd.chunk c
        where c.scope_id = t.scope_id and c.label_id = t.label_id
+       order by c.block desc offset 0)
       union all
       select null, cardinality(t.slots)
        where t.slots is not null
       offset 0) p),
-run as materialized (
-  select block, rank, hits, sum(hits) over (order by rank, block desc rows unbounded preceding) as upto
-    from hit),
+piece as (
+  select h.blocks[c.cut[i]] as block, c.cut[i + 1] as skip, c.cut[i + 2] as want, h.ranks[c.cut[i]] as rank
+    from hit h
+    cross join lateral (
+      select tagd.cut(h.hits, $5::int8, $6::int8) as cut offset 0) c
+    cross join lateral generate_series(1, cardinality(c.cut), 3) as i),
 page as (
-  select p.slot, t.rank
-    from run r
+  select p.low, p.high, p.bits, r.rank
+    from piece r
     join term t on true and t.rank = r.rank
     cross join lateral (
-      select greatest($5::int8 - r.upto + r.hits, 0) as skip, $6::int8 + least($5::int8 - r.upto + r.hits, 0) as want offset 0) w
-    cross join lateral (
-      select r.block * 16384 + n.position as slot
-        from (select c.bits from tagd.chunk c
-               where c.scope_id = t.scope_id and c.label_id = t.label_id and c.block = r.block offset 0) c
-        cross join lateral unnest(tagd.newest(c.bits, w.skip, w.want)) as n (position)
+      select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
+        from (
+      select n.low, n.high, n.bits
+        from (select b.bits, case when r.want >= 64 then tagd.stretch(b.bits, r.skip, r.want) end as ends
+                from (select c.bits from tagd.chunk c
+                       where c.scope_id = t.scope_id and c.label_id = t.label_id and c.block = r.block) b offset 0) b
+        cross join lateral (
+          select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
+           where b.ends is not null
+          union all
+          select n.position, n.position, null
+            from unnest(case when b.ends is null then tagd.newest(b.bits, r.skip, r.want) end) as n (position)) n) p
       union all
-      select n.slot
-        from unnest(t.slots[(cardinality(t.slots) - w.skip - w.want + 1)::int4 : (cardinality(t.slots) - w.skip)::int4]) as n (slot)
-      offset 0) p
-   where r.upto > $5::int8 and r.upto - r.hits < $5::int8 + $6::int8)
-select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags,
+      select n.slot, n.slot, null
+        from unnest(t.slots[(cardinality(t.slots) - r.skip - r.want + 1)::int4 : (cardinality(t.slots) - r.skip)::int4]) as n (slot)
+      offset 0) p)
+select (coalesce((select h.total from hit h), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags,
        (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
          where o.scope_id = s.scope_id) as project_name
   from (select 1 offset 0) always
   left join (page
           join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
     cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = s.scope_id and r.slot = page.slot offset 0) r) on true
- order by page.rank, page.slot desc
+      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = s.scope_id and r.slot between page.low and page.high
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+ order by page.rank, r.slot desc

@@ -40,27 +40,35 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.position as slot, rank
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits, rank
     from run r
     cross join lateral (
       select greatest($10::int8 - r.upto + r.hits, 0) as skip, $11::int8 + least($10::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
-      select n.position
-        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
-                from (select t.sign, c.bits
-                        from term t
-                        cross join lateral (
-                          select c.bits from tagd.chunk c
-                           where c.scope_id = t.scope_id and c.label_id = t.label_id and c.block = r.block offset 0) c
-                       where t.slots is null and t.rank = r.rank
-                      union all
-                      select 1, tagd.bits_at(r.plus)
-                      union all
-                      select -1, tagd.bits_at(r.minus)) b) b
-        cross join lateral unnest(tagd.newest(case when b.nor is null then b.yes else b.yes & ~b.nor end, w.skip, w.want)) as n (position)
-       where r.dense
+
+      select n.low, n.high, n.bits
+        from (select b.bits, case when w.want >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+                from (select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits
+                        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
+                                from (select t.sign, c.bits
+                                        from term t
+                                        cross join lateral (
+                                          select c.bits from tagd.chunk c
+                                           where c.scope_id = t.scope_id and c.label_id = t.label_id and c.block = r.block offset 0) c
+                                       where t.slots is null and t.rank = r.rank
+                                      union all
+                                      select 1, tagd.bits_at(r.plus)
+                                      union all
+                                      select -1, tagd.bits_at(r.minus)) b) s
+                       where r.dense) b offset 0) b
+        cross join lateral (
+          select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
+           where b.ends is not null
+          union all
+          select n.position, n.position, null
+            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n
       union all
-      (select n.position
+      (select n.position, n.position, null
          from unnest(r.plus) as n (position)
         where not r.dense
         order by n.position desc
@@ -76,6 +84,7 @@ select (coalesce((select sum(t.sign * cardinality(t.slots)) from term t), 0)
   left join (page
           join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
     cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = s.scope_id and r.slot = page.slot offset 0) r) on true
- order by page.rank, page.slot desc
+      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = s.scope_id and r.slot between page.low and page.high
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+ order by page.rank, r.slot desc

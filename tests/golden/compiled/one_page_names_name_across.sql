@@ -18,12 +18,12 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.position as slot
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
     from run r
     cross join lateral (
       select greatest($3::int8 - r.upto + r.hits, 0) as skip, $4::int8 + least($3::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
-      (select n.position
+      (select n.position as low, n.position as high, null::bit as bits
          from unnest(r.few) as n (position)
         order by n.position desc
        offset w.skip
@@ -33,6 +33,7 @@ select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as ran
   from (select 1 offset 0) always
   left join (page
     cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = $1 and r.slot = page.slot offset 0) r) on true
- order by page.slot desc
+      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = $1 and r.slot between page.low and page.high
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+ order by r.slot desc

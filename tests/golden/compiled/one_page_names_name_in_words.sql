@@ -50,24 +50,30 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.position as slot
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
     from run r
     cross join lateral (
       select greatest($3::int8 - r.upto + r.hits, 0) as skip, $4::int8 + least($3::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
-      select n.position
-        from (select r.bits
-               where r.bits is not null
-              union all
-              select c.bits
-                from term t
-                cross join lateral (
-                  select c.bits from tagd.chunk c
-                   where c.scope_id = $1 and c.label_id = t.label_id and c.block = r.block offset 0) c
-               where t.slots is null and r.bits is null and r.few is null) b
-        cross join lateral unnest(tagd.newest(b.bits, w.skip, w.want)) as n (position)
+      select n.low, n.high, n.bits
+        from (select b.bits, case when w.want >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+                from (select r.bits
+                       where r.bits is not null
+                      union all
+                      select c.bits
+                        from term t
+                        cross join lateral (
+                          select c.bits from tagd.chunk c
+                           where c.scope_id = $1 and c.label_id = t.label_id and c.block = r.block offset 0) c
+                       where t.slots is null and r.bits is null and r.few is null) b offset 0) b
+        cross join lateral (
+          select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
+           where b.ends is not null
+          union all
+          select n.position, n.position, null
+            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n
       union all
-      (select n.position
+      (select n.position as low, n.position as high, null::bit as bits
          from unnest(r.few) as n (position)
         where r.bits is null
         order by n.position desc
@@ -79,6 +85,7 @@ select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as ran
   from (select 1 offset 0) always
   left join (page
     cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = $1 and r.slot = page.slot offset 0) r) on true
- order by page.slot desc
+      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = $1 and r.slot between page.low and page.high
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+ order by r.slot desc

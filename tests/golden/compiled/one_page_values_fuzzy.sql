@@ -58,31 +58,38 @@ run as materialized (
             from few f) piece
    group by block),
 page as (
-  (select w.slot
+  (select w.slot as low, w.slot as high, null::bit as bits
      from walk w
     where (select count(*) from walk) = $4::int8
     order by w.slot desc
    offset $5::int8)
   union all
-  select r.block * 16384 + p.position
+  select r.block * 16384 + p.low, r.block * 16384 + p.high, p.bits
     from run r
     cross join lateral (
       select greatest($5::int8 - r.upto + r.hits, 0) as skip, $6::int8 + least($5::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
-      select n.position
-        from (select bit_or(b.bits) as bits
-                from (select c.bits
-                        from tally t
-                        cross join lateral unnest(t.dense) as d (label_id)
-                        cross join lateral (
-                          select c.bits from tagd.chunk c
-                           where c.scope_id = $1 and c.label_id = d.label_id and c.block = r.block offset 0) c
-                      union all
-                      select tagd.bits_at(r.plus)) b) b
-        cross join lateral unnest(tagd.newest(b.bits, w.skip, w.want)) as n (position)
-       where r.dense
+
+      select n.low, n.high, n.bits
+        from (select b.bits, case when w.want >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+                from (select bit_or(b.bits) as bits
+                        from (select c.bits
+                                from tally t
+                                cross join lateral unnest(t.dense) as d (label_id)
+                                cross join lateral (
+                                  select c.bits from tagd.chunk c
+                                   where c.scope_id = $1 and c.label_id = d.label_id and c.block = r.block offset 0) c
+                              union all
+                              select tagd.bits_at(r.plus)) b
+                       where r.dense) b offset 0) b
+        cross join lateral (
+          select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
+           where b.ends is not null
+          union all
+          select n.position, n.position, null
+            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n
       union all
-      (select n.position
+      (select n.position, n.position, null
          from unnest(r.plus) as n (position)
         where not r.dense
         order by n.position desc
@@ -94,6 +101,7 @@ select (coalesce((select n.hits from total n), 0))::int8 as total, 1::int8 as ra
   from (select 1 offset 0) always
   left join (page
     cross join lateral (
-      select r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = $1 and r.slot = page.slot offset 0) r) on true
- order by page.slot desc
+      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = $1 and r.slot between page.low and page.high
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+ order by r.slot desc

@@ -1,0 +1,75 @@
+//! The end of every statement: the total, and the resources of the page.
+
+use std::fmt::Write;
+
+use super::statement::Words;
+
+pub(super) fn write_count(sql: &mut String) -> std::fmt::Result {
+    write!(sql, "\nselect coalesce(sum(hits), 0)::int8 as total\n  from hit")
+}
+
+/// Hits of a piece that lie in front of the page.
+pub(super) fn skip(run: &str, offset: &str) -> String {
+    format!("greatest({offset}::int8 - {run}.upto + {run}.hits, 0)")
+}
+
+/// Hits that the page still lacks where a piece begins.
+pub(super) fn want(run: &str, offset: &str, limit: &str) -> String {
+    format!("{limit}::int8 + least({offset}::int8 - {run}.upto + {run}.hits, 0)")
+}
+
+/// Whether a piece overlaps the page: no other is opened.
+pub(super) fn overlap(run: &str, offset: &str, limit: &str) -> String {
+    format!("{run}.upto > {offset}::int8 and {run}.upto - {run}.hits < {offset}::int8 + {limit}::int8")
+}
+
+/// What a block of a page has, as columns `low`, `high` and `bits`: a stretch of it whose bits are to be looked at, if many
+/// resources are wanted that lie close together, else each resource as a stretch of its own. `source` has the bits, `part`
+/// what is to be skipped and wanted of them.
+pub(super) fn pieces(source: &str, part: &str) -> String {
+    format!(
+        "
+      select n.low, n.high, n.bits
+        from (select b.bits, case when {part}.want >= 64 then tagd.stretch(b.bits, {part}.skip, {part}.want) end as ends
+                from {source} b offset 0) b
+        cross join lateral (
+          select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
+           where b.ends is not null
+          union all
+          select n.position, n.position, null
+            from unnest(case when b.ends is null then tagd.newest(b.bits, {part}.skip, {part}.want) end) as n (position)) n"
+    )
+}
+
+/// The resources of the page, each beside the total; the total alone where the page is empty.
+pub(super) fn write_answer(sql: &mut String, words: &Words, total: &str) -> std::fmt::Result {
+    let (spans, scope, rank, project, order) = match words.rank {
+        "" => ("", "$1", "1::int8 as rank", "", "r.slot desc"),
+        _ => (
+            "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
+            "s.scope_id",
+            "page.rank",
+            // numbers of scopes are remembered, but a project may have got another name
+            ",
+       (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
+         where o.scope_id = s.scope_id) as project_name",
+            "page.rank, r.slot desc",
+        ),
+    };
+    let slot = words.slot;
+    write!(
+        sql,
+        "
+select (coalesce({total}, 0))::int8 as total, {rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags{project}{slot}
+  from (select 1 offset 0) always
+  left join (page{spans}
+    cross join lateral (
+      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
+       where r.scope_id = {scope} and r.slot between page.low and page.high
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true"
+    )?;
+    if slot.is_empty() {
+        write!(sql, "\n order by {order}")?;
+    }
+    Ok(())
+}
