@@ -23,14 +23,14 @@ pub(super) fn overlap(run: &str, offset: &str, limit: &str) -> String {
     format!("{run}.upto > {offset}::int8 and {run}.upto - {run}.hits < {offset}::int8 + {limit}::int8")
 }
 
-/// What a block of a page has, as columns `low`, `high` and `bits`: a stretch of it whose bits are to be looked at, if many
-/// resources are wanted that lie close together, else each resource as a stretch of its own. `source` has the bits, `part`
-/// what is to be skipped and wanted of them.
+/// What the block `r` has of a page, as columns `low`, `high` and `bits`: a stretch of it whose bits are to be looked at, if
+/// many resources are wanted that lie close together, else each resource as a stretch of its own. `source` has the bits,
+/// `part` what is to be skipped and wanted of them.
 pub(super) fn pieces(source: &str, part: &str) -> String {
     format!(
         "
       select n.low, n.high, n.bits
-        from (select b.bits, case when {part}.want >= 64 then tagd.stretch(b.bits, {part}.skip, {part}.want) end as ends
+        from (select b.bits, case when least({part}.want, r.hits - {part}.skip) >= 64 then tagd.stretch(b.bits, {part}.skip, {part}.want) end as ends
                 from {source} b offset 0) b
         cross join lateral (
           select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
@@ -66,7 +66,8 @@ select (coalesce({total}, 0))::int8 as total, {rank}, r.resource_id, r.resource_
     cross join lateral (
       select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = {scope} and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true"
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
+       order by r.slot desc offset 0) r) on true"
     )?;
     if slot.is_empty() {
         write!(sql, "\n order by {order}")?;

@@ -52,8 +52,8 @@ hit as materialized (
     write!(
         sql,
         ",
-piece as (
-  select h.blocks[c.cut[i]] as block, c.cut[i + 1] as skip, c.cut[i + 2] as want{cut_rank}
+piece as materialized (
+  select h.blocks[c.cut[i]] as block, h.hits[c.cut[i]] as hits, c.cut[i + 1] as skip, c.cut[i + 2] as want{cut_rank}
     from hit h
     cross join lateral (
       select tagd.cut(h.hits, {offset}::int8, {limit}::int8) as cut offset 0) c

@@ -39,5 +39,6 @@ select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.r
     cross join lateral (
       select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = s.scope_id and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
+       order by r.slot desc offset 0) r) on true
  order by page.rank, r.slot desc

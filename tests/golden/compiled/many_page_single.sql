@@ -15,8 +15,8 @@ hit as materialized (
       select null, cardinality(t.slots)
        where t.slots is not null
       offset 0) p),
-piece as (
-  select h.blocks[c.cut[i]] as block, c.cut[i + 1] as skip, c.cut[i + 2] as want, h.ranks[c.cut[i]] as rank
+piece as materialized (
+  select h.blocks[c.cut[i]] as block, h.hits[c.cut[i]] as hits, c.cut[i + 1] as skip, c.cut[i + 2] as want, h.ranks[c.cut[i]] as rank
     from hit h
     cross join lateral (
       select tagd.cut(h.hits, $5::int8, $6::int8) as cut offset 0) c
@@ -29,7 +29,7 @@ page as (
       select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
         from (
       select n.low, n.high, n.bits
-        from (select b.bits, case when r.want >= 64 then tagd.stretch(b.bits, r.skip, r.want) end as ends
+        from (select b.bits, case when least(r.want, r.hits - r.skip) >= 64 then tagd.stretch(b.bits, r.skip, r.want) end as ends
                 from (select c.bits from tagd.chunk c
                        where c.scope_id = t.scope_id and c.label_id = t.label_id and c.block = r.block) b offset 0) b
         cross join lateral (
@@ -51,5 +51,6 @@ select (coalesce((select h.total from hit h), 0))::int8 as total, page.rank, r.r
     cross join lateral (
       select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = s.scope_id and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
+       order by r.slot desc offset 0) r) on true
  order by page.rank, r.slot desc

@@ -47,7 +47,7 @@ page as (
     cross join lateral (
 
       select n.low, n.high, n.bits
-        from (select b.bits, case when w.want >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
                 from (select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits
                         from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
                                 from (select t.sign, c.bits
@@ -86,5 +86,6 @@ select (coalesce((select sum(t.sign * cardinality(t.slots)) from term t), 0)
     cross join lateral (
       select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = s.scope_id and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
+       order by r.slot desc offset 0) r) on true
  order by page.rank, r.slot desc

@@ -55,7 +55,7 @@ page as (
       select greatest($9::int8 - r.upto + r.hits, 0) as skip, $10::int8 + least($9::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
       select n.low, n.high, n.bits
-        from (select b.bits, case when w.want >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
                 from (select case when r.no is null then r.yes else r.yes & ~r.no end as bits) b offset 0) b
         cross join lateral (
           select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
@@ -70,5 +70,6 @@ select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as ran
     cross join lateral (
       select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = $1 and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
+       order by r.slot desc offset 0) r) on true
  order by r.slot desc

@@ -71,7 +71,7 @@ page as (
     cross join lateral (
 
       select n.low, n.high, n.bits
-        from (select b.bits, case when w.want >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
                 from (select bit_or(b.bits) as bits
                         from (select c.bits
                                 from tally t
@@ -103,5 +103,6 @@ select (coalesce((select n.hits from total n), 0))::int8 as total, 1::int8 as ra
     cross join lateral (
       select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
        where r.scope_id = $1 and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1) offset 0) r) on true
+         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
+       order by r.slot desc offset 0) r) on true
  order by r.slot desc
