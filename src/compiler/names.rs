@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    page::{overlap, pieces, skip, want, write_answer, write_count},
+    page::{from_runs, pieces, write_answer, write_count},
     statement::{Numbers, Pick, Shape, Words},
 };
 
@@ -150,25 +150,10 @@ fn write_names_page(sql: &mut String, numbers: &mut Numbers, words: &Words, in_w
     let (offset, limit) = (numbers.next(), numbers.next());
     let (bits, sorted, fence) =
         if in_words { (", bits", "\n        where r.bits is null", "\n      offset 0") } else { ("", "", "") };
-    write!(
-        sql,
-        ",
-run as materialized (
-  select block{rank}, hits, few{bits}, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
-    from hit
-   where hits > 0),
-page as (
-  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
-    from run r
-    cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral (",
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-    )?;
+    let mut body = String::new();
     if in_words {
         write!(
-            sql,
+            body,
             "{pieces}
       union all",
             pieces = pieces(
@@ -188,15 +173,24 @@ page as (
         )?;
     }
     write!(
-        sql,
+        body,
         "
       (select n.position as low, n.position as high, null::bit as bits
          from unnest(r.few) as n (position){sorted}
         order by n.position desc
        offset w.skip
-        limit w.want){fence}) p
-   where {overlap})",
-        overlap = overlap("r", &offset, &limit),
+        limit w.want){fence}"
+    )?;
+    write!(
+        sql,
+        ",
+run as materialized (
+  select block{rank}, hits, few{bits}, sum(hits) over (order by {by_rank}block desc rows unbounded preceding) as upto
+    from hit
+   where hits > 0),
+page as (
+{page})",
+        page = from_runs(rank, &offset, &limit, &body),
     )?;
     write_answer(sql, words, "(select max(upto) from run)")
 }

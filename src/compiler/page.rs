@@ -8,19 +8,17 @@ pub(super) fn write_count(sql: &mut String) -> std::fmt::Result {
     write!(sql, "\nselect coalesce(sum(hits), 0)::int8 as total\n  from hit")
 }
 
-/// Hits of a piece that lie in front of the page.
-pub(super) fn skip(run: &str, offset: &str) -> String {
-    format!("greatest({offset}::int8 - {run}.upto + {run}.hits, 0)")
-}
-
-/// Hits that the page still lacks where a piece begins.
-pub(super) fn want(run: &str, offset: &str, limit: &str) -> String {
-    format!("{limit}::int8 + least({offset}::int8 - {run}.upto + {run}.hits, 0)")
-}
-
-/// Whether a piece overlaps the page: no other is opened.
-pub(super) fn overlap(run: &str, offset: &str, limit: &str) -> String {
-    format!("{run}.upto > {offset}::int8 and {run}.upto - {run}.hits < {offset}::int8 + {limit}::int8")
+/// What the blocks of `run` that the page overlaps have of it; no other is opened. `body` says it of the block `r`, as
+/// columns `low`, `high` and `bits`, and finds in `w` how many of its hits are to be skipped and how many the page lacks.
+pub(super) fn from_runs(rank: &str, offset: &str, limit: &str, body: &str) -> String {
+    format!(
+        "  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
+    from run r
+    cross join lateral (
+      select greatest({offset}::int8 - r.upto + r.hits, 0) as skip, {limit}::int8 + least({offset}::int8 - r.upto + r.hits, 0) as want offset 0) w
+    cross join lateral ({body}) p
+   where r.upto > {offset}::int8 and r.upto - r.hits < {offset}::int8 + {limit}::int8"
+    )
 }
 
 /// What the block `r` has of a page, as columns `low`, `high` and `bits`: a stretch of it whose bits are to be looked at, if

@@ -9,7 +9,7 @@ use std::{collections::HashMap, fmt::Write, sync::LazyLock};
 
 use super::{
     names::{Picked, labels_of_words, write_names, write_pick},
-    page::{overlap, pieces, skip, want, write_answer, write_count},
+    page::{from_runs, pieces, write_answer, write_count},
     sums::{write_single, write_singles, write_sum},
     values::{labels_of_values, write_values},
 };
@@ -375,16 +375,8 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
-    from run r
-    cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral ({pieces}) p
-   where {overlap})",
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-        pieces = pieces(&format!("(select {bits} as bits)"), "w"),
-        overlap = overlap("r", &offset, &limit),
+{page})",
+        page = from_runs(rank, &offset, &limit, &pieces(&format!("(select {bits} as bits)"), "w")),
     )?;
     write_answer(sql, words, "(select max(upto) from run)")
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    page::{overlap, pieces, skip, want, write_answer, write_count},
+    page::{from_runs, pieces, write_answer, write_count},
     statement::{Numbers, SEVERAL, Shape, Words},
     values::labels_of_values,
 };
@@ -13,20 +13,16 @@ pub(super) fn write_single(sql: &mut String, numbers: &mut Numbers, words: &Word
     let Words { spans, scope, rank, term, term_scope, term_rank, same_rank, .. } = words;
     let (kind, key, value) = (numbers.next(), numbers.next(), numbers.next());
     // arrays are less work than rows kept, and they come in the order in which they are read
-    let (counted, newest_first) = if shape.page {
-        let ranks = if rank.is_empty() { "" } else { ", array_agg(t.rank) as ranks" };
+    let ranks = if rank.is_empty() { "" } else { ", array_agg(t.rank) as ranks" };
+    let (counted, open, close) = if shape.page {
         (
             format!("sum(p.hits) as total, array_agg(p.block) as blocks, array_agg(p.hits) as hits{ranks}"),
-            "\n       order by c.block desc offset 0",
+            "(",
+            "\n       order by c.block desc offset 0)",
         )
     } else {
-        (format!("p.block, p.hits{term_rank}"), "")
+        (format!("p.block, p.hits{term_rank}"), "", "")
     };
-    let chunks = format!(
-        "select c.block, c.hits from tagd.chunk c
-       where c.scope_id = {term_scope} and c.label_id = t.label_id{newest_first}"
-    );
-    let chunks = if shape.page { format!("({chunks})") } else { chunks };
     write!(
         sql,
         "term as materialized (
@@ -38,7 +34,8 @@ hit as materialized (
   select {counted}
     from term t
     cross join lateral (
-      {chunks}
+      {open}select c.block, c.hits from tagd.chunk c
+       where c.scope_id = {term_scope} and c.label_id = t.label_id{close}
       union all
       select null, cardinality(t.slots)
        where t.slots is not null
@@ -172,6 +169,35 @@ fn write_sum_page(sql: &mut String, numbers: &mut Numbers, words: &Words) -> std
         ),
         _ => (String::new(), ""),
     };
+    let body = format!(
+        "{pieces}
+      union all
+      (select n.position, n.position, null
+         from unnest(r.plus) as n (position)
+        where not r.dense
+        order by n.position desc
+       offset w.skip
+        limit w.want)
+      offset 0",
+        pieces = pieces(
+            &format!(
+                "(select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits
+                        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
+                                from (select t.sign, c.bits
+                                        from term t
+                                        cross join lateral (
+                                          select c.bits from tagd.chunk c
+                                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
+                                       where t.slots is null{same_rank}
+                                      union all
+                                      select 1, tagd.bits_at(r.plus)
+                                      union all
+                                      select -1, tagd.bits_at(r.minus)) b) s
+                       where r.dense)"
+            ),
+            "w",
+        ),
+    );
     write!(
         sql,
         ",
@@ -199,42 +225,8 @@ run as materialized (
     from hit
    where hits > 0),
 page as (
-  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
-    from run r
-    cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral (
-{pieces}
-      union all
-      (select n.position, n.position, null
-         from unnest(r.plus) as n (position)
-        where not r.dense
-        order by n.position desc
-       offset w.skip
-        limit w.want)
-      offset 0) p
-   where {overlap})",
-        pieces = pieces(
-            &format!(
-                "(select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits
-                        from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
-                                from (select t.sign, c.bits
-                                        from term t
-                                        cross join lateral (
-                                          select c.bits from tagd.chunk c
-                                           where c.scope_id = {term_scope} and c.label_id = t.label_id and c.block = r.block offset 0) c
-                                       where t.slots is null{same_rank}
-                                      union all
-                                      select 1, tagd.bits_at(r.plus)
-                                      union all
-                                      select -1, tagd.bits_at(r.minus)) b) s
-                       where r.dense)"
-            ),
-            "w",
-        ),
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-        overlap = overlap("r", &offset, &limit),
+{page})",
+        page = from_runs(rank, &offset, &limit, &body),
     )?;
     let total = "(select sum(t.sign * cardinality(t.slots)) from term t), 0)
        + coalesce((select sum(h.counted) from hit h)";

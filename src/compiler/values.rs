@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    page::{overlap, pieces, skip, want, write_answer},
+    page::{from_runs, pieces, write_answer},
     statement::{Numbers, Shape, Words},
 };
 
@@ -62,6 +62,30 @@ fn write_values_page(
     total: &str,
 ) -> std::fmt::Result {
     let (reach, offset, limit) = (numbers.next(), numbers.next(), numbers.next());
+    let body = format!(
+        "{pieces}
+      union all
+      (select n.position, n.position, null
+         from unnest(r.plus) as n (position)
+        where not r.dense
+        order by n.position desc
+       offset w.skip
+        limit w.want)
+      offset 0",
+        pieces = pieces(
+            "(select bit_or(b.bits) as bits
+                        from (select c.bits
+                                from tally t
+                                cross join lateral unnest(t.dense) as d (label_id)
+                                cross join lateral (
+                                  select c.bits from tagd.chunk c
+                                   where c.scope_id = $1 and c.label_id = d.label_id and c.block = r.block offset 0) c
+                              union all
+                              select tagd.bits_at(r.plus)) b
+                       where r.dense)",
+            "w",
+        ),
+    );
     // looked through are 32 resources for each that the page ends at, if twice as many as are wanted can be expected among
     // them; more than 1024 only in place of many sparse labels, since blocks of dense ones are opened at any offset
     write!(
@@ -109,21 +133,7 @@ page as (
     order by w.slot desc
    offset {offset}::int8)
   union all
-  select r.block * 16384 + p.low, r.block * 16384 + p.high, p.bits
-    from run r
-    cross join lateral (
-      select {skip} as skip, {want} as want offset 0) w
-    cross join lateral (
-{pieces}
-      union all
-      (select n.position, n.position, null
-         from unnest(r.plus) as n (position)
-        where not r.dense
-        order by n.position desc
-       offset w.skip
-        limit w.want)
-      offset 0) p
-   where {overlap})",
+{page})",
         labels = labels_of_values(
             "$1",
             key,
@@ -134,22 +144,7 @@ page as (
        limit {reach}::int8"
             )
         ),
-        pieces = pieces(
-            "(select bit_or(b.bits) as bits
-                        from (select c.bits
-                                from tally t
-                                cross join lateral unnest(t.dense) as d (label_id)
-                                cross join lateral (
-                                  select c.bits from tagd.chunk c
-                                   where c.scope_id = $1 and c.label_id = d.label_id and c.block = r.block offset 0) c
-                              union all
-                              select tagd.bits_at(r.plus)) b
-                       where r.dense)",
-            "w",
-        ),
-        skip = skip("r", &offset),
-        want = want("r", &offset, &limit),
-        overlap = overlap("r", &offset, &limit),
+        page = from_runs("", &offset, &limit, &body),
     )?;
     write_answer(sql, words, "(select n.hits from total n)")
 }

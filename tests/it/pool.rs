@@ -15,15 +15,20 @@ use tagd::{
 
 use crate::support::{Relay, TestDb, block_on, tag};
 
+/// Registers the resource `a`; the number of its scope.
+async fn register(store: &Store) -> i64 {
+    let resource = Resource { resource_id: "a".into(), ..Resource::default() };
+    store.register("p", "disk", &resource, false, &Condition::None).await.unwrap();
+    store.find_scope("p", "disk").await.unwrap().unwrap()
+}
+
 /// Runs a test over a store of so many connections, in which the resource `a` of one scope is registered, and beside
 /// it a connection of the owner.
 fn with_store<F: Future<Output = ()>>(connections: u32, test: impl FnOnce(Store, i64, PgConnection) -> F) {
     let db = TestDb::new();
     block_on(async {
         let store = db.store(Purpose::Serve, connections).await;
-        let resource = Resource { resource_id: "a".into(), ..Resource::default() };
-        store.register("p", "disk", &resource, false, &Condition::None).await.unwrap();
-        let scope = store.find_scope("p", "disk").await.unwrap().unwrap();
+        let scope = register(&store).await;
         test(store.clone(), scope, db.connect().await).await;
         store.close().await;
     });
@@ -159,9 +164,7 @@ fn a_database_that_falls_silent_costs_one_answer() {
     block_on(async {
         let relay = Relay::to(&db).await;
         let store = Store::open(&relay.settings(), Purpose::Serve).await.unwrap();
-        let resource = Resource { resource_id: "a".into(), ..Resource::default() };
-        store.register("p", "disk", &resource, false, &Condition::None).await.unwrap();
-        let scope = store.find_scope("p", "disk").await.unwrap().unwrap();
+        let scope = register(&store).await;
         let mut owner = db.connect().await;
         for round in 0..3 {
             // several connections lie there
@@ -196,9 +199,7 @@ fn who_can_have_no_new_connection_takes_one_that_comes_back() {
     block_on(async {
         let relay = Relay::to(&db).await;
         let store = Store::open(&relay.settings(), Purpose::Serve).await.unwrap();
-        let resource = Resource { resource_id: "a".into(), ..Resource::default() };
-        store.register("p", "disk", &resource, false, &Condition::None).await.unwrap();
-        let scope = store.find_scope("p", "disk").await.unwrap().unwrap();
+        let scope = register(&store).await;
         relay.refuse().await;
         let reads = (0..8).map(|_| store.list_tags(scope, "a"));
         for tags in join_all(reads).await {

@@ -34,7 +34,6 @@ page as (
     cross join lateral (
       select greatest($7::int8 - r.upto + r.hits, 0) as skip, $8::int8 + least($7::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
-
       select n.low, n.high, n.bits
         from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
                 from (select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits

@@ -64,12 +64,11 @@ page as (
     order by w.slot desc
    offset $5::int8)
   union all
-  select r.block * 16384 + p.low, r.block * 16384 + p.high, p.bits
+  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
     from run r
     cross join lateral (
       select greatest($5::int8 - r.upto + r.hits, 0) as skip, $6::int8 + least($5::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
-
       select n.low, n.high, n.bits
         from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
                 from (select bit_or(b.bits) as bits
