@@ -11,5 +11,6 @@
 | `contest` | rounds in which everyone gets the same question |
 | `fleets` | one fleet from its import to its last figure |
 | `others` | writes, and other products |
+| `against` | one program against another, by turns |
 | `document`, `plots` | docs/PERFORMANCE.md and its pictures from the raw figures |
 """

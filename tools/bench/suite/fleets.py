@@ -189,17 +189,14 @@ class Fleet:
     def over_http(self, question, connections, projects=0):
         server = self.server
 
-        def run(seconds):
-            tagd, database = server.cpu()
+        def load(seconds):
             figures = self.settings.load.run(server, server.address, question.path, question.body, connections, seconds, projects)
             if connections == max(CONNECTIONS):
                 self.load_rss = max(self.load_rss, server.memory("VmRSS"))
-            after = server.cpu()
-            # what was still under way when wrk went has no place in the others' time
-            server.settle()
-            figures["tagd_cpu_us"] = (after[0] - tagd) / max(1, figures["requests"]) * 1e6
-            figures["postgres_cpu_us"] = (after[1] - database) / max(1, figures["requests"]) * 1e6
             return figures
+
+        def run(seconds):
+            return server.metered(lambda: load(seconds))
 
         return run
 

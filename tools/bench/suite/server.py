@@ -65,7 +65,7 @@ class Server:
         """Starts `tagd serve`; seconds until it is ready."""
         start = time.perf_counter()
         self.child = subprocess.Popen([self.tagd, "serve", "--listen", "127.0.0.1:0"], env=self.env, stdout=subprocess.PIPE, text=True)
-        found = re.search(r"http://([^ ]+)", self.child.stdout.readline())
+        found = re.search(r"http://([^\s/]+)", self.child.stdout.readline())
         if not found:
             fail("tagd did not start")
         self.address = found.group(1)
@@ -142,6 +142,17 @@ class Server:
         # with those that have ended meanwhile: a worker of autovacuum would be missed at the end, having been there at first
         database = ended_cpu_of(postmaster) + sum(cpu_of(pid) for pid in children_of(postmaster)) if postmaster else 0
         return cpu_of(self.child.pid), database
+
+    def metered(self, load):
+        """The figures of a load on this server, with the processor time that each request took of tagd and of Postgres."""
+        tagd, database = self.cpu()
+        figures = load()
+        after = self.cpu()
+        # what was still under way when the load went has no place in the others' time
+        self.settle()
+        figures["tagd_cpu_us"] = (after[0] - tagd) / max(1, figures["requests"]) * 1e6
+        figures["postgres_cpu_us"] = (after[1] - database) / max(1, figures["requests"]) * 1e6
+        return figures
 
     def memory(self, field):
         """Bytes of memory of tagd: VmRSS now, VmHWM at most."""
