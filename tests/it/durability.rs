@@ -17,14 +17,13 @@ use nix::{
 use serde_json::json;
 
 use crate::{
-    support::{Program, Serving, Stopper, wait_until},
+    support::{PATIENCE, Program, Serving, Stopper, eventually},
     writers::Dice,
 };
 
 const PROJECT: &str = "00000000000000000000000000000001";
 const WRITERS: usize = 8;
 const IMAGES: usize = 40;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 type Tags = BTreeMap<String, String>;
 
@@ -185,7 +184,7 @@ impl Fleet {
 /// Waits for some more writes.
 fn wait_for_writes(round: &Round, many: u64) {
     let known = round.acknowledged.load(Relaxed);
-    wait_until("the writers write", PATIENCE, || round.acknowledged.load(Relaxed) >= known + many);
+    eventually("the writers write", || round.acknowledged.load(Relaxed) >= known + many);
 }
 
 #[test]
@@ -209,7 +208,7 @@ fn a_killed_postgres_loses_no_acknowledged_write_and_tagd_goes_on() {
             wait_for_writes(round, 20 * seed);
             let killed = fleet.postmaster().unwrap();
             kill(Pid::from_raw(killed), Signal::SIGKILL).unwrap();
-            wait_until("Postgres is back", PATIENCE, || fleet.postmaster().is_some_and(|server| server != killed));
+            eventually("Postgres is back", || fleet.postmaster().is_some_and(|server| server != killed));
             wait_for_writes(round, 100);
             round.ending.store(true, Relaxed);
             let said = serving.stop();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 use tagd::store::StoreSettings;
 
-use crate::support::{Answer, Broken, TestDb, Wire, World, block_on, check_golden, in_all_dialects};
+use crate::support::{Answer, Broken, TestDb, Wire, World, block_on, check_golden, eventually, ids, in_all_dialects};
 
 /// The headers that a golden shows, where they are there.
 const SHOWN: [&str; 3] = ["content-type", "allow", "retry-after"];
@@ -397,9 +397,15 @@ fn a_database_that_answers_too_slowly_is_503_and_then_is_well_again() {
         held.rollback().await.unwrap();
         owner.close().await.unwrap();
     });
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    // far from the deadlines that tagd has by itself, four times over
+    assert!(begun.elapsed() < Duration::from_secs(60));
     for wire in Wire::ALL {
-        assert_eq!(wire.ids(&world, &json!({})), ["r"], "{wire:?}");
+        // with such deadlines a busy machine may be too slow once more
+        eventually("the database answers in time again", || {
+            let answer = wire.ask(&world, &json!({}));
+            assert!(answer.status != 200 || ids(&answer.json()) == ["r"], "{wire:?}: {}", answer.body);
+            answer.status == 200
+        });
     }
 }
 

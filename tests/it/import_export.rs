@@ -19,7 +19,7 @@ use sqlx::Connection;
 use tagd::{domain::change::Registration, store::Purpose};
 
 use crate::support::{
-    Program, Said, Stopper, TestDb, World, block_on, import_all, json_lines, registration, tag, untimed,
+    Program, Said, Stopper, TestDb, World, block_on, eventually, import_all, json_lines, registration, tag, untimed,
 };
 
 /// A line for a resource of project `p`.
@@ -926,8 +926,8 @@ fn an_export_beside_writers_is_one_snapshot() {
             })
         });
         let stopper = Stopper(stop);
-        let mut seen = Vec::new();
-        for _ in 0..12 {
+        let (mut exports, mut seen) = (0, Vec::new());
+        eventually("the writer went on beside the exports", || {
             let lines = exported(&program);
             let of = |resource_type: &str| -> Vec<&Value> {
                 lines.iter().filter(|line| line["resource_type"] == resource_type).collect()
@@ -939,11 +939,14 @@ fn an_export_beside_writers_is_one_snapshot() {
                 assert_eq!(of("vpcs").len(), n + 1);
                 seen.push(n);
             }
-        }
+            exports += 1;
+            seen.dedup();
+            assert!(!writer.is_finished(), "the writer failed");
+            exports >= 12 && seen.len() > 3
+        });
         drop(stopper);
         let written = writer.join().unwrap();
-        seen.dedup();
-        assert!(seen.len() > 3 && written > 12, "nothing went on beside the exports: {seen:?} of {written}");
+        assert!(seen.last().is_some_and(|last| *last < written), "{seen:?} of {written}");
     });
     verified(&program);
 }

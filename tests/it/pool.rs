@@ -13,7 +13,7 @@ use tagd::{
     store::{Purpose, Store},
 };
 
-use crate::support::{Relay, TestDb, block_on, tag};
+use crate::support::{PATIENCE, Relay, TestDb, begin, block_on, eventually_found, tag, waiting_for_locks};
 
 /// Registers the resource `a`; the number of its scope.
 async fn register(store: &Store) -> i64 {
@@ -49,15 +49,7 @@ async fn backends(owner: &mut PgConnection) -> BTreeSet<i32> {
 
 /// The same once they are as they should be: the server takes its time to let go of a connection that was closed.
 async fn wait_for(owner: &mut PgConnection, holds: impl Fn(&BTreeSet<i32>) -> bool) -> BTreeSet<i32> {
-    let begun = Instant::now();
-    loop {
-        let now = backends(owner).await;
-        if holds(&now) {
-            return now;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "there are still {now:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually_found("the connections are those expected", async || Some(backends(owner).await).filter(&holds)).await
 }
 
 /// Ends them, and waits until they are gone.
@@ -85,15 +77,22 @@ fn one_after_the_other_share_a_connection_and_a_refusal_does_not_cost_it() {
 fn a_statement_that_was_dropped_half_way_takes_its_connection_along() {
     with_store(1, |store, scope, mut owner| async move {
         let before = backends(&mut owner).await;
+        let mut known = BTreeSet::new();
         let mut held = owner.begin().await.unwrap();
         held.execute("lock table tagd.resource in access exclusive mode").await.unwrap();
         for _ in 0..2 {
-            let dropped = tokio::time::timeout(Duration::from_millis(200), store.list_tags(scope, "a")).await;
-            assert!(dropped.is_err(), "the table is locked");
+            let reader = store.clone();
+            let dropped = begin(async move { reader.list_tags(scope, "a").await });
+            let waits = eventually_found("the statement waits at the server", async || {
+                waiting_for_locks(&mut held).await.difference(&known).next().copied()
+            });
+            known.insert(waits.await);
+            dropped.abort();
+            assert!(dropped.await.is_err_and(|error| error.is_cancelled()), "the table is locked");
             // there is only this one, and the statement before still waits at the server
             let begun = Instant::now();
             assert_eq!(store.find_scope("p", "disk").await.unwrap(), Some(scope));
-            assert!(begun.elapsed() < Duration::from_secs(2));
+            assert!(begun.elapsed() < Duration::from_secs(25), "it waited for the deadline of the other");
         }
         let version: String = sqlx::query_scalar("select version()").fetch_one(&mut *held).await.unwrap();
         if version.contains("linux") {
@@ -112,7 +111,7 @@ fn reads_do_not_notice_that_the_server_ended_every_idle_connection() {
     with_store(4, |store, scope, mut owner| async move {
         for _ in 0..3 {
             // on a busy machine one connection may be back before another is made: then there is nothing to see yet
-            for _ in 0..20 {
+            eventually_found("there are several connections", async || {
                 let (a, b, c, d) = tokio::join!(
                     store.list_tags(scope, "a"),
                     store.find_scope("p", "disk"),
@@ -120,11 +119,9 @@ fn reads_do_not_notice_that_the_server_ended_every_idle_connection() {
                     store.list_tags(scope, "b"),
                 );
                 assert!(a.unwrap().is_some() && b.unwrap().is_some() && !c.unwrap().is_empty() && d.unwrap().is_none());
-                if backends(&mut owner).await.len() > 1 {
-                    break;
-                }
-            }
-            assert!(backends(&mut owner).await.len() > 1);
+                (backends(&mut owner).await.len() > 1).then_some(())
+            })
+            .await;
             end_all(&mut owner).await;
         }
         assert!(store.is_reachable().await);
@@ -168,10 +165,12 @@ fn a_database_that_falls_silent_costs_one_answer() {
         let mut owner = db.connect().await;
         for round in 0..3 {
             // several connections lie there
-            while backends(&mut owner).await.len() < 2 {
+            eventually_found("there are several connections", async || {
                 let reads = (0..8).map(|_| store.list_tags(scope, "a"));
                 join_all(reads).await.into_iter().for_each(|tags| assert!(tags.unwrap().is_some()));
-            }
+                (backends(&mut owner).await.len() > 1).then_some(())
+            })
+            .await;
             relay.fall_silent();
             let begun = Instant::now();
             let refused = match round {
@@ -183,7 +182,7 @@ fn a_database_that_falls_silent_costs_one_answer() {
                 }
             };
             assert!(matches!(refused, Err(Fault::Unavailable { .. })), "{refused:?}");
-            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
             // neither the resource nor the connections beside it are kept from the next
             let value = round.to_string();
             store.put_tags(scope, "a", &[tag("k", &value)]).await.unwrap();

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tagd::store::SCHEMA_VERSION;
 
-use crate::support::{Program, Said, Serving, TestDb, json_lines, wait_until};
+use crate::support::{PATIENCE, Program, Said, Serving, TestDb, eventually, json_lines};
 
 const COMMANDS: [&[&str]; 9] = [
     &[],
@@ -219,7 +219,8 @@ fn a_database_that_is_not_there_is_told_soon_and_nothing_takes_its_place() {
         let begun = Instant::now();
         let said = program.run(&[args, &["--data-dir", "data", "--log", "off", "--database-url", url]].concat());
         assert!(refusal(&said).starts_with("cannot connect to the database at "), "{}", said.err);
-        assert!(begun.elapsed() < Duration::from_secs(9), "{args:?} {url} took {:?}", begun.elapsed());
+        // a dozen at once may take their time
+        assert!(begun.elapsed() < Duration::from_secs(60), "{args:?} {url} took {:?}", begun.elapsed());
         assert!(!said.err.contains("secret"), "{}", said.err);
         assert_eq!(program.files(), [""; 0], "something was made in place of the database");
     };
@@ -314,28 +315,27 @@ fn the_log_is_text_where_that_is_asked_for() {
 #[test]
 fn a_closed_standard_output_is_no_reason_not_to_serve() {
     let db = TestDb::new();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let program = Program::new().on(&db);
-    let mut command = program.command(&["serve", "--listen", &address]);
+    let mut command = program.command(&["serve", "--listen", "127.0.0.1:0"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut child = command.stdout(writer).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let mut status = None;
-    for _ in 0..500 {
-        status = child.try_wait().unwrap();
-        if status.is_some() || TcpStream::connect(&address).is_ok_and(answers) {
-            break;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
+    let log = fs::File::create(program.dir().join("log")).unwrap();
+    let mut child = command.stdout(writer).stderr(log).spawn().unwrap();
+    eventually("it answers", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it stopped by itself: {}", program.read("log"));
+        // the last line may be there in part
+        let log = program.read("log");
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let ready = json_lines(whole).into_iter().find(|line| line["message"] == "ready");
+        ready.is_some_and(|ready| TcpStream::connect(ready["address"].as_str().unwrap()).is_ok_and(answers))
+    });
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(status, None, "it stopped by itself");
 }
 
 fn answers(mut stream: TcpStream) -> bool {
-    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
-    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    let _ = stream.set_read_timeout(Some(PATIENCE));
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
 }
@@ -358,8 +358,8 @@ impl Private {
     }
 
     /// Holds when neither the server nor one of its children is there.
-    fn wait_stopped(&self, server: i32, patience: Duration) {
-        wait_until("Postgres has stopped", patience, || {
+    fn wait_stopped(&self, server: i32) {
+        eventually("Postgres has stopped", || {
             self.postmaster().is_none() && nix::sys::signal::kill(nix::unistd::Pid::from_raw(server), None).is_err()
         });
     }
@@ -377,7 +377,7 @@ impl Drop for Private {
     fn drop(&mut self) {
         // whoever held it is gone by now; its folder goes only after it
         let begun = Instant::now();
-        while self.pidfile().exists() && begun.elapsed() < Duration::from_secs(20) {
+        while self.pidfile().exists() && begun.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -407,13 +407,13 @@ fn a_private_postgres_serves_is_shared_and_keeps_its_data() {
 
     let said = serving.stop();
     assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
-    private.wait_stopped(server, Duration::from_secs(5));
+    private.wait_stopped(server);
 
     let again = program.serve(&[]);
     let server = private.postmaster().unwrap();
     assert_eq!(Private::total(&again), total);
     assert_eq!(again.stop().code, Some(0));
-    private.wait_stopped(server, Duration::from_secs(5));
+    private.wait_stopped(server);
 }
 
 #[test]
@@ -434,7 +434,7 @@ impl Halved {
         let body = br#"{"resource_types":["cdn"]}"#;
         let (first, rest) = body.split_at(10);
         let mut stream = TcpStream::connect(serving.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
             "POST /v1.0/resource-instances/filter HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
              X-Request-Id: slow\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
@@ -463,9 +463,7 @@ impl Halved {
 }
 
 fn wait_until_closed(serving: &Serving) {
-    wait_until("no new connections are taken", Duration::from_secs(20), || {
-        TcpStream::connect(serving.address()).is_err()
-    });
+    eventually("no new connections are taken", || TcpStream::connect(serving.address()).is_err());
 }
 
 fn drains(signal: Signal) {
@@ -485,8 +483,9 @@ fn drains(signal: Signal) {
     let begun = Instant::now();
     let said = serving.wait();
     assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?} to end", begun.elapsed());
-    private.wait_stopped(server, Duration::from_secs(5));
+    // less than the half minute that requests in flight get
+    assert!(begun.elapsed() < Duration::from_secs(25), "it took {:?} to end", begun.elapsed());
+    private.wait_stopped(server);
     let log = json_lines(&said.err);
     assert!(log.iter().any(|line| line["request_id"] == "slow" && line["status"] == 200));
     assert_eq!(log.last().unwrap()["message"], "stopped");
@@ -514,7 +513,8 @@ fn a_second_signal_ends_requests_in_flight() {
     serving.signal(Signal::SIGTERM);
     let said = serving.wait();
     assert_eq!(said.code, Some(1));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // less than the half minute that they would get
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     assert!(said.err.ends_with("tagd: stopped with requests in flight\n"), "{}", said.err);
     drop(slow);
 }
@@ -527,11 +527,7 @@ fn a_signal_while_starting_ends_it_in_good_order() {
         thread::sleep(Duration::from_millis(delay));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
-        let begun = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
-            thread::sleep(Duration::from_millis(10));
-        }
+        eventually("it has ended", || child.try_wait().unwrap().is_some());
     }
     // and what it left is a good start
     assert_eq!(private.0.expect(&["demo"]), "demo fleet: 121 new, 0 changed, 0 unchanged\n");
@@ -546,7 +542,7 @@ fn a_killed_server_takes_its_postgres_with_it_and_loses_nothing() {
     let total = Private::total(&serving);
     serving.signal(Signal::SIGKILL);
     assert_eq!(serving.wait().code, None);
-    private.wait_stopped(server, Duration::from_secs(5));
+    private.wait_stopped(server);
     let again = private.0.serve(&[]);
     assert_eq!(Private::total(&again), total);
     assert_eq!(private.0.expect(&["demo"]), "demo fleet: 0 new, 0 changed, 121 unchanged\n");
@@ -569,5 +565,5 @@ fn two_servers_starting_at_once_on_nothing_share_one_postgres() {
     assert!(Private::total(&left).as_u64().unwrap() > 10, "the first took the database with it");
     assert_eq!(private.postmaster(), Some(server));
     assert_eq!(left.stop().code, Some(0));
-    private.wait_stopped(server, Duration::from_secs(5));
+    private.wait_stopped(server);
 }

@@ -13,7 +13,7 @@ use tagd::{
     store::{Purpose, Store},
 };
 
-use crate::support::{World, block_on, registration, sparse_limit};
+use crate::support::{PATIENCE, World, begin, block_on, eventually_found, registration, sparse_limit};
 
 const RESOURCES: usize = 400;
 
@@ -97,15 +97,11 @@ async fn under_way(owner: &mut PgConnection) -> (Vec<i32>, usize) {
 }
 
 async fn wait_until_joined(owner: &mut PgConnection) -> (Vec<i32>, usize) {
-    let begun = Instant::now();
-    loop {
+    eventually_found("queries go together", async || {
         let (joined, active) = under_way(owner).await;
-        if !joined.is_empty() {
-            return (joined, active);
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "nothing goes together: {active} under way");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        (!joined.is_empty()).then_some((joined, active))
+    })
+    .await
 }
 
 fn with_store<F: Future<Output = ()>>(connections: u32, test: impl FnOnce(Store, i64, PgConnection) -> F) {
@@ -151,7 +147,7 @@ fn those_that_come_while_one_is_asked_go_with_the_next_statement() {
         let asked: Vec<_> = (0..12)
             .map(|_| {
                 let (store, page) = (store.clone(), page.clone());
-                tokio::spawn(async move { ask(&store, scope, &page).await })
+                begin(async move { ask(&store, scope, &page).await })
             })
             .collect();
         // the first by itself; the others are passed on after a while to one more
@@ -170,13 +166,12 @@ fn who_goes_away_or_loses_its_connection_leaves_the_others_their_answers() {
         let page = compile(&queries()[0], &[scope], Want::Page { limit: 10, offset: 0 });
         let spawn = || {
             let (store, page) = (store.clone(), page.clone());
-            tokio::spawn(async move { ask(&store, scope, &page).await })
+            begin(async move { ask(&store, scope, &page).await })
         };
         let mut held = owner.begin().await.unwrap();
         held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
         // the head of the line goes away, and one of those behind it
         let head = spawn();
-        tokio::time::sleep(Duration::from_millis(10)).await;
         let gone = spawn();
         let stay: Vec<_> = (0..6).map(|_| spawn()).collect();
         head.abort();
@@ -201,7 +196,7 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
     world.load(&fleet());
     block_on(async {
         let mut settings = world.db.settings();
-        (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(1));
+        (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(3));
         let store = Store::open(&settings, Purpose::Serve).await.unwrap();
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         let count = compile(&queries()[0], &[scope], Want::Count);
@@ -213,12 +208,12 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
             let (store, count) = (store.clone(), count.clone());
             async move { store.count(&count).await }
         });
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        eventually_found("it has", async || (under_way(&mut held).await.1 == 1).then_some(())).await;
         let begun = Instant::now();
         let behind = join_all((0..2000).map(|_| store.count(&count))).await;
         assert!(behind.iter().all(|refused| matches!(refused, Err(Fault::Unavailable { .. }))));
-        // sixteen at a time they would wait for minutes
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        // sixteen at a time they would wait for six minutes
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
         held.rollback().await.unwrap();
         assert_eq!(head.await.unwrap().unwrap(), 5);
         assert_eq!(store.count(&count).await.unwrap(), 5);

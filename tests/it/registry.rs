@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tagd::store::Purpose;
 
-use crate::support::{TestDb, Wire, World, block_on, check_golden, registration, tag};
+use crate::support::{PATIENCE, TestDb, Wire, World, block_on, check_golden, registration, tag};
 
 const ONE: &str = "/projects/p/types/images/resources/r";
 
@@ -553,7 +553,7 @@ fn a_client_that_breaks_off_leaves_whole_batches_and_strict_nothing() {
         let _ = client.read_to_string(&mut answer);
         assert!(!answer.contains("200 OK"), "{answer}");
         drop(client);
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         let mut last = usize::MAX;
         // until nothing more comes in
         loop {

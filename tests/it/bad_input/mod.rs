@@ -11,15 +11,11 @@ use std::{
     collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
-    time::Duration,
 };
 
 use serde_json::json;
 
-use crate::support::{Answer, Broken, Wire, World};
-
-/// Longest that any answer here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{Answer, Broken, PATIENCE, Wire, World};
 
 /// What came back over a plain connection.
 #[derive(Debug)]

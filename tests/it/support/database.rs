@@ -11,6 +11,7 @@ use std::{
         LazyLock, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -169,6 +170,8 @@ impl TestDb {
     pub fn settings(&self) -> StoreSettings {
         let mut settings = Server::get().settings(&self.name);
         settings.connections = 4;
+        // a server under load takes its time to make one
+        settings.acquire_timeout = Duration::from_secs(60);
         settings
     }
 

@@ -19,10 +19,7 @@ use nix::{sys::signal, unistd::Pid};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Answer, world::send};
-
-/// No command of a test takes this long; one that hangs is ended, and the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::{Answer, PATIENCE, world::send};
 
 /// The program with a folder of its own, which is its home and working directory.
 pub struct Program {
@@ -147,7 +144,7 @@ pub fn finish(mut command: Command, input: &[u8]) -> Said {
         });
         let out = read_all(child.stdout.take().unwrap());
         let err = read_all(child.stderr.take().unwrap());
-        let code = wait(&mut child, PATIENCE);
+        let code = wait(&mut child);
         Said { code, out: out.join().unwrap(), err: err.join().unwrap() }
     })
 }
@@ -160,28 +157,19 @@ fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// Waits for a process; ends it when it takes too long.
-fn wait(child: &mut Child, patience: Duration) -> Option<i32> {
+/// Waits for a process; one that hangs is ended, and the test fails.
+fn wait(child: &mut Child) -> Option<i32> {
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code();
         }
-        if begun.elapsed() > patience {
+        if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("the program did not end within {patience:?}");
+            panic!("the program did not end within {PATIENCE:?}");
         }
         thread::sleep(Duration::from_millis(3));
-    }
-}
-
-/// Waits until something holds.
-pub fn wait_until(what: &str, patience: Duration, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < patience, "waited too long until {what}");
-        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -267,7 +255,7 @@ impl Serving {
 
     /// Waits for the end: exit code, what came on standard output after the first line, and the log.
     pub fn wait(&mut self) -> Said {
-        let code = wait(&mut self.child, PATIENCE);
+        let code = wait(&mut self.child);
         let out = self.rest.take().unwrap().join().unwrap();
         self.logging.take().unwrap().join().unwrap();
         Said { code, out, err: self.log.lock().unwrap().clone() }

@@ -62,12 +62,12 @@ impl Relay {
         Self { url: format!("{user}@{address}/{database}"), silences, accepting, listening }
     }
 
-    /// How tagd reaches the database through it, with short deadlines.
+    /// How tagd reaches the database through it, with deadlines short enough to wait for them.
     pub fn settings(&self) -> StoreSettings {
         let mut settings = StoreSettings::of_url(&self.url).unwrap();
         settings.connections = 4;
-        settings.acquire_timeout = Duration::from_secs(1);
-        settings.statement_timeout = Duration::from_secs(1);
+        settings.acquire_timeout = Duration::from_secs(2);
+        settings.statement_timeout = Duration::from_secs(2);
         settings
     }
 
