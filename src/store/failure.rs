@@ -48,9 +48,10 @@ pub enum StoreError {
     /// The disk of the database is full.
     #[error("the database's disk is full: {0}")]
     DiskFull(String),
-    /// A value that the database does not take.
-    #[error("{0}")]
-    BadValue(String),
+    /// A value that the checks let through and the database does not take: a fault of tagd's own, so the cause is for the
+    /// log alone.
+    #[error("cannot be stored, the log says why")]
+    BadValue(#[source] sqlx::Error),
     /// Anything else.
     #[error("the database reports: {}", cause(.0))]
     Database(#[from] sqlx::Error),
@@ -72,7 +73,7 @@ impl StoreError {
         match state(&error).as_deref() {
             Some("53100") => Self::DiskFull(cause(&error)),
             // 22 a value out of range or of the wrong form, 54 larger than an index entry may be
-            Some(code) if code.starts_with("22") || code.starts_with("54") => Self::BadValue(cause(&error)),
+            Some(code) if code.starts_with("22") || code.starts_with("54") => Self::BadValue(error),
             _ => Self::Database(error),
         }
     }
@@ -82,6 +83,7 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Database(error) => fault_of(error),
+            StoreError::BadValue(error) => Self::internal(error),
             other => Self::Unavailable { source: other.into() },
         }
     }

@@ -41,7 +41,7 @@ impl Store {
                    resource_id   text not null,
                    resource_name text not null,
                    name_folded   text not null,
-                   detail        jsonb,
+                   detail        json,
                    tags          text[] not null)",
             )
             .await

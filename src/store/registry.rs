@@ -182,7 +182,7 @@ impl Store {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query!(
                 r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
-                         from tagd.register_resource($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)"#,
+                         from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9)"#,
                 project_id,
                 resource_type,
                 resource.resource_id,
@@ -278,10 +278,6 @@ fn registry_fault_of(error: sqlx::Error) -> RegistryFault {
             (Some("TG008"), _) => return RegistryFault::UnknownType,
             (Some("TG009"), _) => return RegistryFault::ProjectInUse,
             (Some("23503"), Some("scope_resource_type_fkey")) => return RegistryFault::TypeInUse,
-            // values that the checks let through, such as a detail with a number beyond the database's range
-            (Some(code), _) if code.starts_with("22") || code.starts_with("54") => {
-                return RegistryFault::Other(Fault::Body { reason: refusal.message().to_owned() });
-            }
             _ => {}
         }
     }

@@ -8,15 +8,13 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::line;
+use super::line::{self, LINE_BYTES};
 use crate::{domain::change::Registration, store::ImportBatch};
 
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
 /// Bytes of lines in a batch: what bounds memory where lines are long.
 const BATCH_BYTES: u64 = 6 * 1024 * 1024;
-/// Longest line.
-const LINE_BYTES: u64 = 1024 * 1024;
 
 /// Batches as they come.
 pub(crate) type Batches = mpsc::Receiver<Batch>;

@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::detail;
 use crate::{
     domain::{
         Aspect, Fault, Resource, Tag, change::Registration, command::ResourceType, fault::quote, limits::check_length,
@@ -19,8 +20,14 @@ const ID_LENGTH: usize = 128;
 const TEXT_LENGTH: usize = 255;
 /// Characters of a resource type.
 const TYPE_LENGTH: usize = 64;
-/// Tags of a resource: far above every quota, to keep a broken feed out.
-const TAGS: usize = 256;
+/// Tags of a resource that are not system tags: as many as the largest quota allows, so that what was written tag by tag
+/// can be imported.
+const TAGS: usize = TAG_QUOTA as usize;
+/// System tags of a resource, which no quota counts.
+const SYSTEM_TAGS: usize = 256;
+/// Longest line: whatever may be stored is exported as a line that can be imported, even if every character of names,
+/// keys and values is written as an escape.
+pub(crate) const LINE_BYTES: u64 = 6 * 1024 * 1024;
 /// Services that may own a type.
 const SERVICES: [&str; 4] = ["IMS", "DNS", "CTS", "TMS"];
 /// Largest quota of a type.
@@ -112,7 +119,6 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
 
 /// Holds a resource against the limits and sorts its tags.
 pub(crate) fn check(mut registration: Registration) -> Result<Registration, Fault> {
-    let invalid = |field: &str, reason: String| Fault::invalid(Aspect::General, field, reason);
     let resource = &mut registration.resource;
     let texts: [(&str, Option<&str>, usize, usize); 6] = [
         ("project_id", Some(&registration.project_id), 1, ID_LENGTH),
@@ -127,12 +133,7 @@ pub(crate) fn check(mut registration: Registration) -> Result<Registration, Faul
     }
     check_type_name(&registration.resource_type)?;
     if let Some(detail) = &resource.detail {
-        // Postgres holds no NUL and no number beyond its own range: both are found here, not in the middle of a batch
-        let value: serde_json::Value =
-            serde_json::from_str(detail).map_err(|error| invalid("resource_detail", error.to_string()))?;
-        if has_nul(&value) {
-            return Err(invalid("resource_detail", "has a NUL character, which cannot be stored".to_owned()));
-        }
+        resource.detail = detail::check(detail)?;
     }
     resource.tags = check_tags(std::mem::take(&mut resource.tags))?;
     Ok(registration)
@@ -140,8 +141,11 @@ pub(crate) fn check(mut registration: Registration) -> Result<Registration, Faul
 
 /// Holds the tags of a resource against the limits and sorts them.
 pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
-    if tags.len() > TAGS {
-        return Err(Fault::invalid(Aspect::General, "tags", format!("{} tags, at most {TAGS}", tags.len())));
+    let system = tags.iter().filter(|tag| tag.is_system()).count();
+    for (count, what, most) in [(tags.len() - system, "tags", TAGS), (system, "system tags", SYSTEM_TAGS)] {
+        if count > most {
+            return Err(Fault::invalid(Aspect::General, "tags", format!("{count} {what}, at most {most}")));
+        }
     }
     for (i, tag) in tags.iter().enumerate() {
         check_text(&format!("tags[{i}].key"), &tag.key, 1, TEXT_LENGTH)?;
@@ -202,15 +206,6 @@ fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), 
     check_length(Aspect::General, field, text, most)
 }
 
-fn has_nul(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::String(text) => text.contains('\0'),
-        serde_json::Value::Array(items) => items.iter().any(has_nul),
-        serde_json::Value::Object(fields) => fields.iter().any(|(name, item)| name.contains('\0') || has_nul(item)),
-        _ => false,
-    }
-}
-
 /// Writes a line.
 pub(crate) fn encode(out: &mut impl Write, registration: &Registration) -> std::io::Result<()> {
     let resource = &registration.resource;
@@ -263,7 +258,43 @@ mod tests {
         assert!(reason(&with(r#"[{"key":"a","value":1}]"#)).starts_with("tags[0].value"));
         assert!(reason(&with(r#"[{"key":"a","value":"\u0000"}]"#)).contains("NUL"));
         assert!(reason(&format!("{} x", with("[]"))).contains("more than one"));
-        let detail = r#"{"project_id":"p","resource_type":"t","resource_id":"r","resource_detail":1e999,"tags":[]}"#;
-        assert!(reason(detail).contains("resource_detail") || reason(detail).contains("number"));
+        let detail = r#"{"project_id":"p","resource_type":"t","resource_id":"r","resource_detail":01,"tags":[]}"#;
+        assert!(reason(detail).starts_with("resource_detail: "));
+    }
+
+    #[test]
+    fn the_largest_resource_is_a_line_that_is_read() {
+        // a control character takes six bytes on a line, more than any other
+        let text = |length: usize, i: usize| format!("{i:04}{}", "\u{1}".repeat(length - 4));
+        let tags = |prefix: &str, count: usize| -> Vec<Tag> {
+            let key = |i| format!("{prefix}{}", text(TEXT_LENGTH - prefix.len(), i));
+            (0..count).map(|i| Tag { key: key(i), value: text(TEXT_LENGTH, i) }).collect()
+        };
+        let largest = Registration {
+            project_id: text(ID_LENGTH, 0),
+            project_name: Some(text(TEXT_LENGTH, 0)),
+            domain_id: Some(text(ID_LENGTH, 0)),
+            resource_type: "t".repeat(TYPE_LENGTH),
+            resource: Resource {
+                resource_id: text(TEXT_LENGTH, 0),
+                resource_name: text(TEXT_LENGTH, 0),
+                detail: Some(format!("\"{}\"", "x".repeat(detail::DETAIL_BYTES - 2))),
+                tags: [tags("", TAGS), tags("_sys_", SYSTEM_TAGS)].concat(),
+            },
+        };
+        let mut line = Vec::new();
+        encode(&mut line, &largest).unwrap();
+        assert!(u64::try_from(line.len()).unwrap() <= LINE_BYTES, "{} bytes", line.len());
+        assert_eq!(decode(line.trim_ascii()).unwrap(), largest);
+    }
+
+    #[test]
+    fn tags_and_system_tags_are_counted_apart() {
+        let tags = |prefix: &str, count: usize| {
+            (0..count).map(|i| Tag { key: format!("{prefix}{i}"), value: String::new() }).collect::<Vec<_>>()
+        };
+        assert_eq!(check_tags([tags("k", 1000), tags("_sys_", 256)].concat()).unwrap().len(), 1256);
+        assert_eq!(check_tags(tags("k", 1001)).unwrap_err().to_string(), "tags: 1001 tags, at most 1000");
+        assert_eq!(check_tags(tags("_sys_", 257)).unwrap_err().to_string(), "tags: 257 system tags, at most 256");
     }
 }

@@ -159,6 +159,13 @@ fn count_of(resources: usize) -> u64 {
     u64::try_from(resources).unwrap_or(u64::MAX)
 }
 
+/// What the database said of a line, for whoever runs tagd; the report of the import says only that it did.
+pub(crate) fn log_refusal(line: u64, error: &StoreError) {
+    if let StoreError::BadValue(cause) = error {
+        tracing::error!(line, error = %cause, "the database refused a value that the checks let through");
+    }
+}
+
 /// Runs a batch. Where the database refuses a value that got past the checks, the batch is cut in halves until
 /// the line is found, so that one bad line costs no other.
 async fn run_batch(
@@ -174,8 +181,10 @@ async fn run_batch(
         let Some(first) = lines.get(part.start) else { continue };
         match importer.run(resources, part.clone()).await {
             Ok(batch) => outcome.add(batch),
-            Err(StoreError::BadValue(reason)) => {
+            Err(error @ StoreError::BadValue(_)) => {
                 if part.len() == 1 {
+                    let reason = error.to_string();
+                    log_refusal(*first, &error);
                     outcome.rejected += 1;
                     tell(Step::Rejected(&Rejected { line: *first, reason }));
                 } else {

@@ -1,7 +1,8 @@
 //! Resources in bulk as NDJSON, one a line: what the commands and the registry share of import and export.
 
 pub(crate) mod batches;
+mod detail;
 pub(crate) mod line;
 mod load;
 
-pub(crate) use load::{Keep, LoadError, Outcome, Step, load};
+pub(crate) use load::{Keep, LoadError, Outcome, Step, load, log_refusal};

@@ -16,6 +16,7 @@ mod bad_input;
 mod catalogue;
 mod cluster;
 mod compiled;
+mod details;
 mod durability;
 mod errors;
 mod house;

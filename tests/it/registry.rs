@@ -221,7 +221,7 @@ fn every_operation_on_resources_stands_in_a_golden() {
     assert_eq!(call("put_resource.no_json", "PUT", ONE, "{\n x"), 400);
     let over = json!({ "tags": many_tags(11) }).to_string();
     assert_eq!(call("put_resource.over_the_quota", "PUT", ONE, &over), 400);
-    let over = json!({ "tags": many_tags(257) }).to_string();
+    let over = json!({ "tags": many_tags(1001) }).to_string();
     assert_eq!(call("put_resource.over_the_limit", "PUT", ONE, &over), 400);
     let text = exchange(&world, "put_resource.other_type", "PUT", ONE, &[("Content-Type", "text/plain")], "{}");
     assert_eq!(text.status, 415);

@@ -138,7 +138,10 @@ async fn run_batches(
         let kept = if strict { "nothing was imported" } else { "the lines before are imported" };
         match error {
             LoadError::Store(error) => error.into(),
-            LoadError::Refused { line, source } => CliError::Stopped(format!("line {line} and on: {source}; {kept}")),
+            LoadError::Refused { line, source } => {
+                transfer::log_refusal(line, &source);
+                CliError::Stopped(format!("line {line} and on: {source}; {kept}"))
+            }
             LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),
             LoadError::Broken(source) => CliError::File { what: format!("the input broke off; {kept}"), source },
         }

@@ -80,7 +80,6 @@ pub(super) async fn import(
 fn refusal_of(error: LoadError, strict: bool, rejected: Vec<RejectedReply>) -> Refusal {
     let kept = if strict { "nothing was imported" } else { "whole batches before that are imported" };
     match error {
-        LoadError::Refused { line, source: StoreError::BadValue(reason) } => Refusal::Line { line, reason },
         LoadError::Store(source) | LoadError::Refused { source, .. } => Fault::from(source).into(),
         LoadError::Strict => match rejected.into_iter().next() {
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },

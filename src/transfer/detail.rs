@@ -1,0 +1,161 @@
+//! The detail of a resource: any JSON value, checked once and kept as the text that was sent.
+
+use serde::de::IgnoredAny;
+
+use crate::domain::{Aspect, Fault};
+
+/// Largest detail in bytes, in the form in which it is stored, answered and exported.
+pub(crate) const DETAIL_BYTES: usize = 1024 * 1024;
+/// Most arrays and objects within one another. Some parsers stop at 128, with what stands around a detail in an answer.
+const DETAIL_DEPTH: usize = 100;
+
+/// Holds a detail against the limits and brings it into the form in which it is stored: without white space around it
+/// and on one line. `None` for a JSON null, which is as if there were none.
+///
+/// Numbers, the order of keys, duplicate keys and spaces stay as they were sent. What readers could not take is refused:
+/// half of a surrogate pair, which is no character, and NUL, which Postgres has in no text.
+pub(crate) fn check(detail: &str) -> Result<Option<String>, Fault> {
+    let detail = detail.trim_matches([' ', '\t', '\n', '\r']);
+    if detail == "null" {
+        return Ok(None);
+    }
+    if detail.len() > DETAIL_BYTES {
+        return Err(invalid(format!("{} bytes, at most {DETAIL_BYTES}", detail.len())));
+    }
+    // passes over values without a call for each level, so that no depth can exhaust the stack
+    serde_json::from_str::<IgnoredAny>(detail).map_err(|error| invalid(format!("not JSON: {error}")))?;
+    scan(detail)?;
+    // strings have none, so these stand between the parts of the value
+    Ok(Some(if detail.contains(['\n', '\r']) { detail.replace(['\n', '\r'], " ") } else { detail.to_owned() }))
+}
+
+/// Looks at depth and escapes of what is known to be JSON.
+fn scan(json: &str) -> Result<(), Fault> {
+    let mut bytes = json.bytes();
+    let mut depth: usize = 0;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > DETAIL_DEPTH {
+                    return Err(invalid(format!("nested deeper than {DETAIL_DEPTH} levels")));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => scan_string(&mut bytes)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the escapes of a string, up to the quote that ends it.
+fn scan_string(bytes: &mut impl Iterator<Item = u8>) -> Result<(), Fault> {
+    // a high surrogate, which the next escape must complete
+    let mut high = None;
+    loop {
+        let byte = bytes.next();
+        let unit = match byte {
+            Some(b'\\') => match bytes.next() {
+                Some(b'u') => Some(code_unit(bytes)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match (high.take(), unit) {
+            (Some(_), Some(0xDC00..=0xDFFF)) => {}
+            (Some(lone), _) | (None, Some(lone @ 0xDC00..=0xDFFF)) => {
+                return Err(invalid(format!("has \\u{lone:04x} without its other half, which is no character")));
+            }
+            (None, Some(0)) => return Err(invalid("has a NUL character, which cannot be stored".to_owned())),
+            (None, Some(unit @ 0xD800..=0xDBFF)) => high = Some(unit),
+            (None, _) => {}
+        }
+        if matches!(byte, None | Some(b'"')) {
+            return Ok(());
+        }
+    }
+}
+
+/// The four hexadecimal digits of an escape.
+fn code_unit(bytes: &mut impl Iterator<Item = u8>) -> u32 {
+    let digits = bytes.take(4).filter_map(|byte| char::from(byte).to_digit(16));
+    digits.fold(0, |unit, digit| unit * 16 + digit)
+}
+
+fn invalid(reason: String) -> Fault {
+    Fault::invalid(Aspect::General, "resource_detail", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(detail: &str) -> String {
+        check(detail).unwrap().unwrap()
+    }
+
+    fn refused(detail: &str) -> String {
+        check(detail).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_readers_take_stays_as_it_was_sent() {
+        for detail in [
+            "1e5",
+            "-0",
+            "2.50",
+            "1e-16384",
+            "1E+999999999",
+            r#"{"a":1,"a":2}"#,
+            r#"{ "b" : [1,	2 ] }"#,
+            r#""\ud83d\ude00 \\u0000 \\ud800 \u00e9\/\u2028""#,
+            "\"\u{1F980}\u{2028}\u{7f}\"",
+            "false",
+        ] {
+            assert_eq!(kept(detail), detail);
+        }
+    }
+
+    #[test]
+    fn a_detail_is_on_one_line_of_the_same_length() {
+        assert_eq!(kept("\r\n{\n\t\"a\":\r\n 1}\n "), "{ \t\"a\":   1}");
+        assert_eq!(check(" null\n").unwrap(), None);
+    }
+
+    #[test]
+    fn what_readers_do_not_take_is_refused_by_name() {
+        for (detail, reason) in [
+            ("", "not JSON"),
+            ("nul", "not JSON"),
+            ("01", "not JSON"),
+            ("{\"a\":1,}", "not JSON"),
+            ("1 2", "not JSON"),
+            ("\"a\nb\"", "not JSON"),
+            ("\u{feff}1", "not JSON"),
+            (r#"{"a\u0000":1}"#, "NUL"),
+            (r#"["\ud800"]"#, r"\ud800 without its other half"),
+            (r#""\uDBFFx""#, r"\udbff without its other half"),
+            (r#""\ud800\n""#, r"\ud800 without its other half"),
+            (r#""\ud800\ud800\udc00""#, r"\ud800 without its other half"),
+            (r#""\uDC00""#, r"\udc00 without its other half"),
+            (r#""\ud83d\ude00\ude00""#, r"\ude00 without its other half"),
+        ] {
+            let said = refused(detail);
+            assert!(said.starts_with("resource_detail: ") && said.contains(reason), "{detail}: {said}");
+        }
+    }
+
+    #[test]
+    fn size_and_depth_are_bounded() {
+        let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+        assert_eq!(kept(&format!(" {}\n", text(DETAIL_BYTES))).len(), DETAIL_BYTES);
+        assert_eq!(refused(&text(DETAIL_BYTES + 1)), "resource_detail: 1048577 bytes, at most 1048576");
+        let nested = |depth: usize| format!("{}{}", r#"{"[":["#.repeat(depth / 2), "]}".repeat(depth / 2));
+        assert_eq!(kept(&nested(DETAIL_DEPTH)), nested(DETAIL_DEPTH));
+        assert_eq!(refused(&nested(DETAIL_DEPTH + 2)), "resource_detail: nested deeper than 100 levels");
+        assert!(refused(&"[".repeat(DETAIL_BYTES)).contains("not JSON"));
+        let deep = DETAIL_BYTES / 2;
+        assert!(refused(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))).contains("100 levels"));
+    }
+}
