@@ -1,10 +1,9 @@
 //! CTS: trackers.
 
-use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, KeyReply, MatchRules},
+    codec::{self, Action, Fields, KeyList, MatchRules},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
@@ -119,19 +118,6 @@ const QUERY_FIELDS: &[&str] = &[
     "offset",
 ];
 
-#[derive(Serialize)]
-struct ProjectReply<'a> {
-    tags: Vec<KeyReply<'a>>,
-    page_info: PartReply<'a>,
-}
-
-#[derive(Serialize)]
-struct PartReply<'a> {
-    current_count: usize,
-    /// Empty on the last part.
-    next_marker: &'a str,
-}
-
 // ---- decode and encode
 
 fn decode_filter(request: &WireRequest<'_>) -> Result<Command, Fault> {
@@ -220,7 +206,7 @@ fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let parameters = codec::read_parameters(request.query, &["limit", "marker"])?;
     let part = codec::read_part(&parameters, PART)?;
     let project_id = request.path.get("project_id").to_owned();
-    Ok(Command::ListScopeTags { project_id, resource_type, part: Some(part) })
+    Ok(Command::ListScopeTags { project_id, resource_type, with_system: true, part: Some(part) })
 }
 
 fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
@@ -237,11 +223,13 @@ fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
 }
 
 fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
-    let Answer::KeyValues { keys, next } = answer else { return Err(codec::mismatch(answer)) };
-    codec::encode(&ProjectReply {
-        tags: codec::keys_of(keys, true),
-        page_info: PartReply { current_count: keys.len(), next_marker: next.as_deref().unwrap_or_default() },
-    })
+    // the marker is empty on the last part
+    let tail = |keys: usize, next: Option<&str>, json: &mut Vec<u8>| {
+        json.extend_from_slice(format!(r#","page_info":{{"current_count":{keys},"next_marker":"#).as_bytes());
+        codec::push_text(next.unwrap_or_default(), json);
+        json.extend_from_slice(b"}}");
+    };
+    codec::encode_list(answer, KeyList::new(tail))
 }
 
 // ---- errors

@@ -1,6 +1,6 @@
 //! What every dialect states about itself.
 
-use crate::domain::{Answer, Command, Fault};
+use crate::domain::{Answer, Command, Fault, Tag};
 
 /// A wire dialect, as a spec sheet.
 #[derive(Debug)]
@@ -64,23 +64,35 @@ pub struct Operation {
 }
 
 /// An answer as it goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct WireReply {
     /// HTTP status.
     pub status: u16,
     /// JSON; empty for an answer without a body.
     pub body: Vec<u8>,
+    /// Writes what comes behind the body of a [list](Answer::TagList) that has a rest; `None` if the body is whole.
+    pub rest: Option<Box<dyn ListWriter>>,
+}
+
+/// Writes a list of tags piece by piece.
+pub trait ListWriter: std::fmt::Debug {
+    /// Writes what stands in front of the first tag.
+    fn begin(&mut self, json: &mut Vec<u8>);
+    /// Writes some tags.
+    fn each(&mut self, tags: &[Tag], json: &mut Vec<u8>);
+    /// Writes what stands behind the last tag; `next` is the [marker](crate::domain::TagList::next) of the list.
+    fn end(&mut self, next: Option<&str>, json: &mut Vec<u8>);
 }
 
 impl WireReply {
     /// 200 with a body.
     pub fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, body }
+        Self { status: 200, body, rest: None }
     }
 
     /// A status alone.
     pub fn empty(status: u16) -> Self {
-        Self { status, body: Vec::new() }
+        Self { status, body: Vec::new(), rest: None }
     }
 }
 

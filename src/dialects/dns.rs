@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, MatchRules},
+    codec::{self, Action, Fields, KeyList, MatchRules},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
@@ -44,7 +44,7 @@ const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/v2/{project_id}/{resource_type}/tags",
-        operation: Operation { decode: decode_list_project, encode: encode_key_values, body: false },
+        operation: Operation { decode: decode_list_project, encode: encode_project, body: false },
     },
 ];
 
@@ -168,7 +168,7 @@ fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let resource_type = resource_type(request)?;
     codec::read_parameters(request.query, &[])?;
     let project_id = request.path.get("project_id").to_owned();
-    Ok(Command::ListScopeTags { project_id, resource_type, part: None })
+    Ok(Command::ListScopeTags { project_id, resource_type, with_system: false, part: None })
 }
 
 fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
@@ -179,8 +179,8 @@ fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
     codec::encode_tags(answer, false)
 }
 
-fn encode_key_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
-    codec::encode_key_values(answer, false)
+fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_list(answer, KeyList::plain())
 }
 
 // ---- errors

@@ -1,11 +1,10 @@
 //! IMS: images.
 
-use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, MatchRules, check_number},
-    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
+    codec::{self, Action, Fields, KeyList, MatchRules, check_number},
+    dialect::{Dialect, ListWriter, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
     Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, Tag, TagQuery, Want, WriteLimits,
@@ -47,7 +46,7 @@ const ROUTES: &[Route] = &[
     Route {
         method: Method::Get,
         path: "/v2/{project_id}/images/tags",
-        operation: Operation { decode: decode_list_project, encode: encode_key_values, body: false },
+        operation: Operation { decode: decode_list_project, encode: encode_project, body: false },
     },
     Route {
         method: Method::Put,
@@ -148,9 +147,30 @@ const PLAIN_FIELDS: &[&str] = &["image_id", "tag", "image_tag"];
 /// equals sign; no key can have either. Both are read, and the point, which the examples show, is written.
 const SEPARATORS: [char; 2] = ['.', '='];
 
-#[derive(Serialize)]
-struct PlainReply {
-    tags: Vec<String>,
+/// Writes `{"tags":["env.prod"]}` from tags by text.
+#[derive(Debug)]
+struct PlainList {
+    is_empty: bool,
+}
+
+impl ListWriter for PlainList {
+    fn begin(&mut self, json: &mut Vec<u8>) {
+        json.extend_from_slice(br#"{"tags":["#);
+    }
+
+    fn each(&mut self, tags: &[Tag], json: &mut Vec<u8>) {
+        for tag in tags {
+            if !self.is_empty {
+                json.push(b',');
+            }
+            self.is_empty = false;
+            codec::push_text(&tag.text(), json);
+        }
+    }
+
+    fn end(&mut self, _: Option<&str>, json: &mut Vec<u8>) {
+        json.extend_from_slice(b"]}");
+    }
 }
 
 // ---- decode and encode
@@ -228,7 +248,7 @@ fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
 fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_parameters(request.query, &[])?;
     let project_id = request.path.get("project_id").to_owned();
-    Ok(Command::ListScopeTags { project_id, resource_type: TYPE.to_owned(), part: None })
+    Ok(Command::ListScopeTags { project_id, resource_type: TYPE.to_owned(), with_system: false, part: None })
 }
 
 /// A native tag is a key without a value.
@@ -288,7 +308,8 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
         project_id: client_project(request),
         resource_type: TYPE.to_owned(),
         resource_id: value("id").map(ToOwned::to_owned),
-        want: Want::Page { limit, offset: u64::from(limit) * u64::from(page - 1) },
+        limit,
+        offset: u64::from(limit) * u64::from(page - 1),
     })
 }
 
@@ -300,22 +321,12 @@ fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
     codec::encode_tags(answer, false)
 }
 
-fn encode_key_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
-    codec::encode_key_values(answer, false)
+fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_list(answer, KeyList::plain())
 }
 
-fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
-    let (Answer::Tags(tags), Command::ListUsedTags { want: Want::Page { limit, offset }, .. }) = (answer, command)
-    else {
-        return Err(codec::mismatch(answer));
-    };
-    let plain = |tag: &Tag| if tag.value.is_empty() { tag.key.clone() } else { format!("{}.{}", tag.key, tag.value) };
-    let mut tags: Vec<String> = tags.iter().map(plain).collect();
-    tags.sort_unstable();
-    tags.dedup();
-    let offset = usize::try_from(*offset).unwrap_or(usize::MAX);
-    let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
-    codec::encode(&PlainReply { tags: tags.into_iter().skip(offset).take(limit).collect() })
+fn encode_plain(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    codec::encode_list(answer, PlainList { is_empty: true })
 }
 
 // ---- errors

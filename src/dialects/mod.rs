@@ -10,7 +10,7 @@ mod dns;
 mod ims;
 mod tms;
 
-pub use dialect::{Dialect, Method, Operation, PathParameters, Route, WireError, WireReply, WireRequest};
+pub use dialect::{Dialect, ListWriter, Method, Operation, PathParameters, Route, WireError, WireReply, WireRequest};
 
 /// Every dialect. IMS before DNS: both have `/v2/{project_id}/…`, and `images` in the place of DNS's
 /// resource type is IMS's.

@@ -3,8 +3,9 @@
 use super::{
     fault::Fault,
     page::Page,
-    query::{Ask, Want},
+    query::Ask,
     tag::Tag,
+    tag_list::TagList,
 };
 
 /// What a request wants done.
@@ -14,17 +15,19 @@ pub enum Command {
     Query(Ask),
     /// The tags of a resource. [`Answer::Tags`].
     ListTags(Target),
-    /// Keys with their values in use on the resources of a type in a project. [`Answer::KeyValues`].
+    /// Keys with their values in use on the resources of a type in a project. [`Answer::TagList`], by key.
     ListScopeTags {
         /// Project.
         project_id: String,
         /// Resource type.
         resource_type: String,
+        /// Whether system tags are listed.
+        with_system: bool,
         /// Part of the keys; `None` for all.
         part: Option<Part>,
     },
-    /// Different tags in use on the resources of a type, all of them: of a project or of all the caller's domain,
-    /// or of one resource. System tags are left out. [`Answer::Tags`].
+    /// Different tags in use on the resources of a type: of a project or of all the caller's domain, or of one resource.
+    /// System tags are left out. [`Answer::TagList`], by text.
     ListUsedTags {
         /// Project, if one is named.
         project_id: Option<String>,
@@ -32,10 +35,13 @@ pub enum Command {
         resource_type: String,
         /// The one resource; a list of an unknown one is empty.
         resource_id: Option<String>,
-        /// What the dialect cuts out of the list, which it sorts in its own way.
-        want: Want,
+        /// Most tags.
+        limit: u32,
+        /// Tags to pass over.
+        offset: u64,
     },
-    /// Keys with values in use on the resources of several types in a project. [`Answer::KeyValues`].
+    /// Keys with values in use on the resources of several types in a project, without system tags. [`Answer::TagList`], by
+    /// key.
     ListTypeTags {
         /// Project.
         project_id: String,
@@ -218,13 +224,8 @@ pub enum Answer {
     Page(Page),
     /// Tags of a resource, by key.
     Tags(Vec<Tag>),
-    /// Keys, each with its values, both sorted; and where the next part begins.
-    KeyValues {
-        /// Keys with values.
-        keys: Vec<(String, Vec<String>)>,
-        /// Marker of the next part, if there is one.
-        next: Option<String>,
-    },
+    /// Tags in use, as far as they have been read.
+    TagList(TagList),
     /// Sorted names; and where the next part begins.
     Names {
         /// Names.

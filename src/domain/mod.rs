@@ -13,6 +13,7 @@ pub mod query;
 pub mod registry;
 pub mod resource;
 pub mod tag;
+pub mod tag_list;
 pub mod write_limits;
 
 pub use command::{Answer, Command};
@@ -22,4 +23,5 @@ pub use page::{Item, Page, Scope};
 pub use query::{Ask, NameMatch, Reach, TagQuery, Term, ValueMatch, Want};
 pub use resource::Resource;
 pub use tag::Tag;
+pub use tag_list::{TagList, TagOrder, TagWalk};
 pub use write_limits::WriteLimits;

@@ -13,6 +13,11 @@ pub struct Tag {
 }
 
 impl Tag {
+    /// The tag as one text: the key alone if the value is empty, else both with a point between them.
+    pub fn text(&self) -> String {
+        if self.value.is_empty() { self.key.clone() } else { format!("{}.{}", self.key, self.value) }
+    }
+
     /// Whether the tag belongs to the system.
     pub fn is_system(&self) -> bool {
         is_system_key(&self.key)

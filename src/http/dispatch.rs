@@ -4,14 +4,15 @@ use std::error::Error as _;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    http::Version,
     web::{Data, Payload},
 };
 use percent_encoding::percent_decode_str;
 
-use super::{body, refusal, server::Shared};
+use super::{body, pieces::Pieces, refusal, server::Shared};
 use crate::{
     dialects::{Dialect, Operation, PathParameters, Route, WireRequest},
-    domain::{Command, Fault},
+    domain::{Answer, Command, Fault},
 };
 
 /// Runs a route of a dialect.
@@ -43,11 +44,25 @@ pub(super) async fn run(
         Err(found) => return fault(dialect, &found, None),
     };
     let answer = shared.service.run(&shared.principal, &command).await;
-    match answer.and_then(|answer| encode(&command, &answer)) {
-        Ok(reply) if reply.body.is_empty() => refusal::status(reply.status).finish(),
-        Ok(reply) => refusal::status(reply.status).content_type("application/json").body(reply.body),
-        Err(found) => fault(dialect, &found, Some(&command)),
+    let (reply, answer) = match answer.and_then(|answer| Ok((encode(&command, &answer)?, answer))) {
+        Ok(encoded) => encoded,
+        Err(found) => return fault(dialect, &found, Some(&command)),
+    };
+    let mut response = refusal::status(reply.status);
+    if reply.body.is_empty() {
+        return response.finish();
     }
+    response.content_type("application/json");
+    let (Some(writer), Answer::TagList(list)) = (reply.rest, answer) else { return response.body(reply.body) };
+    let pieces = Pieces::new(shared.service.clone(), reply.body, writer, list);
+    // chunks came with HTTP/1.1; without them a client could not tell an answer that broke off from a whole one
+    if request.version() < Version::HTTP_11 {
+        return match pieces.collect().await {
+            Ok(body) => response.body(body),
+            Err(found) => fault(dialect, &found, Some(&command)),
+        };
+    }
+    response.streaming(pieces.stream())
 }
 
 /// The varying segments, decoded; `None` if the path is not UTF-8, which actix would mend in silence.

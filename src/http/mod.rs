@@ -3,6 +3,7 @@
 mod body;
 mod dispatch;
 mod health;
+mod pieces;
 mod refusal;
 mod registry;
 mod request_log;

@@ -1,13 +1,21 @@
 //! Lists of tags: of a resource, of a scope, of everything an account has.
 
+use std::sync::Arc;
+
 use super::Service;
 use crate::{
     auth::Principal,
     domain::{
-        Answer, Fault, Tag,
+        Answer, Fault, Scope, Tag, TagList, TagOrder, TagWalk,
         command::{Part, PredefinedAsk, Target},
     },
 };
+
+/// Tags of a list that are in memory at a time: some 100 KB as tags usually are, 4 MB at most.
+const PIECE: u32 = 2000;
+
+/// The same for a list by text. No index has this order: each piece looks at all that is listed, so there are fewer.
+const TEXT_PIECE: u32 = 20_000;
 
 impl Service {
     pub(super) async fn list_tags(&self, principal: &Principal, target: &Target) -> Result<Answer, Fault> {
@@ -20,25 +28,28 @@ impl Service {
         &self,
         project_id: &str,
         resource_type: &str,
+        with_system: bool,
         part: Option<&Part>,
     ) -> Result<Answer, Fault> {
-        let scopes = self.find_scope(project_id, resource_type).await?;
-        let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
+        let scopes = numbers(&self.find_scope(project_id, resource_type).await?);
+        let Some(part) = part else {
+            return self.begin_walk(TagWalk::by_key(scopes, with_system, None), None).await;
+        };
+        let marker = part.marker.as_deref().map(before_nul);
         // one more than asked for tells whether there is a next part
-        let limit = part.map(|part| part.limit + 1);
-        let marker = part.and_then(|part| part.marker.as_deref()).map(before_nul);
-        let keys = self.store.list_key_values(&scopes, marker, limit, true).await?;
-        let (keys, next) = cut(keys, part.map(|part| part.limit), |(key, _)| key.clone());
-        Ok(Answer::KeyValues { keys, next })
+        let keys = self.store.list_keys(&scopes, marker, part.limit + 1, with_system).await?;
+        let (keys, next) = cut(keys, part.limit, Clone::clone);
+        self.begin_walk(TagWalk::by_key(scopes, with_system, Some(keys)), next).await
     }
 
-    /// Different tags of a type's resources, or of one of them; no system tags.
+    /// Different tags of a type's resources, or of one of them, by text; no system tags.
     pub(super) async fn list_used_tags(
         &self,
         principal: &Principal,
         project_id: Option<&str>,
         resource_type: &str,
         resource_id: Option<&str>,
+        (limit, offset): (u32, u64),
     ) -> Result<Answer, Fault> {
         if let Some(resource_id) = resource_id {
             let target = Target {
@@ -54,7 +65,11 @@ impl Service {
             };
             let mut tags = tags.unwrap_or_default();
             tags.retain(|tag| !tag.is_system());
-            return Ok(Answer::Tags(tags));
+            tags.sort_by_cached_key(Tag::text);
+            tags.dedup_by_key(|tag| tag.text());
+            let places = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+            let tags = tags.into_iter().skip(places(offset)).take(places(limit.into())).collect();
+            return Ok(Answer::TagList(TagList { tags, rest: None, next: None }));
         }
         let scopes = if let Some(project_id) = project_id {
             self.find_scope(project_id, resource_type).await?
@@ -63,11 +78,16 @@ impl Service {
             let domain = principal.domain_id.as_deref();
             self.store.find_scopes(&[resource_type.to_owned()], None, domain).await?.scopes
         };
-        let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let keys = self.store.list_key_values(&scopes, None, None, false).await?;
-        let pairs =
-            |(key, values): (String, Vec<String>)| values.into_iter().map(move |value| Tag { key: key.clone(), value });
-        Ok(Answer::Tags(keys.into_iter().flat_map(pairs).collect()))
+        let walk = TagWalk {
+            scopes: numbers(&scopes),
+            order: TagOrder::Text,
+            with_system: false,
+            keys: None,
+            behind: None,
+            skip: offset,
+            left: limit.into(),
+        };
+        self.begin_walk(walk, None).await
     }
 
     pub(super) async fn list_type_tags(
@@ -76,10 +96,51 @@ impl Service {
         project_id: &str,
         resource_types: &[String],
     ) -> Result<Answer, Fault> {
-        let scopes = self.find_scopes(principal, resource_types, Some(project_id)).await?;
-        let scopes: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let keys = self.store.list_key_values(&scopes, None, None, false).await?;
-        Ok(Answer::KeyValues { keys, next: None })
+        let scopes = numbers(&self.find_scopes(principal, resource_types, Some(project_id)).await?);
+        self.begin_walk(TagWalk::by_key(scopes, false, None), None).await
+    }
+
+    async fn begin_walk(&self, walk: TagWalk, next: Option<String>) -> Result<Answer, Fault> {
+        let (tags, rest) = self.walk(walk).await?;
+        Ok(Answer::TagList(TagList { tags, rest, next }))
+    }
+
+    /// The next piece of a list, and where it goes on.
+    pub async fn walk(&self, mut walk: TagWalk) -> Result<(Vec<Tag>, Option<TagWalk>), Fault> {
+        let first_key = walk.keys.as_ref().map(|keys| keys.first().map(String::as_str));
+        if walk.scopes.is_empty() || first_key == Some(None) {
+            return Ok((Vec::new(), None));
+        }
+        let most = u32::try_from(walk.left).unwrap_or(u32::MAX);
+        let (limit, tags) = match walk.order {
+            TagOrder::Key => {
+                let limit = most.min(PIECE);
+                let (key, value) = match &walk.behind {
+                    Some(tag) => (tag.key.as_str(), Some(tag.value.as_str())),
+                    None => (first_key.flatten().unwrap_or_default(), None),
+                };
+                let tags = self.store.list_tags_by_key(&walk.scopes, key, value, limit + 1, walk.with_system).await?;
+                (limit, tags)
+            }
+            TagOrder::Text => {
+                let limit = most.min(TEXT_PIECE);
+                let text = walk.behind.as_ref().map(Tag::text);
+                (limit, self.store.list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
+            }
+        };
+        // one more than is wanted tells whether there is a next piece
+        let (mut tags, next) = cut(tags, limit, Clone::clone);
+        let last_key = walk.keys.as_ref().and_then(|keys| keys.last());
+        let is_behind = |tag: &Tag| last_key.is_some_and(|last| tag.key > *last);
+        let is_last = next.is_none() || most == limit || tags.last().is_some_and(is_behind);
+        if let Some(keys) = &walk.keys {
+            // a key that has come since the part was chosen is not of it
+            tags.retain(|tag| keys.binary_search(&tag.key).is_ok());
+        }
+        walk.behind = next;
+        walk.skip = 0;
+        walk.left -= u64::from(limit);
+        Ok((tags, (!is_last).then_some(walk)))
     }
 
     pub(super) async fn list_keys(
@@ -91,9 +152,10 @@ impl Service {
         if !self.is_here(region) {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
-        let domain = principal.domain_id.as_deref();
-        let names = self.store.list_keys(domain, part.marker.as_deref().map(before_nul), part.limit + 1).await?;
-        let (names, next) = cut(names, Some(part.limit), Clone::clone);
+        let scopes = self.store.domain_scopes(principal.domain_id.as_deref()).await?;
+        let marker = part.marker.as_deref().map(before_nul);
+        let names = self.store.list_keys(&scopes, marker, part.limit + 1, false).await?;
+        let (names, next) = cut(names, part.limit, Clone::clone);
         Ok(Answer::Names { names, next })
     }
 
@@ -108,9 +170,10 @@ impl Service {
         if !self.is_here(region) || key.contains('\0') {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
-        let domain = principal.domain_id.as_deref();
-        let names = self.store.list_values(domain, key, part.marker.as_deref().map(before_nul), part.limit + 1).await?;
-        let (names, next) = cut(names, Some(part.limit), Clone::clone);
+        let scopes = self.store.domain_scopes(principal.domain_id.as_deref()).await?;
+        let marker = part.marker.as_deref().map(before_nul);
+        let names = self.store.list_values(&scopes, key, marker, part.limit + 1).await?;
+        let (names, next) = cut(names, part.limit, Clone::clone);
         Ok(Answer::Names { names, next })
     }
 
@@ -126,18 +189,18 @@ impl Service {
 }
 
 /// The part that was asked for, and the marker of the next where there is more.
-pub(super) fn cut<T>(
-    mut entries: Vec<T>,
-    limit: Option<u32>,
-    marker: impl Fn(&T) -> String,
-) -> (Vec<T>, Option<String>) {
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+pub(super) fn cut<T, M>(mut entries: Vec<T>, limit: u32, marker: impl Fn(&T) -> M) -> (Vec<T>, Option<M>) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if entries.len() <= limit {
         return (entries, None);
     }
     entries.truncate(limit);
     let next = entries.last().map(marker);
     (entries, next)
+}
+
+fn numbers(scopes: &[Arc<Scope>]) -> Vec<i64> {
+    scopes.iter().map(|scope| scope.scope_id).collect()
 }
 
 /// The part of a marker before a NUL: as no name has one, the same names come after it.

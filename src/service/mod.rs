@@ -9,7 +9,7 @@ mod scope_cache;
 use std::sync::Arc;
 
 pub use changes::PREDEFINED_QUOTA;
-pub use registry::{Place, Registry};
+pub use registry::{Place, Registry, ResourcePage, Start};
 pub use scope_cache::ScopeCache;
 
 use crate::{
@@ -40,11 +40,12 @@ impl Service {
                 self.check_types(std::slice::from_ref(target), |_| "resource_type".to_owned()).await?;
                 self.list_tags(principal, target).await
             }
-            Command::ListScopeTags { project_id, resource_type, part } => {
-                self.list_scope_tags(project_id, resource_type, part.as_ref()).await
+            Command::ListScopeTags { project_id, resource_type, with_system, part } => {
+                self.list_scope_tags(project_id, resource_type, *with_system, part.as_ref()).await
             }
-            Command::ListUsedTags { project_id, resource_type, resource_id, .. } => {
-                self.list_used_tags(principal, project_id.as_deref(), resource_type, resource_id.as_deref()).await
+            Command::ListUsedTags { project_id, resource_type, resource_id, limit, offset } => {
+                let (project_id, resource_id) = (project_id.as_deref(), resource_id.as_deref());
+                self.list_used_tags(principal, project_id, resource_type, resource_id, (*limit, *offset)).await
             }
             Command::ListTypeTags { project_id, resource_types } => {
                 self.list_type_tags(principal, project_id, resource_types).await

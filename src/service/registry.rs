@@ -4,8 +4,9 @@ use super::{Service, lists::cut};
 use crate::{
     compiler::compile,
     domain::{
-        Fault, Page, Resource, Tag, TagQuery, Want,
+        Aspect, Fault, Item, Resource, Tag, TagQuery, Want,
         command::ResourceType,
+        fault::quote,
         registry::{Condition, Project, Registered, RegistryFault},
     },
     store::Store,
@@ -27,6 +28,44 @@ pub struct Place<'a> {
     pub resource_type: &'a str,
     /// Resource.
     pub resource_id: &'a str,
+}
+
+/// Where a page of resources begins.
+#[derive(Debug, Clone, Copy)]
+pub enum Start<'a> {
+    /// Behind so many resources, which are others as soon as one is registered or removed.
+    Offset(u64),
+    /// Behind the page that has this marker; `None` for the first.
+    Marker(Option<&'a str>),
+}
+
+/// A page of resources, newest first.
+#[derive(Debug, Default)]
+pub struct ResourcePage {
+    /// How many there are in all.
+    pub total: u64,
+    /// The page.
+    pub resources: Vec<Resource>,
+    /// Marker of the next page, if there is one; never of a page by offset.
+    pub next_marker: Option<String>,
+}
+
+/// A marker of a list of resources: the scope and the slot of the last resource on the page. No resource gets that slot again,
+/// so the marker holds when the resource is gone.
+fn marker_of(scope_id: i64, slot: i32) -> String {
+    format!("{scope_id:016x}{slot:08x}")
+}
+
+/// The slot of a marker, which must be of the list of this scope.
+fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, Fault> {
+    let slot = marker.get(16..).and_then(|slot| i32::from_str_radix(slot, 16).ok());
+    match (slot, scope_id) {
+        (Some(slot), Some(scope_id)) if marker_of(scope_id, slot) == marker => Ok(slot),
+        _ => {
+            let reason = format!("{} is not a next_marker of this list", quote(marker));
+            Err(Fault::invalid(Aspect::General, "marker", reason))
+        }
+    }
 }
 
 /// No column can hold a NUL, so nothing is called that.
@@ -74,7 +113,7 @@ impl Registry {
     ) -> Result<(Vec<Project>, Option<String>), RegistryFault> {
         // one more than asked for tells whether there is a next part
         let projects = self.service.store.list_projects(marker, limit + 1).await?;
-        Ok(cut(projects, Some(limit), |project| project.project_id.clone()))
+        Ok(cut(projects, limit, |project| project.project_id.clone()))
     }
 
     /// A project.
@@ -104,19 +143,38 @@ impl Registry {
         project_id: &str,
         resource_type: &str,
         limit: u32,
-        offset: u64,
-    ) -> Result<Page, RegistryFault> {
+        start: Start<'_>,
+    ) -> Result<ResourcePage, RegistryFault> {
         let scopes = self.service.find_scope(project_id, resource_type).await?;
-        let mut page = Page::default();
-        if let [scope] = scopes.as_slice() {
-            let compiled = compile(&TagQuery::default(), &[scope.scope_id], Want::Page { limit, offset });
-            page = self.service.store.list(&compiled, &scopes).await?;
+        let scope_id = scopes.first().map(|scope| scope.scope_id);
+        let slot = match start {
+            Start::Marker(Some(marker)) => slot_of(marker, scope_id).map(Some),
+            Start::Marker(None) | Start::Offset(_) => Ok(None),
+        };
+        let mut page = ResourcePage::default();
+        match (scope_id, start, &slot) {
+            (Some(scope_id), Start::Offset(offset), _) => {
+                let compiled = compile(&TagQuery::default(), &[scope_id], Want::Page { limit, offset });
+                let found = self.service.store.list(&compiled, &scopes).await?;
+                page.total = found.total;
+                page.resources = found.items.iter().map(Item::resource).collect();
+            }
+            (Some(scope_id), Start::Marker(_), Ok(slot)) => {
+                // one more than asked for tells whether there is a next page
+                let (total, found) = self.service.store.list_registered(scope_id, *slot, limit + 1).await?;
+                let (found, next) = cut(found, limit, |(slot, _)| marker_of(scope_id, *slot));
+                page.total = total;
+                page.resources = found.into_iter().map(|(_, resource)| resource).collect();
+                page.next_marker = next;
+            }
+            _ => {}
         }
         if page.total == 0 {
             // nothing there, or no such place
             self.find_type(resource_type).await?;
             self.find_project(project_id).await?;
         }
+        slot?;
         Ok(page)
     }
 

@@ -15,7 +15,7 @@ mod embedded {
 }
 
 /// The newest schema version that this program knows.
-pub const SCHEMA_VERSION: i32 = 17;
+pub const SCHEMA_VERSION: i32 = 18;
 
 /// Table of the migrations that were applied.
 const HISTORY: &str = "tagd.schema_history";

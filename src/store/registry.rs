@@ -168,6 +168,57 @@ impl Store {
         }))
     }
 
+    /// How many resources a scope has, and some of them with their slots: those registered before that of a slot, newest
+    /// first.
+    pub async fn list_registered(
+        &self,
+        scope_id: i64,
+        slot: Option<i32>,
+        limit: u32,
+    ) -> Result<(u64, Vec<(i32, Resource)>), Fault> {
+        // the last slot is never handed out, so all are before it
+        let slot = slot.unwrap_or(i32::MAX);
+        let rows = self
+            .read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query!(
+                    r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
+                              r.resource_name as "resource_name?", r.detail as "detail?", r.tags as "tags?"
+                         from (select coalesce(sum(coalesce(cardinality(l.slots),
+                                                            (select sum(c.hits) from tagd.chunk c
+                                                              where c.scope_id = $1 and c.label_id = l.label_id))), 0)::int8 as total
+                                 from tagd.label l
+                                where l.scope_id = $1 and l.key = '' and l.kind = 0 and l.value = '') t
+                         left join lateral (
+                           select e.slot, e.resource_id, e.resource_name, e.detail::text as detail, e.tags
+                             from tagd.resource e
+                            where e.scope_id = $1 and e.slot < $2
+                            order by e.slot desc
+                            limit $3) r on true
+                        order by r.slot desc"#,
+                    scope_id,
+                    slot,
+                    i64::from(limit)
+                )
+                .fetch_all(&mut *loan)
+                .await;
+                loan.end(outcome)
+            })
+            .await?;
+        let total = rows.first().map_or(0, |row| u64::try_from(row.total).unwrap_or_default());
+        let resources = rows.into_iter().filter_map(|row| {
+            // an empty page is one row without a resource
+            let resource = Resource {
+                resource_id: row.resource_id?,
+                resource_name: row.resource_name?,
+                detail: row.detail,
+                tags: tags_of(row.tags?),
+            };
+            Some((row.slot?, resource))
+        });
+        Ok((total, resources.collect()))
+    }
+
     /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
     pub async fn register(
         &self,

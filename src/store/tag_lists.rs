@@ -29,16 +29,19 @@ impl Store {
         resource_id: &str,
         domain_id: Option<&str>,
     ) -> Result<Vec<i64>, Fault> {
+        // from the identifier to its scopes: the index of identifiers alone has all resources that are called so, and
+        // they are looked at one by one until there are two
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
-                "select s.scope_id
-                   from tagd.scope s
+                "with found as materialized (
+                   select r.scope_id from tagd.resource r where r.resource_id = $2)
+                 select s.scope_id
+                   from found f
+                   join tagd.scope s on s.scope_id = f.scope_id
                    join tagd.project p on p.project_id = s.project_id
-                   join tagd.resource r on r.scope_id = s.scope_id and r.resource_id = $2
                   where s.resource_type = $1
                     and ($3::text is null or p.domain_id = $3)
-                  order by s.scope_id
                   limit 2",
                 resource_type,
                 resource_id,
@@ -51,65 +54,16 @@ impl Store {
         .await
     }
 
-    /// Keys in use in scopes, behind a marker, each with its values, both sorted. System keys only on demand.
-    pub async fn list_key_values(
-        &self,
-        scopes: &[i64],
-        marker: Option<&str>,
-        limit: Option<u32>,
-        with_system: bool,
-    ) -> Result<Vec<(String, Vec<String>)>, Fault> {
-        // a label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept
-        let rows = self
-            .read(|| async { let mut loan = self.pool.borrow().await?; let outcome = sqlx::query!(
-                    r#"select l.key, array_agg(distinct l.value order by l.value) as "values!"
-                         from tagd.label l
-                        where l.scope_id = any($1)
-                          and l.kind = 3
-                          and ($2::text is null or l.key > $2)
-                          and ($3 or not starts_with(l.key, '_sys_'))
-                          and (cardinality(l.slots) > 0
-                         or l.slots is null
-                            and exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id))
-                        group by l.key
-                        order by l.key
-                        limit $4"#,
-                    scopes,
-                    marker,
-                    with_system,
-                    limit.map(i64::from)
-                )
-                .fetch_all(&mut *loan)
-                .await; loan.end(outcome) })
-            .await?;
-        Ok(rows.into_iter().map(|row| (row.key, row.values)).collect())
-    }
-
-    /// Keys in use in all projects of an account, or in all there are, behind a marker, sorted.
-    pub async fn list_keys(
-        &self,
-        domain_id: Option<&str>,
-        marker: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<String>, Fault> {
+    /// The scopes of an account, or all there are.
+    pub async fn domain_scopes(&self, domain_id: Option<&str>) -> Result<Vec<i64>, Fault> {
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
-                "select distinct l.key
+                "select s.scope_id
                    from tagd.scope s
                    join tagd.project p on p.project_id = s.project_id
-                   join tagd.label l on l.scope_id = s.scope_id and l.kind = 2
-                  where ($1::text is null or p.domain_id = $1)
-                    and ($2::text is null or l.key > $2)
-                    and not starts_with(l.key, '_sys_')
-                    and (cardinality(l.slots) > 0
-                         or l.slots is null
-                            and exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id))
-                  order by l.key
-                  limit $3",
-                domain_id,
-                marker,
-                i64::from(limit)
+                  where $1::text is null or p.domain_id = $1",
+                domain_id
             )
             .fetch_all(&mut *loan)
             .await;
@@ -118,10 +72,57 @@ impl Store {
         .await
     }
 
-    /// Values in use with a key in all projects of an account, or in all there are, behind a marker, sorted.
+    /// Keys in use in scopes, behind a marker, sorted. System keys only on demand.
+    pub async fn list_keys(
+        &self,
+        scopes: &[i64],
+        marker: Option<&str>,
+        limit: u32,
+        with_system: bool,
+    ) -> Result<Vec<String>, Fault> {
+        merge(scopes, limit, async |scopes, bound| {
+            // A label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept. A subquery of
+            // one row, and not an exists: that would be answered from a table of all chunks of the scope.
+            self.read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
+                    r#"select distinct k.key as "key!"
+                         from unnest($1::bigint[]) as s (scope_id)
+                        cross join lateral (
+                          select l.key
+                            from tagd.label l
+                           where l.scope_id = s.scope_id and l.kind = 2
+                             and l.key > $2
+                             -- no key is as long as this text, and none has a larger character
+                             and l.key < coalesce($3, repeat(chr(1114111), 256))
+                             and ($5 or not starts_with(l.key, '_sys_'))
+                             and (cardinality(l.slots) > 0
+                                  or l.slots is null
+                                     and (select true from tagd.chunk c
+                                           where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
+                           order by l.key
+                           limit $4) k
+                        order by 1
+                        limit $4"#,
+                    &scopes,
+                    marker.unwrap_or_default(),
+                    bound,
+                    i64::from(limit),
+                    with_system
+                )
+                .fetch_all(&mut *loan)
+                .await;
+                loan.end(outcome)
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Values in use with a key in scopes, behind a marker, sorted.
     pub async fn list_values(
         &self,
-        domain_id: Option<&str>,
+        scopes: &[i64],
         key: &str,
         marker: Option<&str>,
         limit: u32,
@@ -130,24 +131,84 @@ impl Store {
         if is_system_key(key) {
             return Ok(Vec::new());
         }
+        merge(scopes, limit, async |scopes, bound| {
+            self.read(|| async {
+                let mut loan = self.pool.borrow().await?;
+                let outcome = sqlx::query_scalar!(
+                    r#"select distinct v.value as "value!"
+                         from unnest($1::bigint[]) as s (scope_id)
+                        cross join lateral (
+                          select l.value
+                            from tagd.label l
+                           where l.scope_id = s.scope_id and l.key = $2 and l.kind = 3
+                             and l.value >= coalesce($3, '')
+                             and l.value is distinct from $3
+                             and l.value < coalesce($4, repeat(chr(1114111), 256))
+                             and (cardinality(l.slots) > 0
+                                  or l.slots is null
+                                     and (select true from tagd.chunk c
+                                           where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
+                           order by l.value
+                           limit $5) v
+                        order by 1
+                        limit $5"#,
+                    &scopes,
+                    key,
+                    marker,
+                    bound,
+                    i64::from(limit)
+                )
+                .fetch_all(&mut *loan)
+                .await;
+                loan.end(outcome)
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Tags in use in scopes, each once, by key and value. Those behind a tag; with a key alone those with this key and
+    /// behind it. System tags only on demand.
+    pub async fn list_tags_by_key(
+        &self,
+        scopes: &[i64],
+        key: &str,
+        value: Option<&str>,
+        limit: u32,
+        with_system: bool,
+    ) -> Result<Vec<Tag>, Fault> {
+        // a key has a label of kind 2 and behind it those of kind 3; a scope may have many labels without a key
+        let kind: i16 = match value {
+            Some(_) => 3,
+            None if key.is_empty() => i16::MAX,
+            None => 2,
+        };
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!(
-                "select distinct l.value
-                   from tagd.scope s
-                   join tagd.project p on p.project_id = s.project_id
-                   join tagd.label l on l.scope_id = s.scope_id and l.key = $2 and l.kind = 3
-                  where ($1::text is null or p.domain_id = $1)
-                    and ($3::text is null or l.value > $3)
-                    and (cardinality(l.slots) > 0
-                         or l.slots is null
-                            and exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id))
-                  order by l.value
-                  limit $4",
-                domain_id,
+            let outcome = sqlx::query_as!(
+                Tag,
+                r#"select distinct t.key as "key!", t.value as "value!"
+                     from unnest($1::bigint[]) as s (scope_id)
+                    cross join lateral (
+                      select l.key, l.value
+                        from tagd.label l
+                       where l.scope_id = s.scope_id and (l.key, l.kind, l.value) > ($2, $3::smallint, $4)
+                         and l.kind = 3
+                         and ($6 or not starts_with(l.key, '_sys_'))
+                         and (cardinality(l.slots) > 0
+                              or l.slots is null
+                                 and (select true from tagd.chunk c
+                                       where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
+                       order by l.key, l.kind, l.value
+                       limit $5) t
+                    order by 1, 2
+                    limit $5"#,
+                scopes,
                 key,
-                marker,
-                i64::from(limit)
+                kind,
+                value.unwrap_or_default(),
+                i64::from(limit),
+                with_system
             )
             .fetch_all(&mut *loan)
             .await;
@@ -155,4 +216,71 @@ impl Store {
         })
         .await
     }
+
+    /// Tags in use in scopes by their text, one of those that have the same, behind a text. No system tags.
+    pub async fn list_tags_by_text(
+        &self,
+        scopes: &[i64],
+        text: Option<&str>,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Vec<Tag>, Fault> {
+        let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+        self.read(|| async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query_as!(
+                Tag,
+                r#"select distinct on (t.text) t.key as "key!", t.value as "value!"
+                     from (select l.key, l.value, case l.value when '' then l.key else l.key || '.' || l.value end as text
+                             from tagd.label l
+                            where l.scope_id = any($1)
+                              and l.key > ''
+                              and l.kind = 3
+                              and not starts_with(l.key, '_sys_')
+                              and (cardinality(l.slots) > 0
+                                   or l.slots is null
+                                      and (select true from tagd.chunk c
+                                            where c.scope_id = l.scope_id and c.label_id = l.label_id limit 1))) t
+                    where $2::text is null or t.text > $2
+                    order by t.text, t.key
+                    limit $3 offset $4"#,
+                scopes,
+                text,
+                i64::from(limit),
+                skip
+            )
+            .fetch_all(&mut *loan)
+            .await;
+            loan.end(outcome)
+        })
+        .await
+    }
+}
+
+/// Scopes that one statement merges: few at first, which say where the page ends in the others.
+const SCOPES: (usize, usize) = (8, 512);
+
+/// The first of what some scopes have, sorted, each once. `list` reads the same of some of the scopes; with a bound only what
+/// lies before it.
+async fn merge(
+    scopes: &[i64],
+    limit: u32,
+    list: impl AsyncFn(&[i64], Option<&str>) -> Result<Vec<String>, Fault>,
+) -> Result<Vec<String>, Fault> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut size, largest) = SCOPES;
+    let mut merged = Vec::new();
+    let mut rest = scopes;
+    while let Some((some, others)) = rest.split_at_checked(size.min(rest.len())).filter(|(some, _)| !some.is_empty()) {
+        // behind the last of a full page nothing is wanted
+        let bound = if merged.len() == most { merged.last().map(String::as_str) } else { None };
+        let mut names = list(some, bound).await?;
+        merged.append(&mut names);
+        merged.sort_unstable();
+        merged.dedup();
+        merged.truncate(most);
+        rest = others;
+        size = largest.min(size * 8);
+    }
+    Ok(merged)
 }

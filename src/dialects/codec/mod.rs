@@ -1,6 +1,7 @@
 //! What the dialects share in reading requests and writing answers.
 
 mod fields;
+mod list;
 mod object;
 mod parameters;
 mod query;
@@ -8,10 +9,11 @@ mod reply;
 mod write;
 
 pub(super) use fields::Fields;
-pub(super) use object::encode_page;
+pub(super) use list::{KeyList, encode_list};
+pub(super) use object::{encode_page, push_text};
 pub(super) use parameters::{Parameters, check_number, read_parameters, read_part};
 pub(super) use query::{Action, MatchRules, read_lists, read_matches};
 pub(super) use reply::{
-    KeyReply, encode, encode_count, encode_done, encode_key_values, encode_tags, is_count, keys_of, mismatch, page_of,
+    encode, encode_count, encode_done, encode_tags, is_count, mismatch, page_of,
 };
 pub(super) use write::{decode_action, decode_add, decode_create, decode_delete, decode_remove_key};

@@ -88,14 +88,19 @@ impl Object {
     }
 
     fn push_text(&mut self, text: &str) {
-        if has_escape(text) {
-            // writing to a Vec cannot fail, nor has a text anything that JSON has not
-            let _ = serde_json::to_writer(&mut self.json, text);
-        } else {
-            self.json.push(b'"');
-            self.json.extend_from_slice(text.as_bytes());
-            self.json.push(b'"');
-        }
+        push_text(text, &mut self.json);
+    }
+}
+
+/// Writes a text as JSON.
+pub(in crate::dialects) fn push_text(text: &str, json: &mut Vec<u8>) {
+    if has_escape(text) {
+        // writing to a Vec cannot fail, nor has a text anything that JSON has not
+        let _ = serde_json::to_writer(json, text);
+    } else {
+        json.push(b'"');
+        json.extend_from_slice(text.as_bytes());
+        json.push(b'"');
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use crate::{
     dialects::dialect::WireReply,
-    domain::{Answer, Command, Fault, Page, Tag, Want, tag::is_system_key},
+    domain::{Answer, Command, Fault, Page, Tag, Want},
 };
 
 /// Tags of an answer, `[{"key", "value"}]`; system tags only where the dialect shows them.
@@ -83,31 +83,4 @@ pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, Fault> {
 /// The service answered something else than the command asks for: a fault of tagd's own.
 pub(in crate::dialects) fn mismatch(answer: &Answer) -> Fault {
     Fault::internal(format!("an answer of the wrong kind: {answer:?}"))
-}
-
-/// A list of a project's tags: keys, each with its values.
-#[derive(Serialize)]
-struct KeyValuesReply<'a> {
-    tags: Vec<KeyReply<'a>>,
-}
-
-/// A key with its values.
-#[derive(Debug, Serialize)]
-pub(in crate::dialects) struct KeyReply<'a> {
-    key: &'a str,
-    values: &'a [String],
-}
-
-/// Keys with their values; system keys only where the dialect shows them.
-pub(in crate::dialects) fn keys_of(keys: &[(String, Vec<String>)], show_system: bool) -> Vec<KeyReply<'_>> {
-    let shown = keys.iter().filter(|(key, _)| show_system || !is_system_key(key));
-    shown.map(|(key, values)| KeyReply { key, values }).collect()
-}
-
-/// Writes keys with their values.
-pub(in crate::dialects) fn encode_key_values(answer: &Answer, show_system: bool) -> Result<WireReply, Fault> {
-    match answer {
-        Answer::KeyValues { keys, .. } => encode(&KeyValuesReply { tags: keys_of(keys, show_system) }),
-        other => Err(mismatch(other)),
-    }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{check_types, mandatory, text};
 use crate::{
     dialects::{
-        codec::{self, KeyReply, Parameters},
+        codec::{self, KeyList, Parameters},
         dialect::{WireReply, WireRequest},
     },
     domain::{Answer, Aspect, Command, Fault, command::Part, fault::quote},
@@ -35,12 +35,6 @@ struct ValuesReply<'a> {
 struct PageInfoReply<'a> {
     next_marker: &'a str,
     current_count: usize,
-}
-
-#[derive(Serialize)]
-struct TagsReply<'a> {
-    tags: Vec<KeyReply<'a>>,
-    errors: [(); 0],
 }
 
 /// The marker behind the empty value, which comes first of all: empty itself, it would say that this was the end.
@@ -107,6 +101,5 @@ pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, Fault> {
 }
 
 pub(super) fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
-    let Answer::KeyValues { keys, .. } = answer else { return Err(codec::mismatch(answer)) };
-    codec::encode(&TagsReply { tags: codec::keys_of(keys, false), errors: [] })
+    codec::encode_list(answer, KeyList::new(|_, _, json| json.extend_from_slice(br#","errors":[]}"#)))
 }

@@ -19,12 +19,12 @@ use serde::Serialize;
 use super::{body, refusal::not_found, server::Shared};
 use crate::{
     domain::{
-        Item, Resource,
+        Resource,
         change::Registration,
         command::ResourceType,
         registry::{Project, Registered},
     },
-    service::Place,
+    service::{Place, Start},
     transfer::{line, line::TagBody},
 };
 use refusal::Refusal;
@@ -172,14 +172,14 @@ async fn delete_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
 // ---- resources
 
 async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
-    let parameters = Parameters::read(&request, &["limit", "offset"])?;
+    let parameters = Parameters::read(&request, &["limit", "marker", "offset"])?;
     let path = wire::path(&request)?;
     let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
-    let (limit, offset) = (parameters.limit()?, parameters.offset()?);
-    let page = shared.registry.list_resources(project_id, resource_type, limit, offset).await?;
-    let resources: Vec<Resource> = page.items.iter().map(Item::resource).collect();
-    let resources = resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
-    Ok(reply(StatusCode::OK, &ResourcesReply { total_count: page.total, resources }))
+    let (limit, start) = (parameters.limit()?, parameters.start()?);
+    let page = shared.registry.list_resources(project_id, resource_type, limit, start).await?;
+    let resources = page.resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
+    let next_marker = matches!(start, Start::Marker(_)).then_some(page.next_marker);
+    Ok(reply(StatusCode::OK, &ResourcesReply { total_count: page.total, resources, next_marker }))
 }
 
 async fn get_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {

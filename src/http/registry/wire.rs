@@ -20,6 +20,7 @@ use crate::{
     },
     http::dispatch,
     json::Object,
+    service::Start,
     transfer::line::TagBody,
 };
 
@@ -105,6 +106,9 @@ impl<'a> ProjectReply<'a> {
 pub(super) struct ResourcesReply<'a> {
     pub(super) total_count: u64,
     pub(super) resources: Vec<ResourceReply<'a>>,
+    /// Null on the last page; left out of a page by offset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_marker: Option<Option<String>>,
 }
 
 #[derive(Serialize)]
@@ -241,8 +245,19 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The start of a page.
-    pub(super) fn offset(&self) -> Result<u64, Fault> {
+    /// Where a page of resources begins; by its marker where nothing is said.
+    pub(super) fn start(&self) -> Result<Start<'_>, Fault> {
+        match (self.get("marker"), self.get("offset")) {
+            (Some(_), Some(_)) => {
+                Err(Fault::invalid(Aspect::General, "marker", "must not be combined with \"offset\""))
+            }
+            (None, Some(_)) => self.offset().map(Start::Offset),
+            // what a client has before the first page
+            (marker, None) => Ok(Start::Marker(marker.filter(|marker| !marker.is_empty()))),
+        }
+    }
+
+    fn offset(&self) -> Result<u64, Fault> {
         match self.get("offset") {
             None => Ok(0),
             Some(text) => text.parse().map_err(|_| {
