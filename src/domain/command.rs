@@ -1,12 +1,6 @@
 //! What a request wants done, and what comes of it: the one language between dialects and service.
 
-use super::{
-    fault::Fault,
-    page::Page,
-    query::Ask,
-    tag::Tag,
-    tag_list::TagList,
-};
+use super::{fault::Fault, page::Page, query::Ask, tag::Tag, tag_list::TagList};
 
 /// What a request wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,31 +14,23 @@ use crate::{
 pub(super) struct Pieces {
     service: Service,
     writer: Box<dyn ListWriter>,
-    next: Option<String>,
     /// What goes out next.
     json: Vec<u8>,
-    state: State,
-}
-
-enum State {
-    /// The tags behind what goes out next.
-    More(TagWalk),
-    /// What goes out next is the last.
-    Last,
-    Done,
+    /// What is still to be read.
+    rest: Option<TagWalk>,
+    next: Option<String>,
 }
 
 impl Pieces {
     /// A list of which the first piece is written.
     pub(super) fn new(service: Service, json: Vec<u8>, writer: Box<dyn ListWriter>, list: TagList) -> Self {
-        let state = list.rest.map_or(State::Last, State::More);
-        Self { service, writer, next: list.next, json, state }
+        Self { service, writer, json, rest: list.rest, next: list.next }
     }
 
     /// The answer as a whole.
     pub(super) async fn collect(mut self) -> Result<Vec<u8>, Fault> {
-        while matches!(self.state, State::More(_)) {
-            self.read().await?;
+        while let Some(walk) = self.rest.take() {
+            self.read(walk).await?;
         }
         Ok(self.json)
     }
@@ -46,30 +38,26 @@ impl Pieces {
     /// The answer as a stream; an error breaks the connection off, so that the answer is not taken for whole.
     pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
         Box::pin(stream::unfold(self, async |mut pieces| {
-            if matches!(pieces.state, State::Done) {
-                return None;
+            // a piece may have nothing to write, and an empty chunk would end the answer
+            while pieces.json.is_empty() {
+                let walk = pieces.rest.take()?;
+                if let Err(fault) = pieces.read(walk).await {
+                    dispatch::log(&fault);
+                    return Some((Err(std::io::Error::other("the list could not be read to its end")), pieces));
+                }
             }
-            let json = std::mem::take(&mut pieces.json);
-            if matches!(pieces.state, State::Last) {
-                pieces.state = State::Done;
-            } else if let Err(fault) = pieces.read().await {
-                dispatch::log(&fault);
-                pieces.state = State::Done;
-                return Some((Err(std::io::Error::other(fault.to_string())), pieces));
-            }
-            Some((Ok(json.into()), pieces))
+            Some((Ok(std::mem::take(&mut pieces.json).into()), pieces))
         }))
     }
 
     /// Reads the next piece and writes it behind what is there.
-    async fn read(&mut self) -> Result<(), Fault> {
-        let State::More(walk) = std::mem::replace(&mut self.state, State::Last) else { return Ok(()) };
+    async fn read(&mut self, walk: TagWalk) -> Result<(), Fault> {
         let (tags, rest) = self.service.walk(walk).await?;
         self.writer.each(&tags, &mut self.json);
-        match rest {
-            Some(walk) => self.state = State::More(walk),
-            None => self.writer.end(self.next.as_deref(), &mut self.json),
+        if rest.is_none() {
+            self.writer.end(self.next.as_deref(), &mut self.json);
         }
+        self.rest = rest;
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ mod house;
 mod import_export;
 mod index;
 mod limits;
+mod lists;
 mod migrations;
 mod model;
 mod names;

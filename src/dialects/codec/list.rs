@@ -84,7 +84,8 @@ mod tests {
         let tags = [tag("a", ""), tag("a", "\"q\""), tag("b", "x"), tag("b", "y"), tag("c", "ключ")];
         let whole = r#"{"tags":[{"key":"a","values":["","\"q\""]},{"key":"b","values":["x","y"]},{"key":"c","values":["ключ"]}],"n":3,"next":Some("m")}"#;
         for size in 1..=tags.len() {
-            let mut list = KeyList::new(|keys, next, json| json.extend(format!(",\"n\":{keys},\"next\":{next:?}}}").bytes()));
+            let mut list =
+                KeyList::new(|keys, next, json| json.extend(format!(",\"n\":{keys},\"next\":{next:?}}}").bytes()));
             let mut json = Vec::new();
             list.begin(&mut json);
             for piece in tags.chunks(size) {

@@ -29,8 +29,8 @@ use crate::{
 };
 use refusal::Refusal;
 use wire::{
-    Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply, TagList,
-    TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
+    MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
+    TagList, TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
 };
 
 /// What a request comes to.
@@ -178,7 +178,7 @@ async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
     let (limit, start) = (parameters.limit()?, parameters.start()?);
     let page = shared.registry.list_resources(project_id, resource_type, limit, start).await?;
     let resources = page.resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
-    let next_marker = matches!(start, Start::Marker(_)).then_some(page.next_marker);
+    let next_marker = matches!(start, Start::Marker(_)).then_some(MarkerReply(page.next_marker));
     Ok(reply(StatusCode::OK, &ResourcesReply { total_count: page.total, resources, next_marker }))
 }
 

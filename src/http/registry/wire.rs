@@ -108,8 +108,12 @@ pub(super) struct ResourcesReply<'a> {
     pub(super) resources: Vec<ResourceReply<'a>>,
     /// Null on the last page; left out of a page by offset.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_marker: Option<Option<String>>,
+    pub(super) next_marker: Option<MarkerReply>,
 }
+
+/// A marker, null if there is no next page.
+#[derive(Serialize)]
+pub(super) struct MarkerReply(pub(super) Option<String>);
 
 #[derive(Serialize)]
 pub(super) struct ResourceReply<'a> {
