@@ -68,6 +68,10 @@ pub struct ServeArgs {
     /// Name of the region whose resources are served, as the cross-service API (TMS) shows it [default: region-1]
     #[arg(long, env = "TAGD_REGION", value_name = "NAME")]
     pub region: Option<String>,
+
+    /// Load the demo fleet first, if the database has never had a resource [default: off]
+    #[arg(long, env = "TAGD_WITH_DEMO", value_parser = BoolishValueParser::new())]
+    pub with_demo: bool,
 }
 
 /// Form of the log lines.
@@ -98,6 +102,7 @@ struct SettingsFile {
     workers: Option<u32>,
     statement_timeout: Option<u32>,
     region: Option<String>,
+    with_demo: Option<bool>,
 }
 
 /// Every setting, with its default filled in.
@@ -130,6 +135,8 @@ pub struct Settings {
     pub statement_timeout: u32,
     /// Name of the region whose resources are served.
     pub region: String,
+    /// Whether an empty database gets the demo fleet.
+    pub with_demo: bool,
 }
 
 /// Why the settings cannot be used.
@@ -204,6 +211,7 @@ impl Settings {
                 .or(file.region)
                 .filter(|region| !region.is_empty())
                 .unwrap_or_else(|| "region-1".to_owned()),
+            with_demo: serve.with_demo || file.with_demo.unwrap_or_default(),
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         Ok(settings)

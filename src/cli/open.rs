@@ -28,7 +28,15 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
     let mut opened = match &settings.database_url {
         // a database that was given is used or is an error: never the private one in its stead
         Some(url) => {
-            Opened { store: StoreSettings::of_url(url)?, cluster: None, description: "the given database".to_owned() }
+            let store = StoreSettings::of_url(url)?;
+            if store.may_be_in_plain_text() {
+                tracing::warn!(
+                    "the connection to the database at {} may be unencrypted: its URL has no sslmode; add sslmode=verify-full, \
+                     or sslmode=disable if that is meant",
+                    store.place()
+                );
+            }
+            Opened { store, cluster: None, description: "the given database".to_owned() }
         }
         None => open_private(settings).await?,
     };

@@ -1,10 +1,13 @@
 //! `tagd serve`: answers requests until it is told to stop.
 
-use std::{io::Write, net::TcpListener};
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{CliError, open::open};
+use super::{CliError, demo, open::open};
 use crate::{
     config::Settings,
     http::{self, ServerSettings},
@@ -23,6 +26,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     };
     // brings the schema in place; the workers open pools of their own
     opened.store(Purpose::Serve).await?.close().await;
+    if settings.with_demo {
+        match demo::load_if_empty(&opened).await? {
+            Some(resources) => tracing::info!(resources, "the demo fleet was loaded"),
+            None => tracing::info!("the demo fleet was left out: the database is in use"),
+        }
+    }
 
     let server = http::start(ServerSettings {
         listener,
@@ -36,6 +45,10 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     // whoever started tagd may have closed its standard output; that is no reason not to serve
     let _ = writeln!(std::io::stdout(), "tagd is ready on http://{address} ({})", opened.description);
     tracing::info!(%address, database = opened.description, "ready");
+    // to the log, not to standard output, whose one line is for scripts; and no reason not to serve
+    if let Ok(query) = demo::query_to_try(&opened, &reachable(address).to_string()).await {
+        tracing::info!("a query to try: {query}");
+    }
 
     stop.asked().await;
     tracing::info!("stopping: requests in flight may finish, a second signal ends them");
@@ -46,6 +59,18 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     opened.close().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// Where this machine reaches a server that listens on an address, which may be that of every interface.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback: IpAddr = match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        address.set_ip(loopback);
+    }
+    address
 }
 
 /// The signals that ask tagd to stop.

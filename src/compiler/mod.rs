@@ -26,7 +26,7 @@ mod values;
 pub use groups::{BLOCK_BITS, Label};
 pub use statement::{Form, Pick, Shape, Span, shapes, text};
 
-use crate::domain::{TagQuery, Want};
+use crate::domain::{Fault, TagQuery, Want};
 use groups::Groups;
 
 /// Offsets end here: far behind any resource, and a limit can be added without overflow.
@@ -82,7 +82,10 @@ pub struct Together {
 /// A page answers `(total int8, rank int8, resource_id text, resource_name text, detail text, tags text[])`,
 /// one row a resource and a single row of nulls beside the total where the page is empty; `rank` counts
 /// the scopes from 1. Over several scopes `project_name text` follows. A count answers `(total int8)`.
-pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
+///
+/// A query whose shape is not listed would be a fault of tagd's own. It is told as one: a statement without a text would
+/// find nothing, which reads as an answer.
+pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Result<Compiled, Fault> {
     let groups = Groups::of(query);
     let span = match scopes {
         [_] => Span::One,
@@ -117,16 +120,23 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Compiled {
         _ => None,
     };
     let together = together.map(|scope_id| Together { scope_id, shape: Shape { form: Form::Singles, ..shape } });
-    Compiled { text: text(shape), arguments, together }
+    Ok(Compiled { text: listed(shape)?, arguments, together })
+}
+
+fn listed(shape: Shape) -> Result<&'static str, Fault> {
+    text(shape).ok_or_else(|| Fault::internal(format!("there is no statement for {shape:?}")))
 }
 
 /// Puts statements of one [`Together`] into one. It answers the rows of each, with its number from 1 as the second column.
-pub fn join(several: &[Compiled]) -> Compiled {
-    let [first, ..] = several else { return Compiled { text: "", arguments: Vec::new(), together: None } };
+pub fn join(several: &[Compiled]) -> Result<Compiled, Fault> {
+    let together = several.first().and_then(|first| Some((first, first.together?)));
+    let Some((first, together)) = together else {
+        return Err(Fault::internal("statements that cannot be joined were to be"));
+    };
     // the scope is the same; of everything else there is an array
     let mut arguments: Vec<Argument> = first.arguments.iter().take(1).cloned().collect();
     arguments.extend((1..first.arguments.len()).map(|column| gather(several, column)));
-    Compiled { text: first.together.map_or("", |together| text(together.shape)), arguments, together: None }
+    Ok(Compiled { text: listed(together.shape)?, arguments, together: None })
 }
 
 /// What statements have in a parameter of one value, as an array.
@@ -191,7 +201,7 @@ mod tests {
                                     resource_id: id.clone(),
                                     ..TagQuery::default()
                                 };
-                                let compiled = compile(&query, scopes, want);
+                                let compiled = compile(&query, scopes, want).unwrap();
                                 assert_eq!(parameters(compiled.text), compiled.arguments.len(), "{}", compiled.text);
                                 texts.insert(compiled.text);
                             }
@@ -201,6 +211,33 @@ mod tests {
             }
         }
         assert!(texts.len() > 20);
+    }
+
+    #[test]
+    fn a_shape_that_is_not_listed_has_no_text() {
+        let mut listed = 0;
+        for span in [Span::One, Span::Many] {
+            for form in [Form::Single, Form::Singles, Form::Sum, Form::Values, Form::Any, Form::Every, Form::Names] {
+                for fuzzy in [false, true] {
+                    for pick in [Pick::Nothing, Pick::Id, Pick::NameInWords, Pick::NameByScan, Pick::NoName] {
+                        let shape = Shape { span, page: false, form, fuzzy, pick };
+                        assert_eq!(text(shape).is_some(), shapes().contains(&shape), "{shape:?}");
+                        listed += usize::from(text(shape).is_some_and(|text| text.contains("select")));
+                    }
+                }
+            }
+        }
+        assert_eq!(listed, 14);
+        let unlisted = Shape { span: Span::Many, page: true, form: Form::Values, fuzzy: true, pick: Pick::Id };
+        assert!(matches!(super::listed(unlisted), Err(Fault::Internal { .. })));
+    }
+
+    #[test]
+    fn nothing_is_joined_that_cannot_be() {
+        let both = TagQuery { tags: vec![term("a", &["1"]), term("b", &["1"])], ..TagQuery::default() };
+        let compiled = compile(&both, &[1], Want::Count).unwrap();
+        assert!(matches!(join(&[compiled]), Err(Fault::Internal { .. })));
+        assert!(matches!(join(&[]), Err(Fault::Internal { .. })));
     }
 
     #[test]
@@ -246,14 +283,14 @@ mod tests {
                 fuzzy: !Groups::of(&query).fuzzy.is_empty(),
                 pick: Pick::Nothing,
             };
-            assert_eq!(compile(&query, &[1], Want::Count).text, text(shape), "{query:?}");
+            assert_eq!(compile(&query, &[1], Want::Count).unwrap().text, text(shape).unwrap(), "{query:?}");
         }
     }
 
     #[test]
     fn what_is_less_than_everything_asks_for_no_group() {
         let query = TagQuery { not_tags_any: vec![term("a", &["1"]), term("b", &["1", "2"])], ..TagQuery::default() };
-        let arguments = compile(&query, &[7], Want::Count).arguments;
+        let arguments = compile(&query, &[7], Want::Count).unwrap().arguments;
         assert!(arguments.contains(&Argument::Groups(vec![0, 0, 0, 1])));
         // nothing is or-ed before group 0 is
         assert!(arguments.contains(&Argument::Groups(vec![1; 4])));
@@ -267,7 +304,7 @@ mod tests {
             resource_name: Some(NameMatch::Contains("n\\ame".into())),
             ..TagQuery::default()
         };
-        let compiled = compile(&query, &[7], Want::Count);
+        let compiled = compile(&query, &[7], Want::Count).unwrap();
         assert!(!compiled.text.contains('\u{e9}'));
         assert!(compiled.arguments.contains(&Argument::Texts(vec!["w_".into()])));
         assert!(compiled.arguments.contains(&Argument::Text("n\\ame".into())));
@@ -276,7 +313,7 @@ mod tests {
     #[test]
     fn a_text_that_no_column_can_hold_matches_nothing() {
         let query = TagQuery { tags: vec![term("a\0", &["1"]), term("b", &["*\0"])], ..TagQuery::default() };
-        let compiled = compile(&query, &[7], Want::Count);
+        let compiled = compile(&query, &[7], Want::Count).unwrap();
         assert!(!format!("{:?}", compiled.arguments).contains("\\0"));
         assert!(compiled.arguments.contains(&Argument::Kinds(vec![Label::Nothing.kind(); 2])));
     }

@@ -110,11 +110,11 @@ pub fn shapes() -> Vec<Shape> {
     shapes
 }
 
-/// The text of a shape.
-pub fn text(shape: Shape) -> &'static str {
+/// The text of a shape; `None` if it is not listed, as its text could leave out a condition that the shape has no place for.
+pub fn text(shape: Shape) -> Option<&'static str> {
     static TEXTS: LazyLock<HashMap<Shape, String>> =
         LazyLock::new(|| shapes().into_iter().map(|shape| (shape, write(shape))).collect());
-    TEXTS.get(&shape).map_or("", String::as_str)
+    TEXTS.get(&shape).map(String::as_str)
 }
 
 /// Numbers the parameters in the order in which `Groups::push_arguments` pushes their values.

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use super::outage::Outage;
+
 /// Which part of a request breaks a rule; some dialects have a code of their own for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aspect {
@@ -84,8 +86,10 @@ pub enum Fault {
         /// How many it may.
         quota: u64,
     },
-    /// The database cannot be reached, or is too busy to answer in time.
+    /// The database is in a state in which it cannot do this.
     Unavailable {
+        /// Which.
+        outage: Outage,
         /// For the log.
         source: Box<dyn Error + Send + Sync>,
     },
@@ -136,7 +140,7 @@ impl fmt::Display for Fault {
             Self::UnknownPredefined => f.write_str("old_tag: there is no such predefined tag"),
             Self::PredefinedExists => f.write_str("new_tag: there is such a predefined tag already"),
             Self::TooManyTags { count, quota } => write!(f, "tags: {count} on the resource, at most {quota}"),
-            Self::Unavailable { .. } => f.write_str("the database cannot be reached, try again"),
+            Self::Unavailable { outage, .. } => write!(f, "{outage}, try again"),
             Self::Internal { .. } => f.write_str("internal error"),
         }
     }
@@ -145,7 +149,7 @@ impl fmt::Display for Fault {
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unavailable { source } | Self::Internal { source } => Some(source.as_ref()),
+            Self::Unavailable { source, .. } | Self::Internal { source } => Some(source.as_ref()),
             _ => None,
         }
     }

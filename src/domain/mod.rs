@@ -5,9 +5,9 @@
 pub mod change;
 pub mod command;
 pub mod fault;
-
 pub mod limits;
 pub mod matching;
+pub mod outage;
 pub mod page;
 pub mod query;
 pub mod registry;
@@ -19,6 +19,7 @@ pub mod write_limits;
 pub use command::{Answer, Command};
 pub use fault::{Aspect, Fault};
 pub use limits::QueryLimits;
+pub use outage::Outage;
 pub use page::{Item, Page, Scope};
 pub use query::{Ask, NameMatch, Reach, TagQuery, Term, ValueMatch, Want};
 pub use resource::Resource;

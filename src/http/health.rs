@@ -19,13 +19,12 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "up" }))
 }
 
-/// The database is reached; its schema was brought in place before the server started.
+/// The database takes reads and writes; its schema was brought in place before the server started.
 async fn readyz(shared: Data<Shared>) -> HttpResponse {
-    if shared.service.is_ready().await {
-        HttpResponse::Ok().json(serde_json::json!({ "status": "ready" }))
-    } else {
-        HttpResponse::ServiceUnavailable()
+    match shared.readiness.check().await {
+        Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),
+        Err(outage) => HttpResponse::ServiceUnavailable()
             .insert_header(("Retry-After", "1"))
-            .json(serde_json::json!({ "status": "the database cannot be reached" }))
+            .json(serde_json::json!({ "status": outage.to_string() })),
     }
 }

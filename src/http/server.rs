@@ -12,7 +12,7 @@ use super::{request_log, router};
 use crate::{
     auth::Principal,
     service::{Registry, ScopeCache, Service},
-    store::{Purpose, Store, StoreSettings, WRITE_CONNECTIONS},
+    store::{Purpose, Readiness, Store, StoreSettings, WRITE_CONNECTIONS},
 };
 
 /// How long requests in flight may take to finish when the server stops.
@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     /// For imports and exports.
     pub(super) work: Store,
+    /// Shared by all of them.
+    pub(super) readiness: Readiness,
 }
 
 /// Starts the server, on the runtime of the caller; the schema must be in place.
@@ -62,6 +64,7 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     writing.connections = store.connections.min(WRITE_CONNECTIONS);
     // on the runtime of the caller, which outlives every worker
     let queue = Store::connect_lazy(&writing, Purpose::Serve).queue().clone();
+    let readiness = Readiness::new(&store);
     let share = u32::try_from(workers).unwrap_or(u32::MAX);
     store.connections = (store.connections / share).max(1);
     let mut work = store.clone();
@@ -74,7 +77,7 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
         let service = Service::new(store, Arc::clone(&scopes), Arc::clone(&region));
         let work = Store::connect_lazy(&work, Purpose::Work);
         let registry = Registry::new(service.clone(), work.clone());
-        let shared = Shared { service, principal: Principal::anyone(), registry, work };
+        let shared = Shared { service, principal: Principal::anyone(), registry, work, readiness: readiness.clone() };
         App::new().app_data(web::Data::new(shared)).wrap(from_fn(request_log::log)).configure(router::configure)
     })
     .workers(workers)

@@ -69,9 +69,4 @@ impl Service {
             Command::Nothing => Ok(Answer::Done),
         }
     }
-
-    /// Whether requests can be answered.
-    pub async fn is_ready(&self) -> bool {
-        self.store.is_reachable().await
-    }
 }

@@ -24,7 +24,7 @@ impl Service {
             return Ok(Page::default());
         }
         let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let compiled = compile(&ask.query, &numbers, ask.want);
+        let compiled = compile(&ask.query, &numbers, ask.want)?;
         match ask.want {
             Want::Count => Ok(Page { total: self.store.count(&compiled).await?, items: Vec::new() }),
             Want::Page { .. } => self.store.list(&compiled, &scopes).await,

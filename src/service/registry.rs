@@ -154,7 +154,7 @@ impl Registry {
         let mut page = ResourcePage::default();
         match (scope_id, start, &slot) {
             (Some(scope_id), Start::Offset(offset), _) => {
-                let compiled = compile(&TagQuery::default(), &[scope_id], Want::Page { limit, offset });
+                let compiled = compile(&TagQuery::default(), &[scope_id], Want::Page { limit, offset })?;
                 let found = self.service.store.list(&compiled, &scopes).await?;
                 page.total = found.total;
                 page.resources = found.items.iter().map(Item::resource).collect();

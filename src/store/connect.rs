@@ -1,11 +1,14 @@
 //! The database: where it is, who tagd is to it, and how its sessions are set.
 
-use std::{str::FromStr, time::Duration};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, Executor, PgConnection,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
-use super::{StoreError, pool::Pool, read_queue::ReadQueue, write_queue::WriteQueue};
-use crate::cluster::Cluster;
+use super::{StoreError, failure::outage_of, pool::Pool, read_queue::ReadQueue, write_queue::WriteQueue};
+use crate::{cluster::Cluster, domain::Outage};
 
 /// Where the database is and how many connections it may take.
 #[derive(Debug, Clone)]
@@ -76,6 +79,22 @@ impl StoreSettings {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// Host and port, or the socket.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether the database is on another machine and it is left to that whether the connection is encrypted, as it is
+    /// where no `sslmode` is given.
+    pub fn may_be_in_plain_text(&self) -> bool {
+        let host = self.options.get_host();
+        let is_here = self.options.get_socket().is_some()
+            || host.starts_with('/')
+            || host.eq_ignore_ascii_case("localhost")
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        !is_here && matches!(self.options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow)
     }
 
     /// The same server, another database.
@@ -151,21 +170,9 @@ impl Store {
         let store = Self::connect_lazy(settings, purpose);
         match store.pool.borrow().await.and_then(|loan| loan.end(Ok(()))) {
             Ok(()) => Ok(store),
-            Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42501" | "22023")) => {
-                Err(StoreError::Role)
-            }
+            Err(refused) if outage_of(&refused) == Some(Outage::Rights) => Err(StoreError::Role),
             Err(source) => Err(settings.unreachable(source)),
         }
-    }
-
-    /// Whether the database answers.
-    pub async fn is_reachable(&self) -> bool {
-        let ask = || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query("select 1").execute(&mut *loan).await;
-            loan.end(outcome)
-        };
-        self.read(ask).await.is_ok()
     }
 
     /// Waits for the statements that run and closes the connections.
@@ -184,7 +191,7 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    fn new(settings: &StoreSettings, purpose: Purpose) -> Self {
+    pub(super) fn new(settings: &StoreSettings, purpose: Purpose) -> Self {
         let (statement_timeout, idle_timeout, joins) = match purpose {
             Purpose::Serve => (Some(settings.statement_timeout), "60000", "off"),
             Purpose::Work => (None, "0", "on"),

@@ -22,11 +22,14 @@ pub struct ExportTotals {
 impl Store {
     /// Takes the snapshot.
     pub async fn export(&self) -> Result<Exporter, StoreError> {
-        let mut connection = self.pool.borrow().await?;
-        connection.execute("begin isolation level repeatable read read only").await?;
-        // along the primary key, so that the first row comes at once and nothing is sorted on disk
-        connection.execute("select set_config('enable_sort', 'off', true)").await?;
-        Ok(Exporter { connection })
+        let begin = async {
+            let mut connection = self.pool.borrow().await?;
+            connection.execute("begin isolation level repeatable read read only").await?;
+            // along the primary key, so that the first row comes at once and nothing is sorted on disk
+            connection.execute("select set_config('enable_sort', 'off', true)").await?;
+            Ok(connection)
+        };
+        Ok(Exporter { connection: self.pool.soon(begin).await? })
     }
 }
 

@@ -1,8 +1,11 @@
-//! What can go wrong with the database, and what it means: constraint and state to fault.
+//! What can go wrong with the database, and which fault it is. What a state means is told in `states.rs`.
 
 use std::io::ErrorKind;
 
-use crate::domain::Fault;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use super::states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup};
+use crate::domain::{Fault, Outage};
 
 /// Why the database cannot be opened, prepared or fed; each is one clear line for whoever runs tagd.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,10 @@ fn cause(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
+        sqlx::Error::Configuration(source) => match source.downcast_ref::<NoConnection>() {
+            Some(refused) => cause(&refused.source),
+            None => error.to_string(),
+        },
         sqlx::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     }
@@ -70,10 +77,9 @@ fn cause(error: &sqlx::Error) -> String {
 impl StoreError {
     /// Sorts out the driver's errors that have a line of their own.
     pub(super) fn of(error: sqlx::Error) -> Self {
-        match state(&error).as_deref() {
-            Some("53100") => Self::DiskFull(cause(&error)),
-            // 22 a value out of range or of the wrong form, 54 larger than an index entry may be
-            Some(code) if code.starts_with("22") || code.starts_with("54") => Self::BadValue(error),
+        match meaning_of(&error) {
+            Meaning::Outage(Outage::Full) => Self::DiskFull(cause(&error)),
+            Meaning::Value => Self::BadValue(error),
             _ => Self::Database(error),
         }
     }
@@ -84,29 +90,94 @@ impl From<StoreError> for Fault {
         match error {
             StoreError::Database(error) => fault_of(error),
             StoreError::BadValue(error) => Self::internal(error),
-            other => Self::Unavailable { source: other.into() },
+            StoreError::DiskFull(_) => Self::Unavailable { outage: Outage::Full, source: error.into() },
+            other => Self::Unavailable { outage: Outage::Unreachable, source: other.into() },
         }
+    }
+}
+
+/// No connection could be made, or the session on it could not be set up.
+///
+/// It travels as [`sqlx::Error::Configuration`], since what borrows a connection and runs a statement on it has one error.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection to the database: {}", cause(.source))]
+pub(super) struct NoConnection {
+    source: sqlx::Error,
+    /// Whether it was tried until the time was up.
+    tried_on: bool,
+}
+
+impl NoConnection {
+    /// A connection that could not be made; `tried_on` says that it was tried until the time was up.
+    pub(super) fn error(source: sqlx::Error, tried_on: bool) -> sqlx::Error {
+        sqlx::Error::Configuration(Self { source, tried_on }.into())
+    }
+
+    /// Finds it in an error.
+    pub(super) fn within(error: &sqlx::Error) -> Option<&Self> {
+        match error {
+            sqlx::Error::Configuration(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    fn outage(&self) -> Outage {
+        match &self.source {
+            sqlx::Error::Database(refusal) => outage_of_setup(&refusal.code().unwrap_or_default()),
+            other => match meaning_of(other) {
+                Meaning::Outage(outage) => outage,
+                _ => Outage::Unreachable,
+            },
+        }
+    }
+}
+
+/// What an error of the driver's means.
+pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
+    match error {
+        sqlx::Error::Database(refusal) => {
+            let state = refusal.code().unwrap_or_default();
+            if is_refusal(error) { meaning_of_state(&state) } else { meaning_of_end(&state) }
+        }
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut => Meaning::Outage(Outage::Silent),
+        sqlx::Error::PoolTimedOut => Meaning::Outage(Outage::Busy),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Meaning::Outage(Outage::Unreachable),
+        other => NoConnection::within(other).map_or(Meaning::Bug, |refused| Meaning::Outage(refused.outage())),
+    }
+}
+
+/// Which state of the database an error tells of, if that is what it does.
+pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
+    match meaning_of(error) {
+        Meaning::Outage(outage) | Meaning::Stale(outage) => Some(outage),
+        Meaning::RolledBack => Some(Outage::Busy),
+        Meaning::Refused(_) | Meaning::Value | Meaning::Bug => None,
     }
 }
 
 /// What a failed statement means to whoever asked.
 pub(super) fn fault_of(error: sqlx::Error) -> Fault {
-    if let sqlx::Error::Database(refusal) = &error {
-        match refusal.code().as_deref() {
-            Some("TG002") => {
-                let (count, quota) = numbers_of(refusal.as_ref());
-                return Fault::TooManyTags { count, quota };
-            }
-            Some("TG004") => {
-                let (count, quota) = numbers_of(refusal.as_ref());
-                return Fault::TooManyPredefined { count, quota };
-            }
-            Some("TG005") => return Fault::UnknownPredefined,
-            Some("TG006") => return Fault::PredefinedExists,
-            _ => {}
-        }
+    if let Some(outage) = outage_of(&error) {
+        return Fault::Unavailable { outage, source: error.into() };
     }
-    if is_outage(&error) { Fault::Unavailable { source: error.into() } } else { Fault::internal(error) }
+    match refusal_of(&error) {
+        Some(Refusal::TooManyTags) => {
+            let (count, quota) = numbers_of(&error);
+            Fault::TooManyTags { count, quota }
+        }
+        Some(Refusal::TooManyPredefined) => {
+            let (count, quota) = numbers_of(&error);
+            Fault::TooManyPredefined { count, quota }
+        }
+        Some(Refusal::UnknownPredefined) => Fault::UnknownPredefined,
+        Some(Refusal::PredefinedExists) => Fault::PredefinedExists,
+        // the others are told by those who can meet them
+        _ => Fault::internal(error),
+    }
 }
 
 /// The same for a statement on one resource, which may not be there.
@@ -116,14 +187,28 @@ pub(super) fn fault_on(resource_id: &str, error: sqlx::Error) -> Fault {
 
 /// Whether a writing function did not find its resource.
 pub(super) fn is_unknown_resource(error: &sqlx::Error) -> bool {
-    state(error).as_deref() == Some("TG001")
+    refusal_of(error) == Some(Refusal::UnknownResource)
+}
+
+/// Why a function of the schema refused, if one did.
+pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
+    match meaning_of(error) {
+        Meaning::Refused(refusal) => Some(refusal),
+        _ => None,
+    }
 }
 
 /// Count and quota, from the detail of an error of the writing functions.
-fn numbers_of(refusal: &dyn sqlx::error::DatabaseError) -> (u64, u64) {
-    let detail = refusal.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|error| error.detail());
+fn numbers_of(error: &sqlx::Error) -> (u64, u64) {
+    let detail = server_error(error).and_then(PgDatabaseError::detail);
     let mut numbers = detail.unwrap_or_default().split(' ').map(|number| number.parse().unwrap_or_default());
     (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
+}
+
+/// Whether the server refused a statement and nothing more: the connection is still there.
+pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
+    // what is worse than an error ends the session
+    server_error(error).is_some_and(|error| error.severity() == PgSeverity::Error)
 }
 
 /// Whether the connection is gone, so that another one may do better.
@@ -132,24 +217,36 @@ pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
         // where nothing was heard until the time was up, there is none left for another
         sqlx::Error::Io(error) => error.kind() != ErrorKind::TimedOut,
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-        // the server is being stopped or was
-        _ => matches!(state(error).as_deref(), Some("57P01" | "57P02" | "57P03")),
+        // the server is being stopped or was, or it ended this session alone
+        sqlx::Error::Database(_) => !is_refusal(error),
+        // one that broke while it was made; whoever was refused need not ask again
+        other => NoConnection::within(other).is_some_and(|refused| {
+            let stopping = || matches!(state_of(&refused.source).as_deref(), Some("57P01" | "57P02" | "57P03"));
+            let broken = match refused.source {
+                sqlx::Error::Database(_) => stopping(),
+                ref other => is_lost_connection(other),
+            };
+            broken && !refused.tried_on
+        }),
     }
 }
 
-/// Whether the database is away, overloaded or out of room, rather than tagd at fault.
-pub(super) fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) | sqlx::Error::Io(_) => true,
-        // 08 connection, 28 login refused, 3D no such database, 40 rolled back, 53 out of resources,
-        // 57 operator's intervention and time-outs
-        sqlx::Error::Database(refusal) => refusal
-            .code()
-            .is_some_and(|code| ["08", "28", "3D", "40", "53", "57"].iter().any(|class| code.starts_with(class))),
-        _ => is_lost_connection(error),
-    }
+/// Whether the statement was refused for what the session may only remember: a new connection may do better.
+pub(super) fn is_stale(error: &sqlx::Error) -> bool {
+    matches!(meaning_of(error), Meaning::Stale(_))
 }
 
-fn state(error: &sqlx::Error) -> Option<String> {
+/// Whether no connection was to be had in time.
+pub(super) fn is_without_connection(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut) || NoConnection::within(error).is_some_and(|refused| refused.tried_on)
+}
+
+/// The state of an error that the server sent, at whatever time.
+pub(super) fn state_of(error: &sqlx::Error) -> Option<String> {
+    let error = NoConnection::within(error).map_or(error, |refused| &refused.source);
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned)
+}
+
+fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error().and_then(|error| error.try_downcast_ref())
 }

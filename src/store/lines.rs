@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::pool::Pool;
+use super::{failure::is_without_connection, pool::Pool};
 
 /// How long a request waits before another statement goes on beside the one that is under way, which may stand still, at
 /// a lock or because its connection is dead: a statement takes milliseconds.
@@ -140,7 +140,7 @@ impl<D: Desk> Lines<D> {
     /// Takes those out of a line who would only wait as long for the same: for a connection, where there is none to be
     /// had. Who came later than half of that time ago is left to the next statement.
     pub(super) fn behind(&self, key: D::Key, error: &sqlx::Error, pool: &Pool) -> Vec<Caller<D>> {
-        if !matches!(error, sqlx::Error::PoolTimedOut) {
+        if !is_without_connection(error) {
             return Vec::new();
         }
         let mut lines = self.lock();

@@ -7,7 +7,8 @@ use refinery_core::{
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
-use super::{Purpose, Store, StoreError, StoreSettings};
+use super::{Purpose, Store, StoreError, StoreSettings, failure::outage_of};
+use crate::domain::Outage;
 
 mod embedded {
     #![allow(missing_docs, clippy::pedantic, unreachable_pub, reason = "written by refinery")]
@@ -15,7 +16,7 @@ mod embedded {
 }
 
 /// The newest schema version that this program knows.
-pub const SCHEMA_VERSION: i32 = 18;
+pub const SCHEMA_VERSION: i32 = 19;
 
 /// Table of the migrations that were applied.
 const HISTORY: &str = "tagd.schema_history";
@@ -93,9 +94,7 @@ impl Store {
         let mut login = settings.connect_as_login().await?;
         let found = schema_version(&mut login).await.map_err(|error| match error {
             // neither the owner nor a member of the service's role
-            StoreError::Database(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("42501") => {
-                StoreError::Role
-            }
+            StoreError::Database(refusal) if outage_of(&refusal) == Some(Outage::Rights) => StoreError::Role,
             other => other,
         })?;
         if found == SCHEMA_VERSION {
@@ -105,7 +104,7 @@ impl Store {
         if found < SCHEMA_VERSION {
             migrate(settings).await.map_err(|error| match error {
                 // a service's login that may not migrate is told who may
-                StoreError::Database(sqlx::Error::Database(refusal)) if refusal.code().as_deref() == Some("42501") => {
+                StoreError::Database(refusal) if outage_of(&refusal) == Some(Outage::Rights) => {
                     StoreError::OlderSchema { found, known: SCHEMA_VERSION }
                 }
                 other => other,

@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{
-    Connection, PgConnection,
-    postgres::{PgDatabaseError, PgSeverity},
-};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::connect::Opener;
+use super::{
+    connect::Opener,
+    failure::{NoConnection, is_refusal, is_stale},
+};
 
 /// How long a connection may lie unused before it is closed.
 const IDLE: Duration = Duration::from_mins(10);
@@ -26,6 +26,9 @@ const ROUND: Duration = Duration::from_mins(1);
 
 /// How long to wait before a refused connection is tried again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// A connection younger than this remembers nothing of the database that is not so any more.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Some connections, each made when it is needed. Copies share them.
 #[derive(Debug, Clone)]
@@ -38,12 +41,21 @@ pub(super) struct Pool {
     idle: Arc<Idle>,
 }
 
-/// Connections that are not lent, with the time since when; the one used last is the last.
+/// Connections that are not lent; the one used last is the last.
 #[derive(Debug, Default)]
 struct Idle {
-    connections: Mutex<Vec<(PgConnection, Instant)>>,
+    connections: Mutex<Vec<Unused>>,
     /// One came back, for those who wait while the server has no new one to give.
     returned: Notify,
+}
+
+/// A connection that is not lent.
+#[derive(Debug)]
+struct Unused {
+    connection: PgConnection,
+    made: Instant,
+    /// Since when it lies there.
+    since: Instant,
 }
 
 /// A connection on loan. Unless the loan is [ended](Loan::end), the connection is closed: a statement that was dropped
@@ -51,6 +63,7 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct Loan {
     connection: PgConnection,
+    made: Instant,
     idle: Arc<Idle>,
     // behind the connection, which is closed first
     permit: OwnedSemaphorePermit,
@@ -94,6 +107,22 @@ impl Pool {
         statement: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
         let Some(deadline) = self.deadline() else { return statement.await };
+        self.within(deadline, statement).await
+    }
+
+    /// The same for what opens work that may take its time, and takes none itself.
+    pub(super) async fn soon<T>(
+        &self,
+        statement: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        self.within(2 * self.patience, statement).await
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        statement: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
         if let Ok(outcome) = tokio::time::timeout(deadline, statement).await {
             return outcome;
         }
@@ -105,32 +134,45 @@ impl Pool {
 
     /// Borrows the connection used last, or a new one. Waits where all are lent or the server has none to give yet.
     pub(super) async fn borrow(&self) -> Result<Loan, sqlx::Error> {
-        match tokio::time::timeout(self.patience, self.wait()).await {
+        let refused = Mutex::new(None);
+        match tokio::time::timeout(self.patience, self.wait(&refused)).await {
             Ok(loan) => loan,
-            Err(_) => Err(sqlx::Error::PoolTimedOut),
+            // why there was none, if the server said so
+            Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(refusal) => NoConnection::error(refusal, true),
+                None => sqlx::Error::PoolTimedOut,
+            }),
         }
     }
 
-    async fn wait(&self) -> Result<Loan, sqlx::Error> {
+    async fn wait(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<Loan, sqlx::Error> {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let used_last = self.idle.pop();
-        let connection = match used_last {
+        let (connection, made) = match used_last {
             Some(connection) => connection,
-            None => self.open().await?,
+            None => self.open(refused).await?,
         };
-        Ok(Loan { connection, idle: Arc::clone(&self.idle), permit })
+        Ok(Loan { connection, made, idle: Arc::clone(&self.idle), permit })
     }
 
     /// Opens a connection, or takes one that comes back while the server has none to give.
-    async fn open(&self) -> Result<PgConnection, sqlx::Error> {
+    async fn open(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<(PgConnection, Instant), sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
-            match self.opener.open().await {
-                Err(sqlx::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Err(sqlx::Error::Database(refusal)) if refusal.is_transient_in_connect_phase() => {}
-                outcome => return outcome,
+            let refusal = match self.opener.open().await {
+                Ok(connection) => return Ok((connection, Instant::now())),
+                Err(refusal) => refusal,
+            };
+            let is_passing = match &refusal {
+                sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
+                sqlx::Error::Database(refusal) => refusal.is_transient_in_connect_phase(),
+                _ => false,
+            };
+            if !is_passing {
+                return Err(NoConnection::error(refusal, false));
             }
+            *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
             if let Ok(returned) = tokio::time::timeout(pause, self.idle.next()).await {
                 return Ok(returned);
             }
@@ -152,8 +194,14 @@ impl Loan {
     /// Ends the loan with what came of the statement, which has left nothing behind in the session. The next may have
     /// the connection unless this one has lost it.
     pub(super) fn end<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        if outcome.as_ref().err().is_none_or(is_refusal) {
-            self.idle.push(self.connection);
+        if let Err(error) = &outcome
+            && is_stale(error)
+            && self.made.elapsed() > FRESH
+        {
+            // those that lie there may remember the same
+            self.idle.lock().retain(|unused| unused.made.elapsed() <= FRESH);
+        } else if outcome.as_ref().err().is_none_or(is_refusal) {
+            self.idle.push(self.connection, self.made);
             // now there is something to borrow
             drop(self.permit);
         }
@@ -176,17 +224,18 @@ impl DerefMut for Loan {
 }
 
 impl Idle {
-    fn push(&self, connection: PgConnection) {
-        self.lock().push((connection, Instant::now()));
+    fn push(&self, connection: PgConnection, made: Instant) {
+        self.lock().push(Unused { connection, made, since: Instant::now() });
         self.returned.notify_one();
     }
 
-    fn pop(&self) -> Option<PgConnection> {
-        self.lock().pop().map(|(connection, _)| connection)
+    /// The one used last, with the time when it was made.
+    fn pop(&self) -> Option<(PgConnection, Instant)> {
+        self.lock().pop().map(|unused| (unused.connection, unused.made))
     }
 
     /// The next one that comes back.
-    async fn next(&self) -> PgConnection {
+    async fn next(&self) -> (PgConnection, Instant) {
         loop {
             // somebody else may have been faster
             if let Some(connection) = self.pop() {
@@ -196,16 +245,9 @@ impl Idle {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(PgConnection, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Unused>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the server refused a statement and nothing more: the connection is as good as before.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let refusal = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    // what is worse than an error ends the session
-    refusal.is_some_and(|refusal| refusal.severity() == PgSeverity::Error)
 }
 
 /// Closes connections that were not used for a while, as long as there is a pool.
@@ -214,14 +256,14 @@ async fn close_unused(idle: Weak<Idle>) {
         tokio::time::sleep(ROUND).await;
         let Some(idle) = idle.upgrade() else { return };
         // the ones at the front lie there longest
-        let unused: Vec<_> = idle.lock().extract_if(.., |(_, since)| since.elapsed() > IDLE).collect();
+        let unused: Vec<_> = idle.lock().extract_if(.., |unused| unused.since.elapsed() > IDLE).collect();
         close_all(unused).await;
     }
 }
 
-async fn close_all(connections: Vec<(PgConnection, Instant)>) {
-    for (connection, _) in connections {
+async fn close_all(connections: Vec<Unused>) {
+    for unused in connections {
         // a server that is gone needs no farewell
-        let _ = connection.close().await;
+        let _ = unused.connection.close().await;
     }
 }

@@ -5,14 +5,14 @@
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
-    failure::{is_lost_connection, is_outage},
+    failure::{is_lost_connection, is_stale, outage_of},
     lines::{Desk, Lines, Waiting},
     pool::Pool,
     resources::bind,
 };
 use crate::{
     compiler::{Compiled, Together, join},
-    domain::Fault,
+    domain::{Fault, Outage},
 };
 
 /// What a query gets that waited.
@@ -21,7 +21,7 @@ pub(super) enum Served {
     /// It failed with others: its caller asks by itself, so that an error is that of the query that has it.
     Alone,
     /// No statement can be answered now, for this reason.
-    Unavailable(String),
+    Unavailable(Outage, String),
 }
 
 /// Puts queries together: the first goes at once, and those that come meanwhile go with the next statement. Copies share
@@ -57,14 +57,16 @@ impl ReadQueue {
         // whoever serves may stand still for long: then this one leaves the line and looks for a connection of its own
         match self.lines.wait(self, together, query.clone(), Some(self.pool.patience())).await {
             Some(Served::Rows(rows)) => Joined::Rows(rows),
-            Some(Served::Unavailable(reason)) => Joined::Failed(Fault::Unavailable { source: reason.into() }),
+            Some(Served::Unavailable(outage, reason)) => {
+                Joined::Failed(Fault::Unavailable { outage, source: reason.into() })
+            }
             Some(Served::Alone) | None => Joined::Alone(None),
         }
     }
 
     /// The rows of each query.
     async fn run(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-        let joined = join(queries);
+        let joined = join(queries).map_err(|fault| sqlx::Error::Encode(fault.into()))?;
         let rows = self.pool.in_time(async {
             let mut loan = self.pool.borrow().await?;
             let outcome = bind(&joined).fetch_all(&mut *loan).await;
@@ -96,19 +98,21 @@ impl Desk for ReadQueue {
                     caller.tell(Served::Rows(rows));
                 }
             }
-            // another connection may do better, or another query is to blame
-            Err(error) if is_lost_connection(&error) || !is_outage(&error) => {
-                tracing::debug!(%error, queries = queries.len(), "queries failed together, each is asked by itself");
-                for caller in callers {
-                    caller.tell(Served::Alone);
+            Err(error) => match outage_of(&error) {
+                Some(outage) if !is_lost_connection(&error) && !is_stale(&error) => {
+                    let reason = error.to_string();
+                    for caller in callers.into_iter().chain(self.lines.behind(together, &error, &self.pool)) {
+                        caller.tell(Served::Unavailable(outage, reason.clone()));
+                    }
                 }
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                for caller in callers.into_iter().chain(self.lines.behind(together, &error, &self.pool)) {
-                    caller.tell(Served::Unavailable(reason.clone()));
+                // another connection may do better, or another query is to blame
+                _ => {
+                    tracing::debug!(%error, queries = queries.len(), "queries failed together, each is asked by itself");
+                    for caller in callers {
+                        caller.tell(Served::Alone);
+                    }
                 }
-            }
+            },
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{
     Store,
-    failure::{fault_of, fault_on, is_unknown_resource},
+    failure::{fault_of, fault_on, is_unknown_resource, refusal_of},
     resources::{parts_of, tags_of},
+    states::Refusal,
     writes::retried,
 };
 use crate::domain::{
@@ -249,9 +250,7 @@ impl Store {
             loan.end(outcome)
         })
         .await
-        .map_err(registry_fault_of)
-        // the type went away between look-up and scope
-        .map_err(|fault| if matches!(fault, RegistryFault::TypeInUse) { RegistryFault::UnknownType } else { fault })?;
+        .map_err(registry_fault_of)?;
         let registered = Registered {
             resource_name: resource.resource_name.clone(),
             detail: row.detail,
@@ -323,14 +322,12 @@ fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryFault {
 }
 
 fn registry_fault_of(error: sqlx::Error) -> RegistryFault {
-    if let sqlx::Error::Database(refusal) = &error {
-        match (refusal.code().as_deref(), refusal.constraint()) {
-            (Some("TG007"), _) => return RegistryFault::Condition,
-            (Some("TG008"), _) => return RegistryFault::UnknownType,
-            (Some("TG009"), _) => return RegistryFault::ProjectInUse,
-            (Some("23503"), Some("scope_resource_type_fkey")) => return RegistryFault::TypeInUse,
-            _ => {}
-        }
+    match refusal_of(&error) {
+        Some(Refusal::Condition) => return RegistryFault::Condition,
+        Some(Refusal::UnknownType) => return RegistryFault::UnknownType,
+        Some(Refusal::ProjectInUse) => return RegistryFault::ProjectInUse,
+        Some(Refusal::TypeInUse) => return RegistryFault::TypeInUse,
+        _ => {}
     }
     fault_of(error).into()
 }

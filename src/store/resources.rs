@@ -26,6 +26,10 @@ impl Store {
     /// Runs a compiled page; `scopes` are those it was compiled for.
     pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, Fault> {
         let rows = self.rows(compiled).await?;
+        // the total stands beside an empty page too: without a row there is no answer
+        if rows.is_empty() {
+            return Err(fault_of(sqlx::Error::RowNotFound));
+        }
         page_of(&rows, scopes).map_err(fault_of)
     }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Store, failure::fault_of};
+use super::{
+    Store,
+    failure::{fault_of, is_lost_connection, is_stale},
+};
 use crate::domain::{Fault, Scope};
 
 /// What a query over types found.
@@ -97,7 +100,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Runs a read, again on another connection where the one it got turns out to be dead.
+    /// Runs a read, again on another connection where the one it got turns out to be dead or out of date.
     pub(super) async fn read<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -105,7 +108,9 @@ impl Store {
         let mut left = self.pool.size() + 1;
         loop {
             match self.pool.in_time(statement()).await {
-                Err(error) if left > 0 && super::failure::is_lost_connection(&error) => left -= 1,
+                Err(error) if left > 0 && is_lost_connection(&error) => left -= 1,
+                // one new connection shows whether it is the session's fault
+                Err(error) if left > 0 && is_stale(&error) => left = 0,
                 other => return other.map_err(fault_of),
             }
         }

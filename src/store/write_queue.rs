@@ -3,12 +3,12 @@
 //! `docs/adr/0010-writes-together.md` has the reasons.
 
 use super::{
-    failure::{fault_of, is_outage},
+    failure::{fault_of, outage_of},
     lines::{Desk, Lines, Waiting},
     pool::Pool,
     writes::retried,
 };
-use crate::domain::Fault;
+use crate::domain::{Fault, Outage};
 
 /// Most connections for them, of all scopes. One scope has half of them, though never fewer than two, so that one that
 /// stands still leaves some to the others.
@@ -56,7 +56,7 @@ impl WriteQueue {
     /// done or not, but never by half.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, Fault> {
         let outcome = self.lines.wait(self, scope_id, write, self.pool.deadline()).await;
-        outcome.unwrap_or_else(|| Err(unavailable("the write was not done in time, or given up")))
+        outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 
     /// What came of each write, as `tagd.write_tags` puts it.
@@ -113,16 +113,16 @@ impl Desk for WriteQueue {
                     caller.tell(written_of(&write.resource_id, outcome.as_deref()));
                 }
             }
-            Err(error) if writes.len() > 1 && !is_outage(&error) => {
+            Err(error) if writes.len() > 1 && outage_of(&error).is_none() => {
                 tracing::warn!(%error, writes = writes.len(), "writes failed together, each is done by itself");
-                let mut outage: Option<String> = None;
+                let mut outage: Option<(Outage, String)> = None;
                 for (write, caller) in writes.iter().zip(callers) {
                     let outcome = match &outage {
-                        Some(reason) => Err(unavailable(reason)),
+                        Some((outage, reason)) => Err(unavailable(*outage, reason)),
                         None => match self.run(scope_id, std::iter::once(write)).await {
                             Ok(outcomes) => written_of(&write.resource_id, outcomes.first().and_then(Option::as_deref)),
                             Err(error) => {
-                                outage = is_outage(&error).then(|| error.to_string());
+                                outage = outage_of(&error).map(|outage| (outage, error.to_string()));
                                 Err(fault_of(error))
                             }
                         },
@@ -132,9 +132,10 @@ impl Desk for WriteQueue {
             }
             Err(error) => {
                 let (reason, behind) = (error.to_string(), self.lines.behind(scope_id, &error, &self.pool));
+                let outage = outage_of(&error).unwrap_or(Outage::Busy);
                 let mut error = Some(error);
                 for caller in callers.into_iter().chain(behind) {
-                    caller.tell(Err(error.take().map_or_else(|| unavailable(&reason), fault_of)));
+                    caller.tell(Err(error.take().map_or_else(|| unavailable(outage, &reason), fault_of)));
                 }
             }
         }
@@ -156,6 +157,6 @@ fn written_of(resource_id: &str, outcome: Option<&str>) -> Result<Written, Fault
     }
 }
 
-fn unavailable(reason: &str) -> Fault {
-    Fault::Unavailable { source: reason.into() }
+fn unavailable(outage: Outage, reason: &str) -> Fault {
+    Fault::Unavailable { outage, source: reason.into() }
 }

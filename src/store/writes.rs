@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::{
     Store,
-    failure::fault_of,
+    failure::{fault_of, is_stale, meaning_of},
     pool::Pool,
+    states::Meaning,
     write_queue::{Mode, TagWrite, Written},
 };
 use crate::domain::{Fault, Tag};
@@ -78,7 +79,8 @@ impl Store {
     }
 }
 
-/// Runs a write, again where the server rolls it back for its own reasons.
+/// Runs a write, again where the server rolls it back for its own reasons, and once where it may have been refused for
+/// what the session remembers: either way nothing of it was done.
 pub(super) async fn retried<T, F>(pool: &Pool, statement: impl Fn() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
@@ -86,14 +88,13 @@ where
     let mut tried = 1;
     loop {
         match pool.in_time(statement()).await {
-            // 40: the server rolled the write back whole, so it may simply run again
-            Err(sqlx::Error::Database(refusal))
-                if tried < TRIES && refusal.code().is_some_and(|code| code.starts_with("40")) =>
-            {
-                tracing::warn!(code = ?refusal.code(), tried, "a write was rolled back by the server, trying again");
+            // whole, so it may simply run again
+            Err(error) if tried < TRIES && meaning_of(&error) == Meaning::RolledBack => {
+                tracing::warn!(%error, tried, "a write was rolled back by the server, trying again");
                 tokio::time::sleep(Duration::from_millis(5 << tried)).await;
                 tried += 1;
             }
+            Err(error) if tried < TRIES && is_stale(&error) => tried = TRIES,
             other => return other,
         }
     }

@@ -115,7 +115,7 @@ fn every_compiled_statement_is_in_the_catalogue() {
         let mut compiled = Vec::new();
         for shape in shapes() {
             let type_name = |info: &sqlx::postgres::PgTypeInfo| info.name().to_lowercase();
-            let statement = connection.prepare(text(shape).into_sql_str()).await.unwrap();
+            let statement = connection.prepare(text(shape).unwrap().into_sql_str()).await.unwrap();
             let parameters = statement.parameters().unwrap().left().unwrap();
             compiled.push(json!({
                 "name": name(shape),
@@ -125,7 +125,7 @@ fn every_compiled_statement_is_in_the_catalogue() {
                     .iter()
                     .map(|column| json!({ "name": column.name(), "type": type_name(column.type_info()) }))
                     .collect::<Vec<_>>(),
-                "sql": text(shape).lines().collect::<Vec<_>>(),
+                "sql": text(shape).unwrap().lines().collect::<Vec<_>>(),
             }));
         }
         connection.close().await.unwrap();

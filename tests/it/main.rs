@@ -37,6 +37,7 @@ mod registry;
 mod rules;
 mod sdk;
 mod seeds;
+mod states;
 mod support;
 mod tms;
 mod values;

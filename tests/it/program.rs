@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tagd::store::SCHEMA_VERSION;
 
-use crate::support::{PATIENCE, Program, Said, Serving, TestDb, eventually, json_lines};
+use crate::support::{PATIENCE, Program, Said, Serving, TestDb, eventually, json_lines, repository};
 
 const COMMANDS: [&[&str]; 9] = [
     &[],
@@ -56,6 +56,7 @@ fn help_explains_every_setting_with_its_default() {
         ("--insecure-listen", "TAGD_INSECURE_LISTEN", "[default: off]"),
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
+        ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),
     ];
     for command in COMMANDS {
         let help = program.expect(&[command, &["--help"]].concat());
@@ -294,6 +295,89 @@ fn serve_says_one_line_and_its_log_tells_of_every_request() {
     for secret in ["MIIFsecret", "c2VjcmV0", &db.url()] {
         assert!(!said.err.contains(secret), "{secret} is in the log");
     }
+}
+
+/// The query that the log says to try, as path and body.
+fn query_to_try(said: &Said, url: &str) -> (String, Option<String>) {
+    let log = json_lines(&said.err);
+    let told = log.iter().find_map(|line| line["message"].as_str()?.strip_prefix("a query to try: curl -s "));
+    let told = told.unwrap_or_else(|| panic!("no query to try: {}", said.err)).strip_prefix(url).expect("the address");
+    match told.split_once(" -H 'Content-Type: application/json' -d '") {
+        Some((path, body)) => (path.to_owned(), Some(body.trim_end_matches('\'').to_owned())),
+        None => (told.to_owned(), None),
+    }
+}
+
+#[test]
+fn serve_with_demo_loads_it_into_the_database_that_it_serves_and_says_what_to_ask() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    program.write("tagd.toml", "with_demo = true\n");
+    let mut answers = Vec::new();
+    for args in [&["--with-demo"][..], &["--config", "tagd.toml"]] {
+        let mut serving = program.serve(&[args, &["--listen", "127.0.0.1:0"]].concat());
+        assert_eq!(serving.ready, format!("tagd is ready on {} (the given database)\n", serving.url));
+        let url = serving.url.clone();
+        let count = serving.post(
+            "/v2/fd73a4a14a4a4dfb9771a8475e5198ea/images/resource_instances/action",
+            r#"{"action":"count","tags":[{"key":"env","values":["prod"]}]}"#,
+        );
+        answers.push(count.json()["total_count"].clone());
+        // what somebody has taken away stays away
+        let gone = serving.send(
+            "DELETE",
+            "/registry/v1/projects/fd73a4a14a4a4dfb9771a8475e5198ea?with_resources=true",
+            &[],
+            b"",
+        );
+        assert_eq!(gone.status, 204);
+        serving.signal(Signal::SIGTERM);
+        let said = serving.wait();
+        assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "more than one line on standard output");
+        let (path, body) = query_to_try(&said, &url);
+        assert!(path.ends_with("/images/resource_instances/action") && body.is_some(), "{path}");
+    }
+    assert_eq!(answers, [json!(6), json!(0)]);
+}
+
+#[test]
+fn the_query_to_try_finds_something() {
+    for demo in [true, false] {
+        let db = TestDb::new();
+        let program = Program::new().on(&db).with("TAGD_WITH_DEMO", if demo { "true" } else { "false" });
+        let line = r#"{"project_id":"p","resource_type":"images","resource_id":"r","tags":[{"key":"mine"}]}"#;
+        if !demo {
+            program.import(line);
+        }
+        let mut first = program.serve(&["--listen", "127.0.0.1:0"]);
+        let url = first.url.clone();
+        first.signal(Signal::SIGTERM);
+        let (path, body) = query_to_try(&first.wait(), &url);
+        let serving = program.serve(&["--listen", "127.0.0.1:0"]);
+        let answer = body.map_or_else(|| serving.get(&path), |body| serving.post(&path, &body));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert!(answer.body.contains(if demo { r#""total_count":6"# } else { "mine" }), "{path}: {}", answer.body);
+    }
+}
+
+#[test]
+fn up_gives_all_its_arguments_to_the_one_command_it_runs() {
+    let up = fs::read_to_string(repository("tools/up")).unwrap();
+    let runs: Vec<&str> = up.lines().filter(|line| line.contains("target/release/tagd")).collect();
+    assert_eq!(runs, [r#"exec ./target/release/tagd serve --with-demo "$@""#]);
+}
+
+#[test]
+fn a_database_over_the_network_without_sslmode_is_warned_of_once() {
+    let run = |url: &str| {
+        let said = Program::new().run(&["migrate", "--log-format", "json", "--database-url", url]);
+        assert_eq!(said.code, Some(1));
+        assert!(!said.err.contains("secret"), "{}", said.err);
+        said.err.lines().filter(|line| line.contains("sslmode=verify-full")).count()
+    };
+    assert_eq!(run("postgres://nobody:secret@no-such-host.invalid/none"), 1);
+    assert_eq!(run("postgres://nobody:secret@no-such-host.invalid/none?sslmode=verify-full"), 0);
+    assert_eq!(run(NOWHERE), 0);
 }
 
 #[test]

@@ -118,12 +118,12 @@ fn a_part_of_a_value_finds_what_has_it() {
                             .map(|r| (r.project_id.as_str(), r.resource.resource_id.as_str()))
                             .collect();
                         let case = format!("{projects:?}, sparse {sparse}, {query:?}");
-                        let count = store.count(&compile(&query, &ids, Want::Count)).await.unwrap();
+                        let count = store.count(&compile(&query, &ids, Want::Count).unwrap()).await.unwrap();
                         assert_eq!(count, expected.len() as u64, "{case}");
                         for (offset, limit) in
                             [(0, 10), (3, 1), (40, 25), (0, 1000), (count.saturating_sub(2), 5), (5000, 7)]
                         {
-                            let page = compile(&query, &ids, Want::Page { limit, offset });
+                            let page = compile(&query, &ids, Want::Page { limit, offset }).unwrap();
                             let page: Page = store.list(&page, scopes).await.unwrap();
                             let got: Vec<&str> = page.items.iter().map(|item| item.resource_id()).collect();
                             let wanted = expected.iter().skip(usize::try_from(offset).unwrap()).take(limit as usize);
@@ -158,7 +158,7 @@ fn values_are_found_by_grams_where_most_scopes_are_small() {
                 let mut serving = world.db.connect().await;
                 crate::catalogue::set_serving_session(&mut serving).await;
                 let nulls = vec!["null"; crate::catalogue::parameters_of_compiled(&crate::compiled::name(shape)).len()];
-                serving.execute(AssertSqlSafe(format!("prepare compiled as {}", text(shape)))).await.unwrap();
+                serving.execute(AssertSqlSafe(format!("prepare compiled as {}", text(shape).unwrap()))).await.unwrap();
                 let explain = format!("explain (costs off) execute compiled({})", nulls.join(", "));
                 let plan: Vec<String> =
                     sqlx::query_scalar(AssertSqlSafe(explain)).persistent(false).fetch_all(&mut serving).await.unwrap();
