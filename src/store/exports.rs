@@ -10,6 +10,17 @@ use crate::domain::{Resource, change::Registration};
 #[derive(Debug)]
 pub struct Exporter {
     connection: Loan,
+    scopes: Vec<ExportScope>,
+}
+
+/// A scope with what a line says of its project.
+#[derive(Debug)]
+struct ExportScope {
+    scope_id: i64,
+    project_id: String,
+    project_name: String,
+    domain_id: String,
+    resource_type: String,
 }
 
 /// What an export will write.
@@ -20,16 +31,26 @@ pub struct ExportTotals {
 }
 
 impl Store {
-    /// Takes the snapshot.
+    /// Takes the snapshot, and finds out whether it can be read: whoever has begun to answer cannot say so any more.
     pub async fn export(&self) -> Result<Exporter, StoreError> {
-        let begin = async {
+        let begin = || async {
             let mut connection = self.pool.borrow().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
             // along the primary key, so that the first row comes at once and nothing is sorted on disk
             connection.execute("select set_config('enable_sort', 'off', true)").await?;
-            Ok(connection)
+            let scopes = sqlx::query_as!(
+                ExportScope,
+                "select s.scope_id, s.project_id, p.project_name, p.domain_id, s.resource_type
+               from tagd.scope s
+               join tagd.project p on p.project_id = s.project_id
+              order by s.project_id, s.resource_type"
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            connection.execute("select from tagd.resource limit 0").await?;
+            Ok(Exporter { connection, scopes })
         };
-        Ok(Exporter { connection: self.pool.soon(begin).await? })
+        Ok(self.pool.begin(begin).await?)
     }
 }
 
@@ -56,16 +77,7 @@ impl Exporter {
         mut self,
         mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
     ) -> Result<(), E> {
-        let scopes = sqlx::query!(
-            "select s.scope_id, s.project_id, p.project_name, p.domain_id, s.resource_type
-               from tagd.scope s
-               join tagd.project p on p.project_id = s.project_id
-              order by s.project_id, s.resource_type"
-        )
-        .fetch_all(&mut *self.connection)
-        .await
-        .map_err(StoreError::of)?;
-        for scope in scopes {
+        for scope in self.scopes {
             let mut rows = sqlx::query!(
                 "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
                    from tagd.resource r

@@ -78,14 +78,14 @@ impl Store {
 
     /// A connection with the tables that `tagd.import_batch` works in.
     pub(super) async fn import_connection(&self) -> Result<Loan, StoreError> {
-        let begin = async {
+        let begin = || async {
             let mut connection = self.pool.borrow().await?;
             // what the import may take for sorting and hashing a batch
             connection.execute("select set_config('work_mem', '64MB', false)").await?;
             sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
             Ok(connection)
         };
-        Ok(self.pool.soon(begin).await?)
+        Ok(self.pool.begin(begin).await?)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     connect::Opener,
-    failure::{NoConnection, is_refusal, is_stale},
+    failure::{NoConnection, is_lost_connection, is_refusal, is_stale},
 };
 
 /// How long a connection may lie unused before it is closed.
@@ -110,12 +110,20 @@ impl Pool {
         self.within(deadline, statement).await
     }
 
-    /// The same for what opens work that may take its time, and takes none itself.
-    pub(super) async fn soon<T>(
-        &self,
-        statement: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, sqlx::Error> {
-        self.within(2 * self.patience, statement).await
+    /// The same for what begins work that may take its time, and takes none itself. It begins again where the connection
+    /// turns out to be dead or out of date.
+    pub(super) async fn begin<T, F>(&self, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let mut left = self.size() + 1;
+        loop {
+            match self.within(2 * self.patience, work()).await {
+                Err(error) if left > 0 && is_lost_connection(&error) => left -= 1,
+                Err(error) if left > 0 && is_stale(&error) => left = 0,
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn within<T>(

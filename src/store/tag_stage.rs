@@ -29,15 +29,18 @@ pub struct TagStage {
 impl Store {
     /// Makes the table.
     pub async fn stage_tags(&self) -> Result<TagStage, StoreError> {
-        let mut connection = self.pool.borrow().await?;
-        connection
-            .execute(
-                "create temporary table staged_tag (
+        let begin = || async {
+            let mut connection = self.pool.borrow().await?;
+            connection
+                .execute(
+                    "create temporary table staged_tag (
                    line bigint, project_id text, resource_type text, resource_id text, key text, value text,
                    taken boolean not null default false)",
-            )
-            .await?;
-        Ok(TagStage { connection })
+                )
+                .await?;
+            Ok(connection)
+        };
+        Ok(TagStage { connection: self.pool.begin(begin).await? })
     }
 }
 

@@ -147,6 +147,10 @@ fn nobody_tells_by_the_name_of_a_constraint() {
 #[test]
 fn readiness_looks_for_all_that_statements_name() {
     let catalogue = fs::read_to_string(repository("sqlx-data.json")).unwrap();
+    let mut catalogue: Value = serde_json::from_str(&catalogue).unwrap();
+    catalogue.as_object_mut().unwrap().remove("refinery");
+    // a new line in a text is written as an escape
+    let catalogue = catalogue.to_string().replace("\\n", " ");
     let mut named = BTreeSet::new();
     for (at, _) in catalogue.match_indices("tagd.") {
         let rest = &catalogue[at + "tagd.".len()..];
@@ -184,7 +188,12 @@ struct Kind(&'static str, &'static str, &'static str, bool);
 
 const KINDS: [Kind; 14] = [
     Kind("POST", "/v2/p/images/resource_instances/action", r#"{"action":"filter","limit":2}"#, true),
-    Kind("POST", "/v2/p/images/resource_instances/action", r#"{"action":"count","tags":[{"key":"a"}]}"#, true),
+    Kind(
+        "POST",
+        "/v2/p/images/resource_instances/action",
+        r#"{"action":"count","tags":[{"key":"a","values":["1"]}]}"#,
+        true,
+    ),
     Kind("POST", "/v1.0/resource-instances/filter", r#"{"project_id":"p","resource_types":["images","disk"]}"#, true),
     Kind("GET", "/v2/p/images/r/tags", "", true),
     Kind("GET", "/v1.0/tag-keys", "", true),
