@@ -27,9 +27,10 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     // brings the schema in place; the workers open pools of their own
     opened.store(Purpose::Serve).await?.close().await;
     if settings.with_demo {
-        match demo::load_if_empty(&opened).await? {
-            Some(resources) => tracing::info!(resources, "the demo fleet was loaded"),
-            None => tracing::info!("the demo fleet was left out: the database is in use"),
+        if let Some(resources) = demo::load_if_empty(&opened).await? {
+            tracing::info!(resources, "the demo fleet was loaded");
+        } else {
+            tracing::info!("the demo fleet was left out: the database is in use");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, and which fault it is. What a state means is told in `states.rs`.
+//! What can go wrong with the database, and which fault it is, by what `states.rs` says of states.
 
 use std::io::ErrorKind;
 

@@ -330,7 +330,7 @@ fn serve_with_demo_loads_it_into_the_database_that_it_serves_and_says_what_to_as
             &[],
             b"",
         );
-        assert_eq!(gone.status, 204);
+        assert_eq!(gone.status, if answers.len() == 1 { 204 } else { 404 });
         serving.signal(Signal::SIGTERM);
         let said = serving.wait();
         assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "more than one line on standard output");
