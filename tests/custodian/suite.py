@@ -7,12 +7,14 @@ only settings are endpoints in environment variables of the SDK. Usage: suite.py
 import http.client
 import http.server
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -128,7 +130,7 @@ class Custodian:
         self.env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         self.env.update({f"HUAWEICLOUD_SDK_REGION_{service}_{here}": url for service, url in services.items()})
         self.env.update(
-            PYTHONDONTWRITEBYTECODE="1", HOME=home, HUAWEICLOUD_SDK_IAM_ENDPOINT=lists, HUAWEI_DEFAULT_REGION=REGION, HUAWEI_ACCESS_KEY_ID="access", HUAWEI_SECRET_ACCESS_KEY="secret", HUAWEI_PROJECT_ID=PROJECT,
+            PYTHONDONTWRITEBYTECODE="1", TZ="UTC", HOME=home, HUAWEICLOUD_SDK_IAM_ENDPOINT=lists, HUAWEI_DEFAULT_REGION=REGION, HUAWEI_ACCESS_KEY_ID="access", HUAWEI_SECRET_ACCESS_KEY="secret", HUAWEI_PROJECT_ID=PROJECT,
         )
         self.runner = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--runner"], env=self.env, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -175,9 +177,20 @@ def runner():
             out = os.open(said, os.O_CREAT | os.O_WRONLY, 0o600)
             os.dup2(out, 1)
             os.dup2(out, 2)
-            sys.argv = ["custodian", *arguments]
-            # ends the process
-            sys.exit(custodian())
+            sys.argv, code = ["custodian", *arguments], 1
+            try:
+                custodian()
+                code = 0
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                logging.shutdown()
+                sys.stdout.flush()
+                sys.stderr.flush()
+                # taking all that was loaded apart takes seconds
+                os._exit(code)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
