@@ -1,8 +1,21 @@
 //! Log lines: where they go, in which form, and which of them.
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    fmt::Debug,
+    io::{IsTerminal, stderr},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt,
+    layer::{Context, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
 use crate::config::LogFormat;
 
@@ -16,16 +29,15 @@ pub struct FilterError {
 
 /// Sends log lines to standard error from here on.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
-    // refinery tells every step, texts of migrations included; whoever wants that names it in the filter
-    let quieter = if filter.contains("refinery") { filter.to_owned() } else { format!("{filter},refinery_core=warn") };
     let parsed =
-        EnvFilter::builder().parse(quieter).map_err(|source| FilterError { filter: filter.to_owned(), source })?;
+        EnvFilter::builder().parse(filter).map_err(|source| FilterError { filter: filter.to_owned(), source })?;
+    let quiet = Quiet { refinery: !filter.contains("refinery"), actix: !filter.contains("actix") };
     let text = match format {
         LogFormat::Text => true,
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let registry = tracing_subscriber::registry().with(parsed);
+    let registry = tracing_subscriber::registry().with(parsed).with(quiet);
     // a second start in one process, as in tests, keeps the first
     let _ = if text {
         registry.with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal()).with_target(false)).try_init()
@@ -35,4 +47,59 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
             .try_init()
     };
     Ok(())
+}
+
+/// How often malformed requests are reported.
+pub const MALFORMED_EVERY: Duration = Duration::from_mins(1);
+
+/// Malformed requests since they were last reported.
+static MALFORMED: AtomicU64 = AtomicU64::new(0);
+
+/// Reports how many connections sent something that is no HTTP request, if any did since the last time.
+pub fn report_malformed() {
+    let count = MALFORMED.swap(0, Ordering::Relaxed);
+    if count > 0 {
+        tracing::warn!(count, "malformed requests were refused");
+    }
+}
+
+/// Leaves out what libraries tell that is not for users; whoever wants it names the library in the filter.
+struct Quiet {
+    /// Every step of a migration, with its text.
+    refinery: bool,
+    /// Which runtime was found, which worker is idle; and an error for each connection that breaks off or sends
+    /// something that is no HTTP request, without its address. The latter are counted.
+    actix: bool,
+}
+
+impl<S: Subscriber> Layer<S> for Quiet {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let is_detail = *metadata.level() > Level::WARN;
+        let of = |library| is_detail && metadata.target().starts_with(library);
+        !(self.refinery && of("refinery_core") || self.actix && of("actix_server"))
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        if !self.actix || event.metadata().target() != "actix_http::h1::dispatcher" {
+            return true;
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let Some(error) = message.0.strip_prefix("stream error: ") else { return true };
+        if error.starts_with("request parse error") {
+            MALFORMED.fetch_add(1, Ordering::Relaxed);
+        }
+        false
+    }
+}
+
+/// The message of an event.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
 }

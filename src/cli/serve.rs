@@ -12,6 +12,7 @@ use crate::{
     config::Settings,
     http::{self, ServerSettings},
     store::Purpose,
+    telemetry,
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
@@ -51,12 +52,20 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         tracing::info!("a query to try: {query}");
     }
 
+    let reporting = tokio::spawn(async {
+        loop {
+            tokio::time::sleep(telemetry::MALFORMED_EVERY).await;
+            telemetry::report_malformed();
+        }
+    });
     stop.asked().await;
     tracing::info!("stopping: requests in flight may finish, a second signal ends them");
     let outcome = tokio::select! {
         outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
         () = stop.asked() => Err(CliError::Stopped("stopped with requests in flight".into())),
     };
+    reporting.abort();
+    telemetry::report_malformed();
     opened.close().await;
     tracing::info!("stopped");
     outcome

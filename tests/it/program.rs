@@ -281,6 +281,9 @@ fn serve_says_one_line_and_its_log_tells_of_every_request() {
             assert!(line[field].is_string(), "{field} is missing: {line}");
         }
     }
+    for library in ["Tokio", "runtime", "workers", "worker", "shutdown"] {
+        assert!(!said.err.contains(library), "{library} is in the log: {}", said.err);
+    }
     let warned: Vec<&Value> = log.iter().filter(|line| line["level"] == "WARN").collect();
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert!(warned[0]["message"].as_str().unwrap().contains("credentials that are sent are ignored"), "{warned:?}");
@@ -394,6 +397,32 @@ fn the_log_is_text_where_that_is_asked_for() {
     // nothing but errors
     let quiet = Program::new().on(&db).with("TAGD_LOG", "error").serve(&["--listen", "127.0.0.1:0"]);
     assert_eq!(quiet.stop().err, "");
+}
+
+#[test]
+fn garbage_on_the_port_is_counted_and_reported_once() {
+    const GARBAGE: [&[u8]; 4] =
+        [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n", &[0xff; 100]];
+    let db = TestDb::new();
+    let serving = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0", "--log", "warn"]);
+    for i in 0..200 {
+        let mut stream = TcpStream::connect(serving.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(GARBAGE[i % GARBAGE.len()]).unwrap();
+        let mut answer = Vec::new();
+        // the server closes, and with that it has counted
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(serving.get("/healthz").status, 200);
+    let log = json_lines(&serving.stop().err);
+    // the first warns of missing credentials; a slow machine may take longer than a minute
+    let counted: Vec<u64> = log[1..].iter().map(|line| line["count"].as_u64().unwrap()).collect();
+    assert!(
+        log[1..].iter().all(|line| line["level"] == "WARN" && line["message"] == "malformed requests were refused")
+    );
+    assert_eq!(counted.iter().sum::<u64>(), 200, "{log:?}");
+    assert!(counted.len() < 20, "{log:?}");
 }
 
 #[test]
