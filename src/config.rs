@@ -72,6 +72,10 @@ pub struct ServeArgs {
     /// Load the demo fleet first, if the database has never had a resource [default: off]
     #[arg(long, env = "TAGD_WITH_DEMO", value_parser = BoolishValueParser::new())]
     pub with_demo: bool,
+
+    /// Name of a host that requests may be addressed to besides localhost and IP addresses; may be given several times, and the variable has commas between names. Others are refused, so that no web page can reach tagd under a name of its own [default: none]
+    #[arg(long = "allowed-host", env = "TAGD_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Form of the log lines.
@@ -103,6 +107,7 @@ struct SettingsFile {
     statement_timeout: Option<u32>,
     region: Option<String>,
     with_demo: Option<bool>,
+    allowed_hosts: Option<Vec<String>>,
 }
 
 /// Every setting, with its default filled in.
@@ -137,6 +142,8 @@ pub struct Settings {
     pub region: String,
     /// Whether an empty database gets the demo fleet.
     pub with_demo: bool,
+    /// Names of hosts that requests may be addressed to, in lower case and without a dot at the end.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Why the settings cannot be used.
@@ -173,6 +180,12 @@ pub enum ConfigError {
     /// There is no place for data.
     #[error("no place for the private Postgres: neither HOME nor XDG_DATA_HOME is set; give --data-dir")]
     NoHome,
+    /// A name that no host has.
+    #[error(
+        "allowed_hosts: {0:?} must be a host name such as tags.example.org, without scheme, port or path; \
+         localhost and IP addresses are always allowed"
+    )]
+    Host(String),
     /// The address is open to others.
     #[error(
         "listen: {0} can be reached from other machines, and tagd asks nobody for credentials; \
@@ -189,6 +202,9 @@ impl Settings {
             None => SettingsFile::default(),
         };
         let data_dir = common.data_dir.clone().or(file.data_dir);
+        // a variable that is empty is not set
+        let given = Some(&serve.allowed_hosts).filter(|hosts| hosts.iter().any(|host| !host.is_empty()));
+        let hosts = given.cloned().or(file.allowed_hosts).unwrap_or_default();
         let settings = Self {
             // empty is what compose files and shells make of a variable that is not set
             database_url: [common.database_url.clone(), file.database_url]
@@ -212,6 +228,7 @@ impl Settings {
                 .filter(|region| !region.is_empty())
                 .unwrap_or_else(|| "region-1".to_owned()),
             with_demo: serve.with_demo || file.with_demo.unwrap_or_default(),
+            allowed_hosts: hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?,
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         Ok(settings)
@@ -229,6 +246,20 @@ impl Settings {
     /// The longest that a statement of a request may take.
     pub fn statement_timeout(&self) -> Duration {
         Duration::from_secs(self.statement_timeout.into())
+    }
+}
+
+/// A name of a host as names are compared: whatever the case, with or without the dot of the root.
+fn host_name(given: &str) -> Result<String, ConfigError> {
+    let name = given.trim().to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        Ok(name.to_owned())
+    } else {
+        Err(ConfigError::Host(given.to_owned()))
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         listener,
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
+        allowed_hosts: settings.allowed_hosts.clone(),
         store: opened.store.clone(),
     })
     .map_err(|source| CliError::Listen { address: settings.listen, source })?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpMessage, HttpRequest,
+    HttpRequest,
     http::header,
     web::{Bytes, BytesMut, Payload},
 };
@@ -29,23 +29,112 @@ pub(super) enum Refused {
     Broken(String),
 }
 
-/// Refuses a content type that is not JSON in UTF-8; none at all is taken for that.
+/// The content type of most bodies.
+pub(super) const JSON: &[&str] = &["application/json"];
+
+/// Refuses a content type that is not JSON in UTF-8 and every content coding; no type at all is taken for that.
 pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
-    check_type_of(request, &["application/json"])
+    check_type_of(request, JSON)?;
+    coding(request, &[]).map(drop)
 }
 
 /// Refuses a content type that is none of these, in UTF-8; none at all is taken for the first.
 pub(super) fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> {
-    if !request.headers().contains_key(header::CONTENT_TYPE) {
+    for given in request.headers().get_all(header::CONTENT_TYPE) {
+        if !str::from_utf8(given.as_bytes()).is_ok_and(|given| is_one_of(given, allowed)) {
+            let given = quote(&String::from_utf8_lossy(given.as_bytes()));
+            return Err(format!("Content-Type: {given}, must be {}", allowed.join(" or ")));
+        }
+    }
+    Ok(())
+}
+
+/// Where something is changed, a body must say that it is one of these: without a content type, a web page may send
+/// it to any server and need not ask first. Its content coding must be one of `codings`.
+pub(super) fn check_change(request: &HttpRequest, allowed: &[&str], codings: &[&'static str]) -> Result<(), String> {
+    let headers = request.headers();
+    let length = headers.get(header::CONTENT_LENGTH);
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'));
+    if !has_body {
         return Ok(());
     }
-    let given = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], header::HeaderValue::as_bytes);
-    let refused =
-        || Err(format!("Content-Type: {}, must be {}", quote(&String::from_utf8_lossy(given)), allowed.join(" or ")));
-    let Ok(Some(mime)) = request.mime_type() else { return refused() };
-    let utf8 = mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
-    let known = allowed.iter().any(|allowed| mime.essence_str().eq_ignore_ascii_case(allowed));
-    if known && utf8 { Ok(()) } else { refused() }
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        return Err(format!("Content-Type: missing, must be {}", allowed.join(" or ")));
+    }
+    check_type_of(request, allowed)?;
+    coding(request, codings).map(drop)
+}
+
+/// The content coding of a body, which must be one of these; another is refused by its name.
+pub(super) fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'static str>, String> {
+    let mut found = None;
+    for given in request.headers().get_all(header::CONTENT_ENCODING) {
+        let given = String::from_utf8_lossy(given.as_bytes());
+        for name in given.split(',').map(str::trim) {
+            if name.is_empty() || name.eq_ignore_ascii_case("identity") {
+                continue;
+            }
+            // an old name that means the same (RFC 9110, 8.4.1.3)
+            let name = if name.eq_ignore_ascii_case("x-gzip") { "gzip" } else { name };
+            match taken.iter().find(|taken| taken.eq_ignore_ascii_case(name)) {
+                Some(coding) if found.is_none() => found = Some(*coding),
+                _ => {
+                    let allowed = [taken, &["identity"]].concat().join(" or ");
+                    return Err(format!("Content-Encoding: {} is not supported, must be {allowed}", quote(&given)));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a content type is one of these and, if it names a charset, in UTF-8.
+fn is_one_of(given: &str, allowed: &[&str]) -> bool {
+    let (essence, mut rest) = given.split_once(';').unwrap_or((given, ""));
+    let essence = essence.trim_matches(BLANK);
+    if !allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(essence)) {
+        return false;
+    }
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ';']);
+        if rest.is_empty() {
+            return true;
+        }
+        let Some((name, value, behind)) = parameter(rest) else { return false };
+        let is_utf8 = value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8");
+        if name.eq_ignore_ascii_case("charset") && !is_utf8 {
+            return false;
+        }
+        rest = behind;
+    }
+}
+
+/// Blanks that may stand around the parts of a header.
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// Name and value of the first parameter, and what stands behind it.
+fn parameter(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.split_once('=')?;
+    let (value, behind) = if let Some(quoted) = rest.strip_prefix('"') {
+        let mut escaped = false;
+        let end = quoted.find(|c| {
+            let is_end = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            is_end
+        })?;
+        (quoted.get(..end)?, quoted.get(end + 1..)?)
+    } else {
+        let end = rest.find([' ', '\t', ';']).unwrap_or(rest.len());
+        let (value, behind) = rest.split_at_checked(end)?;
+        (is_token(value).then_some(value)?, behind)
+    };
+    let behind = behind.trim_start_matches(BLANK);
+    (is_token(name) && (behind.is_empty() || behind.starts_with(';'))).then_some((name, value, behind))
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// Reads a body whole.

@@ -4,16 +4,24 @@ use std::error::Error as _;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::Version,
+    http::{Version, header::HeaderName},
     web::{Data, Payload},
 };
 use percent_encoding::percent_decode_str;
 
-use super::{body, pieces::Pieces, refusal, server::Shared};
+use super::{
+    body,
+    conditions::{self, Outcome},
+    pieces::Pieces,
+    refusal,
+    server::Shared,
+};
 use crate::{
     dialects::{Dialect, Operation, PathParameters, Route, WireRequest},
-    domain::{Answer, Command, Fault},
+    domain::{Answer, Aspect, Command, Fault},
 };
+
+const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
 
 /// Runs a route of a dialect.
 pub(super) async fn run(
@@ -37,17 +45,33 @@ pub(super) async fn run(
         Ok(body) => body,
         Err(refused) => return refusal::bad_body(dialect, &request, refused),
     };
-    let client_project = request.headers().get("X-Project-Id").and_then(|value| value.to_str().ok());
+    let client_project = match client_project(&request) {
+        Ok(project) => project,
+        Err(found) => return fault(dialect, &found, None),
+    };
     let wire = WireRequest { path, query: request.query_string(), client_project, body: &body };
     let command = match decode(&wire) {
         Ok(command) => command,
         Err(found) => return fault(dialect, &found, None),
     };
+    if command.is_write() {
+        if let Err(reason) = body::check_change(&request, body::JSON, &[]) {
+            return refusal::wrong_type(dialect, &reason);
+        }
+        if let Err(found) = conditions::none(&request, "not supported here, nothing here has an ETag") {
+            return fault(dialect, &found, None);
+        }
+    }
     let answer = shared.service.run(&shared.principal, &command).await;
     let (reply, answer) = match answer.and_then(|answer| Ok((encode(&command, &answer)?, answer))) {
         Ok(encoded) => encoded,
         Err(found) => return fault(dialect, &found, Some(&command)),
     };
+    match conditions::of_read(&request, None) {
+        Ok(Outcome::Failed) => return refusal::condition_failed(dialect),
+        Ok(_) => {}
+        Err(found) => return fault(dialect, &found, None),
+    }
     let mut response = refusal::status(reply.status);
     if reply.body.is_empty() {
         return response.finish();
@@ -63,6 +87,17 @@ pub(super) async fn run(
         };
     }
     response.streaming(pieces.stream())
+}
+
+/// The project that the client says it works in. One that cannot be read is no reason to work in another.
+fn client_project(request: &HttpRequest) -> Result<Option<&str>, Fault> {
+    let refused = |reason: &str| Fault::invalid(Aspect::General, "X-Project-Id", reason);
+    let mut values = request.headers().get_all(PROJECT);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refused("duplicate header"));
+    }
+    str::from_utf8(value.as_bytes()).map(Some).map_err(|_| refused("must be UTF-8"))
 }
 
 /// The varying segments, decoded; `None` if the path is not UTF-8, which actix would mend in silence.

@@ -1,17 +1,29 @@
 //! Whether tagd is up, and whether it can answer.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
+    http::Method,
     web::{self, Data, ServiceConfig},
 };
 
-use super::server::Shared;
+use super::{refusal, router::get_or_head, server::Shared};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     // balancers ask with HEAD as often as with GET
-    config
-        .service(web::resource("/healthz").route(web::get().to(healthz)).route(web::head().to(healthz)))
-        .service(web::resource("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)));
+    config.service(only_read("/healthz").route(get_or_head().to(healthz)));
+    config.service(only_read("/readyz").route(get_or_head().to(readyz)));
+}
+
+/// A path that is only read.
+fn only_read(path: &str) -> actix_web::Resource {
+    web::resource(path).default_service(web::route().to(async |request: HttpRequest| {
+        let allowed = "GET, HEAD, OPTIONS";
+        if *request.method() == Method::OPTIONS {
+            refusal::options(allowed)
+        } else {
+            refusal::wrong_method_of_none(&request, allowed)
+        }
+    }))
 }
 
 /// The process is up.

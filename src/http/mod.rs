@@ -1,7 +1,9 @@
 //! HTTP in actix-web: the server, the router, and what happens to every request.
 
 mod body;
+mod conditions;
 mod dispatch;
+mod guard;
 mod health;
 mod pieces;
 mod refusal;

@@ -3,11 +3,18 @@
 //! Where the path belongs to no one, or the request is refused before a dialect is asked, the body is that of
 //! the gateway in front of such services; where a path is a dialect's, its own.
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, http::StatusCode};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        ConnectionType, StatusCode,
+        header::{self, HeaderValue},
+    },
+};
 use serde_json::json;
 
 use super::{
     body::{LARGEST, Refused},
+    guard::Denied,
     request_log::RequestId,
 };
 use crate::{
@@ -25,10 +32,43 @@ pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
     gateway(request, 404, "APIGW.0101", &message)
 }
 
+/// The request may come from a foreign web page, or asks for another protocol.
+pub(super) fn denied(request: &HttpRequest, denied: &Denied) -> HttpResponse {
+    match denied {
+        Denied::Forbidden(reason) => gateway(request, 403, "APIGW.0306", reason),
+        Denied::Upgrade => {
+            let mut answer = gateway(request, 400, "APIGW.0201", "Upgrade: websocket is not supported");
+            // where the body ends is not known, so neither is where a next request would begin
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+            answer
+        }
+    }
+}
+
+/// The methods of a path.
+pub(super) fn options(allowed: &str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, allowed)).finish()
+}
+
+/// The path is there, but not for this method, and belongs to no dialect.
+pub(super) fn wrong_method_of_none(request: &HttpRequest, allowed: &str) -> HttpResponse {
+    let message = format!("method: {} is not allowed here, only {allowed}", request.method());
+    let mut answer = gateway(request, 405, "APIGW.0201", &message);
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        answer.headers_mut().insert(header::ALLOW, allowed);
+    }
+    answer
+}
+
 /// The path is there, but not for this method.
 pub(super) fn wrong_method(dialect: &Dialect, request: &HttpRequest, allowed: &str) -> HttpResponse {
     let reason = format!("method: {} is not allowed here, only {allowed}", request.method());
     general(dialect, 405, reason).insert_header(("Allow", allowed)).body_of_error()
+}
+
+/// `If-Match` on a read of what has no `ETag`.
+pub(super) fn condition_failed(dialect: &Dialect) -> HttpResponse {
+    general(dialect, 412, "If-Match: does not match, there is no ETag here".to_owned()).body_of_error()
 }
 
 /// The body is not announced as JSON.
@@ -42,12 +82,12 @@ pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: Refuse
         Refused::TooLarge => {
             let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: larger than {LARGEST} bytes"));
             // the rest of the body is not read, so the connection is of no more use
-            answer.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+            answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
         Refused::TooSlow => {
             let mut answer = general(dialect, 408, "body: not sent in time".to_owned()).body_of_error();
-            answer.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+            answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
         Refused::Broken(reason) => general(dialect, 400, format!("body: {reason}")).body_of_error(),

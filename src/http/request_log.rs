@@ -10,12 +10,18 @@ use std::{
 
 use actix_web::{
     Error, HttpMessage,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::{
+        ConnectionType,
+        header::{HeaderName, HeaderValue},
+    },
     middleware::Next,
+    web::Data,
 };
 use tracing::Instrument;
+
+use super::{guard, refusal, server::Shared};
 
 /// Name of the header, in requests and answers.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,11 +30,13 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone)]
 pub(super) struct RequestId(pub(super) String);
 
-/// Middleware: gives the request its id, logs one line when it is answered.
+/// Middleware: gives the request its id, has the guard look at it, logs one line when it is answered.
+///
+/// The guard is called from here since each middleware takes some time of its own.
 pub(super) async fn log<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let start = Instant::now();
     let id = request
         .headers()
@@ -41,7 +49,19 @@ pub(super) async fn log<B: MessageBody + 'static>(
         .then(|| (id.clone(), request.method().clone(), request.uri().path().to_owned()));
     // the id alone: a span is written out for every request, and few say anything before their answer
     let span = tracing::error_span!("request", request_id = id);
-    let mut answer = next.call(request).instrument(span).await?;
+    // upgrades are not taken, and actix would repeat the request's word in the answer
+    let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
+    let allowed = request.app_data::<Data<Shared>>().map_or(&[][..], |shared| &shared.allowed_hosts);
+    let mut answer = match guard::check(&request, allowed) {
+        Ok(()) => next.call(request).instrument(span).await?.map_into_left_body(),
+        Err(denied) => {
+            let answer = refusal::denied(request.request(), &denied);
+            request.into_response(answer).map_into_right_body()
+        }
+    };
+    if asks_upgrade {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(HEADER, value);
     }

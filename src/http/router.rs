@@ -46,12 +46,14 @@ fn routes(dialect: &'static Dialect, path: &'static str) -> impl Iterator<Item =
 /// The operations at a path. A request with another method is passed on: one path can be that of several patterns,
 /// and each has its own methods.
 fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resource {
-    let methods: Vec<HttpMethod> = routes(dialect, path).map(|route| method(route.method)).collect();
+    let taken: Vec<HttpMethod> = routes(dialect, path).flat_map(|route| methods(route.method)).collect();
     let mut resource =
-        web::resource(path).guard(guard::fn_guard(move |context| methods.contains(&context.head().method)));
+        web::resource(path).guard(guard::fn_guard(move |context| taken.contains(&context.head().method)));
     for route in routes(dialect, path) {
         let handler = move |request: HttpRequest, payload: Payload| dispatch::run(dialect, route, request, payload);
-        resource = resource.route(web::method(method(route.method)).to(handler));
+        for method in methods(route.method) {
+            resource = resource.route(web::method(method).to(handler));
+        }
     }
     resource
 }
@@ -60,34 +62,46 @@ fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resourc
 struct Place {
     dialect: &'static Dialect,
     pattern: ResourceDef,
-    methods: Vec<&'static str>,
+    methods: Vec<HttpMethod>,
 }
 
 fn places(dialect: &'static Dialect) -> impl Iterator<Item = Place> {
     paths(dialect).into_iter().map(move |path| Place {
         dialect,
         pattern: ResourceDef::new(path),
-        methods: routes(dialect, path).map(|route| route.method.name()).collect(),
+        methods: routes(dialect, path).flat_map(|route| methods(route.method)).collect(),
     })
 }
 
-/// The answer to a request that no operation takes: not this method where the path is one of any dialect's, else
-/// no such path. The dialect is the first of them, as for a request that is taken.
+/// The answer to a request that no operation takes: where the path is one of any dialect's, its methods or that it has
+/// not this one, else no such path. The dialect is the first of them, as for a request that is taken.
 fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     let path = request.match_info().as_str();
+    let asks = *request.method() == HttpMethod::OPTIONS;
+    if asks && request.uri().path() == "*" {
+        return refusal::options("DELETE, GET, HEAD, OPTIONS, POST, PUT");
+    }
     let mut at = places.iter().filter(|place| place.pattern.is_match(path)).peekable();
     let Some(dialect) = at.peek().map(|place| place.dialect) else { return refusal::not_found(request) };
-    let mut allowed: Vec<&'static str> = at.flat_map(|place| place.methods.iter().copied()).collect();
+    let mut allowed: Vec<&str> = at.flat_map(|place| place.methods.iter().map(HttpMethod::as_str)).collect();
+    allowed.push("OPTIONS");
     allowed.sort_unstable();
     allowed.dedup();
-    refusal::wrong_method(dialect, request, &allowed.join(", "))
+    let allowed = allowed.join(", ");
+    if asks { refusal::options(&allowed) } else { refusal::wrong_method(dialect, request, &allowed) }
 }
 
-fn method(method: Method) -> HttpMethod {
+/// What is answered where a dialect has this method: HEAD goes with GET, and actix leaves the body out.
+fn methods(method: Method) -> Vec<HttpMethod> {
     match method {
-        Method::Get => HttpMethod::GET,
-        Method::Post => HttpMethod::POST,
-        Method::Put => HttpMethod::PUT,
-        Method::Delete => HttpMethod::DELETE,
+        Method::Get => vec![HttpMethod::GET, HttpMethod::HEAD],
+        Method::Post => vec![HttpMethod::POST],
+        Method::Put => vec![HttpMethod::PUT],
+        Method::Delete => vec![HttpMethod::DELETE],
     }
+}
+
+/// A route for GET, and HEAD with it.
+pub(super) fn get_or_head() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }

@@ -30,6 +30,8 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Name of the region whose resources are served.
     pub region: String,
+    /// Names that tagd answers to besides `localhost` and IP addresses, in lower case and without a dot at the end.
+    pub allowed_hosts: Vec<String>,
     /// The database; its connections are shared out among the workers.
     pub store: StoreSettings,
 }
@@ -51,6 +53,8 @@ pub(super) struct Shared {
     pub(super) work: Store,
     /// Shared by all of them.
     pub(super) readiness: Readiness,
+    /// Names of hosts that requests may be addressed to.
+    pub(super) allowed_hosts: Arc<[String]>,
 }
 
 /// Starts the server, on the runtime of the caller; the schema must be in place.
@@ -72,12 +76,15 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     let address = settings.listener.local_addr()?;
     let scopes = Arc::new(ScopeCache::default());
     let region: Arc<str> = settings.region.into();
+    let allowed_hosts: Arc<[String]> = settings.allowed_hosts.into();
     let server = HttpServer::new(move || {
         let store = Store::connect_lazy(&store, Purpose::Serve).with_queue(&queue);
         let service = Service::new(store, Arc::clone(&scopes), Arc::clone(&region));
         let work = Store::connect_lazy(&work, Purpose::Work);
         let registry = Registry::new(service.clone(), work.clone());
-        let shared = Shared { service, principal: Principal::anyone(), registry, work, readiness: readiness.clone() };
+        let allowed_hosts = Arc::clone(&allowed_hosts);
+        let readiness = readiness.clone();
+        let shared = Shared { service, principal: Principal::anyone(), registry, work, readiness, allowed_hosts };
         App::new().app_data(web::Data::new(shared)).wrap(from_fn(request_log::log)).configure(router::configure)
     })
     .workers(workers)

@@ -278,7 +278,7 @@ fn a_wrong_method_is_405_with_the_right_one() {
     let world = World::empty();
     for wire in Wire::ALL {
         let answer = check(&world, &format!("{}_method", wire.name()), "GET", wire.path(), &[], "");
-        assert_eq!((answer.status, answer.headers["allow"].as_str()), (405, "POST"));
+        assert_eq!((answer.status, answer.headers["allow"].as_str()), (405, "OPTIONS, POST"));
         assert_eq!(wire.error(&answer).0, wire.code(Broken::General));
     }
 }

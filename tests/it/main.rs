@@ -24,6 +24,7 @@ mod import_export;
 mod index;
 mod limits;
 mod lists;
+mod methods;
 mod migrations;
 mod model;
 mod names;

@@ -206,6 +206,41 @@ fn every_operation_is_answered_as_its_golden_says() {
 }
 
 #[test]
+fn a_change_has_a_content_type_and_no_condition() {
+    let world = World::with(&fleet());
+    let everything = || world.send("GET", "/registry/v1/export", &[], b"").body;
+    let before = everything();
+    for row in TABLE {
+        let (method, path) = row.route.split_once(' ').unwrap();
+        let path = row.fill(path, row.name, "r");
+        let body = row.body.replace("$ID", "r");
+        let body = if body.is_empty() { "{}" } else { &body };
+        let is_query = path.contains("instances");
+        let right = if is_query || method == "GET" { 200 } else { 415 };
+        let project = ("X-Project-Id", row.name);
+        let untyped = world.send(method, &path, &[project], body.as_bytes());
+        assert_eq!(untyped.status, right, "{}: {}", row.name, untyped.body);
+        assert_eq!(untyped.body.contains("Content-Type: missing"), right == 415, "{}", untyped.body);
+        for name in ["If-Match", "If-None-Match"] {
+            for value in ["*", "\"0a\""] {
+                let headers = [project, ("Content-Type", "application/json"), (name, value)];
+                let answer = world.send(method, &path, &headers, body.as_bytes());
+                let right = match (method, name, value) {
+                    // nothing has an ETag, so none matches
+                    ("GET", "If-Match", "\"0a\"") => 412,
+                    ("GET", ..) => 200,
+                    _ if is_query => 200,
+                    _ => 400,
+                };
+                assert_eq!(answer.status, right, "{} {name}: {value}: {}", row.name, answer.body);
+                assert!(right < 300 || answer.body.contains(&format!("{name}: ")), "{}", answer.body);
+            }
+        }
+    }
+    assert_eq!(everything(), before);
+}
+
+#[test]
 fn every_operation_of_a_covered_dialect_is_in_the_table() {
     let routes: BTreeSet<String> = DIALECTS
         .iter()

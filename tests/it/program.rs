@@ -57,6 +57,7 @@ fn help_explains_every_setting_with_its_default() {
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
         ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),
+        ("--allowed-host <NAME>", "TAGD_ALLOWED_HOSTS", "[default: none]"),
     ];
     for command in COMMANDS {
         let help = program.expect(&[command, &["--help"]].concat());
@@ -169,6 +170,14 @@ fn bad_settings_are_one_clear_line() {
         (&["migrate", "--log", "a=b=c"], "log: \"a=b=c\" is not a filter"),
         (&["serve", "--workers", "0"], "workers: 0 is out of range, 1 to 256"),
         (&["serve", "--statement-timeout", "3601"], "statement_timeout: 3601 is out of range, 1 to 3600"),
+        (
+            &["serve", "--allowed-host", "http://tags.example.org"],
+            "allowed_hosts: \"http://tags.example.org\" must be a",
+        ),
+        (&["serve", "--allowed-host", "tags.example.org:8080"], "allowed_hosts: \"tags.example.org:8080\" must be a"),
+        (&["serve", "--allowed-host", "*.example.org"], "allowed_hosts: \"*.example.org\" must be a host name"),
+        (&["serve", "--allowed-host", "a,,b"], "allowed_hosts: \"\" must be a host name such as tags.example.org,"),
+        (&["serve", "--allowed-host", "bücher.example"], "allowed_hosts: \"bücher.example\" must be a host name"),
         (&["serve", "--listen", "0.0.0.0:0"], "listen: 0.0.0.0:0 can be reached from other machines"),
         (&["serve", "--listen", "[::]:0"], "listen: [::]:0 can be reached from other machines"),
     ] {
@@ -399,6 +408,40 @@ fn the_log_is_text_where_that_is_asked_for() {
     assert_eq!(quiet.stop().err, "");
 }
 
+/// The status that a request addressed to a host gets.
+fn status_for(serving: &Serving, host: &str) -> String {
+    let mut stream = TcpStream::connect(serving.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn names_of_allowed_hosts_come_from_flags_or_the_environment_or_the_file() {
+    let db = TestDb::new();
+    let hosts =
+        ["localhost:1", "127.0.0.1", "flag.example", "Second.Flag.example:80", "env.example", "two.env.example"];
+    for (args, variable, expected) in [
+        (
+            &["--allowed-host", "flag.example", "--allowed-host", "second.flag.example."][..],
+            "env.example",
+            [1, 1, 1, 1, 0, 0, 0],
+        ),
+        (&[], "env.example, TWO.env.example", [1, 1, 0, 0, 1, 1, 0]),
+        (&[], "", [1, 1, 0, 0, 0, 0, 1]),
+    ] {
+        let program = Program::new().on(&db).with("TAGD_ALLOWED_HOSTS", variable).with("TAGD_CONFIG", "tagd.toml");
+        program.write("tagd.toml", "allowed_hosts = [\"file.example\"]\n");
+        let serving = program.serve(&[&["--listen", "127.0.0.1:0"], args].concat());
+        let statuses: Vec<String> =
+            hosts.into_iter().chain(["file.example"]).map(|host| status_for(&serving, host)).collect();
+        assert_eq!(statuses, expected.map(|allowed| if allowed == 1 { "200" } else { "403" }), "{args:?} {variable}");
+    }
+}
+
 #[test]
 fn garbage_on_the_port_is_counted_and_reported_once() {
     const GARBAGE: [&[u8]; 4] =
@@ -448,7 +491,7 @@ fn a_closed_standard_output_is_no_reason_not_to_serve() {
 
 fn answers(mut stream: TcpStream) -> bool {
     let _ = stream.set_read_timeout(Some(PATIENCE));
-    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
 }
@@ -549,7 +592,7 @@ impl Halved {
         let mut stream = TcpStream::connect(serving.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
-            "POST /v1.0/resource-instances/filter HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
+            "POST /v1.0/resource-instances/filter HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
              X-Request-Id: slow\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
@@ -585,7 +628,7 @@ fn drains(signal: Signal) {
     let server = private.postmaster().unwrap();
     // a connection that stays open and asks nothing must not hold anything up for long
     let mut idle = TcpStream::connect(serving.address()).unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let slow = Halved::send(&serving);
     serving.signal(signal);
     wait_until_closed(&serving);

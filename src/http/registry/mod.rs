@@ -11,18 +11,27 @@ mod wire;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName},
+    },
     web::{self, Data, Payload, ServiceConfig},
 };
 use serde::Serialize;
 
-use super::{body, refusal::not_found, server::Shared};
+use super::{
+    body,
+    conditions::{self, Outcome},
+    refusal::{not_found, options},
+    router::get_or_head,
+    server::Shared,
+};
 use crate::{
     domain::{
         Resource,
         change::Registration,
         command::ResourceType,
-        registry::{Project, Registered},
+        registry::{Project, Registered, RegistryFault},
     },
     service::{Place, Start},
     transfer::{line, line::TagBody},
@@ -40,42 +49,52 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     let one = "/projects/{project_id}/types/{resource_type}/resources/{resource_id}";
     config.service(
         web::scope("/registry/v1")
-            .service(only("/types", "GET").route(web::get().to(list_types)))
+            .service(only("/types", READ).route(get_or_head().to(list_types)))
             .service(
-                only("/types/{resource_type}", "GET, PUT, DELETE")
-                    .route(web::get().to(get_type))
+                only("/types/{resource_type}", ALL)
+                    .route(get_or_head().to(get_type))
                     .route(web::put().to(put_type))
                     .route(web::delete().to(delete_type)),
             )
-            .service(only("/projects", "GET").route(web::get().to(list_projects)))
+            .service(only("/projects", READ).route(get_or_head().to(list_projects)))
             .service(
-                only("/projects/{project_id}", "GET, PUT, DELETE")
-                    .route(web::get().to(get_project))
+                only("/projects/{project_id}", ALL)
+                    .route(get_or_head().to(get_project))
                     .route(web::put().to(put_project))
                     .route(web::delete().to(delete_project)),
             )
             .service(
-                only("/projects/{project_id}/types/{resource_type}/resources", "GET")
-                    .route(web::get().to(list_resources)),
+                only("/projects/{project_id}/types/{resource_type}/resources", READ)
+                    .route(get_or_head().to(list_resources)),
             )
             .service(
-                only(one, "GET, PUT, DELETE")
-                    .route(web::get().to(get_resource))
+                only(one, ALL)
+                    .route(get_or_head().to(get_resource))
                     .route(web::put().to(put_resource))
                     .route(web::delete().to(delete_resource)),
             )
             .service(
-                only(&format!("{one}/tags"), "GET, PUT").route(web::get().to(get_tags)).route(web::put().to(put_tags)),
+                only(&format!("{one}/tags"), "GET, HEAD, OPTIONS, PUT")
+                    .route(get_or_head().to(get_tags))
+                    .route(web::put().to(put_tags)),
             )
-            .service(only("/import", "POST").route(web::post().to(transfer::import)))
-            .service(only("/export", "GET").route(web::get().to(transfer::export)))
+            .service(only("/import", "OPTIONS, POST").route(web::post().to(import)))
+            .service(only("/export", READ).route(get_or_head().to(export)))
             .default_service(web::route().to(async |request: HttpRequest| not_found(&request))),
     );
 }
 
+/// The methods of what is only read.
+const READ: &str = "GET, HEAD, OPTIONS";
+/// The methods of what is read, put and deleted.
+const ALL: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
+
 /// A path with the methods that it takes.
 fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
     web::resource(path).default_service(web::route().to(move |request: HttpRequest| async move {
+        if *request.method() == Method::OPTIONS {
+            return Handled::Ok(options(allowed));
+        }
         Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
     }))
 }
@@ -87,16 +106,34 @@ fn reply(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 
 /// An answer of JSON about a resource in this state.
 fn reply_with(status: StatusCode, etag: &str, body: &impl Serialize) -> HttpResponse {
-    HttpResponse::build(status).insert_header((header::ETAG, format!("\"{etag}\""))).json(body)
+    HttpResponse::build(status).insert_header(etag_header(etag)).json(body)
+}
+
+fn etag_header(etag: &str) -> (HeaderName, String) {
+    (header::ETAG, format!("\"{etag}\""))
+}
+
+/// The answer to a read, as far as the conditions of the request let it through.
+fn reply_read(request: &HttpRequest, etag: Option<&str>, body: &impl Serialize) -> Handled {
+    match conditions::of_read(request, etag)? {
+        Outcome::Proceed => Ok(match etag {
+            Some(etag) => reply_with(StatusCode::OK, etag, body),
+            None => reply(StatusCode::OK, body),
+        }),
+        Outcome::NotModified => {
+            Ok(HttpResponse::NotModified().insert_header(etag_header(etag.unwrap_or_default())).finish())
+        }
+        Outcome::Failed => Err(RegistryFault::Condition.into()),
+    }
 }
 
 fn put_status(created: bool) -> StatusCode {
     if created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
-/// The body of a request that has one.
+/// The body of a request that has one; all of them change something.
 async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
-    body::check_type(request).map_err(Refusal::Type)?;
+    body::check_change(request, body::JSON, &[]).and_then(|()| body::check_type(request)).map_err(Refusal::Type)?;
     let body = body::read(payload).await.map_err(Refusal::Body)?;
     Ok(wire::decode(&body)?)
 }
@@ -106,13 +143,13 @@ async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Pa
 async fn list_types(request: HttpRequest, shared: Data<Shared>) -> Handled {
     Parameters::read(&request, &[])?;
     let types = shared.registry.list_types().await?;
-    Ok(reply(StatusCode::OK, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() }))
+    reply_read(&request, None, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() })
 }
 
 async fn get_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
     Parameters::read(&request, &[])?;
     let found = shared.registry.find_type(wire::path(&request)?.get("resource_type")).await?;
-    Ok(reply(StatusCode::OK, &TypeReply::of(&found)))
+    reply_read(&request, None, &TypeReply::of(&found))
 }
 
 async fn put_type(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
@@ -129,6 +166,7 @@ async fn put_type(request: HttpRequest, shared: Data<Shared>, payload: Payload) 
 async fn delete_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
+    body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
     shared.registry.remove_type(wire::path(&request)?.get("resource_type")).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -139,13 +177,13 @@ async fn list_projects(request: HttpRequest, shared: Data<Shared>) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker"])?;
     let (projects, next_marker) = shared.registry.list_projects(parameters.marker()?, parameters.limit()?).await?;
     let projects = projects.iter().map(ProjectReply::of).collect();
-    Ok(reply(StatusCode::OK, &ProjectsReply { projects, next_marker }))
+    reply_read(&request, None, &ProjectsReply { projects, next_marker })
 }
 
 async fn get_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
     Parameters::read(&request, &[])?;
     let found = shared.registry.find_project(wire::path(&request)?.get("project_id")).await?;
-    Ok(reply(StatusCode::OK, &ProjectReply::of(&found)))
+    reply_read(&request, None, &ProjectReply::of(&found))
 }
 
 async fn put_project(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
@@ -165,6 +203,7 @@ async fn put_project(request: HttpRequest, shared: Data<Shared>, payload: Payloa
 async fn delete_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
     let with_resources = Parameters::read(&request, &["with_resources"])?.flag("with_resources")?;
     wire::no_condition(&request)?;
+    body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
     shared.registry.remove_project(wire::path(&request)?.get("project_id"), with_resources).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -179,7 +218,7 @@ async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
     let page = shared.registry.list_resources(project_id, resource_type, limit, start).await?;
     let resources = page.resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
     let next_marker = matches!(start, Start::Marker(_)).then_some(MarkerReply(page.next_marker));
-    Ok(reply(StatusCode::OK, &ResourcesReply { total_count: page.total, resources, next_marker }))
+    reply_read(&request, None, &ResourcesReply { total_count: page.total, resources, next_marker })
 }
 
 async fn get_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
@@ -187,7 +226,7 @@ async fn get_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
     let path = wire::path(&request)?;
     let resource_id = path.get("resource_id");
     let found = shared.registry.find_resource(place(&path)).await?;
-    reply_resource(StatusCode::OK, resource_id, &found)
+    reply_read(&request, Some(&found.etag), &resource_reply(resource_id, &found)?)
 }
 
 async fn put_resource(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
@@ -210,12 +249,13 @@ async fn put_resource(request: HttpRequest, shared: Data<Shared>, payload: Paylo
     })?;
     let (created, found) =
         shared.registry.put_resource(&project_id, &resource_type, &resource, with_tags, &condition).await?;
-    reply_resource(put_status(created), &resource.resource_id, &found)
+    Ok(reply_with(put_status(created), &found.etag, &resource_reply(&resource.resource_id, &found)?))
 }
 
 async fn delete_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
+    body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
     shared.registry.remove_resource(place(&wire::path(&request)?), &condition).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -223,7 +263,7 @@ async fn delete_resource(request: HttpRequest, shared: Data<Shared>) -> Handled 
 async fn get_tags(request: HttpRequest, shared: Data<Shared>) -> Handled {
     Parameters::read(&request, &[])?;
     let found = shared.registry.find_resource(place(&wire::path(&request)?)).await?;
-    Ok(reply_with(StatusCode::OK, &found.etag, &TagsReply { tags: TagList(&found.tags) }))
+    reply_read(&request, Some(&found.etag), &TagsReply { tags: TagList(&found.tags) })
 }
 
 async fn put_tags(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
@@ -243,7 +283,27 @@ fn place(path: &crate::dialects::PathParameters) -> Place<'_> {
     }
 }
 
-fn reply_resource(status: StatusCode, resource_id: &str, found: &Registered) -> Handled {
-    let body = ResourceReply::new(resource_id, &found.resource_name, found.detail.as_deref(), &found.tags)?;
-    Ok(reply_with(status, &found.etag, &body))
+fn resource_reply<'a>(resource_id: &'a str, found: &'a Registered) -> Result<ResourceReply<'a>, Refusal> {
+    Ok(ResourceReply::new(resource_id, &found.resource_name, found.detail.as_deref(), &found.tags)?)
+}
+
+// ---- import and export
+
+async fn import(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+    wire::no_condition(&request)?;
+    body::check_change(&request, transfer::TYPES, transfer::CODINGS).map_err(Refusal::Type)?;
+    transfer::import(request, shared, payload).await
+}
+
+async fn export(request: HttpRequest, shared: Data<Shared>) -> Handled {
+    if conditions::of_read(&request, None)? == Outcome::Failed {
+        return Err(RegistryFault::Condition.into());
+    }
+    if *request.method() == Method::HEAD {
+        Parameters::read(&request, &[])?;
+        // what only the making of the body would tell is left out, and no export runs for it
+        let answer = HttpResponse::Ok().content_type(transfer::NDJSON).finish();
+        return Ok(answer.set_body(actix_web::body::None::new()).map_into_boxed_body());
+    }
+    transfer::export(request, shared).await
 }

@@ -33,7 +33,11 @@ const STALL: Duration = PATIENCE;
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Content type of lines of JSON.
-const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
+/// Content types that an import may have.
+pub(super) const TYPES: &[&str] = &[NDJSON, "application/json"];
+/// Content codings that an import may have.
+pub(super) const CODINGS: &[&str] = &["gzip"];
 
 /// Imports what the body states, a resource a line.
 pub(super) async fn import(
@@ -42,7 +46,7 @@ pub(super) async fn import(
     mut payload: Payload,
 ) -> Result<HttpResponse, Refusal> {
     let strict = Parameters::read(&request, &["strict"])?.flag("strict")?;
-    body::check_type_of(&request, &[NDJSON, "application/json"]).map_err(Refusal::Type)?;
+    body::check_type_of(&request, TYPES).map_err(Refusal::Type)?;
     let keep = if strict { Keep::Nothing } else { Keep::Batches };
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };

@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use actix_web::{
-    HttpRequest,
-    http::header::{self, HeaderName},
-};
+use actix_web::{HttpRequest, http::header};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
 use serde_json::value::RawValue;
 
@@ -18,7 +15,10 @@ use crate::{
         fault::quote,
         registry::{Condition, Project},
     },
-    http::dispatch,
+    http::{
+        conditions::{self, EntityTag, Tags},
+        dispatch,
+    },
     json::Object,
     service::Start,
     transfer::line::TagBody,
@@ -294,17 +294,13 @@ impl<'a> Parameters<'a> {
 
 /// The condition of a write to a resource.
 pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condition, Fault> {
-    let if_match = header_of(request, &header::IF_MATCH)?;
-    let if_none_match = header_of(request, &header::IF_NONE_MATCH)?;
-    match (if_match, if_none_match.as_deref().map(str::trim)) {
+    let if_match = conditions::read(request, &header::IF_MATCH)?;
+    let if_none_match = conditions::read(request, &header::IF_NONE_MATCH)?;
+    match (if_match, if_none_match) {
         (None, None) => Ok(Condition::None),
-        (Some(text), None) => {
-            if text.trim() == "*" {
-                return Ok(Condition::Matches(vec!["*".to_owned()]));
-            }
-            text.split(',').map(|etag| etag_of(etag.trim())).collect::<Result<_, _>>().map(Condition::Matches)
-        }
-        (None, Some("*")) if may_create => Ok(Condition::Absent),
+        (Some(Tags::Any), None) => Ok(Condition::Matches(vec!["*".to_owned()])),
+        (Some(Tags::Listed(tags)), None) => Ok(Condition::Matches(tags.iter().map(etag_of).collect())),
+        (None, Some(Tags::Any)) if may_create => Ok(Condition::Absent),
         (None, Some(_)) => {
             let reason = if may_create { "only * is taken here" } else { "not taken here, only on PUT of a resource" };
             Err(Fault::invalid(Aspect::General, "If-None-Match", reason))
@@ -315,34 +311,15 @@ pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condi
     }
 }
 
-/// Refuses conditions where nothing has an `ETag`: to pass over them would do what was not wanted.
+/// Refuses conditions where nothing has an `ETag`.
 pub(super) fn no_condition(request: &HttpRequest) -> Result<(), Fault> {
-    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
-        if request.headers().contains_key(&name) {
-            let field = if name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
-            return Err(Fault::invalid(Aspect::General, field, "not taken here, only resources have an ETag"));
-        }
-    }
-    Ok(())
+    conditions::none(request, "not taken here, only resources have an ETag")
 }
 
-fn header_of(request: &HttpRequest, name: &HeaderName) -> Result<Option<String>, Fault> {
-    let mut joined: Option<String> = None;
-    for value in request.headers().get_all(name) {
-        let text = value.to_str().map_err(|_| Fault::invalid(Aspect::General, name.as_str(), "has more than ASCII"))?;
-        joined = Some(joined.map_or_else(|| text.to_owned(), |joined| format!("{joined},{text}")));
-    }
-    Ok(joined)
-}
-
-/// An etag without its quotes; a weak one, and any that tagd does not make, is the empty text, which none is.
-fn etag_of(text: &str) -> Result<String, Fault> {
-    let quoted = text.strip_prefix("W/").unwrap_or(text);
-    match quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(etag) if quoted.len() == text.len() && etag.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(etag.to_owned()),
-        Some(_) => Ok(String::new()),
-        None => {
-            Err(Fault::invalid(Aspect::General, "If-Match", format!("{} is neither * nor a quoted ETag", quote(text))))
-        }
+/// An `ETag` that tagd could have made; a weak one, and any other, is the empty text, which none is.
+fn etag_of(given: &EntityTag) -> String {
+    match str::from_utf8(&given.tag) {
+        Ok(tag) if !given.weak && tag.bytes().all(|b| b.is_ascii_hexdigit()) => tag.to_owned(),
+        _ => String::new(),
     }
 }

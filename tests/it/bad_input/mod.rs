@@ -3,7 +3,9 @@
 //! Over plain sockets where a client library would refuse to send it.
 
 mod bodies;
+mod browsers;
 mod damage;
+mod protocol;
 mod requests;
 mod size;
 

@@ -3,9 +3,9 @@
 //! Written from `reference/semantics.md`, not from the source, so that the two can disagree.
 
 use serde_json::{Value, json};
-use tagd::domain::change::Registration;
+use tagd::{dialects::DIALECTS, domain::change::Registration};
 
-use super::{Answer, World, registration};
+use super::{Answer, World, registration, repository};
 
 /// A dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,4 +184,47 @@ pub fn in_all_dialects(fleet: &[(&str, &str, &[(&str, &str)])]) -> World {
 pub fn ids(answer: &Value) -> Vec<String> {
     let resources = answer["resources"].as_array().unwrap_or_else(|| panic!("no resources: {answer}"));
     resources.iter().map(|resource| resource["resource_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every method and path that tagd takes, of project `p` and resource `r`: those of the dialects from their own tables,
+/// those of the registry from its documentation.
+pub fn every_route() -> Vec<(&'static str, String)> {
+    let mut routes = vec![("GET", "/healthz".to_owned()), ("GET", "/readyz".to_owned())];
+    for dialect in DIALECTS {
+        let resource_type = match dialect.name {
+            "DNS" => "DNS-public_zone",
+            "CTS" => "cts-tracker",
+            _ => "ecs",
+        };
+        for route in dialect.routes {
+            routes.push((route.method.name(), fill(route.path, resource_type)));
+        }
+    }
+    let page = std::fs::read_to_string(repository("docs/REGISTRY.md")).unwrap();
+    for row in page.lines().filter(|line| line.starts_with("| `/")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let path = fill(&format!("/registry/v1{}", cells[1].trim_matches('`')), "images");
+        for (method, cell) in ["GET", "PUT", "DELETE", "POST"].into_iter().zip(&cells[2..]) {
+            if !cell.is_empty() {
+                routes.push((method, path.clone()));
+            }
+        }
+    }
+    routes
+}
+
+fn fill(path: &str, resource_type: &str) -> String {
+    let mut filled = path.to_owned();
+    for (names, value) in [
+        (&["project_id", "project"][..], "p"),
+        (&["resource_type", "type"], resource_type),
+        (&["image_id", "resource_id", "id"], "r"),
+        (&["key", "tag"], "env"),
+    ] {
+        for name in names {
+            filled = filled.replace(&format!("{{{name}}}"), value);
+        }
+    }
+    assert!(!filled.contains('{'), "{filled}");
+    filled
 }

@@ -68,7 +68,9 @@ impl World {
     pub fn over(db: TestDb, store: StoreSettings) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            start(ServerSettings { listener, workers: 1, region: "region-1".into(), store }).unwrap()
+            // the name that tests over plain connections use
+            let allowed_hosts = vec!["tagd".into()];
+            start(ServerSettings { listener, workers: 1, region: "region-1".into(), allowed_hosts, store }).unwrap()
         });
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         Self { url: format!("http://{}", server.address), db, server: Some(server), agent }

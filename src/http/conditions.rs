@@ -1,0 +1,131 @@
+//! Conditions of a request, `If-Match` and `If-None-Match`, as RFC 9110 (section 13) has them.
+
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{self, HeaderName},
+    },
+};
+
+use crate::domain::{Aspect, Fault, fault::quote};
+
+/// What a condition names.
+#[derive(Debug)]
+pub(super) enum Tags {
+    /// `*`
+    Any,
+    /// At least one.
+    Listed(Vec<EntityTag>),
+}
+
+/// An `ETag` in a condition.
+#[derive(Debug)]
+pub(super) struct EntityTag {
+    pub(super) weak: bool,
+    /// Without its quotes.
+    pub(super) tag: Vec<u8>,
+}
+
+/// What the conditions of a read come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is answered.
+    Proceed,
+    /// The client has this state already: 304.
+    NotModified,
+    /// `If-Match` does not hold: 412.
+    Failed,
+}
+
+/// The conditions of a read that would be answered with success.
+///
+/// Where there is no `ETag`, no client can have kept anything, so `If-None-Match` holds; `If-Match` does not, unless
+/// it is `*`.
+pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outcome, Fault> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(Outcome::Proceed);
+    }
+    if let Some(wanted) = read(request, &header::IF_MATCH)? {
+        let holds = match wanted {
+            Tags::Any => true,
+            // strong comparison: a weak one equals none
+            Tags::Listed(tags) => {
+                tags.iter().any(|one| !one.weak && etag.is_some_and(|etag| one.tag == etag.as_bytes()))
+            }
+        };
+        if !holds {
+            return Ok(Outcome::Failed);
+        }
+    }
+    if let Some(etag) = etag
+        && let Some(known) = read(request, &header::IF_NONE_MATCH)?
+    {
+        let is_known = match known {
+            Tags::Any => true,
+            Tags::Listed(tags) => tags.iter().any(|one| one.tag == etag.as_bytes()),
+        };
+        if is_known {
+            return Ok(Outcome::NotModified);
+        }
+    }
+    Ok(Outcome::Proceed)
+}
+
+/// Refuses conditions of a write that does not know them: to pass over them would do what was not wanted.
+pub(super) fn none(request: &HttpRequest, reason: &str) -> Result<(), Fault> {
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+        if request.headers().contains_key(&name) {
+            return Err(Fault::invalid(Aspect::General, shown(&name), reason));
+        }
+    }
+    Ok(())
+}
+
+/// What a condition names, if the request has it; several headers of a name are one list.
+pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Fault> {
+    let mut values = request.headers().get_all(name).map(|value| value.as_bytes().trim_ascii()).peekable();
+    if values.peek().is_none() {
+        return Ok(None);
+    }
+    let mut tags = Vec::new();
+    let mut any = 0;
+    for value in values {
+        if value == b"*" {
+            any += 1;
+        } else if take_tags(value, &mut tags).is_none() {
+            let reason = format!("{} is neither * nor a quoted ETag", quote(&String::from_utf8_lossy(value)));
+            return Err(Fault::invalid(Aspect::General, shown(name), reason));
+        }
+    }
+    match (any, tags.is_empty()) {
+        (1, true) => Ok(Some(Tags::Any)),
+        (0, false) => Ok(Some(Tags::Listed(tags))),
+        (0, true) => Err(Fault::invalid(Aspect::General, shown(name), "must not be empty")),
+        _ => Err(Fault::invalid(Aspect::General, shown(name), "* must stand alone")),
+    }
+}
+
+/// A list of tags, which may have commas within their quotes.
+fn take_tags(mut text: &[u8], tags: &mut Vec<EntityTag>) -> Option<()> {
+    while let Some(first) = text.first() {
+        if matches!(first, b' ' | b'\t' | b',') {
+            text = text.get(1..)?;
+            continue;
+        }
+        let strong = text.strip_prefix(b"W/").unwrap_or(text);
+        let quoted = strong.strip_prefix(b"\"")?;
+        let end = quoted.iter().position(|byte| *byte == b'"')?;
+        tags.push(EntityTag { weak: strong.len() < text.len(), tag: quoted.get(..end)?.to_vec() });
+        text = quoted.get(end + 1..)?.trim_ascii_start();
+        if !text.is_empty() && !text.starts_with(b",") {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// The name as it is written by people.
+fn shown(name: &HeaderName) -> &'static str {
+    if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" }
+}

@@ -1,0 +1,131 @@
+//! Refuses what a browser sends on behalf of a foreign web page, and upgrades to another protocol.
+//!
+//! tagd asks nobody for credentials, so a page that is open in the browser of somebody who reaches tagd would reach it
+//! too. Every request passes here before its path is looked at (ADR 18).
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use actix_web::{
+    dev::{RequestHead, ServiceRequest},
+    http::{
+        Version,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+
+use crate::domain::fault::quote;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(super) enum Denied {
+    /// It may come from a foreign web page.
+    Forbidden(String),
+    /// It asks for a WebSocket.
+    Upgrade,
+}
+
+/// Checks a request; `allowed` are names of hosts, in lower case and without a dot at the end.
+pub(super) fn check(request: &ServiceRequest, allowed: &[String]) -> Result<(), Denied> {
+    let head = request.head();
+    check_host(head, allowed).and_then(|()| check_site(head)).map_err(Denied::Forbidden)?;
+    // actix-http passes over the Content-Length beside this header and reads on until the connection ends
+    if head.headers().get_all(header::UPGRADE).any(|value| is(value, "websocket")) {
+        return Err(Denied::Upgrade);
+    }
+    Ok(())
+}
+
+/// The hosts that the request is addressed to: its `Host`, and that of an absolute target.
+fn hosts(head: &RequestHead) -> impl Iterator<Item = &[u8]> {
+    let host = head.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    let target = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    host.into_iter().chain(target)
+}
+
+/// A page can bring its own name to lead to this machine, but neither an address nor `localhost`.
+fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), String> {
+    // HTTP/1.0 does not have it yet, and no browser speaks that
+    if head.version != Version::HTTP_10 && !head.headers().contains_key(header::HOST) {
+        return Err("Host: missing".to_owned());
+    }
+    for host in hosts(head) {
+        let is_allowed = str::from_utf8(host).ok().and_then(split).is_some_and(|(name, _)| is_allowed(name, allowed));
+        if !is_allowed {
+            return Err(format!(
+                "Host: {} is not allowed, must be localhost, an IP address or a name given with --allowed-host",
+                quote(&String::from_utf8_lossy(host))
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a browser says of the page that sends the request.
+fn check_site(head: &RequestHead) -> Result<(), String> {
+    for site in head.headers().get_all(SEC_FETCH_SITE) {
+        if is(site, "cross-site") || is(site, "same-site") {
+            return Err("Sec-Fetch-Site: requests of web pages of other origins are not allowed".to_owned());
+        }
+    }
+    for origin in head.headers().get_all(header::ORIGIN) {
+        let mut hosts = hosts(head).peekable();
+        let is_own = hosts.peek().is_some() && hosts.all(|host| is_origin_of(origin.as_bytes(), host));
+        if !is_own {
+            return Err(format!(
+                "Origin: {} is not allowed, host and port must be those of Host",
+                quote(&String::from_utf8_lossy(origin.as_bytes()))
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is(value: &HeaderValue, word: &str) -> bool {
+    value.as_bytes().trim_ascii().eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// Name or address, and port, of `host[:port]`.
+fn split(text: &str) -> Option<(&str, Option<u16>)> {
+    let end = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
+    let (host, rest) = text.split_at_checked(end)?;
+    let port = match rest.strip_prefix(':') {
+        // a colon without a port is allowed and means nothing
+        Some("") => None,
+        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => Some(port.parse().ok()?),
+        None if rest.is_empty() => None,
+        _ => return None,
+    };
+    (!host.is_empty()).then_some((host, port))
+}
+
+fn is_allowed(host: &str, allowed: &[String]) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        return address.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    if host.parse::<Ipv4Addr>().is_ok() {
+        return true;
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.eq_ignore_ascii_case("localhost") || allowed.iter().any(|allowed| name.eq_ignore_ascii_case(allowed))
+}
+
+/// Whether an origin is that of a host; where `Host` has no port, it is the usual one of the origin's scheme, since
+/// a proxy in front of tagd may speak TLS.
+fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
+    let (Ok(origin), Ok(host)) = (str::from_utf8(origin), str::from_utf8(host)) else { return false };
+    let (rest, usual) = if let Some(rest) = origin.strip_prefix("http://") {
+        (rest, 80)
+    } else if let Some(rest) = origin.strip_prefix("https://") {
+        (rest, 443)
+    } else {
+        return false;
+    };
+    match (split(rest), split(host)) {
+        (Some((of_origin, port)), Some((of_host, other))) => {
+            of_origin.eq_ignore_ascii_case(of_host) && port.unwrap_or(usual) == other.unwrap_or(usual)
+        }
+        _ => false,
+    }
+}
