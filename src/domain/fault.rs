@@ -158,7 +158,8 @@ impl Error for Fault {
 /// A value as messages show it: quoted, control characters escaped, cut where it is long.
 pub fn quote(value: &str) -> String {
     const SHOWN: usize = 64;
-    let mut shown: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    // as a whole: marks behind a letter belong to the text, only one that begins it is escaped
+    let mut shown = value.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
     if value.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

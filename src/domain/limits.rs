@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::{
+    charset::{self, Wrong},
     fault::{Aspect, Fault, quote},
     query::{Term, ValueMatch},
 };
@@ -140,15 +141,17 @@ pub fn check_length(aspect: Aspect, field: impl Display, text: &str, most: usize
     Ok(())
 }
 
-/// Refuses a text with a character that is no letter, no digit and not in `extra`.
+/// Refuses a text with a character that is no letter, no digit and not in `extra`, or that may not stand where it does.
 pub fn check_charset(aspect: Aspect, field: impl Display, text: &str, extra: Option<&str>) -> Result<(), Fault> {
     let Some(extra) = extra else { return Ok(()) };
-    match text.chars().find(|c| !c.is_alphanumeric() && !extra.contains(*c)) {
-        None => Ok(()),
-        Some(c) => {
-            let reason =
-                format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()));
-            Err(Fault::invalid(aspect, field.to_string(), reason))
+    let Some(wrong) = charset::first_wrong(text, extra) else { return Ok(()) };
+    let reason = match wrong {
+        Wrong::NotAllowed(c) => {
+            format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()))
         }
-    }
+        Wrong::NoLetterBefore(c) => {
+            format!("{} has {}, which may only stand behind a letter", quote(text), quote(&c.to_string()))
+        }
+    };
+    Err(Fault::invalid(aspect, field.to_string(), reason))
 }

@@ -3,6 +3,7 @@
 //! Pure: no serde, no SQL, no HTTP, no async.
 
 pub mod change;
+pub mod charset;
 pub mod command;
 pub mod fault;
 pub mod limits;

@@ -125,6 +125,23 @@ fn wide(count: usize) -> String {
 
 // ---- limits
 
+/// Hindi, Thai, Bengali, Persian with a non-joiner, Sinhala with a joiner, Vietnamese with its accents apart.
+const WORDS: [&str; 7] =
+    ["केन्द्र", "परियोजना", "ช้างเก่า", "প্রকল্প", "می\u{200c}خواهم", "ශ\u{dca}\u{200d}රී", "Vie\u{302}\u{323}t"];
+
+/// Texts with a mark or a joiner in a wrong place, and how the message shows it.
+const MISPLACED: [(&str, &str); 8] = [
+    ("\u{94d}क", r#""\u{94d}""#),
+    // a vowel sign, which Unicode also calls alphabetic
+    ("1\u{93f}", "\"\u{93f}\""),
+    ("a-\u{301}", r#""\u{301}""#),
+    ("a1\u{20e3}", r#""\u{20e3}""#),
+    ("\u{200c}a", r#""\u{200c}""#),
+    ("1\u{200d}a", r#""\u{200d}""#),
+    ("a_\u{200c}a", r#""\u{200c}""#),
+    ("a\u{200d}\u{200d}a", r#""\u{200d}""#),
+];
+
 #[test]
 fn keys_and_values_have_the_characters_of_the_dialect_and_no_others() {
     let world = world();
@@ -150,6 +167,29 @@ fn keys_and_values_have_the_characters_of_the_dialect_and_no_others() {
             }
         }
         done(&delete(&world, wire, &json!([{ "key": "k" }])), "delete");
+    }
+    verify(&world);
+}
+
+#[test]
+fn words_of_every_language_are_written_found_and_listed() {
+    let world = world();
+    for wire in WIRES {
+        for word in WORDS {
+            done(&add(&world, wire, &json!({ "key": word, "value": word })), word);
+            assert_eq!(tags(&world, wire), [format!("{word}={word}")], "{wire:?}");
+            let found = wire.ids(&world, &json!({ "tags": [{ "key": word, "values": [word] }] }));
+            assert_eq!(found, ["r"], "{wire:?} {word}");
+            done(&delete(&world, wire, &json!([{ "key": word }])), word);
+        }
+        for (text, wrong) in MISPLACED {
+            let answer = add(&world, wire, &json!({ "key": text, "value": "" }));
+            let wrong = format!("has {wrong}, which may only stand behind a letter");
+            wire.check_refusal(&answer, Broken::Key, &["tag.key: ", &wrong], text);
+            let answer = create(&world, wire, &json!([{ "key": "k", "value": text }]));
+            wire.check_refusal(&answer, Broken::Value, &["tags[0].value: ", &wrong], text);
+        }
+        assert_eq!(tags(&world, wire), [""; 0], "{wire:?}");
     }
     verify(&world);
 }

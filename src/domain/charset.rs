@@ -1,0 +1,157 @@
+//! Which characters a key or a value may have, in the dialects that say so.
+//!
+//! The rule for people is in `docs/SEMANTICS.md`, under "Characters".
+
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
+/// Zero-width non-joiner and joiner: they say how the letters beside them are written. Persian, Hindi, Bengali and
+/// others spell words with them.
+const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
+
+/// A character that a text may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// Neither letter nor digit nor one of the signs.
+    NotAllowed(char),
+    /// A mark or a joiner that stands where it has no letter to belong to.
+    NoLetterBefore(char),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Letter,
+    /// Vowel signs, accents and the like, which many scripts cannot do without.
+    Mark,
+    Joiner,
+    DigitOrSign,
+}
+
+/// The first character that is no letter and no digit of any language, no mark or joiner in its place, and not in
+/// `signs`.
+pub fn first_wrong(text: &str, signs: &str) -> Option<Wrong> {
+    let mut before = Kind::DigitOrSign;
+    for c in text.chars() {
+        let kind = kind_of(c);
+        match kind {
+            Kind::Letter => {}
+            Kind::Mark | Kind::Joiner if matches!(before, Kind::Letter | Kind::Mark) => {}
+            Kind::Mark | Kind::Joiner => return Some(Wrong::NoLetterBefore(c)),
+            Kind::DigitOrSign if c.is_numeric() || signs.contains(c) => {}
+            Kind::DigitOrSign => return Some(Wrong::NotAllowed(c)),
+        }
+        before = kind;
+    }
+    None
+}
+
+fn kind_of(c: char) -> Kind {
+    if c.is_ascii() {
+        return if c.is_ascii_alphabetic() { Kind::Letter } else { Kind::DigitOrSign };
+    }
+    if JOINERS.contains(&c) {
+        Kind::Joiner
+    } else if c.general_category_group() == GeneralCategoryGroup::Mark {
+        // many vowel signs count as alphabetic, and are marks all the same
+        Kind::Mark
+    } else if c.is_alphabetic() {
+        Kind::Letter
+    } else {
+        Kind::DigitOrSign
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use unicode_properties::GeneralCategory;
+
+    use super::*;
+
+    const SIGNS: &str = " _.:=+-@/";
+
+    fn is_mark(c: char) -> bool {
+        use GeneralCategory::{EnclosingMark, NonspacingMark, SpacingMark};
+        matches!(c.general_category(), NonspacingMark | SpacingMark | EnclosingMark)
+    }
+
+    fn is_letter(c: char) -> bool {
+        c.is_alphabetic() && !is_mark(c)
+    }
+
+    /// The rule as it is written down, looked up for each place anew.
+    fn is_allowed(text: &[char]) -> bool {
+        (0..text.len()).all(|i| {
+            let behind_letter_or_mark = i > 0 && (is_letter(text[i - 1]) || is_mark(text[i - 1]));
+            match text[i] {
+                '\u{200c}' | '\u{200d}' => behind_letter_or_mark,
+                c if is_mark(c) => behind_letter_or_mark,
+                c => is_letter(c) || c.is_numeric() || SIGNS.contains(c),
+            }
+        })
+    }
+
+    #[test]
+    fn every_character_stands_where_the_rule_lets_it_and_nowhere_else() {
+        let befores: [&[char]; 9] =
+            [&[], &['a'], &['1'], &['क'], &['٣'], &['-'], &[' '], &['a', '\u{301}'], &['a', '\u{200d}']];
+        let (mut marks, mut chars, mut text) = (0, Vec::new(), String::new());
+        for c in '\0'..=char::MAX {
+            marks += usize::from(is_mark(c));
+            // beyond the first two planes are ideographs, and few marks
+            let befores = if c < '\u{20000}' || is_mark(c) { &befores[..] } else { &befores[..2] };
+            for before in befores {
+                chars.clear();
+                chars.extend_from_slice(before);
+                chars.push(c);
+                text.clear();
+                text.extend(&chars);
+                assert_eq!(first_wrong(&text, SIGNS).is_none(), is_allowed(&chars), "{text:?}");
+            }
+        }
+        // Unicode 16 has 2,501
+        assert!(marks > 2_500, "{marks} marks");
+    }
+
+    #[test]
+    fn letters_and_digits_are_as_ever() {
+        for c in ('\0'..=char::MAX).filter(|c| !is_mark(*c) && !JOINERS.contains(c)) {
+            let text = c.to_string();
+            let wrong = (!c.is_alphanumeric()).then_some(Wrong::NotAllowed(c));
+            assert_eq!(first_wrong(&text, ""), wrong, "{c:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_many_languages_are_taken() {
+        for word in [
+            "केन्द्र",
+            "परियोजना",
+            "ช้างเก่า",
+            "প্রকল্প",
+            "می\u{200c}خواهم",
+            "Việt",
+            "Vie\u{302}\u{323}t",
+            "ශ\u{dca}\u{200d}රී",
+            "தமிழ்",
+            "မြန်မာ",
+            "ខ្មែរ",
+            "עִבְרִית",
+            "العَرَبِيَّة",
+            "བོད་ཡིག".split('་').next().unwrap(),
+            "が",
+            "か\u{3099}",
+            "日本語",
+            "Größe",
+        ] {
+            assert_eq!(first_wrong(word, "-_"), None, "{word}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_as_the_rule_says(text in "[a1क日 _\\-\\*\u{94d}\u{301}\u{20dd}\u{903}\u{200c}\u{200d}\u{200b}٣]{0,8}") {
+            let allowed = is_allowed(&text.chars().collect::<Vec<_>>());
+            prop_assert_eq!(first_wrong(&text, SIGNS).is_none(), allowed);
+        }
+    }
+}
