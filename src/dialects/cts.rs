@@ -82,7 +82,7 @@ const LIMITS: QueryLimits = QueryLimits {
 /// "It cannot contain underscores or percent signs."
 const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &['_', '%'] };
 
-/// Source: `reference/semantics.md`, section 2; tags in one request: the SDK's definitions.
+/// Source: `docs/SEMANTICS.md`, "Writes"; tags in one request: the SDK's definitions.
 const WRITES: WriteLimits = WriteLimits {
     tags: 20,
     key_length: 128,

@@ -71,7 +71,7 @@ const LIMITS: QueryLimits = QueryLimits {
 
 const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &[] };
 
-/// Source: `reference/semantics.md`, section 2. The documents say nothing of how many tags one request may have.
+/// Source: `docs/SEMANTICS.md`, "Writes". The documents say nothing of how many tags one request may have.
 const WRITES: WriteLimits = WriteLimits {
     tags: 100,
     key_length: 128,

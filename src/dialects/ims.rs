@@ -98,7 +98,7 @@ const LIMITS: QueryLimits = QueryLimits {
 
 const MATCHES: MatchRules = MatchRules { by_id: true, value_optional: false, forbidden: &[] };
 
-/// Source: `reference/semantics.md`, section 2. The native interface alone would take 255 characters, and the
+/// Source: `docs/SEMANTICS.md`, "Writes". The native interface alone would take 255 characters, and the
 /// documents say nothing of how many tags one request may have.
 const WRITES: WriteLimits = WriteLimits {
     tags: 100,

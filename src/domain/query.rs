@@ -2,7 +2,7 @@
 
 /// The filters of a query; all of them must hold. An absent list is an empty one: no condition.
 ///
-/// Source of every rule: `reference/semantics.md`, section 1. The meaning in code is
+/// Source of every rule: `docs/SEMANTICS.md`, "Queries". The meaning in code is
 /// [`TagQuery::matches`](TagQuery::matches).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TagQuery {

@@ -68,6 +68,66 @@ fn there_is_one_integration_binary_and_it_has_every_test_file() {
     }
 }
 
+// ---- what is named
+
+/// The folders whose files are named by their whole path.
+const FOLDERS: [&str; 8] = ["benches", "docs", "examples", "migrations", "reference", "src", "tests", "tools"];
+
+/// The paths that a text names, from the folder on.
+fn paths_in(text: &str) -> Vec<&str> {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let words = text.split(|c: char| !is_path(c)).map(|word| word.strip_prefix("./").unwrap_or(word));
+    words
+        .filter(|word| word.split_once('/').is_some_and(|(folder, _)| FOLDERS.contains(&folder)))
+        .map(|word| word.trim_end_matches(['.', '/']))
+        .collect()
+}
+
+/// The files beside the path that a link of Markdown leads to, without those that lead out of the repository.
+fn links_in(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+#[test]
+fn paths_and_links_are_found_in_a_text() {
+    let text = "See `docs/A.md`, ./tools/b and (src/c/d.rs). Not /docs/e, docs alone, and/or, x/docs/f; tests/golden/.";
+    assert_eq!(paths_in(text), ["docs/A.md", "tools/b", "src/c/d.rs", "tests/golden"]);
+    assert_eq!(links_in("[a](B.md), [c](D.md#e), [f](#g) [h](https://i/j)"), ["B.md", "D.md"]);
+}
+
+#[test]
+fn every_path_that_is_named_is_there() {
+    let top = ["CHANGELOG.md", "CONTRIBUTING.md", "Cargo.toml", "Dockerfile", "Makefile", "README.md", "build.rs"];
+    let mut texts: Vec<(String, String)> =
+        all_sources().into_iter().map(|source| (source.path, source.comments)).collect();
+    let others = ["benches", "docs", "examples", "migrations", "tools"].into_iter().flat_map(files_of);
+    for path in others.chain(top.map(ToOwned::to_owned)) {
+        // what is no text names nothing
+        if let Ok(text) = std::fs::read_to_string(repository(&path)) {
+            texts.push((path, text));
+        }
+    }
+    let mut named = 0;
+    for (path, text) in &texts {
+        for word in paths_in(text) {
+            named += 1;
+            // a decision is named by its number; NAME is what its reader fills in
+            let is_decision = word.starts_with("docs/adr/")
+                && files_of("docs/adr").iter().any(|file| file.starts_with(&format!("{word}-")));
+            let is_there = repository(word).exists() || is_decision || word.contains("NAME");
+            assert!(is_there, "{path} names {word}, which does not exist");
+        }
+        if path.ends_with(".md") {
+            for target in links_in(text) {
+                let from = repository(path);
+                assert!(from.parent().unwrap().join(target).exists(), "{path} leads to {target}, which does not exist");
+            }
+        }
+    }
+    assert!(named > 100, "only {named} paths are named");
+}
+
 // ---- rooms
 
 /// The table in the documentation of `src/lib.rs`: each room with those that it may use; `None`: all.

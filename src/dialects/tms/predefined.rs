@@ -18,7 +18,7 @@ use crate::{
 
 // ---- limits
 
-/// Source: `reference/semantics.md`, section 2.
+/// Source: `docs/SEMANTICS.md`, "Predefined tags".
 const LIMITS: WriteLimits = WriteLimits { tags: 50, ..WRITES };
 
 /// Tags in one answer; 0 for all.

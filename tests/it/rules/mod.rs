@@ -1,6 +1,6 @@
 //! What a query means on the wire, in every dialect that a rule speaks of.
 //!
-//! Each row of the first and third table of `reference/semantics.md`, section 1, and what it says of TMS.
+//! Each row of `docs/SEMANTICS.md`, "Queries" and "Answers", and what it says of TMS.
 
 mod answers;
 mod documents;

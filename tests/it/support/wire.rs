@@ -1,6 +1,6 @@
 //! The four dialects as a client knows them: paths, least bodies, shapes of errors.
 //!
-//! Written from `reference/semantics.md`, not from the source, so that the two can disagree.
+//! Written from `docs/SEMANTICS.md`, not from the source, so that the two can disagree.
 
 use serde_json::{Value, json};
 use tagd::{dialects::DIALECTS, domain::change::Registration};
@@ -16,7 +16,7 @@ pub enum Wire {
     Tms,
 }
 
-/// What a rule that a query breaks is called; section 3 has the codes.
+/// What a rule that a query breaks is called; "Errors" has the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     General,
@@ -143,7 +143,7 @@ impl Wire {
         (code, message)
     }
 
-    /// The dialect's code of a broken rule: section 3's table.
+    /// The dialect's code of a broken rule: the table of "Errors".
     pub fn code(self, broken: Broken) -> &'static str {
         use Broken::{Element, General, Key, Limit, Offset, Project, Tags, Type, Value, Values};
         match (self, broken) {
