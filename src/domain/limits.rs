@@ -48,19 +48,45 @@ pub struct RawTerm {
     pub values: Option<Vec<String>>,
 }
 
+/// How many entries a list may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListLimit {
+    /// The largest number.
+    pub most: usize,
+    /// What the entries are called.
+    pub entries: &'static str,
+    /// Kind of the field, where there are more.
+    pub aspect: Aspect,
+}
+
+impl ListLimit {
+    /// What is wrong with a list that has more. It is not read to its end, so how many it has is not known.
+    pub fn exceeded(self, list: impl Into<String>) -> Fault {
+        Fault::invalid(self.aspect, list, format!("too many {}, at most {}", self.entries, self.most))
+    }
+
+    fn check(self, list: &str, count: usize) -> Result<(), Fault> {
+        if count > self.most { Err(self.exceeded(list)) } else { Ok(()) }
+    }
+}
+
 impl QueryLimits {
+    /// Of entries in a list.
+    pub const fn of_keys(&self) -> ListLimit {
+        ListLimit { most: self.keys, entries: "keys", aspect: Aspect::General }
+    }
+
+    /// Of values in an entry.
+    pub const fn of_values(&self) -> ListLimit {
+        ListLimit { most: self.values, entries: "values", aspect: Aspect::Values }
+    }
+
     /// Checks a list and reads the meaning of its values.
     pub fn check_list(&self, list: &str, entries: Vec<RawTerm>) -> Result<Vec<Term>, Fault> {
         if entries.is_empty() && self.refuse_empty_list {
             return Err(Fault::invalid(Aspect::Tags, list, "an empty list; leave the field out for no condition"));
         }
-        if entries.len() > self.keys {
-            return Err(Fault::invalid(
-                Aspect::General,
-                list,
-                format!("{} keys, at most {}", entries.len(), self.keys),
-            ));
-        }
+        self.of_keys().check(list, entries.len())?;
         let mut terms: Vec<Term> = Vec::with_capacity(entries.len());
         for (i, entry) in entries.into_iter().enumerate() {
             let term = self.check_entry(format_args!("{list}[{i}]"), entry)?;
@@ -95,8 +121,7 @@ impl QueryLimits {
             values => values.unwrap_or_default(),
         };
         if values.len() > self.values {
-            let reason = format!("{} values, at most {}", values.len(), self.values);
-            return Err(Fault::invalid(Aspect::Values, format!("{field}.values"), reason));
+            return Err(self.of_values().exceeded(format!("{field}.values")));
         }
         for (j, value) in values.iter().enumerate() {
             let value_field = || format!("{field}.values[{j}]");

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use super::{
     fault::{Aspect, Fault, quote},
-    limits::{check_charset, check_length},
+    limits::{ListLimit, check_charset, check_length},
     tag::{SYSTEM_PREFIX, Tag, is_system_key},
 };
 
 /// What a dialect allows to write. Lengths are in Unicode characters.
 ///
-/// Source of the sets and lengths: `reference/semantics.md`, section 2. Removing is freer than writing, so that tags
+/// Source of the sets and lengths: `docs/SEMANTICS.md`, "Writes". Removing is freer than writing, so that tags
 /// from before a rule can still be removed.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteLimits {
@@ -46,6 +46,11 @@ pub struct RawTag {
 }
 
 impl WriteLimits {
+    /// Of tags in one request.
+    pub const fn of_tags(&self) -> ListLimit {
+        ListLimit { most: self.tags, entries: "tags", aspect: Aspect::General }
+    }
+
     /// Checks a list of tags to write.
     pub fn check_put(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
         self.check_count(list, tags.len())?;
@@ -121,9 +126,7 @@ impl WriteLimits {
     fn check_count(&self, list: &str, count: usize) -> Result<(), Fault> {
         match count {
             0 => Err(Fault::invalid(Aspect::Tags, list, format!("0 tags, at least 1 and at most {}", self.tags))),
-            count if count > self.tags => {
-                Err(Fault::invalid(Aspect::General, list, format!("{count} tags, at most {}", self.tags)))
-            }
+            count if count > self.tags => Err(self.of_tags().exceeded(list)),
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
         Aspect, Fault, Resource, Tag, change::Registration, command::ResourceType, fault::quote, limits::check_length,
         registry::Project,
     },
-    json::Object,
+    json::{List, Object},
 };
 
 /// Characters of identifiers of projects and accounts.
@@ -43,8 +43,11 @@ struct LineBody {
     resource_id: String,
     resource_name: Option<String>,
     resource_detail: Option<Box<RawValue>>,
-    tags: Vec<Object<TagBody>>,
+    tags: TagsBody,
 }
+
+/// Tags as a feeder states them.
+pub(crate) type TagsBody = List<Object<TagBody>, { TAGS + SYSTEM_TAGS }>;
 
 /// A tag as a feeder states it.
 #[derive(Debug, Deserialize)]
@@ -57,7 +60,7 @@ pub(crate) struct TagBody {
 
 impl TagBody {
     /// Tags of a list of them.
-    pub(crate) fn tags(list: Vec<Object<Self>>) -> Vec<Tag> {
+    pub(crate) fn tags(List(list): TagsBody) -> Vec<Tag> {
         list.into_iter().map(|Object(Self { key, value })| Tag { key, value }).collect()
     }
 }
@@ -144,7 +147,7 @@ pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
     let system = tags.iter().filter(|tag| tag.is_system()).count();
     for (count, what, most) in [(tags.len() - system, "tags", TAGS), (system, "system tags", SYSTEM_TAGS)] {
         if count > most {
-            return Err(Fault::invalid(Aspect::General, "tags", format!("{count} {what}, at most {most}")));
+            return Err(Fault::invalid(Aspect::General, "tags", format!("too many {what}, at most {most}")));
         }
     }
     for (i, tag) in tags.iter().enumerate() {

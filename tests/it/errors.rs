@@ -1,4 +1,4 @@
-//! Every error that a query can meet, as a golden: `reference/semantics.md`, section 3.
+//! Every error that a query can meet, as a golden: `docs/SEMANTICS.md`, "Errors".
 //!
 //! A golden has the request, a line of dashes, and the answer: status, the headers that belong to an error, body.
 
@@ -116,7 +116,7 @@ fn too_many_keys_in_a_list_are_the_general_error() {
     for wire in Wire::ALL {
         let body = wire.body(&json!({ "tags": entries }));
         let answer = wire.ask(&world, &json!({ "tags": entries }));
-        wire.check_refusal(&answer, Broken::General, &["tags: 21 keys, at most"], "21 keys");
+        wire.check_refusal(&answer, Broken::General, &["tags: too many keys, at most"], "21 keys");
         let shown = body.to_string().replace(&entries.to_string(), "[(21 different keys)]");
         let golden = format!("errors/{}_too_many_keys.txt", wire.name());
         check_golden(&golden, &exchange("POST", wire.path(), &[JSON], &shown, &answer));

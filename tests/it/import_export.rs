@@ -166,6 +166,7 @@ fn every_kind_of_bad_line_is_reported_and_the_rest_goes_on() {
     let tags = |tags: &str| with(&format!(r#","tags":{tags}"#));
     let long = "x".repeat(256);
     let many: Vec<Value> = (0..1001).map(|i| json!({ "key": format!("k{i}") })).collect();
+    let endless: Vec<Value> = (0..1257).map(|i| json!({ "key": format!("k{i}") })).collect();
     let many_system: Vec<Value> = (0..257).map(|i| json!({ "key": format!("_sys_{i}") })).collect();
     // line, and how the report of it begins
     let cases: Vec<(String, &str)> = vec![
@@ -195,8 +196,9 @@ fn every_kind_of_bad_line_is_reported_and_the_rest_goes_on() {
         (tags(&format!(r#"[{{"key":"{long}"}}]"#)), "tags[0].key: "),
         (tags(&format!(r#"[{{"key":"k","value":"{long}"}}]"#)), "tags[0].value: "),
         (tags(r#"[{"key":"k","value":"a\u0000b"}]"#), "tags[0].value: "),
-        (tags(&json!(many).to_string()), "tags: 1001 tags, at most 1000"),
-        (tags(&json!(many_system).to_string()), "tags: 257 system tags, at most 256"),
+        (tags(&json!(many).to_string()), "tags: too many tags, at most 1000"),
+        (tags(&json!(many_system).to_string()), "tags: too many system tags, at most 256"),
+        (tags(&json!(endless).to_string().replace("\"k1256\"", "nonsense")), "tags: too many entries, at most 1256"),
         (with(r#","tags":[],"x":1"#), "x: unknown field `x`"),
         (with(r#","tags":[],"project_id":"q""#), "duplicate field `project_id`"),
         (with(r#","tags":[],"resource_name":7"#), "resource_name: invalid type: integer `7`, expected a string"),

@@ -1,4 +1,4 @@
-//! The limits of a query: each row of the second table of `reference/semantics.md`, section 1, in every dialect.
+//! The limits of a query: each row of `docs/SEMANTICS.md`, "Limits of a query", in every dialect.
 
 use serde_json::{Value, json};
 use tagd::domain::change::Registration;
@@ -59,19 +59,58 @@ fn a_list_holds_as_many_keys_with_as_many_values_as_the_dialect_allows_and_no_mo
         for list in wire.lists() {
             accept(&world, wire, &json!({ *list: terms(keys, values) }));
             let fields = json!({ *list: terms(keys + 1, 1) });
-            let (count, most) = (format!("{} keys", keys + 1), format!("at most {keys}"));
-            wire.refuse(&world, &fields, Broken::General, &[&format!("{list}: "), &count, &most]);
+            let reason = format!("{list}: too many keys, at most {keys}");
+            wire.refuse(&world, &fields, Broken::General, &[&reason]);
 
             let mut entries = terms(keys, values);
             entries[2]["values"].as_array_mut().unwrap().push(json!("one more"));
-            let path = format!("{list}[2].values: ");
-            let (count, most) = (format!("{} values", values + 1), format!("at most {values}"));
-            wire.refuse(&world, &json!({ *list: entries }), Broken::Values, &[&path, &count, &most]);
+            let reason = format!("{list}[2].values: too many values, at most {values}");
+            wire.refuse(&world, &json!({ *list: entries }), Broken::Values, &[&reason]);
         }
         // each list has the limit to itself
         let all: serde_json::Map<_, _> =
             wire.lists().iter().map(|list| ((*list).to_owned(), terms(keys, values))).collect();
         accept(&world, wire, &all.into());
+    }
+}
+
+#[test]
+fn a_list_is_read_no_further_than_its_limit() {
+    let world = World::empty();
+    for wire in Wire::ALL {
+        let Limits { keys, values, .. } = limits(wire);
+        for list in wire.lists() {
+            // what stands behind the limit would be an error of its own, were it read
+            let mut entries = terms(keys, values);
+            entries.as_array_mut().unwrap().extend([json!("no entry"), json!({ "no field": 1 })]);
+            let reason = format!("{list}: too many keys, at most {keys}");
+            wire.refuse(&world, &json!({ *list: entries }), Broken::General, &[&reason]);
+
+            let mut entries = terms(3, values);
+            entries[2]["values"].as_array_mut().unwrap().extend([json!(1), json!({})]);
+            let reason = format!("{list}[2].values: too many values, at most {values}");
+            wire.refuse(&world, &json!({ *list: entries }), Broken::Values, &[&reason]);
+
+            // up to the limit everything is looked at
+            let mut entries = terms(keys, values);
+            entries[keys - 1] = json!("no entry");
+            let reason = format!("{list}[{}]: invalid type", keys - 1);
+            wire.refuse(&world, &json!({ *list: entries }), Broken::General, &[&reason]);
+        }
+        if wire != Wire::Tms {
+            let keys = if wire == Wire::Ims { 2 } else { 1 };
+            let matches = [
+                json!({ "key": "resource_name", "value": "a" }),
+                json!({ "key": "resource_id", "value": "a" }),
+                json!({ "key": "resource_name", "value": "a" }),
+            ];
+            let mut entries: Vec<Value> = matches.into_iter().take(keys + 1).collect();
+            entries.push(json!("no entry"));
+            let reason = format!("matches: too many entries, at most {keys}");
+            wire.refuse(&world, &json!({ "matches": entries }), Broken::General, &[&reason]);
+        }
+        // where the lists are ignored, so is their length
+        accept(&world, wire, &json!({ "without_any_tag": true, "tags": terms(keys + 1, values + 1) }));
     }
 }
 

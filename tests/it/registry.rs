@@ -223,6 +223,13 @@ fn every_operation_on_resources_stands_in_a_golden() {
     assert_eq!(call("put_resource.over_the_quota", "PUT", ONE, &over), 400);
     let over = json!({ "tags": many_tags(1001) }).to_string();
     assert_eq!(call("put_resource.over_the_limit", "PUT", ONE, &over), 400);
+    // what stands behind the limit is not read, be it JSON or not
+    for path in [ONE.to_owned(), format!("{ONE}/tags")] {
+        let json = [("Content-Type", "application/json")];
+        let answer = send(&world, "PUT", &path, &json, over.replace("\"k256\"", "nonsense").as_bytes());
+        assert_eq!((answer.status, answer.code().as_str()), (400, "REGISTRY.0002"), "{path}");
+        assert_eq!(answer.json()["error_msg"], "tags: too many entries, at most 256", "{path}");
+    }
     let text = exchange(&world, "put_resource.other_type", "PUT", ONE, &[("Content-Type", "text/plain")], "{}");
     assert_eq!(text.status, 415);
     let escaped = format!("{images}/a%2Fb%20%C3%A9");

@@ -1,4 +1,4 @@
-//! The operations of TMS beside the query: goldens of each, and what they mean (`reference/semantics.md`, section 2).
+//! The operations of TMS beside the query: goldens of each, and what they mean (`docs/SEMANTICS.md`, "Writes").
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -567,6 +567,68 @@ fn keys_and_values_have_the_lengths_and_characters_of_the_document() {
     for value in [" ", "a b", "a:b", "a=b", "a+b", "a/b", "*", "a\0", "a\n", &wide(44)] {
         assert_eq!(attempt("k", value), "TMS.0010", "{value:?}");
     }
+}
+
+#[test]
+fn marks_and_joiners_of_a_word_are_taken_wherever_a_key_or_a_value_stands() {
+    let world = World::with(&[registration("ecs", "r", "", &[])]);
+    let query = |key: &str, value: &str| {
+        let tags = json!([{ "key": key, "values": [value] }]);
+        let body = json!({ "project_id": "p", "resource_types": ["ecs"], "tags": tags });
+        world.post("/v1.0/resource-instances/filter", &body.to_string())
+    };
+    let put = |key: &str, value: &str| batch(Some("p"), &[("ecs", "r")], &json!([{ "key": key, "value": value }]));
+    for word in ["केन्द्र", "ช้างเก่า", "প্রকল্প", "می\u{200c}خواهم", "ශ\u{dca}\u{200d}රී"]
+    {
+        assert_eq!(change(&world, "batch-create", &put(word, word)), json!([]));
+        assert_eq!(query(word, word).json()["total_count"], 1, "{word}");
+        predefine(&world, "create", &[(word, word)]);
+        assert_eq!(predefined(&world, &format!("key={}", form_encode(word))), [format!("{word}={word}")]);
+        assert_eq!(change(&world, "batch-delete", &put(word, word)), json!([]));
+    }
+    for text in ["\u{94d}क", "1\u{94d}", "-\u{301}", "\u{200c}a", "1\u{200d}", "a@\u{200d}"] {
+        let batch_path = ("POST", "/v1.0/resource-tags/batch-create");
+        let predefine_path = ("POST", "/v1.0/predefine_tags/action");
+        let reason = "which may only stand behind a letter";
+        for (key, value, code) in [(text, "v", "TMS.0009"), ("k", text, "TMS.0010")] {
+            refuse(&world, batch_path, &put(key, value).to_string(), 400, code, reason);
+            refuse(&world, predefine_path, &predefine_body("create", &[(key, value)]), 400, code, reason);
+            assert_eq!(query(key, value).json()["error_code"], code, "{text:?}");
+        }
+        let list = format!("/v1.0/predefine_tags?value={}", form_encode(text));
+        refuse(&world, ("GET", &list), "", 400, "TMS.0010", reason);
+    }
+}
+
+#[test]
+fn a_list_is_read_no_further_than_its_limit() {
+    let world = World::with(&[registration("ecs", "r", "", &[])]);
+    // the entry behind the limit is none, and is not looked at
+    let list = |count: usize, entry: &dyn Fn(usize) -> Value| {
+        (0..count).map(entry).chain([json!(true), json!(1)]).collect::<Value>()
+    };
+    let tag = |i: usize| json!({ "key": format!("k{i}") });
+    let resource = |i: usize| json!({ "resource_id": format!("r{i}"), "resource_type": "ecs" });
+    let put = json!([{ "key": "k" }]);
+    let (one, many) = (json!([resource(0)]), list(50, &resource));
+    for operation in ["batch-create", "batch-delete"] {
+        let path = format!("/v1.0/resource-tags/{operation}");
+        let refuse = |resources: &Value, tags: &Value, reason| {
+            let body = json!({ "project_id": "p", "resources": resources, "tags": tags }).to_string();
+            refuse(&world, ("POST", &path), &body, 400, "TMS.0002", reason);
+        };
+        refuse(&many, &put, "resources: too many resources, at most 50");
+        refuse(&one, &list(10, &tag), "tags: too many tags, at most 10");
+    }
+    for action in ["create", "delete"] {
+        let body = json!({ "action": action, "tags": list(50, &tag) }).to_string();
+        let path = ("POST", "/v1.0/predefine_tags/action");
+        refuse(&world, path, &body, 400, "TMS.0002", "tags: too many tags, at most 50");
+    }
+    let types = list(10, &|i| json!(format!("t{i}")));
+    let body = json!({ "project_id": "p", "resource_types": types }).to_string();
+    let path = ("POST", "/v1.0/resource-instances/filter");
+    refuse(&world, path, &body, 400, "TMS.0002", "resource_types: too many types, at most 10");
 }
 
 // ---- what is remembered

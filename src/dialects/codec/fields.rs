@@ -1,17 +1,17 @@
 //! The fields of a body, read one by one; what is wrong is told with its place.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::Cell, fmt, marker::PhantomData};
 
 use serde::{
     Deserializer,
-    de::{DeserializeOwned, Error as _, MapAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
 use super::parameters::shorten;
 use crate::{
-    domain::{Fault, fault::quote},
-    json::Object,
+    domain::{Fault, fault::quote, limits::ListLimit},
+    json::{ListSeed, Object},
 };
 
 /// The fields of a body that is a JSON object, each still as it was sent.
@@ -51,30 +51,57 @@ impl<'a> Fields<'a> {
 
     /// A field of a given type, if it is there.
     pub(in crate::dialects) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Fault> {
-        let Some(raw) = self.raw(field) else { return Ok(None) };
-        // keeping track of the path takes longer than reading: only what cannot be read is read again with it
-        if let Ok(value) = serde_json::from_str(raw.get()) {
-            return Ok(Some(value));
-        }
-        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        serde_path_to_error::deserialize(&mut deserializer).map(Some).map_err(|error| {
-            let path = error.path().to_string();
-            let path = match path.as_str() {
-                "." => field.to_owned(),
-                path if path.starts_with('[') => format!("{field}{path}"),
-                path => format!("{field}.{path}"),
-            };
-            Fault::Body { reason: describe(error.inner(), &path, raw.get().as_bytes(), self.body) }
-        })
+        self.read_seed(field, PhantomData, &TooLong::default())
+    }
+
+    /// A list, if it is there; of one beyond its limit nothing is read behind the last entry that may be there.
+    pub(in crate::dialects) fn list<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+        limit: ListLimit,
+    ) -> Result<Option<Vec<T>>, Fault> {
+        let too_long = TooLong::default();
+        self.read_seed(field, too_long.list(PhantomData, limit), &too_long)
     }
 
     /// A list of objects, if it is there.
     pub(in crate::dialects) fn objects<T: DeserializeOwned>(
         &self,
         field: &'static str,
+        limit: ListLimit,
     ) -> Result<Option<Vec<T>>, Fault> {
-        let entries = self.read::<Vec<Object<T>>>(field)?;
+        let entries = self.list::<Object<T>>(field, limit)?;
         Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
+    }
+
+    /// A field that is read in a way of its own, in which `too_long` is told of lists beyond their limit.
+    pub(super) fn read_seed<S: DeserializeSeed<'a> + Copy>(
+        &self,
+        field: &'static str,
+        seed: S,
+        too_long: &TooLong,
+    ) -> Result<Option<S::Value>, Fault> {
+        let Some(raw) = self.raw(field) else { return Ok(None) };
+        // keeping track of the path takes longer than reading: only what cannot be read is read again with it
+        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+        if let Ok(value) = seed.deserialize(&mut deserializer) {
+            return Ok(Some(value));
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+        seed.deserialize(tracked).map(Some).map_err(|error| {
+            let path = track.path().to_string();
+            let path = match path.as_str() {
+                "." => field.to_owned(),
+                path if path.starts_with('[') => format!("{field}{path}"),
+                path => format!("{field}.{path}"),
+            };
+            match too_long.0.get() {
+                Some(limit) => limit.exceeded(path),
+                None => Fault::Body { reason: describe(&error, &path, raw.get().as_bytes(), self.body) },
+            }
+        })
     }
 
     /// A truth value; absent is false.
@@ -90,6 +117,22 @@ impl<'a> Fields<'a> {
         } else {
             Ok(Some(Cow::Borrowed(raw.get())))
         }
+    }
+}
+
+/// The limit of the list that was not read to its end. It has a code of its own in some dialects, and serde's errors
+/// are texts.
+#[derive(Debug, Default)]
+pub(super) struct TooLong(Cell<Option<ListLimit>>);
+
+impl TooLong {
+    /// Reads a list within its limit.
+    pub(super) fn list<S: Copy>(&self, entry: S, limit: ListLimit) -> ListSeed<S, impl Fn() -> String + Copy> {
+        let too_long = move || {
+            self.0.set(Some(limit));
+            String::new()
+        };
+        ListSeed { entry, most: limit.most, too_long }
     }
 }
 

@@ -1,25 +1,32 @@
 //! What a query's body has: action, lists, matches, page.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error as _, MapAccess, Visitor},
+};
 
-use super::{fields::Fields, parameters::check_number};
+use super::{
+    fields::{Fields, TooLong},
+    parameters::check_number,
+};
 use crate::{
     domain::{
         Aspect, Fault, NameMatch, QueryLimits, TagQuery, Term, Want,
         fault::quote,
-        limits::{RawTerm, check_length},
+        limits::{ListLimit, RawTerm, check_length},
     },
-    json::Object,
+    json::{ListSeed, Object},
 };
 
 impl Fields<'_> {
     /// A list of tags, checked.
     pub(in crate::dialects) fn terms(&self, field: &'static str, limits: &QueryLimits) -> Result<Vec<Term>, Fault> {
-        let Some(entries) = self.read::<Vec<Object<TermBody>>>(field)? else { return Ok(Vec::new()) };
-        let entries = entries.into_iter().map(|Object(TermBody { key, values })| RawTerm { key, values });
-        limits.check_list(field, entries.collect())
+        let too_long = TooLong::default();
+        let entry = TermSeed { values: limits.of_values(), too_long: &too_long };
+        let entries = self.read_seed(field, too_long.list(entry, limits.of_keys()), &too_long)?;
+        entries.map_or(Ok(Vec::new()), |entries| limits.check_list(field, entries))
     }
 
     /// The action; `default` where none is given, an error where that is none either.
@@ -109,7 +116,13 @@ pub(in crate::dialects) fn read_matches(
     rules: MatchRules,
     query: &mut TagQuery,
 ) -> Result<(), Fault> {
-    let Some(matches) = fields.read::<Vec<Object<MatchBody>>>("matches")? else { return Ok(()) };
+    let keys = if rules.by_id { 2 } else { 1 };
+    let too_long = TooLong::default();
+    let list = too_long
+        .list(PhantomData::<Object<MatchBody>>, ListLimit { most: keys, entries: "entries", aspect: Aspect::General });
+    // one more is read: a key of it that is unknown or repeated says more than the limit does
+    let list = ListSeed { most: keys + 1, ..list };
+    let Some(matches) = fields.read_seed("matches", list, &too_long)? else { return Ok(()) };
     if matches.is_empty() && limits.refuse_empty_list {
         return Err(Fault::invalid(Aspect::General, "matches", "an empty list; leave the field out for no condition"));
     }
@@ -153,12 +166,83 @@ pub(in crate::dialects) fn read_matches(
     Ok(())
 }
 
-/// An entry of a list of tags.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TermBody {
-    key: Option<String>,
-    values: Option<Vec<String>>,
+/// Reads an entry of a list of tags, `{"key", "values"}`.
+#[derive(Clone, Copy)]
+struct TermSeed<'t> {
+    values: ListLimit,
+    too_long: &'t TooLong,
+}
+
+impl<'de> DeserializeSeed<'de> for TermSeed<'_> {
+    type Value = RawTerm;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawTerm, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TermSeed<'_> {
+    type Value = RawTerm;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawTerm, A::Error> {
+        let (mut key, mut values) = (None, None);
+        while let Some(field) = map.next_key()? {
+            match field {
+                TermField::Key if key.is_some() => return Err(A::Error::duplicate_field("key")),
+                TermField::Key => key = Some(map.next_value::<Option<String>>()?),
+                TermField::Values if values.is_some() => return Err(A::Error::duplicate_field("values")),
+                TermField::Values => {
+                    let list = self.too_long.list(PhantomData::<String>, self.values);
+                    // null is the empty list, any value: a Go client sends it for a list with nothing in it
+                    values = Some(map.next_value_seed(OptionSeed(list))?.unwrap_or_default());
+                }
+            }
+        }
+        Ok(RawTerm { key: key.flatten(), values })
+    }
+}
+
+/// The fields of an entry; any other name is an error.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum TermField {
+    Key,
+    Values,
+}
+
+/// Reads what may be null.
+struct OptionSeed<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for OptionSeed<S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for OptionSeed<S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence or null")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
 }
 
 /// An entry of `matches`.

@@ -85,7 +85,7 @@ pub(in crate::dialects) fn decode_remove_key(
 impl Fields<'_> {
     /// A list of tags to write, checked; mandatory.
     pub(in crate::dialects) fn put_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
-        limits.check_put(field, self.raw_tags(field)?)
+        limits.check_put(field, self.raw_tags(field, limits)?)
     }
 
     /// A list of tags to remove, checked; mandatory.
@@ -94,7 +94,7 @@ impl Fields<'_> {
         field: &'static str,
         limits: &WriteLimits,
     ) -> Result<Vec<(String, Option<String>)>, Fault> {
-        limits.check_remove(field, self.raw_tags(field)?)
+        limits.check_remove(field, self.raw_tags(field, limits)?)
     }
 
     /// One tag to write, checked; mandatory.
@@ -107,7 +107,7 @@ impl Fields<'_> {
 
     /// A list of tags to write that key and value together tell apart, checked; mandatory.
     pub(in crate::dialects) fn put_pairs(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
-        limits.check_put_pairs(field, self.raw_tags(field)?)
+        limits.check_put_pairs(field, self.raw_tags(field, limits)?)
     }
 
     /// The same to remove.
@@ -116,14 +116,14 @@ impl Fields<'_> {
         field: &'static str,
         limits: &WriteLimits,
     ) -> Result<Vec<Tag>, Fault> {
-        limits.check_remove_pairs(field, self.raw_tags(field)?)
+        limits.check_remove_pairs(field, self.raw_tags(field, limits)?)
     }
 
-    fn raw_tags(&self, field: &'static str) -> Result<Vec<RawTag>, Fault> {
-        let Some(tags) = self.read::<Vec<Object<TagBody>>>(field)? else {
+    fn raw_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<RawTag>, Fault> {
+        let Some(tags) = self.objects::<TagBody>(field, limits.of_tags())? else {
             return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
         };
-        Ok(tags.into_iter().map(|Object(TagBody { key, value })| RawTag { key, value }).collect())
+        Ok(tags.into_iter().map(|TagBody { key, value }| RawTag { key, value }).collect())
     }
 }
 

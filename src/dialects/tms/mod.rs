@@ -12,7 +12,7 @@ use super::{
     codec::{self, Parameters},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Answer, Aspect, Command, Fault, WriteLimits, fault::quote};
+use crate::domain::{Answer, Aspect, Command, Fault, WriteLimits, fault::quote, limits::ListLimit};
 
 /// The dialect of the Tag Management Service.
 pub(super) static TMS: Dialect =
@@ -54,7 +54,7 @@ const fn route(method: Method, path: &'static str, body: bool, decode: Decode, e
 // ---- limits
 
 /// What may be written, on resources and as predefined tags.
-/// Source: `reference/semantics.md`, section 2; the lengths are the documents'.
+/// Source: `docs/SEMANTICS.md`, "Writes"; the lengths are the documents'.
 const WRITES: WriteLimits = WriteLimits {
     tags: 10,
     key_length: 36,
@@ -69,13 +69,16 @@ const WRITES: WriteLimits = WriteLimits {
 };
 
 /// Resource types in one request. Source: the SDK's definitions.
-const TYPES: usize = 10;
+const TYPES: ListLimit = ListLimit { most: 10, entries: "types", aspect: Aspect::General };
 
 /// Refuses resource types that are none, too many, or stand twice.
 fn check_types(types: &[String]) -> Result<(), Fault> {
     const FIELD: &str = "resource_types";
-    if !(1..=TYPES).contains(&types.len()) {
-        return Err(Fault::invalid(Aspect::General, FIELD, format!("{} types, 1 to {TYPES} are allowed", types.len())));
+    if types.is_empty() {
+        return Err(Fault::invalid(Aspect::General, FIELD, format!("0 types, 1 to {} are allowed", TYPES.most)));
+    }
+    if types.len() > TYPES.most {
+        return Err(TYPES.exceeded(FIELD));
     }
     for (i, name) in types.iter().enumerate() {
         if types.iter().take(i).any(|earlier| earlier == name) {

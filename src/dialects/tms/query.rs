@@ -28,7 +28,7 @@ const LIMITS: QueryLimits = QueryLimits {
     // the character set has no asterisk
     fuzzy: false,
     key_charset: Some("-_@"),
-    // the point: what a value may be written with (reference/semantics.md, section 2)
+    // the point: what a value may be written with (docs/SEMANTICS.md, "Characters")
     value_charset: Some("-_@."),
 };
 
@@ -52,9 +52,9 @@ pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, Fault> {
 
 fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
     const FIELD: &str = "resource_types";
-    let types = fields
-        .read::<Vec<String>>(FIELD)?
-        .ok_or_else(|| Fault::invalid(Aspect::General, FIELD, format!("missing, 1 to {TYPES} types are mandatory")))?;
+    let types = fields.list::<String>(FIELD, TYPES)?.ok_or_else(|| {
+        Fault::invalid(Aspect::General, FIELD, format!("missing, 1 to {} types are mandatory", TYPES.most))
+    })?;
     check_types(&types)?;
     Ok(types)
 }

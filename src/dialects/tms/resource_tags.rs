@@ -11,13 +11,14 @@ use crate::{
     domain::{
         Answer, Aspect, Command, Fault,
         command::{TagChange, Target},
+        limits::ListLimit,
     },
 };
 
 // ---- limits
 
 /// Resources in one request. Source: OTC and the newer pages; older ones say 20.
-const RESOURCES: usize = 50;
+const RESOURCES: ListLimit = ListLimit { most: 50, entries: "resources", aspect: Aspect::General };
 
 // ---- wire shapes
 
@@ -67,10 +68,9 @@ fn decode_change(
 
 fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<Target>, Fault> {
     let invalid = |field: String, reason: String| Fault::invalid(Aspect::General, field, reason);
-    let resources = fields.objects::<ResourceBody>("resources")?.unwrap_or_default();
-    if !(1..=RESOURCES).contains(&resources.len()) {
-        let reason = format!("{} resources, 1 to {RESOURCES} are allowed", resources.len());
-        return Err(invalid("resources".to_owned(), reason));
+    let resources = fields.objects::<ResourceBody>("resources", RESOURCES)?.unwrap_or_default();
+    if resources.is_empty() {
+        return Err(invalid("resources".to_owned(), format!("0 resources, 1 to {} are allowed", RESOURCES.most)));
     }
     let mut targets = Vec::with_capacity(resources.len());
     for (i, resource) in resources.into_iter().enumerate() {

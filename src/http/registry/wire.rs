@@ -19,9 +19,9 @@ use crate::{
         conditions::{self, EntityTag, Tags},
         dispatch,
     },
-    json::Object,
+    json::{self, Object},
     service::Start,
-    transfer::line::TagBody,
+    transfer::line,
 };
 
 /// Largest page; the smallest is 1.
@@ -49,13 +49,13 @@ pub(super) struct ProjectBody {
 pub(super) struct ResourceBody {
     pub(super) resource_name: Option<String>,
     pub(super) resource_detail: Option<Box<RawValue>>,
-    pub(super) tags: Option<Vec<Object<TagBody>>>,
+    pub(super) tags: Option<line::TagsBody>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TagsBody {
-    pub(super) tags: Vec<Object<TagBody>>,
+    pub(super) tags: line::TagsBody,
 }
 
 #[derive(Serialize)]
@@ -194,7 +194,10 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
         let path = error.path().to_string();
         // "?" is where there is no path yet
         let path = if path == "." || path == "?" { "body".to_owned() } else { path };
-        Fault::Body { reason: place(&path, error.inner()) }
+        match json::too_long(error.inner()) {
+            Some(reason) => Fault::invalid(Aspect::General, path, reason),
+            None => Fault::Body { reason: place(&path, error.inner()) },
+        }
     })?;
     deserializer.end().map_err(|error| Fault::Body { reason: place("body", &error) })?;
     Ok(body)

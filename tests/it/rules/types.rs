@@ -46,7 +46,7 @@ fn tms_takes_one_to_ten_resource_types() {
         assert_eq!(Wire::Tms.ids(&world, &json!({ "resource_types": all[..count] })), Vec::<String>::new());
     }
     let fields = json!({ "resource_types": all });
-    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: ", "11 types", "1 to 10"]);
+    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: too many types, at most 10"]);
     let fields = json!({ "resource_types": [] });
     Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: ", "0 types", "1 to 10"]);
     let fields = json!({ "resource_types": null });
