@@ -223,7 +223,7 @@ fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
 }
 
 fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
-    // the marker is empty on the last part
+    // the marker is empty on an empty part
     let tail = |keys: usize, next: Option<&str>, json: &mut Vec<u8>| {
         json.extend_from_slice(format!(r#","page_info":{{"current_count":{keys},"next_marker":"#).as_bytes());
         codec::push_text(next.unwrap_or_default(), json);

@@ -1,5 +1,6 @@
 //! IMS: images.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -7,8 +8,9 @@ use super::{
     dialect::{Dialect, ListWriter, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
-    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, Tag, TagQuery, Want, WriteLimits,
+    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, Tag, TagList, TagQuery, Want, WriteLimits,
     command::{TagChange, Target},
+    fault::quote,
     write_limits::RawTag,
 };
 
@@ -18,6 +20,12 @@ pub(super) static IMS: Dialect = Dialect { name: "IMS", routes: ROUTES, wire_err
 // ---- routes
 
 const ROUTES: &[Route] = &[
+    versions("/v1", encode_first_version),
+    versions("/v1/", encode_first_version),
+    versions("/v2", encode_versions),
+    versions("/v2/", encode_versions),
+    versions("/v2.0", encode_versions),
+    versions("/v2.0/", encode_versions),
     Route {
         method: Method::Post,
         path: "/v2/{project_id}/images/resource_instances/action",
@@ -75,6 +83,11 @@ const ROUTES: &[Route] = &[
     },
 ];
 
+/// What a client asks that is given the address of a version, with a slash at its end or without.
+const fn versions(path: &'static str, encode: fn(&Command, &Answer) -> Result<WireReply, Fault>) -> Route {
+    Route { method: Method::Get, path, operation: Operation { decode: decode_versions, encode, body: false } }
+}
+
 // ---- limits
 
 /// Source: the service's document, except where a line says otherwise.
@@ -117,11 +130,15 @@ const WRITES: WriteLimits = WriteLimits {
 const TYPE: &str = "images";
 
 /// Parameters of the list of plain tags that tagd can answer.
-const PLAIN_PARAMETERS: &[&str] = &["limit", "page", "id"];
+const PLAIN_PARAMETERS: &[&str] = &["limit", "page", "id", "__imagetype"];
+
+/// Kinds of images: public, private, shared with the project, bought on the market. Source: the SDK. Those that tagd has
+/// are private, for only they have tags.
+const IMAGE_TYPES: [&str; 4] = ["gold", "private", "shared", "market"];
+const PRIVATE: &str = "private";
 
 /// Those that are documented too, but ask for what tagd does not know of an image.
 const OTHER_PARAMETERS: &[&str] = &[
-    "__imagetype",
     "status",
     "name",
     "min_disk",
@@ -146,6 +163,35 @@ const PLAIN_FIELDS: &[&str] = &["image_id", "tag", "image_tag"];
 /// What stands between key and value where a tag is one text. An older specification has the point, a newer one the
 /// equals sign; no key can have either. Both are read, and the point, which the examples show, is written.
 const SEPARATORS: [char; 2] = ['.', '='];
+
+#[derive(Serialize)]
+struct VersionsReply<'a> {
+    versions: &'a [VersionReply],
+}
+
+#[derive(Serialize)]
+struct VersionReply {
+    id: &'static str,
+    status: &'static str,
+    links: [LinkReply; 1],
+}
+
+#[derive(Serialize)]
+struct LinkReply {
+    href: &'static str,
+    rel: &'static str,
+}
+
+/// The links are relative: whoever stands in front of tagd need not be known here.
+const fn version(id: &'static str, status: &'static str, href: &'static str) -> VersionReply {
+    VersionReply { id, status, links: [LinkReply { href, rel: "self" }] }
+}
+
+/// DNS calls its version `v2`. Its paths begin as those of images do, and so do clients of both.
+const SECOND_VERSIONS: [VersionReply; 2] =
+    [version("v2.0", "CURRENT", "/v2/"), version("v2", "CURRENT", "/v2/")];
+
+const FIRST_VERSION: [VersionReply; 1] = [version("v1", "SUPPORTED", "/v1/")];
 
 /// Writes `{"tags":["env.prod"]}` from tags by text.
 #[derive(Debug)]
@@ -174,6 +220,25 @@ impl ListWriter for PlainList {
 }
 
 // ---- decode and encode
+
+fn decode_versions(request: &WireRequest<'_>) -> Result<Command, Fault> {
+    codec::read_parameters(request.query, &[])?;
+    Ok(Command::Nothing)
+}
+
+fn encode_versions(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
+    encode_choice(&SECOND_VERSIONS)
+}
+
+fn encode_first_version(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
+    encode_choice(&FIRST_VERSION)
+}
+
+/// A list of versions is 300, as of Glance.
+fn encode_choice(versions: &[VersionReply]) -> Result<WireReply, Fault> {
+    let WireReply { body, .. } = codec::encode(&VersionsReply { versions })?;
+    Ok(WireReply { status: 300, ..WireReply::ok(body) })
+}
 
 fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_parameters(request.query, &[])?;
@@ -270,15 +335,18 @@ fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let Some(image_id) = fields.read::<String>("image_id")? else {
         return Err(Fault::invalid(Aspect::General, "image_id", "missing, mandatory"));
     };
-    let tag = match (fields.read::<String>("tag")?, fields.has("image_tag")) {
-        (Some(_), true) => {
+    // a client that has both in its form sends the one that was not filled in empty
+    let is_blank = |tag: &RawTag| tag.key.as_deref().is_none_or(str::is_empty);
+    let tag = match (fields.read::<String>("tag")?, fields.raw_tag("image_tag")?) {
+        (Some(text), Some(tag)) if !text.is_empty() && !is_blank(&tag) => {
             return Err(Fault::invalid(Aspect::Tags, "tag", "stands beside image_tag, only one of them may"));
         }
-        (None, false) => {
+        (None, None) => {
             return Err(Fault::invalid(Aspect::Tags, "tag", "missing, either tag or image_tag is mandatory"));
         }
-        (None, true) => fields.put_tag("image_tag", &WRITES)?,
-        (Some(text), false) => {
+        (None, Some(tag)) => WRITES.check_put_one("image_tag", tag)?,
+        (Some(text), Some(tag)) if text.is_empty() && !is_blank(&tag) => WRITES.check_put_one("image_tag", tag)?,
+        (Some(text), _) => {
             let (key, value) = text.split_once(SEPARATORS).unwrap_or((&text, ""));
             let tag = RawTag { key: Some(key.to_owned()), value: Some(value.to_owned()) };
             WRITES.check_put_one("tag", tag)?
@@ -297,6 +365,11 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
     }
     let parameters = codec::read_parameters(request.query, PLAIN_PARAMETERS)?;
     let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
+    let image_type = value("__imagetype").unwrap_or(PRIVATE);
+    if !IMAGE_TYPES.contains(&image_type) {
+        let reason = format!("{} must be one of {}", quote(image_type), IMAGE_TYPES.join(", "));
+        return Err(Fault::invalid(Aspect::General, "__imagetype", reason));
+    }
     let number = |aspect, name: &'static str| match value(name) {
         None => Ok(None),
         Some(text) => check_number(aspect, name, text, 1, u32::MAX.into()).map(|n| u32::try_from(n).ok()),
@@ -304,6 +377,9 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
     // all on the one page where no limit is given
     let limit = number(Aspect::Limit, "limit")?.unwrap_or(u32::MAX);
     let page = number(Aspect::Offset, "page")?.unwrap_or(1);
+    if image_type != PRIVATE {
+        return Ok(Command::Nothing);
+    }
     Ok(Command::ListUsedTags {
         project_id: client_project(request),
         resource_type: TYPE.to_owned(),
@@ -325,7 +401,10 @@ fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
     codec::encode_list(answer, KeyList::plain())
 }
 
-fn encode_plain(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+    if matches!(command, Command::Nothing) {
+        return codec::encode_list(&Answer::TagList(TagList::default()), PlainList { is_empty: true });
+    }
     codec::encode_list(answer, PlainList { is_empty: true })
 }
 

@@ -207,6 +207,15 @@ pub struct ResourceType {
     pub regional: bool,
     /// Most tags on a resource, system tags not counted.
     pub tag_quota: u32,
+    /// Other names by which the cross-service API knows it, sorted.
+    pub aliases: Vec<String>,
+}
+
+impl ResourceType {
+    /// Whether this is a name of the type.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.resource_type == name || self.aliases.iter().any(|alias| alias == name)
+    }
 }
 
 /// What comes of a command.
@@ -224,7 +233,7 @@ pub enum Answer {
     Names {
         /// Names.
         names: Vec<String>,
-        /// Marker of the next part, if there is one.
+        /// Where the next part begins, as above.
         next: Option<String>,
     },
     /// What could not be changed, by position in the command, and why.

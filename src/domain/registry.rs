@@ -1,8 +1,11 @@
 //! What the registry speaks of: projects, conditions on a write, and what else can go wrong there.
 
-use std::{error::Error, fmt};
+use std::{collections::HashMap, error::Error, fmt};
 
-use super::{fault::Fault, tag::Tag};
+use super::{
+    fault::{Fault, quote},
+    tag::Tag,
+};
 
 /// A project: the owner of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,26 @@ pub struct Registered {
     pub etag: String,
 }
 
+/// The types of all aliases.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Aliases(HashMap<String, String>);
+
+impl Aliases {
+    /// Makes the name of a type of an alias; another name stays as it is.
+    pub fn resolve(&self, name: &mut String) {
+        if let Some(resource_type) = self.0.get(name) {
+            name.clone_from(resource_type);
+        }
+    }
+}
+
+impl FromIterator<(String, String)> for Aliases {
+    /// Of aliases, each with its type.
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
 /// Why the registry cannot do what it is asked.
 #[derive(Debug)]
 pub enum RegistryFault {
@@ -48,6 +71,15 @@ pub enum RegistryFault {
     UnknownProject,
     /// The resource type has or had resources.
     TypeInUse,
+    /// A name of a resource type is taken.
+    NameTaken {
+        /// Field that has the name.
+        field: String,
+        /// The name.
+        name: String,
+        /// The type that it is an alias of; `None` where it is a type.
+        alias_of: Option<String>,
+    },
     /// The project has resources.
     ProjectInUse,
     /// The condition of the write does not hold.
@@ -68,6 +100,12 @@ impl fmt::Display for RegistryFault {
             Self::UnknownType => f.write_str("the resource type does not exist"),
             Self::UnknownProject => f.write_str("the project does not exist"),
             Self::TypeInUse => f.write_str("the resource type has or had resources, so it stays"),
+            Self::NameTaken { field, name, alias_of: None } => {
+                write!(f, "{field}: {} is a resource type", quote(name))
+            }
+            Self::NameTaken { field, name, alias_of: Some(resource_type) } => {
+                write!(f, "{field}: {} is an alias of {}", quote(name), quote(resource_type))
+            }
             Self::ProjectInUse => {
                 f.write_str("the project has resources; with_resources=true deletes it with all of them")
             }

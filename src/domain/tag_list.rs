@@ -3,13 +3,13 @@
 use super::tag::Tag;
 
 /// A list of tags, as far as it has been read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagList {
     /// The first piece.
     pub tags: Vec<Tag>,
     /// What is still to be read; `None` if that was all.
     pub rest: Option<TagWalk>,
-    /// Marker of the next part, where a part was asked for and there is more.
+    /// Marker of the next part, where a part was asked for and this one is not empty.
     pub next: Option<String>,
 }
 

@@ -1,5 +1,7 @@
 //! Changes of tags, each of one resource and one transaction.
 
+use std::borrow::Cow;
+
 use super::Service;
 use crate::{
     auth::Principal,
@@ -58,18 +60,24 @@ impl Service {
         }
     }
 
-    /// Refuses targets of a type that is not registered, or that needs a project and has none.
-    pub(super) async fn check_types(&self, targets: &[Target], field: impl Fn(usize) -> String) -> Result<(), Fault> {
+    /// The targets with their types, where aliases of these are named. Refuses targets of a type that is not registered, or
+    /// that needs a project and has none.
+    pub(super) async fn check_types<'t>(
+        &self,
+        targets: &'t [Target],
+        field: impl Fn(usize) -> String,
+    ) -> Result<Cow<'t, [Target]>, Fault> {
         // a scope that is known is one of a known type
         let is_known = |target: &Target| {
             target.project_id.as_ref().is_some_and(|id| self.scopes.get(id, &target.resource_type).is_some())
         };
         if targets.iter().all(is_known) {
-            return Ok(());
+            return Ok(Cow::Borrowed(targets));
         }
         let types = self.store.list_types().await?;
+        let mut checked = Cow::Borrowed(targets);
         for (i, target) in targets.iter().enumerate() {
-            match types.iter().find(|known| known.resource_type == target.resource_type) {
+            match types.iter().find(|known| known.is_called(&target.resource_type)) {
                 None => {
                     let resource_type = target.resource_type.clone();
                     return Err(Fault::UnknownType { field: field(i), resource_type });
@@ -77,10 +85,15 @@ impl Service {
                 Some(known) if known.regional && target.project_id.is_none() => {
                     return Err(Fault::ProjectMissing { resource_type: target.resource_type.clone() });
                 }
+                Some(known) if known.resource_type != target.resource_type => {
+                    if let Some(target) = checked.to_mut().get_mut(i) {
+                        target.resource_type.clone_from(&known.resource_type);
+                    }
+                }
                 Some(_) => {}
             }
         }
-        Ok(())
+        Ok(checked)
     }
 
     /// Changes several resources; what fails on one does not keep the others from being changed.
@@ -90,7 +103,7 @@ impl Service {
         targets: &[Target],
         change: &TagChange,
     ) -> Result<Answer, Fault> {
-        self.check_types(targets, |i| format!("resources[{i}].resource_type")).await?;
+        let targets = self.check_types(targets, |i| format!("resources[{i}].resource_type")).await?;
         let mut failures = Vec::new();
         for (i, target) in targets.iter().enumerate() {
             match self.change_tags(principal, target, change).await {

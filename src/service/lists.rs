@@ -36,9 +36,8 @@ impl Service {
             return self.begin_walk(TagWalk::by_key(scopes, with_system, None), None).await;
         };
         let marker = part.marker.as_deref().map(before_nul);
-        // one more than asked for tells whether there is a next part
-        let keys = self.store.list_keys(&scopes, marker, part.limit + 1, with_system).await?;
-        let (keys, next) = cut(keys, part.limit, Clone::clone);
+        let keys = self.store.list_keys(&scopes, marker, part.limit, with_system).await?;
+        let next = keys.last().cloned();
         self.begin_walk(TagWalk::by_key(scopes, with_system, Some(keys)), next).await
     }
 
@@ -154,9 +153,8 @@ impl Service {
         }
         let scopes = self.store.domain_scopes(principal.domain_id.as_deref()).await?;
         let marker = part.marker.as_deref().map(before_nul);
-        let names = self.store.list_keys(&scopes, marker, part.limit + 1, false).await?;
-        let (names, next) = cut(names, part.limit, Clone::clone);
-        Ok(Answer::Names { names, next })
+        let names = self.store.list_keys(&scopes, marker, part.limit, false).await?;
+        Ok(Answer::Names { next: names.last().cloned(), names })
     }
 
     pub(super) async fn list_values(
@@ -172,9 +170,8 @@ impl Service {
         }
         let scopes = self.store.domain_scopes(principal.domain_id.as_deref()).await?;
         let marker = part.marker.as_deref().map(before_nul);
-        let names = self.store.list_values(&scopes, key, marker, part.limit + 1).await?;
-        let (names, next) = cut(names, part.limit, Clone::clone);
-        Ok(Answer::Names { names, next })
+        let names = self.store.list_values(&scopes, key, marker, part.limit).await?;
+        Ok(Answer::Names { next: names.last().cloned(), names })
     }
 
     /// Whether what is asked of a region, or of all, is asked of this one.

@@ -37,8 +37,8 @@ impl Service {
         match command {
             Command::Query(ask) => self.query(principal, ask).await.map(Answer::Page),
             Command::ListTags(target) => {
-                self.check_types(std::slice::from_ref(target), |_| "resource_type".to_owned()).await?;
-                self.list_tags(principal, target).await
+                let checked = self.check_types(std::slice::from_ref(target), |_| "resource_type".to_owned()).await?;
+                self.list_tags(principal, checked.first().unwrap_or(target)).await
             }
             Command::ListScopeTags { project_id, resource_type, with_system, part } => {
                 self.list_scope_tags(project_id, resource_type, *with_system, part.as_ref()).await

@@ -6,7 +6,7 @@ use super::Service;
 use crate::{
     auth::Principal,
     compiler::compile,
-    domain::{Ask, Fault, Page, Reach, Scope, Want},
+    domain::{Ask, Aspect, Fault, Page, Reach, Scope, Want, fault::quote},
     store::Unknown,
 };
 
@@ -73,9 +73,12 @@ impl Service {
         let found = self.store.find_scopes(resource_types, in_project, principal.domain_id.as_deref()).await?;
         match found.unknown {
             None => {
+                check_once(resource_types, &found.types)?;
                 if project_id.is_some() {
-                    let is_new =
-                        |scope: &&Arc<Scope>| self.scopes.get(&scope.project_id, &scope.resource_type).is_none();
+                    let is_new = |scope: &&Arc<Scope>| {
+                        found.types.contains(&scope.resource_type)
+                            && self.scopes.get(&scope.project_id, &scope.resource_type).is_none()
+                    };
                     found.scopes.iter().filter(is_new).for_each(|scope| self.scopes.put(Arc::clone(scope)));
                 }
                 Ok(found.scopes)
@@ -100,4 +103,16 @@ impl Service {
         let project_id = project_id.filter(|_| principal.domain_id.is_none() && resource_types.len() > 1)?;
         resource_types.iter().map(|resource_type| self.scopes.get(project_id, resource_type)).collect()
     }
+}
+
+/// Refuses two names of one type, whose resources would be answered twice.
+fn check_once(names: &[String], types: &[String]) -> Result<(), Fault> {
+    for (i, (name, resource_type)) in names.iter().zip(types).enumerate() {
+        let earlier = names.iter().zip(types).take(i).find(|(_, other)| *other == resource_type);
+        if let Some((earlier, _)) = earlier {
+            let reason = format!("{} is the same type as {}, types must be unique", quote(name), quote(earlier));
+            return Err(Fault::invalid(Aspect::General, format!("resource_types[{i}]"), reason));
+        }
+    }
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! What whoever feeds tagd does: resource types, projects, and resources one by one.
 
-use super::{Service, lists::cut};
+use std::sync::Arc;
+
+use super::Service;
 use crate::{
     compiler::compile,
     domain::{
-        Aspect, Fault, Item, Resource, Tag, TagQuery, Want,
+        Aspect, Fault, Item, Resource, Scope, Tag, TagQuery, Want,
         command::ResourceType,
         fault::quote,
         registry::{Condition, Project, Registered, RegistryFault},
@@ -84,7 +86,7 @@ impl Registry {
         Ok(self.service.store.list_types().await?)
     }
 
-    /// A resource type.
+    /// A resource type, by its name or by an alias.
     pub async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryFault> {
         if !is_name(resource_type) {
             return Err(RegistryFault::UnknownType);
@@ -92,15 +94,25 @@ impl Registry {
         self.service.store.find_type(resource_type).await?.ok_or(RegistryFault::UnknownType)
     }
 
-    /// Registers a resource type or changes a known one. True if it is new.
-    pub async fn put_type(&self, resource_type: &ResourceType) -> Result<bool, RegistryFault> {
-        Ok(self.service.store.put_type(resource_type).await?)
+    /// Registers a resource type or changes a known one, which without aliases keeps those it has. True if it is new, and its
+    /// aliases.
+    pub async fn put_type(
+        &self,
+        resource_type: &ResourceType,
+        aliases: Option<&[String]>,
+    ) -> Result<(bool, Vec<String>), RegistryFault> {
+        self.service.store.put_type(resource_type, aliases).await
     }
 
-    /// Deletes a resource type that never had a resource.
+    /// Deletes a resource type that never had a resource, with its aliases. An alias alone goes by a change of its type.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
-        if !is_name(resource_type) {
-            return Err(RegistryFault::UnknownType);
+        let found = self.find_type(resource_type).await?;
+        if found.resource_type != resource_type {
+            return Err(RegistryFault::NameTaken {
+                field: "resource_type".to_owned(),
+                name: resource_type.to_owned(),
+                alias_of: Some(found.resource_type),
+            });
         }
         self.service.store.remove_type(resource_type).await
     }
@@ -111,9 +123,9 @@ impl Registry {
         marker: Option<&str>,
         limit: u32,
     ) -> Result<(Vec<Project>, Option<String>), RegistryFault> {
-        // one more than asked for tells whether there is a next part
-        let projects = self.service.store.list_projects(marker, limit + 1).await?;
-        Ok(cut(projects, limit, |project| project.project_id.clone()))
+        let projects = self.service.store.list_projects(marker, limit).await?;
+        let next = projects.last().map(|project| project.project_id.clone());
+        Ok((projects, next))
     }
 
     /// A project.
@@ -145,7 +157,7 @@ impl Registry {
         limit: u32,
         start: Start<'_>,
     ) -> Result<ResourcePage, RegistryFault> {
-        let scopes = self.service.find_scope(project_id, resource_type).await?;
+        let scopes = self.find_scopes(project_id, resource_type).await?;
         let scope_id = scopes.first().map(|scope| scope.scope_id);
         let slot = match start {
             Start::Marker(Some(marker)) => slot_of(marker, scope_id).map(Some),
@@ -160,18 +172,15 @@ impl Registry {
                 page.resources = found.items.iter().map(Item::resource).collect();
             }
             (Some(scope_id), Start::Marker(_), Ok(slot)) => {
-                // one more than asked for tells whether there is a next page
-                let (total, found) = self.service.store.list_registered(scope_id, *slot, limit + 1).await?;
-                let (found, next) = cut(found, limit, |(slot, _)| marker_of(scope_id, *slot));
+                let (total, found) = self.service.store.list_registered(scope_id, *slot, limit).await?;
                 page.total = total;
+                page.next_marker = found.last().map(|(slot, _)| marker_of(scope_id, *slot));
                 page.resources = found.into_iter().map(|(_, resource)| resource).collect();
-                page.next_marker = next;
             }
             _ => {}
         }
         if page.total == 0 {
             // nothing there, or no such place
-            self.find_type(resource_type).await?;
             self.find_project(project_id).await?;
         }
         slot?;
@@ -194,7 +203,12 @@ impl Registry {
         with_tags: bool,
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryFault> {
-        self.service.store.register(project_id, resource_type, resource, with_tags, condition).await
+        // a scope that is there is one of a type; else the name may be an alias
+        let resource_type = match self.service.find_scope(project_id, resource_type).await?.first() {
+            Some(scope) => scope.resource_type.clone(),
+            None => self.find_type(resource_type).await?.resource_type,
+        };
+        self.service.store.register(project_id, &resource_type, resource, with_tags, condition).await
     }
 
     /// Forgets a resource with its tags.
@@ -216,12 +230,25 @@ impl Registry {
 
     async fn find_scope(&self, place: Place<'_>) -> Result<i64, RegistryFault> {
         if is_name(place.resource_id) {
-            let scopes = self.service.find_scope(place.project_id, place.resource_type).await?;
-            if let [scope] = scopes.as_slice() {
+            if let [scope] = self.find_scopes(place.project_id, place.resource_type).await?.as_slice() {
                 return Ok(scope.scope_id);
             }
+        } else {
+            self.find_type(place.resource_type).await?;
         }
-        self.find_type(place.resource_type).await?;
         Err(Fault::unknown_resource(place.resource_id).into())
+    }
+
+    /// The scope of a type, which must be registered, by its name or by an alias, in a project: one or none.
+    async fn find_scopes(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, RegistryFault> {
+        let scopes = self.service.find_scope(project_id, resource_type).await?;
+        if !scopes.is_empty() {
+            return Ok(scopes);
+        }
+        let found = self.find_type(resource_type).await?;
+        if found.resource_type == resource_type {
+            return Ok(scopes);
+        }
+        Ok(self.service.find_scope(project_id, &found.resource_type).await?)
     }
 }

@@ -10,7 +10,8 @@ use crate::domain::Scope;
 /// Most scopes remembered; a few hundred bytes each.
 const CAPACITY: usize = 50_000;
 
-/// Scopes by resource type and project. Those that do not exist are not remembered: they may come to be.
+/// Scopes by resource type and project. Those that do not exist are not remembered, since they may come to be, nor are aliases
+/// of types, which may change.
 #[derive(Debug, Default)]
 pub struct ScopeCache {
     scopes: RwLock<HashMap<String, HashMap<String, Arc<Scope>>>>,

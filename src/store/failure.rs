@@ -51,6 +51,9 @@ pub enum StoreError {
     /// The disk of the database is full.
     #[error("the database's disk is full: {0}")]
     DiskFull(String),
+    /// What an import took for a type is none any more.
+    #[error("a resource type was deleted or became an alias while the import ran: import again")]
+    TypeGone,
     /// A value that the checks let through and the database does not take: a fault of tagd's own, so the cause is for the
     /// log alone.
     #[error("cannot be stored, the log says why")]
@@ -79,6 +82,7 @@ impl StoreError {
     pub(super) fn of(error: sqlx::Error) -> Self {
         match meaning_of(&error) {
             Meaning::Outage(Outage::Full) => Self::DiskFull(cause(&error)),
+            Meaning::Gone => Self::TypeGone,
             Meaning::Value => Self::BadValue(error),
             _ => Self::Database(error),
         }
@@ -154,7 +158,7 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
 pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
     match meaning_of(error) {
         Meaning::Outage(outage) | Meaning::Stale(outage) => Some(outage),
-        Meaning::RolledBack => Some(Outage::Busy),
+        Meaning::RolledBack | Meaning::Gone => Some(Outage::Busy),
         Meaning::Refused(_) | Meaning::Value | Meaning::Bug => None,
     }
 }
@@ -200,9 +204,13 @@ pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
 
 /// Count and quota, from the detail of an error of the writing functions.
 fn numbers_of(error: &sqlx::Error) -> (u64, u64) {
-    let detail = server_error(error).and_then(PgDatabaseError::detail);
-    let mut numbers = detail.unwrap_or_default().split(' ').map(|number| number.parse().unwrap_or_default());
+    let mut numbers = detail_of(error).split(' ').map(|number| number.parse().unwrap_or_default());
     (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
+}
+
+/// The detail of an error that the server sent; empty if it has none.
+pub(super) fn detail_of(error: &sqlx::Error) -> &str {
+    server_error(error).and_then(PgDatabaseError::detail).unwrap_or_default()
 }
 
 /// Whether the server refused a statement and nothing more: the connection is still there.

@@ -16,7 +16,7 @@ mod embedded {
 }
 
 /// The newest schema version that this program knows.
-pub const SCHEMA_VERSION: i32 = 19;
+pub const SCHEMA_VERSION: i32 = 20;
 
 /// Table of the migrations that were applied.
 const HISTORY: &str = "tagd.schema_history";

@@ -104,9 +104,13 @@ impl Store {
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;
                 let outcome = sqlx::query!(
-                    "select t.resource_type, t.service, t.regional, t.tag_quota
-                       from tagd.resource_type t
-                      order by t.service, t.resource_type"
+                    r#"select t.resource_type, t.service, t.regional, t.tag_quota,
+                              array(select a.resource_type from tagd.resource_type a
+                                     where a.alias_of = t.resource_type
+                                     order by a.resource_type) as "aliases!"
+                         from tagd.resource_type t
+                        where t.alias_of is null
+                        order by t.service, t.resource_type"#
                 )
                 .fetch_all(&mut *loan)
                 .await;
@@ -120,6 +124,7 @@ impl Store {
                 service: row.service,
                 regional: row.regional,
                 tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
+                aliases: row.aliases,
             })
             .collect())
     }

@@ -1,8 +1,8 @@
 //! What the registry reads and writes: resource types, projects, and resources under a condition.
 
 use super::{
-    Store,
-    failure::{fault_of, fault_on, is_unknown_resource, refusal_of},
+    Store, StoreError,
+    failure::{detail_of, fault_of, fault_on, is_unknown_resource, refusal_of},
     resources::{parts_of, tags_of},
     states::Refusal,
     writes::retried,
@@ -11,19 +11,23 @@ use crate::domain::{
     Fault, Resource, Tag,
     command::ResourceType,
     matching::fold,
-    registry::{Condition, Project, Registered, RegistryFault},
+    registry::{Aliases, Condition, Project, Registered, RegistryFault},
 };
 
 impl Store {
-    /// A resource type; `None` if it is unknown.
+    /// A resource type by its name or by an alias; `None` if it is unknown.
     pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, Fault> {
         let row = self
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;
                 let outcome = sqlx::query!(
-                    "select t.resource_type, t.service, t.regional, t.tag_quota
-                       from tagd.resource_type t
-                      where t.resource_type = $1",
+                    r#"select t.resource_type, t.service, t.regional, t.tag_quota,
+                              array(select a.resource_type from tagd.resource_type a
+                                     where a.alias_of = t.resource_type
+                                     order by a.resource_type) as "aliases!"
+                         from tagd.resource_type n
+                         join tagd.resource_type t on t.resource_type = coalesce(n.alias_of, n.resource_type)
+                        where n.resource_type = $1"#,
                     resource_type
                 )
                 .fetch_optional(&mut *loan)
@@ -36,27 +40,49 @@ impl Store {
             service: row.service,
             regional: row.regional,
             tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
+            aliases: row.aliases,
         }))
     }
 
-    /// Registers a resource type, or changes a known one. True if it is new.
-    pub async fn put_type(&self, resource_type: &ResourceType) -> Result<bool, Fault> {
-        let created = self
-            .write(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!(
-                    "select tagd.put_type($1, $2, $3, $4)",
-                    resource_type.resource_type,
-                    resource_type.service,
-                    resource_type.regional,
-                    i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX)
-                )
-                .fetch_one(&mut *loan)
-                .await;
-                loan.end(outcome)
-            })
-            .await?;
-        Ok(created.unwrap_or_default())
+    /// The types of all aliases.
+    pub async fn aliases(&self) -> Result<Aliases, StoreError> {
+        let mut loan = self.pool.borrow().await?;
+        let outcome = sqlx::query!(
+            r#"select t.resource_type as alias, t.alias_of as "resource_type!"
+                 from tagd.resource_type t
+                where t.alias_of is not null"#
+        )
+        .fetch_all(&mut *loan)
+        .await;
+        let rows = loan.end(outcome)?;
+        Ok(rows.into_iter().map(|row| (row.alias, row.resource_type)).collect())
+    }
+
+    /// Registers a resource type, or changes a known one, which without aliases keeps those it has. True if it is new, and
+    /// its aliases.
+    pub async fn put_type(
+        &self,
+        resource_type: &ResourceType,
+        aliases: Option<&[String]>,
+    ) -> Result<(bool, Vec<String>), RegistryFault> {
+        let row = retried(&self.pool, || async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!(
+                r#"select created as "created!", aliases as "aliases!"
+                     from tagd.put_type_with_aliases($1, $2, $3, $4, $5)"#,
+                resource_type.resource_type,
+                resource_type.service,
+                resource_type.regional,
+                i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
+                aliases
+            )
+            .fetch_one(&mut *loan)
+            .await;
+            loan.end(outcome)
+        })
+        .await
+        .map_err(registry_fault_of)?;
+        Ok((row.created, row.aliases))
     }
 
     /// Deletes a resource type that no scope is of.
@@ -321,12 +347,23 @@ fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryFault {
     if is_unknown_resource(&error) { fault_on(resource_id, error).into() } else { registry_fault_of(error) }
 }
 
+/// From the detail of the error: field, name and, of an alias, its type.
+fn name_taken(detail: &str) -> RegistryFault {
+    let mut parts = detail.split(' ').map(ToOwned::to_owned);
+    RegistryFault::NameTaken {
+        field: parts.next().unwrap_or_default(),
+        name: parts.next().unwrap_or_default(),
+        alias_of: parts.next(),
+    }
+}
+
 fn registry_fault_of(error: sqlx::Error) -> RegistryFault {
     match refusal_of(&error) {
         Some(Refusal::Condition) => return RegistryFault::Condition,
         Some(Refusal::UnknownType) => return RegistryFault::UnknownType,
         Some(Refusal::ProjectInUse) => return RegistryFault::ProjectInUse,
         Some(Refusal::TypeInUse) => return RegistryFault::TypeInUse,
+        Some(Refusal::NameTaken) => return name_taken(detail_of(&error)),
         _ => {}
     }
     fault_of(error).into()

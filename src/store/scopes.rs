@@ -11,8 +11,10 @@ use crate::domain::{Fault, Scope};
 /// What a query over types found.
 #[derive(Debug, Clone, Default)]
 pub struct TypeScopes {
-    /// Scopes in the order of the types asked, then of projects.
+    /// Scopes in the order of the types asked, then of projects. Their types are named as they were asked for.
     pub scopes: Vec<Arc<Scope>>,
+    /// The type that each name asked for is a name of.
+    pub types: Vec<String>,
     /// A type of the query that is not registered or needs a project, if there is one.
     pub unknown: Option<Unknown>,
 }
@@ -51,7 +53,7 @@ impl Store {
         .await
     }
 
-    /// The scopes of types, in one project or in all of a domain, or in all there are.
+    /// The scopes of types, by name or alias, in one project or in all of a domain, or in all there are.
     pub async fn find_scopes(
         &self,
         resource_types: &[String],
@@ -61,12 +63,14 @@ impl Store {
         let rows = self
             .read(|| async { let mut loan = self.pool.borrow().await?; let outcome = sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
+                              coalesce(t.resource_type, w.resource_type) as "named!",
                               s.scope_id as "scope_id?", s.project_id as "project_id?", p.project_name as "project_name?"
                          from unnest($1::text[]) with ordinality as w (resource_type, ord)
-                         left join tagd.resource_type t on t.resource_type = w.resource_type
+                         left join tagd.resource_type n on n.resource_type = w.resource_type
+                         left join tagd.resource_type t on t.resource_type = coalesce(n.alias_of, n.resource_type)
                          left join (tagd.scope s
                                     join tagd.project p on p.project_id = s.project_id)
-                           on s.resource_type = w.resource_type
+                           on s.resource_type = t.resource_type
                           and ($2::text is null or s.project_id = $2)
                           and ($3::text is null or p.domain_id = $3)
                         order by w.ord, s.project_id"#,
@@ -80,6 +84,9 @@ impl Store {
         let mut found = TypeScopes::default();
         for row in rows {
             let index = usize::try_from(row.ord - 1).unwrap_or_default();
+            if found.types.len() == index {
+                found.types.push(row.named);
+            }
             let unknown = match row.regional {
                 None => Some(Unknown::Type { index }),
                 Some(true) if project_id.is_none() => Some(Unknown::Project { index }),

@@ -11,6 +11,8 @@ pub enum Meaning {
     Value,
     /// The server rolled the statement back for its own reasons; it may run again.
     RolledBack,
+    /// What the statement refers to went away meanwhile; run again, it sees that it is gone.
+    Gone,
     /// The database is in a state in which it cannot do this.
     Outage(Outage),
     /// The same, but what the session remembers of the database may be the reason: a new connection may do better.
@@ -42,10 +44,12 @@ pub enum Refusal {
     ProjectInUse,
     /// The resource type has or had resources.
     TypeInUse,
+    /// The name of a resource type or an alias is taken; the detail says by what.
+    NameTaken,
 }
 
 /// States, or the beginnings of states; the first that fits counts. What is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 45] = [
+pub const STATES: [(&str, Meaning); 46] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -57,6 +61,7 @@ pub const STATES: [(&str, Meaning); 45] = [
     ("TG008", Meaning::Refused(Refusal::UnknownType)),
     ("TG009", Meaning::Refused(Refusal::ProjectInUse)),
     ("TG010", Meaning::Refused(Refusal::TypeInUse)),
+    ("TG011", Meaning::Refused(Refusal::NameTaken)),
     // the protocol was broken: by tagd, or by a proxy that then ends the session, see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),
@@ -64,8 +69,7 @@ pub const STATES: [(&str, Meaning); 45] = [
     ("0A000", Meaning::Stale(Outage::Schema)),
     ("0P000", Meaning::Stale(Outage::Rights)),
     ("22", Meaning::Value),
-    // what a row refers to went away meanwhile: the next time it is seen to be gone
-    ("23503", Meaning::RolledBack),
+    ("23503", Meaning::Gone),
     ("25006", Meaning::Stale(Outage::ReadOnly)),
     // a transaction that lay idle, or took too long, ended with its session
     ("25P03", Meaning::Outage(Outage::Unreachable)),

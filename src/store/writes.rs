@@ -89,7 +89,7 @@ where
     loop {
         match pool.in_time(statement()).await {
             // whole, so it may simply run again
-            Err(error) if tried < TRIES && meaning_of(&error) == Meaning::RolledBack => {
+            Err(error) if tried < TRIES && matches!(meaning_of(&error), Meaning::RolledBack | Meaning::Gone) => {
                 tracing::warn!(%error, tried, "a write was rolled back by the server, trying again");
                 tokio::time::sleep(Duration::from_millis(5 << tried)).await;
                 tried += 1;

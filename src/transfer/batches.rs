@@ -9,7 +9,10 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::line::{self, LINE_BYTES};
-use crate::{domain::change::Registration, store::ImportBatch};
+use crate::{
+    domain::{change::Registration, registry::Aliases},
+    store::ImportBatch,
+};
 
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
@@ -116,20 +119,24 @@ impl Cutter {
     }
 }
 
-/// Batches of NDJSON.
-pub(crate) fn of_ndjson(input: Box<dyn Read + Send>) -> Batches {
+/// Batches of NDJSON. A line that names an alias is one of its type, so that a resource is known by one name.
+pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases) -> Batches {
     let (cutter, batches) = Cutter::new();
     std::thread::spawn(move || {
         let mut cutter = cutter;
         // an import that has stopped wants nothing more
-        if let Ok(broken) = read_ndjson(BufReader::with_capacity(256 * 1024, input), &mut cutter) {
+        if let Ok(broken) = read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, &mut cutter) {
             cutter.finish(broken);
         }
     });
     batches
 }
 
-fn read_ndjson(mut input: impl BufRead, cutter: &mut Cutter) -> Result<Option<std::io::Error>, Stopped> {
+fn read_ndjson(
+    mut input: impl BufRead,
+    aliases: &Aliases,
+    cutter: &mut Cutter,
+) -> Result<Option<std::io::Error>, Stopped> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -154,7 +161,10 @@ fn read_ndjson(mut input: impl BufRead, cutter: &mut Cutter) -> Result<Option<st
             continue;
         }
         match line::decode(text) {
-            Ok(registration) => cutter.push(number, bytes, &registration)?,
+            Ok(mut registration) => {
+                aliases.resolve(&mut registration.resource_type);
+                cutter.push(number, bytes, &registration)?;
+            }
             Err(reason) => cutter.reject(number, bytes, reason)?,
         }
     }

@@ -28,6 +28,8 @@ const SYSTEM_TAGS: usize = 256;
 /// Longest line: whatever may be stored is exported as a line that can be imported, even if every character of names,
 /// keys and values is written as an escape.
 pub(crate) const LINE_BYTES: u64 = 6 * 1024 * 1024;
+/// Aliases of a resource type.
+const ALIASES: usize = 20;
 /// Services that may own a type.
 const SERVICES: [&str; 4] = ["IMS", "DNS", "CTS", "TMS"];
 /// Largest quota of a type.
@@ -46,6 +48,9 @@ struct LineBody {
     tags: TagsBody,
 }
 
+/// Aliases of a type as a feeder states them.
+pub(crate) type AliasesBody = List<String, ALIASES>;
+
 /// Tags as a feeder states them.
 pub(crate) type TagsBody = List<Object<TagBody>, { TAGS + SYSTEM_TAGS }>;
 
@@ -54,14 +59,13 @@ pub(crate) type TagsBody = List<Object<TagBody>, { TAGS + SYSTEM_TAGS }>;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TagBody {
     key: String,
-    #[serde(default)]
-    value: String,
+    value: Option<String>,
 }
 
 impl TagBody {
     /// Tags of a list of them.
     pub(crate) fn tags(List(list): TagsBody) -> Vec<Tag> {
-        list.into_iter().map(|Object(Self { key, value })| Tag { key, value }).collect()
+        list.into_iter().map(|Object(Self { key, value })| Tag { key, value: value.unwrap_or_default() }).collect()
     }
 }
 
@@ -134,7 +138,7 @@ pub(crate) fn check(mut registration: Registration) -> Result<Registration, Faul
     for (field, text, least, most) in texts {
         check_text(field, text.unwrap_or("-"), least, most)?;
     }
-    check_type_name(&registration.resource_type)?;
+    check_type_name("resource_type", &registration.resource_type)?;
     if let Some(detail) = &resource.detail {
         resource.detail = detail::check(detail)?;
     }
@@ -162,13 +166,13 @@ pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
     Ok(tags)
 }
 
-fn check_type_name(name: &str) -> Result<(), Fault> {
+fn check_type_name(field: &str, name: &str) -> Result<(), Fault> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match name.chars().find(|c| !plain(*c)) {
         None => Ok(()),
         Some(c) => {
             let reason = format!("{} has {}, allowed are a-z, A-Z, 0-9 and -_.", quote(name), quote(&c.to_string()));
-            Err(Fault::invalid(Aspect::General, "resource_type", reason))
+            Err(Fault::invalid(Aspect::General, field, reason))
         }
     }
 }
@@ -183,7 +187,7 @@ pub(crate) fn check_project(project: &Project) -> Result<(), Fault> {
 /// Holds a resource type against the limits; the same stand as constraints in the database.
 pub(crate) fn check_type(resource_type: &ResourceType) -> Result<(), Fault> {
     check_text("resource_type", &resource_type.resource_type, 1, TYPE_LENGTH)?;
-    check_type_name(&resource_type.resource_type)?;
+    check_type_name("resource_type", &resource_type.resource_type)?;
     if !SERVICES.contains(&resource_type.service.as_str()) {
         let reason = format!("{} is none of {}", quote(&resource_type.service), SERVICES.join(", "));
         return Err(Fault::invalid(Aspect::General, "service", reason));
@@ -191,6 +195,20 @@ pub(crate) fn check_type(resource_type: &ResourceType) -> Result<(), Fault> {
     if !(1..=TAG_QUOTA).contains(&resource_type.tag_quota) {
         let reason = format!("{} is out of range, 1 to {TAG_QUOTA}", resource_type.tag_quota);
         return Err(Fault::invalid(Aspect::General, "tag_quota", reason));
+    }
+    Ok(())
+}
+
+/// Holds the aliases of a resource type against the limits.
+pub(crate) fn check_aliases(aliases: &[String]) -> Result<(), Fault> {
+    for (i, alias) in aliases.iter().enumerate() {
+        let field = format!("aliases[{i}]");
+        check_text(&field, alias, 1, TYPE_LENGTH)?;
+        check_type_name(&field, alias)?;
+        if aliases.iter().take(i).any(|other| other == alias) {
+            let reason = format!("{} stands twice, aliases must be unique", quote(alias));
+            return Err(Fault::invalid(Aspect::General, field, reason));
+        }
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ use crate::support::{Answer, TestDb, World, block_on, eventually, registration, 
 
 #[test]
 fn every_state_is_the_fault_that_the_table_says() {
-    use Meaning::{Bug, Outage as Away, Refused, RolledBack, Stale, Value as Bad};
+    use Meaning::{Bug, Gone, Outage as Away, Refused, RolledBack, Stale, Value as Bad};
     let cases = [
         ("TG001", Refused(Refusal::UnknownResource)),
         ("TG002", Refused(Refusal::TooManyTags)),
@@ -43,6 +43,7 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("TG008", Refused(Refusal::UnknownType)),
         ("TG009", Refused(Refusal::ProjectInUse)),
         ("TG010", Refused(Refusal::TypeInUse)),
+        ("TG011", Refused(Refusal::NameTaken)),
         ("TG999", Bug),
         ("08000", Away(Outage::Unreachable)),
         ("08003", Away(Outage::Unreachable)),
@@ -54,7 +55,7 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("22023", Bad),
         ("22P02", Bad),
         ("23502", Bug),
-        ("23503", RolledBack),
+        ("23503", Gone),
         ("23505", Bug),
         ("25001", Bug),
         ("25006", Stale(Outage::ReadOnly)),

@@ -8,7 +8,7 @@ use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::CliError;
 use crate::{
-    domain::{Resource, Tag, change::Registration},
+    domain::{Resource, Tag, change::Registration, registry::Aliases},
     store::{Store, StoreError, TagRow, TagStage},
     transfer::{
         batches::{Batches, Cutter, Stopped},
@@ -38,8 +38,10 @@ pub(super) async fn read(
     let mut tags = open(tags);
     let resource_columns = Columns::of("resources", &mut resources, RESOURCE_COLUMNS, 3)?;
     let tag_columns = Columns::of("tags", &mut tags, TAG_COLUMNS, 5)?;
+    // both files may name a type as they like: resources and tags meet under one name
+    let aliases = store.aliases().await?;
     let mut stage = store.stage_tags().await?;
-    let bad_tags = stage_all(&mut stage, &mut tags, &tag_columns, strict).await?;
+    let bad_tags = stage_all(&mut stage, &mut tags, &tag_columns, &aliases, strict).await?;
 
     let (mut cutter, batches) = Cutter::new();
     let runtime = tokio::runtime::Handle::current();
@@ -51,7 +53,7 @@ pub(super) async fn read(
             .into_iter()
             .try_for_each(|(line, reason)| cutter.reject(line, 0, reason).map_err(|Stopped| None))
             .and_then(|()| {
-                cut_all(&mut cutter, &mut resources, &resource_columns, |wanted| {
+                cut_all(&mut cutter, &mut resources, &resource_columns, &aliases, |wanted| {
                     runtime.block_on(stage.take(wanted)).map_err(broken)
                 })
             })
@@ -193,6 +195,7 @@ async fn stage_all(
     stage: &mut TagStage,
     reader: &mut Csv,
     columns: &Columns,
+    aliases: &Aliases,
     strict: bool,
 ) -> Result<Vec<(u64, String)>, CliError> {
     let mut bad = Vec::new();
@@ -204,7 +207,7 @@ async fn stage_all(
         let line = reader.get_mut().line_from(start);
         match read {
             Ok(false) => break,
-            Ok(true) => match tag_row(columns, &record) {
+            Ok(true) => match tag_row(columns, aliases, &record) {
                 Ok(row) => rows.push((i64::try_from(line).unwrap_or_default(), row)),
                 Err(reason) => bad.push((line, format!("tags file: {reason}"))),
             },
@@ -224,9 +227,9 @@ async fn stage_all(
     Ok(bad)
 }
 
-fn tag_row(columns: &Columns, record: &StringRecord) -> Result<TagRow, String> {
+fn tag_row(columns: &Columns, aliases: &Aliases, record: &StringRecord) -> Result<TagRow, String> {
     columns.check(record)?;
-    let row = TagRow {
+    let mut row = TagRow {
         project_id: columns.text(record, 0),
         resource_type: columns.text(record, 1),
         resource_id: columns.text(record, 2),
@@ -245,6 +248,7 @@ fn tag_row(columns: &Columns, record: &StringRecord) -> Result<TagRow, String> {
         ..Registration::default()
     })
     .map_err(|fault| fault.to_string())?;
+    aliases.resolve(&mut row.resource_type);
     Ok(row)
 }
 
@@ -253,6 +257,7 @@ fn cut_all(
     cutter: &mut Cutter,
     reader: &mut Csv,
     columns: &Columns,
+    aliases: &Aliases,
     mut take: impl FnMut(&[Registration]) -> Result<Vec<Vec<Tag>>, Option<std::io::Error>>,
 ) -> Result<(), Option<std::io::Error>> {
     let mut waiting: Vec<(u64, u64, Registration)> = Vec::with_capacity(FETCHED);
@@ -272,7 +277,10 @@ fn cut_all(
         let bytes = reader.position().byte() - start;
         if more {
             match registration(columns, &record).and_then(|r| line::check(r).map_err(|fault| fault.to_string())) {
-                Ok(registration) => waiting.push((line, bytes, registration)),
+                Ok(mut registration) => {
+                    aliases.resolve(&mut registration.resource_type);
+                    waiting.push((line, bytes, registration));
+                }
                 Err(reason) => {
                     let reason = format!("resources file: {reason}");
                     cutter.reject(line, bytes, reason).map_err(|Stopped| None)?;

@@ -98,7 +98,8 @@ pub(super) async fn load(
     progress: Option<ProgressBar>,
     strict: bool,
 ) -> Result<Outcome, CliError> {
-    run_batches(store, batches::of_ndjson(input), progress, strict).await
+    let aliases = store.aliases().await?;
+    run_batches(store, batches::of_ndjson(input, aliases), progress, strict).await
 }
 
 async fn run_batches(

@@ -44,11 +44,6 @@ impl<'a> Fields<'a> {
         Some(*raw).filter(|raw| raw.get() != "null")
     }
 
-    /// Whether a field is there.
-    pub(in crate::dialects) fn has(&self, field: &str) -> bool {
-        self.raw(field).is_some()
-    }
-
     /// A field of a given type, if it is there.
     pub(in crate::dialects) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Fault> {
         self.read_seed(field, PhantomData, &TooLong::default())

@@ -99,10 +99,16 @@ impl Fields<'_> {
 
     /// One tag to write, checked; mandatory.
     pub(in crate::dialects) fn put_tag(&self, field: &'static str, limits: &WriteLimits) -> Result<Tag, Fault> {
-        let Some(Object(TagBody { key, value })) = self.read(field)? else {
+        let Some(tag) = self.raw_tag(field)? else {
             return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
         };
-        limits.check_put_one(field, RawTag { key, value })
+        limits.check_put_one(field, tag)
+    }
+
+    /// One tag as it was sent, if it is there.
+    pub(in crate::dialects) fn raw_tag(&self, field: &'static str) -> Result<Option<RawTag>, Fault> {
+        let tag = self.read::<Object<TagBody>>(field)?;
+        Ok(tag.map(|Object(TagBody { key, value })| RawTag { key, value }))
     }
 
     /// A list of tags to write that key and value together tell apart, checked; mandatory.

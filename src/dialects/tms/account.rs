@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{number, text};
+use super::{named, number, text};
 use crate::{
     dialects::{
         codec,
@@ -22,13 +22,14 @@ const LIMIT: (u64, u64) = (1, 200);
 const DEFAULT_LIMIT: u64 = 10;
 
 /// Services by the name the cross-service API has for them, with their names for people, Chinese and English.
-const PROVIDERS: [(&str, &str, &str); 10] = [
+const PROVIDERS: [(&str, &str, &str); 11] = [
     ("as", "弹性伸缩", "Auto Scaling"),
     ("cdn", "内容分发网络", "Content Delivery Network"),
     ("cts", "云审计服务", "Cloud Trace Service"),
     ("dns", "云解析服务", "Domain Name Service"),
     ("ecs", "弹性云服务器", "Elastic Cloud Server"),
     ("eip", "弹性公网IP", "Elastic IP"),
+    ("elb", "弹性负载均衡", "Elastic Load Balance"),
     ("evs", "云硬盘", "Elastic Volume Service"),
     ("ims", "镜像服务", "Image Management Service"),
     ("tms", "标签管理服务", "Tag Management Service"),
@@ -36,7 +37,7 @@ const PROVIDERS: [(&str, &str, &str); 10] = [
 ];
 
 /// Resource types, the service of each, their names for people. A type that is not here goes by its own name.
-const TYPES: [(&str, &str, &str, &str); 15] = [
+const TYPES: [(&str, &str, &str, &str); 16] = [
     ("DNS-private_recordset", "dns", "内网记录集", "Private record set"),
     ("DNS-private_zone", "dns", "内网域名", "Private zone"),
     ("DNS-ptr_record", "dns", "反向解析", "PTR record"),
@@ -48,6 +49,7 @@ const TYPES: [(&str, &str, &str, &str); 15] = [
     ("ecs", "ecs", "云服务器", "Cloud server"),
     ("eip", "eip", "弹性公网IP", "EIP"),
     ("images", "ims", "镜像", "Image"),
+    ("loadbalancers", "elb", "负载均衡器", "Load balancer"),
     ("scaling_group", "as", "伸缩组", "Scaling group"),
     ("security-groups", "vpc", "安全组", "Security group"),
     ("shared_bandwidth", "eip", "共享带宽", "Shared bandwidth"),
@@ -175,7 +177,7 @@ pub(super) fn decode_providers(request: &WireRequest<'_>) -> Result<Command, Fau
         }
     };
     Ok(Command::ListProviders(ProviderAsk {
-        provider: text(&parameters, "provider").map(ToOwned::to_owned),
+        provider: named(&parameters, "provider").map(ToOwned::to_owned),
         english,
         limit: number(&parameters, Aspect::Limit, "limit", LIMIT, DEFAULT_LIMIT)?,
         offset: number(&parameters, Aspect::Offset, "offset", (0, u64::MAX), 0)?,

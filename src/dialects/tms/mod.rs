@@ -9,7 +9,7 @@ mod resource_tags;
 use serde_json::json;
 
 use super::{
-    codec::{self, Parameters},
+    codec::{self, Fields, Parameters},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{Answer, Aspect, Command, Fault, WriteLimits, fault::quote, limits::ListLimit};
@@ -89,16 +89,9 @@ fn check_types(types: &[String]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses a project without a name: that is no way to say all projects.
-fn check_project(project_id: Option<&str>) -> Result<(), Fault> {
-    if project_id.is_some_and(str::is_empty) {
-        return Err(Fault::invalid(
-            Aspect::General,
-            "project_id",
-            "\"\" is empty; leave the field out for all projects",
-        ));
-    }
-    Ok(())
+/// The project of a body, if it names one: clients send the empty text where they have none.
+fn project_of(fields: &Fields<'_>) -> Result<Option<String>, Fault> {
+    Ok(fields.read::<String>("project_id")?.filter(|project_id| !project_id.is_empty()))
 }
 
 // ---- parameters of the query string
@@ -106,6 +99,11 @@ fn check_project(project_id: Option<&str>) -> Result<(), Fault> {
 /// A parameter, if it is there.
 fn text<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
     parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
+}
+
+/// A parameter, if it is there and says something.
+fn named<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
+    text(parameters, name).filter(|value| !value.is_empty())
 }
 
 /// A parameter that must be there and say something.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{check_types, mandatory, text};
+use super::{check_types, mandatory, named};
 use crate::{
     dialects::{
         codec::{self, KeyList, Parameters},
@@ -37,7 +37,7 @@ struct PageInfoReply<'a> {
     current_count: usize,
 }
 
-/// The marker behind the empty value, which comes first of all: empty itself, it would say that this was the end.
+/// The marker behind the empty value, which comes first of all: empty itself, it would say that the list was over.
 /// No value has a NUL, so this is the marker of no other.
 const BEHIND_EMPTY: &str = "\0";
 
@@ -56,7 +56,7 @@ pub(super) fn decode_values(request: &WireRequest<'_>) -> Result<Command, Fault>
 }
 
 fn decode_region(parameters: &Parameters<'_>) -> Option<String> {
-    text(parameters, "region_id").map(ToOwned::to_owned)
+    named(parameters, "region_id").map(ToOwned::to_owned)
 }
 
 fn decode_part(parameters: &Parameters<'_>) -> Result<Part, Fault> {

@@ -120,12 +120,15 @@ pub(super) fn encode_list(command: &Command, answer: &Answer) -> Result<WireRepl
     let (Command::ListPredefined(ask), Answer::Predefined { tags, total }) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };
-    // where the last tag of the page stands in the whole list, counted from 1
-    let marker = ask.offset.saturating_add(u64::try_from(tags.len()).map_err(Fault::internal)?);
+    // where the last tag of the page stands in the whole list, counted from 1; clients go on until there is none
+    let marker = match u64::try_from(tags.len()).map_err(Fault::internal)? {
+        0 => String::new(),
+        count => ask.offset.saturating_add(count).to_string(),
+    };
     let shown = tags.iter().map(|entry| TagReply {
         key: &entry.tag.key,
         value: &entry.tag.value,
         update_time: &entry.updated_at,
     });
-    codec::encode(&ListReply { marker: marker.to_string(), total_count: *total, tags: shown.collect() })
+    codec::encode(&ListReply { marker, total_count: *total, tags: shown.collect() })
 }

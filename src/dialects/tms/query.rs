@@ -1,6 +1,6 @@
 //! The query across services.
 
-use super::{TYPES, check_project, check_types};
+use super::{TYPES, check_types, project_of};
 use crate::{
     dialects::{
         codec::{self, Fields},
@@ -42,8 +42,7 @@ pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let resource_types = decode_types(&fields)?;
-    let project_id = fields.read::<String>("project_id")?;
-    check_project(project_id.as_deref())?;
+    let project_id = project_of(&fields)?;
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     let want = fields.page(&LIMITS)?;
@@ -68,6 +67,10 @@ pub(super) fn encode(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
             entry.text("resource_type", &item.scope.resource_type);
             entry.text("resource_id", item.resource_id());
             entry.text("resource_name", item.resource_name());
+            // not in the document; the SDK's model has it
+            if let Some(detail) = item.detail() {
+                entry.json("resource_detail", detail);
+            }
             entry.tags(item, false);
         });
         reply.json("errors", "[]");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{WRITES, check_project, mandatory, text, wire_error};
+use super::{WRITES, mandatory, named, project_of, wire_error};
 use crate::{
     dialects::{
         codec::{self, Fields},
@@ -60,8 +60,7 @@ fn decode_change(
 ) -> Result<Command, Fault> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, CHANGE_FIELDS)?;
-    let project_id = fields.read::<String>("project_id")?;
-    check_project(project_id.as_deref())?;
+    let project_id = project_of(&fields)?;
     let targets = decode_targets(&fields, project_id.as_deref())?;
     Ok(Command::ChangeMany { targets, change: change(&fields)? })
 }
@@ -106,10 +105,8 @@ pub(super) fn encode(command: &Command, answer: &Answer) -> Result<WireReply, Fa
 
 pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let parameters = codec::read_parameters(request.query, &["project_id", "resource_type"])?;
-    let project_id = text(&parameters, "project_id");
-    check_project(project_id)?;
     Ok(Command::ListTags(Target {
-        project_id: project_id.map(ToOwned::to_owned),
+        project_id: named(&parameters, "project_id").map(ToOwned::to_owned),
         resource_type: mandatory(&parameters, Aspect::General, "resource_type")?.to_owned(),
         resource_id: request.path.get("resource_id").to_owned(),
     }))

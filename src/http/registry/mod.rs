@@ -33,6 +33,7 @@ use crate::{
         command::ResourceType,
         registry::{Project, Registered, RegistryFault},
     },
+    json::List,
     service::{Place, Start},
     transfer::{line, line::TagBody},
 };
@@ -155,12 +156,14 @@ async fn get_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
 async fn put_type(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
-    let TypeBody { service, regional, tag_quota } = read(&request, payload).await?;
+    let TypeBody { service, regional, tag_quota, aliases } = read(&request, payload).await?;
+    let aliases = aliases.map(|List(aliases)| aliases);
     let resource_type = wire::path(&request)?.get("resource_type").to_owned();
-    let resource_type = ResourceType { resource_type, service, regional, tag_quota };
+    let resource_type = ResourceType { resource_type, service, regional, tag_quota, aliases: Vec::new() };
     line::check_type(&resource_type)?;
-    let created = shared.registry.put_type(&resource_type).await?;
-    Ok(reply(put_status(created), &TypeReply::of(&resource_type)))
+    line::check_aliases(aliases.as_deref().unwrap_or_default())?;
+    let (created, aliases) = shared.registry.put_type(&resource_type, aliases.as_deref()).await?;
+    Ok(reply(put_status(created), &TypeReply::of(&ResourceType { aliases, ..resource_type })))
 }
 
 async fn delete_type(request: HttpRequest, shared: Data<Shared>) -> Handled {

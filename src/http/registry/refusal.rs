@@ -55,6 +55,7 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryFault::UnknownType => (404, "REGISTRY.0003"),
             RegistryFault::UnknownProject => (404, "REGISTRY.0004"),
             RegistryFault::TypeInUse => (409, "REGISTRY.0006"),
+            RegistryFault::NameTaken { .. } => (409, "REGISTRY.0019"),
             RegistryFault::ProjectInUse => (409, "REGISTRY.0007"),
             RegistryFault::Condition => (412, "REGISTRY.0008"),
             RegistryFault::Other(fault) => match fault {

@@ -48,6 +48,7 @@ pub(super) async fn import(
     let strict = Parameters::read(&request, &["strict"])?.flag("strict")?;
     body::check_type_of(&request, TYPES).map_err(Refusal::Type)?;
     let keep = if strict { Keep::Nothing } else { Keep::Batches };
+    let aliases = shared.work.aliases().await.map_err(Fault::from)?;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let mut rejected = Vec::new();
@@ -58,7 +59,7 @@ pub(super) async fn import(
             }
             Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
         };
-        let mut load = std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(Box::new(input)), keep, tell));
+        let mut load = std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(Box::new(input), aliases), keep, tell));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,

@@ -35,6 +35,7 @@ pub(super) struct TypeBody {
     pub(super) service: String,
     pub(super) regional: bool,
     pub(super) tag_quota: u32,
+    pub(super) aliases: Option<line::AliasesBody>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,6 +70,7 @@ pub(super) struct TypeReply<'a> {
     service: &'a str,
     regional: bool,
     tag_quota: u32,
+    aliases: &'a [String],
 }
 
 impl<'a> TypeReply<'a> {
@@ -78,6 +80,7 @@ impl<'a> TypeReply<'a> {
             service: &resource_type.service,
             regional: resource_type.regional,
             tag_quota: resource_type.tag_quota,
+            aliases: &resource_type.aliases,
         }
     }
 }
@@ -85,7 +88,7 @@ impl<'a> TypeReply<'a> {
 #[derive(Serialize)]
 pub(super) struct ProjectsReply<'a> {
     pub(super) projects: Vec<ProjectReply<'a>>,
-    /// Null on the last page.
+    /// Null on an empty page.
     pub(super) next_marker: Option<String>,
 }
 
