@@ -182,6 +182,7 @@ struct LinkReply {
     rel: &'static str,
 }
 
+/// With 200, as Glance has it at `/versions`: its 300 at `/` breaks clients that look for a `Location` then.
 /// The links are relative: whoever stands in front of tagd need not be known here.
 const fn version(id: &'static str, status: &'static str, href: &'static str) -> VersionReply {
     VersionReply { id, status, links: [LinkReply { href, rel: "self" }] }
@@ -227,17 +228,11 @@ fn decode_versions(request: &WireRequest<'_>) -> Result<Command, Fault> {
 }
 
 fn encode_versions(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
-    encode_choice(&SECOND_VERSIONS)
+    codec::encode(&VersionsReply { versions: &SECOND_VERSIONS })
 }
 
 fn encode_first_version(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
-    encode_choice(&FIRST_VERSION)
-}
-
-/// A list of versions is 300, as of Glance.
-fn encode_choice(versions: &[VersionReply]) -> Result<WireReply, Fault> {
-    let WireReply { body, .. } = codec::encode(&VersionsReply { versions })?;
-    Ok(WireReply { status: 300, ..WireReply::ok(body) })
+    codec::encode(&VersionsReply { versions: &FIRST_VERSION })
 }
 
 fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {

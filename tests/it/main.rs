@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, sets the stage as it needs, and reads top to bottom"
 )]
 
+mod aliases;
 mod bad_input;
 mod catalogue;
 mod cluster;

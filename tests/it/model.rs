@@ -543,8 +543,8 @@ fn check_pages(world: &World, path: &str, list: &str, limit: usize, want: &Value
         let info = &page["page_info"];
         ensure!(info["current_count"] == head.len(), "{path} {marker}: {page}");
         let next = info["next_marker"].as_str().unwrap();
-        ensure!(next.is_empty() == tail.is_empty(), "{path} {marker}: {page}\n left {}", json!(tail));
-        if tail.is_empty() {
+        ensure!(next.is_empty() == head.is_empty(), "{path} {marker}: {page}\n left {}", json!(tail));
+        if head.is_empty() {
             return Ok(());
         }
         rest = tail;

@@ -74,6 +74,12 @@ const TABLE: &[Row] = &[
         body: "", bad: "", over: NO_LIMIT },
     Row { name: "ims-native-add", route: "PUT /v2/images/{image_id}/tags/{tag}", resource_type: IMAGES, key: "blue",
         body: "", bad: "", over: Over::Full },
+    Row { name: "ims-versions-1", route: "GET /v1", resource_type: IMAGES, key: "", body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-versions-1-slash", route: "GET /v1/", resource_type: IMAGES, key: "", body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-versions-2", route: "GET /v2", resource_type: IMAGES, key: "", body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-versions-2-slash", route: "GET /v2/", resource_type: IMAGES, key: "", body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-versions-2-0", route: "GET /v2.0", resource_type: IMAGES, key: "", body: "", bad: "", over: NO_LIMIT },
+    Row { name: "ims-versions-2-0-slash", route: "GET /v2.0/", resource_type: IMAGES, key: "", body: "", bad: "", over: NO_LIMIT },
     Row { name: "ims-native-delete", route: "DELETE /v2/images/{image_id}/tags/{tag}", resource_type: IMAGES, key: "env",
         body: "", bad: "", over: NO_LIMIT },
 

@@ -371,8 +371,8 @@ fn the_operations_on_associated_resources_and_other_versions_are_not_there() {
         ("POST", format!("{there}/rules/batch-create")),
         ("PUT", format!("{there}/rules/batch-update")),
         ("DELETE", format!("{there}/rules/inherit?region_id=a&region_id=b")),
-        ("GET", "/v2.0".into()),
-        ("GET", "/v1".into()),
+        ("GET", "/v2.1".into()),
+        ("GET", "/v1.0/".into()),
         ("GET", "/v1.0/tag-key".into()),
     ] {
         let body = if ["POST", "PUT"].contains(&method) { "{}" } else { "" };
@@ -488,7 +488,7 @@ fn an_unknown_type_or_a_regional_one_without_a_project_is_refused_before_anythin
         );
         refuse(batch(Some("p"), &[("ecs\0", "r")], &put), "TMS.5027", "resources[0].resource_type");
         refuse(batch(None, &[("cdn", "c"), ("ecs", "r")], &put), "TMS.2011", "\"ecs\" is a type of a region");
-        refuse(batch(Some(""), &[("cdn", "c")], &put), "TMS.0002", "project_id: \"\"");
+        refuse(batch(Some(""), &[("cdn", "c"), ("ecs", "r")], &put), "TMS.2011", "\"ecs\" is a type of a region");
     }
     assert_eq!(tags(&world, "ecs", "r"), ["keep="]);
     assert_eq!(tags(&world, "cdn", "c"), [""; 0]);
@@ -868,7 +868,113 @@ fn predefined_tags_come_in_three_orders_with_their_ties_and_in_pages_to_the_end(
         }
     }
     let beyond = get(&world, "/v1.0/predefine_tags?marker=99999999999999999999999");
-    assert_eq!((&beyond["tags"], &beyond["total_count"]), (&json!([]), &json!(7)));
+    assert_eq!(beyond, json!({ "marker": "", "total_count": 7, "tags": [] }));
+}
+
+#[test]
+fn every_list_with_markers_ends_whichever_way_a_client_ends_its_loop() {
+    let tags = [("a", "1"), ("b", ""), ("c", "1"), ("d", "1")];
+    let mut fleet = vec![registration("cts-tracker", "t", "", &tags)];
+    for (i, value) in ["", "x", "y", "z"].iter().enumerate() {
+        fleet.push(in_project(&format!("q{i}"), registration("ecs", &format!("r{i}"), "", &[("many", value)])));
+    }
+    let world = World::with(&fleet);
+    predefine(&world, "create", &tags);
+
+    type Marker = fn(&Value) -> Option<String>;
+    let predefined: Marker = |page| Some(page["marker"].as_str().unwrap().to_owned());
+    let info: Marker = |page| Some(page["page_info"]["next_marker"].as_str().unwrap().to_owned());
+    let registry: Marker = |page| page["next_marker"].as_str().map(ToOwned::to_owned);
+    for (path, list, marker_of, count) in [
+        ("/v1.0/predefine_tags?order_field=key&", "tags", predefined, 4),
+        ("/v1.0/tag-keys?", "keys", info, 5),
+        ("/v1.0/tag-values?key=many&", "values", info, 4),
+        ("/v3/p/cts-tracker/tags?", "tags", info, 4),
+        ("/registry/v1/projects?", "projects", registry, 5),
+    ] {
+        for limit in [1, 2, 3, count, count + 1, 100] {
+            let page = |marker: &str| get(&world, &format!("{path}limit={limit}&marker={}", form_encode(marker)));
+            let length = |page: &Value| page[list].as_array().unwrap().len();
+            // each ending by itself: what it saw
+            let until = |is_end: &dyn Fn(&Value) -> bool| {
+                let mut seen = Vec::new();
+                let mut marker = String::new();
+                for _ in 0..20 {
+                    let page = if marker.is_empty() {
+                        get(&world, &format!("{path}limit={limit}"))
+                    } else {
+                        page(&marker)
+                    };
+                    seen.extend(page[list].as_array().unwrap().iter().cloned());
+                    if is_end(&page) {
+                        return seen;
+                    }
+                    marker = marker_of(&page).unwrap_or_default();
+                }
+                panic!("no end of {path} by {limit}");
+            };
+            let by_empty_page = until(&|page| length(page) == 0);
+            assert_eq!(by_empty_page.len(), count, "{path} by {limit}: {by_empty_page:?}");
+            let by_marker = until(&|page| marker_of(page).is_none_or(|marker| marker.is_empty()));
+            let by_short_page = until(&|page| length(page) < limit);
+            assert_eq!(by_marker, by_empty_page, "{path} by {limit}");
+            assert_eq!(by_short_page, by_empty_page, "{path} by {limit}");
+        }
+    }
+    // as Terraform reads them
+    let last = get(&world, "/v1.0/predefine_tags?limit=100");
+    assert_eq!((&last["marker"], &last["total_count"]), (&json!("4"), &json!(4)));
+    let behind = get(&world, "/v1.0/predefine_tags?limit=100&marker=4");
+    assert_eq!(behind, json!({ "marker": "", "total_count": 4, "tags": [] }));
+    assert_eq!(get(&world, "/v1.0/predefine_tags?limit=0&marker=4")["marker"], "");
+    // by the total, with offsets
+    let filter = |offset: usize| {
+        let body = json!({ "project_id": "q1", "resource_types": ["ecs"], "limit": 1, "offset": offset });
+        send(&world, "POST", "/v1.0/resource-instances/filter", &body.to_string()).json()
+    };
+    for (offset, ids) in [(0, 1), (1, 0)] {
+        let page = filter(offset);
+        assert_eq!((page["resources"].as_array().unwrap().len(), &page["total_count"]), (ids, &json!(1)));
+    }
+}
+
+#[test]
+fn what_clients_send_empty_is_as_if_left_out() {
+    let world = World::with(&[registration("ecs", "r", "", &[("a", "1")]), registration("cdn", "c", "", &[("b", "")])]);
+    assert_eq!(get(&world, "/v1.0/tag-keys?region_id=")["keys"], json!(["a", "b"]));
+    assert_eq!(get(&world, "/v1.0/tag-values?key=a&region_id=")["values"], json!(["1"]));
+    assert_eq!(get(&world, "/v1.0/tag-values?key=a&region_id=elsewhere")["values"], json!([]));
+    let all = get(&world, "/v1.0/tms/providers?limit=200");
+    assert_eq!(get(&world, "/v1.0/tms/providers?limit=200&provider="), all);
+    let of_c = get(&world, "/v2.0/resources/c/tags?resource_type=cdn&project_id=");
+    assert_eq!(of_c, json!({ "tags": [{ "key": "b", "value": "" }] }));
+    assert_eq!(
+        change(&world, "batch-create", &batch(Some(""), &[("cdn", "c")], &json!([{ "key": "x", "value": null }]))),
+        json!([])
+    );
+    assert_eq!(tags(&world, "cdn", "c"), ["b=", "x="]);
+    refuse(
+        &world,
+        ("GET", "/v1.0/tags?resource_types=cdn&project_id=&tag_types=resource"),
+        "",
+        400,
+        "TMS.0002",
+        "project_id: ",
+    );
+}
+
+#[test]
+fn a_stored_detail_is_part_of_an_item_and_no_other() {
+    let mut with = registration("ecs", "with", "", &[]);
+    with.resource.detail = Some(r#"{"status":"active"}"#.into());
+    let mut falsy = registration("ecs", "falsy", "", &[]);
+    falsy.resource.detail = Some("0".into());
+    let world = World::with(&[with, falsy, registration("disk", "without", "", &[])]);
+    let body = json!({ "project_id": "p", "resource_types": ["ecs", "disk"] });
+    let page = send(&world, "POST", "/v1.0/resource-instances/filter", &body.to_string()).json();
+    let details: Vec<Option<&Value>> =
+        page["resources"].as_array().unwrap().iter().map(|item| item.get("resource_detail")).collect();
+    assert_eq!(details, [Some(&json!(0)), Some(&json!({ "status": "active" })), None]);
 }
 
 #[test]

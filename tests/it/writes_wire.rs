@@ -734,7 +734,7 @@ fn cts_lists_a_project_in_parts() {
     let info = |count: u32, next: &str| json!({ "current_count": count, "next_marker": next });
     let all = ["_sys_a", "a", "b", "c", "d"];
     for query in ["", "?limit=200", "?limit=5", "?marker=", "?limit=5&marker="] {
-        assert_eq!(keys(&list(query)), (all.map(ToOwned::to_owned).to_vec(), info(5, "")), "{query}");
+        assert_eq!(keys(&list(query)), (all.map(ToOwned::to_owned).to_vec(), info(5, "d")), "{query}");
     }
     let mut query = "?limit=2".to_owned();
     let mut parts = Vec::new();
@@ -746,9 +746,9 @@ fn cts_lists_a_project_in_parts() {
             next => query = format!("?limit=2&marker={next}"),
         }
     }
-    assert_eq!(parts, [vec!["_sys_a", "a"], vec!["b", "c"], vec!["d"]]);
-    assert_eq!(keys(&list("?marker=bb")), (vec!["c".to_owned(), "d".to_owned()], info(2, "")));
-    assert_eq!(keys(&list("?marker=c%00x")), (vec!["d".to_owned()], info(1, "")));
+    assert_eq!(parts, [vec!["_sys_a", "a"], vec!["b", "c"], vec!["d"], vec![]]);
+    assert_eq!(keys(&list("?marker=bb")), (vec!["c".to_owned(), "d".to_owned()], info(2, "d")));
+    assert_eq!(keys(&list("?marker=c%00x")), (vec!["d".to_owned()], info(1, "d")));
     assert_eq!(keys(&list("?marker=zzz")), (vec![], info(0, "")));
     for wrong in ["0", "201", "-1", "x", ""] {
         Wire::Cts.check_refusal(&list(&format!("?limit={wrong}")), Broken::Limit, &["limit: "], wrong);
@@ -771,6 +771,12 @@ fn a_plain_tag_of_ims_is_a_key_with_or_without_a_value() {
         (json!({ "image_id": "r", "tag": "c." }), &["a=2", "b=1.2.3", "c="]),
         (json!({ "image_id": "r", "image_tag": { "key": "a", "value": "3" } }), &["a=3", "b=1.2.3", "c="]),
         (json!({ "image_id": "r", "image_tag": { "key": "b" }, "tag": null }), &["a=3", "b=", "c="]),
+        // a form of both, of which one was not filled in
+        (json!({ "image_id": "r", "tag": "a.4", "image_tag": { "key": "", "value": "" } }), &["a=4", "b=", "c="]),
+        (json!({ "image_id": "r", "tag": "a.5", "image_tag": { "key": null, "value": null } }), &["a=5", "b=", "c="]),
+        (json!({ "image_id": "r", "tag": "a.6", "image_tag": {} }), &["a=6", "b=", "c="]),
+        (json!({ "image_id": "r", "tag": "", "image_tag": { "key": "a", "value": "3" } }), &["a=3", "b=", "c="]),
+        (json!({ "image_id": "r", "image_tag": { "key": "c", "value": null } }), &["a=3", "b=", "c="]),
     ] {
         let answer = put(&body);
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{body}");
@@ -782,6 +788,8 @@ fn a_plain_tag_of_ims_is_a_key_with_or_without_a_value() {
         (json!({ "tag": "a.1" }), Broken::General, "image_id: missing"),
         (json!({ "image_id": 1, "tag": "a.1" }), Broken::General, "image_id: "),
         (json!({ "image_id": "r", "tag": "" }), Broken::Key, "tag.key: "),
+        (json!({ "image_id": "r", "tag": "", "image_tag": { "key": "" } }), Broken::Key, "tag.key: "),
+        (json!({ "image_id": "r", "image_tag": { "key": "", "value": "1" } }), Broken::Key, "image_tag.key: "),
         (json!({ "image_id": "r", "tag": ".1" }), Broken::Key, "tag.key: "),
         (json!({ "image_id": "r", "tag": "a b" }), Broken::Key, "tag.key: "),
         (json!({ "image_id": "r", "tag": "a.b=c" }), Broken::Value, "tag.value: "),
@@ -825,6 +833,12 @@ fn the_plain_list_of_ims_is_sorted_without_repetition_and_paged() {
         ("?id=nowhere", json!([])),
         ("?id=z", json!([])),
         ("?id=%00", json!([])),
+        // what tagd has are images of a project, which are private
+        ("?__imagetype=private", all.clone()),
+        ("?__imagetype=private&id=i&limit=1&page=2", json!(["jjjj.11111"])),
+        ("?__imagetype=gold", json!([])),
+        ("?__imagetype=shared&id=i", json!([])),
+        ("?__imagetype=market&limit=2", json!([])),
     ] {
         for headers in [&project[..], &[]] {
             assert_eq!(ask(query, headers).json(), json!({ "tags": expected }), "{query} {headers:?}");
@@ -834,6 +848,9 @@ fn the_plain_list_of_ims_is_sorted_without_repetition_and_paged() {
     for (query, broken, part) in [
         ("?limit=0", Broken::Limit, "limit: "),
         ("?limit=x", Broken::Limit, "limit: "),
+        ("?__imagetype=gold&limit=x", Broken::Limit, "limit: "),
+        ("?__imagetype=Private", Broken::General, "__imagetype: \"Private\" must be one of gold, private, shared, market"),
+        ("?__imagetype=", Broken::General, "__imagetype: "),
         ("?page=0", Broken::Offset, "page: "),
         ("?page=-1", Broken::Offset, "page: "),
         ("?status=active", Broken::General, "status: "),

@@ -298,11 +298,25 @@ class Tms(Case):
         body = tms.ReqDeleteTag(project_id=PROJECT, resources=resources[:1], tags=[{"key": "env"}])
         self.api.delete_resource_tag(tms.DeleteResourceTagRequest(body=body))
 
+    def test_names_of_other_clients(self):
+        """Terraform's provider and Cloud Custodian call types by names that the services do not have."""
+        for kind in ["private_image", *(kind.replace("-", "_") for kind in DNS_TYPES)]:
+            resources = [{"resource_id": "r3", "resource_type": kind}]
+            body = tms.ReqCreateTag(project_id=PROJECT, resources=resources, tags=[tag("alias", "yes")])
+            made = self.status(200, self.api.create_resource_tag(tms.CreateResourceTagRequest(body=body)))
+            self.assertEqual(made.failed_resources, [])
+            query = tms.ResqTagResource(project_id=PROJECT, resource_types=[kind], tags=[tms.Tag(key="alias", values=["yes"])])
+            found = self.status(200, self.api.list_resource(tms.ListResourceRequest(body=query)))
+            self.assertEqual([(one.resource_type, one.resource_id) for one in found.resources], [(kind, "r3")])
+            body = tms.ReqDeleteTag(project_id=PROJECT, resources=resources, tags=[{"key": "alias"}])
+            self.assertEqual(self.api.delete_resource_tag(tms.DeleteResourceTagRequest(body=body)).failed_resources, [])
+
     def test_providers(self):
         answer = self.status(200, self.api.list_providers(tms.ListProvidersRequest(locale="en-us", limit=200)))
         self.assertEqual(answer.total_count, len(answer.providers))
         types = {kind.resource_type: kind for one in answer.providers for kind in one.resource_types}
-        self.assertLessEqual({"images", "DNS-public_zone", "cts-tracker", "ecs", "cdn"}, set(types))
+        self.assertLessEqual({"images", "DNS-public_zone", "cts-tracker", "ecs", "cdn", "loadbalancers"}, set(types))
+        self.assertNotIn("private_image", types)
         self.assertEqual(getattr(types["cdn"], "_global", None) or types["cdn"].to_dict().get("global"), True)
 
 

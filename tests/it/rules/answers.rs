@@ -30,17 +30,18 @@ fn an_item_has_exactly_the_fields_of_the_dialect() {
             item["project_name"] = json!("Project P");
             item["resource_type"] = json!("ecs");
             answer["errors"] = json!([]);
-        } else {
-            item["resource_detail"] = json!({ "status": "active", "n": 1.5 });
         }
+        item["resource_detail"] = json!({ "status": "active", "n": 1.5 });
         answer["resources"] = json!([item]);
         assert_eq!(wire.ask(&world, &json!({})).json(), answer, "{wire:?}");
     }
 }
 
 #[test]
-fn a_detail_that_is_not_stored_is_an_empty_object_null_or_an_empty_text() {
-    let world = World::with(&FOUR_LISTS.map(|wire| full(wire, "r", "web", None)));
+fn a_detail_that_is_not_stored_is_an_empty_object_null_an_empty_text_or_left_out() {
+    let world = World::with(&Wire::ALL.map(|wire| full(wire, "r", "web", None)));
+    let item = &Wire::Tms.ask(&world, &json!({})).json()["resources"][0];
+    assert_eq!((&item["resource_id"], item.get("resource_detail")), (&json!("r"), None));
     for (wire, absent) in [(Wire::Ims, json!({})), (Wire::Dns, json!(null)), (Wire::Cts, json!(""))] {
         let item = &wire.ask(&world, &json!({})).json()["resources"][0];
         assert_eq!(item.get("resource_detail"), Some(&absent), "{wire:?}");
@@ -50,9 +51,9 @@ fn a_detail_that_is_not_stored_is_an_empty_object_null_or_an_empty_text() {
 #[test]
 fn a_stored_detail_of_any_type_is_answered_as_it_is() {
     for detail in ["null", "\"\"", "\"text\"", "[1, {\"a\": null}]", "false", "{}", "12345678901234567890"] {
-        let world = World::with(&FOUR_LISTS.map(|wire| full(wire, "r", "web", Some(detail))));
+        let world = World::with(&Wire::ALL.map(|wire| full(wire, "r", "web", Some(detail))));
         let expected: Value = serde_json::from_str(detail).unwrap();
-        for wire in FOUR_LISTS {
+        for wire in Wire::ALL {
             let item = &wire.ask(&world, &json!({})).json()["resources"][0];
             assert_eq!(item.get("resource_detail"), Some(&expected), "{wire:?} {detail}");
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tagd::domain::change::Registration;
 
-use crate::support::{Broken, Wire, World, ids, in_all_dialects};
+use crate::support::{Broken, Wire, World, ids, in_all_dialects, registration};
 
 #[test]
 fn dns_has_five_resource_types_and_cts_one() {
@@ -136,8 +136,12 @@ fn tms_answers_by_type_as_asked_then_project_then_newest() {
 }
 
 #[test]
-fn tms_takes_an_empty_project_for_a_slip() {
-    let world = World::empty();
-    Wire::Tms.refuse(&world, &json!({ "project_id": "" }), Broken::General, &["project_id: ", "\"\""]);
+fn tms_takes_an_empty_project_for_none() {
+    let mut there = registration("cdn", "there", "", &[]);
+    there.project_id = "q".into();
+    let world = World::with(&[registration("cdn", "here", "", &[]), there]);
+    let found = Wire::Tms.ids(&world, &json!({ "project_id": "", "resource_types": ["cdn"] }));
+    assert_eq!(found, ["here", "there"]);
+    Wire::Tms.refuse(&world, &json!({ "project_id": "" }), Broken::Project, &["project_id: "]);
     Wire::Tms.refuse(&world, &json!({ "project_id": 1 }), Broken::General, &["project_id: ", "line 1, column"]);
 }
