@@ -189,8 +189,7 @@ const fn version(id: &'static str, status: &'static str, href: &'static str) -> 
 }
 
 /// DNS calls its version `v2`. Its paths begin as those of images do, and so do clients of both.
-const SECOND_VERSIONS: [VersionReply; 2] =
-    [version("v2.0", "CURRENT", "/v2/"), version("v2", "CURRENT", "/v2/")];
+const SECOND_VERSIONS: [VersionReply; 2] = [version("v2.0", "CURRENT", "/v2/"), version("v2", "CURRENT", "/v2/")];
 
 const FIRST_VERSION: [VersionReply; 1] = [version("v1", "SUPPORTED", "/v1/")];
 

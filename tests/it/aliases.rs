@@ -10,9 +10,7 @@ use tagd::{
     store::{Purpose, SCHEMA_VERSION, StoreError},
 };
 
-use crate::support::{
-    Answer, Program, TestDb, World, block_on, ids, import_all, json_lines, registration, untimed,
-};
+use crate::support::{Answer, Program, TestDb, World, block_on, ids, import_all, json_lines, registration, untimed};
 
 /// The aliases that tagd is shipped with.
 const SHIPPED: [(&str, &str); 8] = [
@@ -84,7 +82,9 @@ fn everything(world: &World) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     json_lines(&export.body)
         .iter()
-        .map(|line| format!("{} {} {}", text(&line["project_id"]), text(&line["resource_type"]), text(&line["resource_id"])))
+        .map(|line| {
+            format!("{} {} {}", text(&line["project_id"]), text(&line["resource_type"]), text(&line["resource_id"]))
+        })
         .collect()
 }
 
@@ -125,10 +125,8 @@ fn the_names_that_shipped_clients_use_are_known_wherever_tms_names_a_type() {
     assert_eq!(types, ["vpc", "images", "elb"]);
     for names in [["vpc", "vpcs"], ["vpcs", "vpc"]] {
         let answer = filter(&world, &names);
-        let message = format!(
-            "resource_types[1]: \"{}\" is the same type as \"{}\", types must be unique",
-            names[1], names[0]
-        );
+        let message =
+            format!("resource_types[1]: \"{}\" is the same type as \"{}\", types must be unique", names[1], names[0]);
         refuse(&answer, 400, "TMS.0002", &message);
     }
     let twice = send(&world, "GET", "/v1.0/tags?project_id=p&resource_types=vpc,vpcs&tag_types=resource", &Value::Null);
@@ -180,7 +178,12 @@ fn a_type_is_put_with_aliases_keeps_them_and_loses_them() {
         assert_eq!((answer.status, answer.json()), (200, expected.clone()));
     }
     assert_eq!(put_type(&world, "buckets", Some(&["s3", "store"])).json()["aliases"], json!(["s3", "store"]));
-    refuse(&send(&world, "GET", "/registry/v1/types/bucket", &Value::Null), 404, "REGISTRY.0003", "the resource type does not exist");
+    refuse(
+        &send(&world, "GET", "/registry/v1/types/bucket", &Value::Null),
+        404,
+        "REGISTRY.0003",
+        "the resource type does not exist",
+    );
     // what a type becomes its aliases are at once
     let global = json!({ "service": "TMS", "regional": false, "tag_quota": 20 });
     assert_eq!(send(&world, "PUT", "/registry/v1/types/buckets", &global).status, 200);
@@ -256,7 +259,8 @@ fn of_a_type_and_an_alias_of_one_name_that_come_at_once_one_is_refused() {
             assert_eq!((alias, kind), (201, 409), "{round}");
         }
         // the import found one or the other, or was told to come again: never both
-        let there: Vec<String> = everything(&world).into_iter().filter(|one| one.contains(&format!("{round} "))).collect();
+        let there: Vec<String> =
+            everything(&world).into_iter().filter(|one| one.contains(&format!("{round} "))).collect();
         match import.status {
             200 => assert_eq!(there, [format!("p {} r", owner.as_str().unwrap())], "{round}"),
             503 => assert_eq!(there, [""; 0], "{round}"),
@@ -293,10 +297,14 @@ fn a_registry_path_that_names_an_alias_is_one_of_the_type() {
     assert_eq!(send(&world, "PUT", &path("vpc"), &body).status, 200);
     assert_eq!(everything(&world), ["p vpcs r"]);
     let tags = json!([{ "key": "a", "value": "" }, { "key": "b", "value": "" }]);
-    assert_eq!(get(&world, &path("vpc")), json!({ "resource_id": "r", "resource_name": "net", "resource_detail": null, "tags": tags }));
+    assert_eq!(
+        get(&world, &path("vpc")),
+        json!({ "resource_id": "r", "resource_name": "net", "resource_detail": null, "tags": tags })
+    );
     let list = get(&world, "/registry/v1/projects/p/types/vpc/resources");
     assert_eq!((ids(&list), &list["total_count"]), (vec!["r".to_owned()], &json!(1)));
-    let put = send(&world, "PUT", &format!("{}/tags", path("vpc")), &json!({ "tags": [{ "key": "c", "value": null }] }));
+    let put =
+        send(&world, "PUT", &format!("{}/tags", path("vpc")), &json!({ "tags": [{ "key": "c", "value": null }] }));
     assert_eq!((put.status, put.json()), (200, json!({ "tags": [{ "key": "c", "value": "" }] })));
     assert_eq!(get(&world, &format!("{}/tags", path("vpcs"))), put.json());
     assert_eq!(send(&world, "DELETE", &path("vpc"), &Value::Null).status, 204);
@@ -312,7 +320,8 @@ fn an_import_line_that_names_an_alias_is_one_of_the_type() {
             .to_string()
     };
     // the third line is the first resource again, under another name: it counts as a change of it
-    let lines = [line("vpc", "a", "1"), line("vpcs", "b", "1"), line("vpcs", "a", "2"), line("private_image", "i", "1")];
+    let lines =
+        [line("vpc", "a", "1"), line("vpcs", "b", "1"), line("vpcs", "a", "2"), line("private_image", "i", "1")];
     let lines = lines.join("\n");
     let world = World::new();
     let reply = world.send("POST", "/registry/v1/import", &JSON, lines.as_bytes()).json();
@@ -333,11 +342,13 @@ fn an_import_line_that_names_an_alias_is_one_of_the_type() {
         let db = TestDb::new();
         let program = Program::new().on(&db);
         program.write("r.csv", "project_id,resource_type,resource_id\np,vpc,a\np,vpcs,b\np,vpc,c\n");
-        program.write("t.csv", "project_id,resource_type,resource_id,key,value\np,vpcs,a,k,1\np,vpc,b,k,2\np,vpc,c,k,3\n");
+        program
+            .write("t.csv", "project_id,resource_type,resource_id,key,value\np,vpcs,a,k,1\np,vpc,b,k,2\np,vpc,c,k,3\n");
         let said = untimed(program.run(&[&["import", "--resources", "r.csv", "--tags", "t.csv"], strict].concat()));
         assert_eq!((said.code, said.out.as_str()), (Some(0), "3 new, 0 changed, 0 unchanged, 0 rejected"), "{said:?}");
         let lines = json_lines(&program.expect(&["export"]));
-        let found: Vec<(&Value, &Value)> = lines.iter().map(|line| (&line["resource_type"], &line["tags"][0]["value"])).collect();
+        let found: Vec<(&Value, &Value)> =
+            lines.iter().map(|line| (&line["resource_type"], &line["tags"][0]["value"])).collect();
         let vpcs = json!("vpcs");
         assert_eq!(found, [(&vpcs, &json!("1")), (&vpcs, &json!("2")), (&vpcs, &json!("3"))]);
     }
@@ -364,7 +375,8 @@ fn before_aliases() -> (TestDb, i32) {
         }
         let statement = "select version, name, applied_on, checksum from tagd.schema_history";
         let mut other = newest.connect().await;
-        let history: Vec<(i32, String, String, String)> = sqlx::query_as(statement).fetch_all(&mut other).await.unwrap();
+        let history: Vec<(i32, String, String, String)> =
+            sqlx::query_as(statement).fetch_all(&mut other).await.unwrap();
         owner
             .execute(
                 "create table tagd.schema_history (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))",
@@ -415,7 +427,10 @@ fn a_shipped_alias_is_left_out_where_its_name_is_a_type_and_the_log_says_so() {
     let store = db.settings();
     let world = World::over(db, store);
     let type_of = |name: &str| get(&world, &format!("/registry/v1/types/{name}"));
-    assert_eq!(type_of("vpc"), json!({ "resource_type": "vpc", "service": "TMS", "regional": true, "tag_quota": 7, "aliases": [] }));
+    assert_eq!(
+        type_of("vpc"),
+        json!({ "resource_type": "vpc", "service": "TMS", "regional": true, "tag_quota": 7, "aliases": [] })
+    );
     assert_eq!(type_of("private_image")["tag_quota"], 8);
     assert_eq!(type_of("vpcs")["aliases"], json!([]));
     assert_eq!(type_of("DNS_public_zone")["resource_type"], "DNS-public_zone");

@@ -900,11 +900,8 @@ fn every_list_with_markers_ends_whichever_way_a_client_ends_its_loop() {
                 let mut seen = Vec::new();
                 let mut marker = String::new();
                 for _ in 0..20 {
-                    let page = if marker.is_empty() {
-                        get(&world, &format!("{path}limit={limit}"))
-                    } else {
-                        page(&marker)
-                    };
+                    let page =
+                        if marker.is_empty() { get(&world, &format!("{path}limit={limit}")) } else { page(&marker) };
                     seen.extend(page[list].as_array().unwrap().iter().cloned());
                     if is_end(&page) {
                         return seen;

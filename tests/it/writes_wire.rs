@@ -849,7 +849,11 @@ fn the_plain_list_of_ims_is_sorted_without_repetition_and_paged() {
         ("?limit=0", Broken::Limit, "limit: "),
         ("?limit=x", Broken::Limit, "limit: "),
         ("?__imagetype=gold&limit=x", Broken::Limit, "limit: "),
-        ("?__imagetype=Private", Broken::General, "__imagetype: \"Private\" must be one of gold, private, shared, market"),
+        (
+            "?__imagetype=Private",
+            Broken::General,
+            "__imagetype: \"Private\" must be one of gold, private, shared, market",
+        ),
         ("?__imagetype=", Broken::General, "__imagetype: "),
         ("?page=0", Broken::Offset, "page: "),
         ("?page=-1", Broken::Offset, "page: "),

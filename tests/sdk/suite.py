@@ -7,6 +7,7 @@ import json
 import os
 import unittest
 
+import openstack
 from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkcts.v3 import CtsClient
@@ -124,6 +125,14 @@ class Ims(Case):
         self.assertEqual({one.key: one.values for one in listed.tags}, {"alone": [""], "env": ["dev", "prod"]})
         listed = self.status(200, self.api.list_tags(ims.ListTagsRequest()))
         self.assertEqual(len(listed.tags), 3)
+        private = self.status(200, self.api.list_tags(ims.ListTagsRequest(imagetype="private")))
+        self.assertEqual(private.tags, listed.tags)
+        self.assertEqual(self.status(200, self.api.list_tags(ims.ListTagsRequest(imagetype="gold"))).tags, [])
+
+    def test_versions(self):
+        for version, found in [("v1", ["v1"]), ("v2", ["v2.0", "v2"]), ("v2.0", ["v2.0", "v2"])]:
+            answer = self.status(200, self.api.show_version(ims.ShowVersionRequest(version=version)))
+            self.assertEqual([one.id for one in answer.versions], found)
 
     def test_put_and_native(self):
         body = ims.AddOrUpdateTagsRequestBody(image_id="r3", image_tag=ims.ImageTag(key="env", value="prod"))
@@ -257,7 +266,9 @@ class Tms(Case):
         first, answer = self.listed(limit=2, order_field="key", order_method="asc")
         rest, answer = self.listed(limit=2, order_field="key", order_method="asc", marker=answer.marker)
         self.assertEqual((len(first), len(rest)), (2, 1))
-        self.assertEqual(self.listed(limit=2, order_field="key", order_method="asc", marker=answer.marker)[0], [])
+        # Terraform's provider goes on until the marker is empty
+        rest, answer = self.listed(limit=2, order_field="key", order_method="asc", marker=answer.marker)
+        self.assertEqual((rest, answer.marker), ([], ""))
         change = tms.ModifyPrefineTag(old_tag=tag("team", ""), new_tag=tag("team", "web"))
         self.status(200, self.api.update_predefine_tags(tms.UpdatePredefineTagsRequest(body=change)))
         self.refused(400, "TMS.1002", self.api.update_predefine_tags, tms.UpdatePredefineTagsRequest(body=change))
@@ -322,6 +333,16 @@ class Tms(Case):
 
 class OpenStack(Case):
     """The one client of another maker that has calls for these APIs: images' native tags."""
+
+    def test_a_connection_starts_with_the_address_of_a_version(self):
+        for base in ["/v2", "/v2/", "/v2.0"]:
+            services = {f"{name}_endpoint_override": URL + base for name in ["image", "dns"]}
+            connection = openstack.connection.Connection(auth_type="none", auth={"endpoint": URL}, **services)
+            self.assertEqual(connection.dns.get_endpoint_data().service_url, f"{URL}/v2/")
+            connection.image.add_tag("r2", "found")
+            api = client(ImsClient, basic())
+            self.assertIn("found", pairs(api.list_image_tags(ims.ListImageTagsRequest(image_id="r2")).tags))
+            connection.image.remove_tag("r2", "found")
 
     def test_native_tags(self):
         connection = session.Session(auth=noauth.NoAuth(endpoint=f"{URL}/v2"))

@@ -59,7 +59,8 @@ pub(super) async fn import(
             }
             Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
         };
-        let mut load = std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(Box::new(input), aliases), keep, tell));
+        let mut load =
+            std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(Box::new(input), aliases), keep, tell));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,
