@@ -1,5 +1,4 @@
-//! Aliases of resource types: known wherever TMS names a type, in the registry and in imports, and never beside a type of the
-//! same name.
+//! Aliases of resource types: known to TMS, registry and imports, and never beside a type of the same name.
 
 use std::{fs, path::Path, sync::Barrier, thread};
 
@@ -196,6 +195,26 @@ fn a_type_is_put_with_aliases_keeps_them_and_loses_them() {
     // a type goes with its aliases
     assert_eq!(send(&world, "DELETE", "/registry/v1/types/buckets", &Value::Null).status, 204);
     assert_eq!(put_type(&world, "store", None).status, 201);
+}
+
+#[test]
+fn an_alias_that_moves_to_another_type_is_that_type_at_once() {
+    let world = World::with(&[registration("ecs", "server", "", &[]), registration("disk", "volume", "", &[])]);
+    let put =
+        |kind: &str, names: &[&str]| assert_eq!(put_type(&world, kind, Some(names)).status, 200, "{kind} {names:?}");
+    let found = |names: &[&str]| ids(&filter(&world, names).json());
+    for _ in 0..3 {
+        put("ecs", &["thing"]);
+        assert_eq!(found(&["thing"]), ["server"]);
+        assert_eq!(found(&["images", "thing"]), ["server"]);
+        put("ecs", &[]);
+        let gone = filter(&world, &["thing"]);
+        assert_eq!((gone.status, &gone.json()["error_code"]), (400, &json!("TMS.5027")));
+        put("disk", &["thing"]);
+        assert_eq!(found(&["thing"]), ["volume"]);
+        assert_eq!(found(&["thing", "ecs"]), ["volume", "server"]);
+        put("disk", &[]);
+    }
 }
 
 #[test]

@@ -254,6 +254,55 @@ fn a_key_is_neither_missing_nor_empty_and_an_absent_value_is_the_empty_one() {
 }
 
 #[test]
+fn a_value_of_null_is_the_empty_value_on_a_write_and_any_value_on_a_removal() {
+    let null = |key: &str| json!({ "key": key, "value": null });
+    let world = world();
+    for wire in WIRES {
+        done(&add(&world, wire, &null("a")), "add");
+        done(&create(&world, wire, &json!([null("b"), { "key": "c", "value": "1" }])), "create");
+        assert_eq!(tags(&world, wire), ["a=", "b=", "c=1"], "{wire:?}");
+        done(&create(&world, wire, &json!([null("c"), { "key": "a", "value": "2" }])), "overwrite");
+        assert_eq!(tags(&world, wire), ["a=2", "b=", "c="], "{wire:?}");
+        done(&delete(&world, wire, &json!([null("a"), null("c")])), "delete");
+        assert_eq!(tags(&world, wire), ["b="], "{wire:?}");
+    }
+    // several resources at once, by TMS
+    let many = |operation: &str, tags: &Value| {
+        let resources = json!([{ "resource_id": "r", "resource_type": "ecs" }]);
+        let body = json!({ "project_id": "p", "resources": resources, "tags": tags });
+        let answer = send(&world, "POST", &format!("/v1.0/resource-tags/{operation}"), &body);
+        assert_eq!((answer.status, answer.json()), (200, json!({ "failed_resources": [] })), "{body}");
+        send(&world, "GET", "/v2.0/resources/r/tags?project_id=p&resource_type=ecs", &Value::Null).json()["tags"]
+            .clone()
+    };
+    let written = many("batch-create", &json!([null("a"), { "key": "b", "value": "1" }]));
+    assert_eq!(written, json!([{ "key": "a", "value": "" }, { "key": "b", "value": "1" }]));
+    assert_eq!(many("batch-delete", &json!([null("a"), null("b")])), json!([]));
+    // a predefined tag is a pair: without a value it is the one with the empty value, to remove as well
+    let predefine = |action: &str, tags: &Value| {
+        let body = json!({ "action": action, "tags": tags });
+        assert_eq!(send(&world, "POST", "/v1.0/predefine_tags/action", &body).status, 204, "{body}");
+        let list = send(&world, "GET", "/v1.0/predefine_tags?order_field=value&order_method=asc", &Value::Null).json();
+        let tags = list["tags"].as_array().unwrap().iter();
+        tags.map(|tag| format!("{}={}", tag["key"].as_str().unwrap(), tag["value"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(predefine("create", &json!([null("a"), { "key": "a", "value": "1" }])), ["a=", "a=1"]);
+    assert_eq!(predefine("delete", &json!([null("a")])), ["a=1"]);
+    // an import, by line
+    let line =
+        json!({ "project_id": "p", "resource_type": "images", "resource_id": "i", "tags": [null("a"), null("b")] });
+    let reply = world.post("/registry/v1/import?strict=true", &line.to_string());
+    assert_eq!((reply.status, &reply.json()["created"]), (200, &json!(1)), "{}", reply.body);
+    assert_eq!(tags_of(&world, Wire::Ims, "i"), ["a=", "b="]);
+    let nameless =
+        json!({ "project_id": "p", "resource_type": "images", "resource_id": "i", "tags": [{ "key": null }] });
+    let reply = world.post("/registry/v1/import?strict=true", &nameless.to_string());
+    assert_eq!(reply.status, 400, "{}", reply.body);
+    verify(&world);
+}
+
+#[test]
 fn a_key_stands_once_in_a_request_or_nothing_is_written() {
     let world = world();
     for wire in WIRES {

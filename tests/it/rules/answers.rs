@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use tagd::domain::change::Registration;
 
-use super::FOUR_LISTS;
 use crate::support::{Wire, World, ids, in_all_dialects, tag};
 
 /// A resource with everything that can be stored.
