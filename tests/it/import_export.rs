@@ -188,7 +188,7 @@ fn every_kind_of_bad_line_is_reported_and_the_rest_goes_on() {
         (tags(r#"[{"key":"k"},["a","b"]]"#), "tags[1]: invalid type: sequence, expected a JSON object"),
         (tags(r#"[{"value":"v"}]"#), "tags[0]: missing field `key`"),
         (tags(r#"[{"key":1}]"#), "tags[0].key: invalid type: integer `1`, expected a string"),
-        (tags(r#"[{"key":"k","value":null}]"#), "tags[0].value: invalid type: null, expected a string"),
+        (tags(r#"[{"key":null,"value":"v"}]"#), "tags[0].key: invalid type: null, expected a string"),
         (tags(r#"[{"key":"k","valeu":"v"}]"#), "tags[0].valeu: unknown field `valeu`"),
         (tags(r#"[{"key":"k","key":"k"}]"#), "tags[0]: duplicate field `key`"),
         (tags(r#"[{"key":""}]"#), r#"tags[0].key: "" is empty"#),

@@ -255,15 +255,15 @@ fn a_key_is_neither_missing_nor_empty_and_an_absent_value_is_the_empty_one() {
 
 #[test]
 fn a_value_of_null_is_the_empty_value_on_a_write_and_any_value_on_a_removal() {
-    let null = |key: &str| json!({ "key": key, "value": null });
+    let of_null = |key: &str| json!({ "key": key, "value": null });
     let world = world();
     for wire in WIRES {
-        done(&add(&world, wire, &null("a")), "add");
-        done(&create(&world, wire, &json!([null("b"), { "key": "c", "value": "1" }])), "create");
+        done(&add(&world, wire, &of_null("a")), "add");
+        done(&create(&world, wire, &json!([of_null("b"), { "key": "c", "value": "1" }])), "create");
         assert_eq!(tags(&world, wire), ["a=", "b=", "c=1"], "{wire:?}");
-        done(&create(&world, wire, &json!([null("c"), { "key": "a", "value": "2" }])), "overwrite");
+        done(&create(&world, wire, &json!([of_null("c"), { "key": "a", "value": "2" }])), "overwrite");
         assert_eq!(tags(&world, wire), ["a=2", "b=", "c="], "{wire:?}");
-        done(&delete(&world, wire, &json!([null("a"), null("c")])), "delete");
+        done(&delete(&world, wire, &json!([of_null("a"), of_null("c")])), "delete");
         assert_eq!(tags(&world, wire), ["b="], "{wire:?}");
     }
     // several resources at once, by TMS
@@ -275,9 +275,9 @@ fn a_value_of_null_is_the_empty_value_on_a_write_and_any_value_on_a_removal() {
         send(&world, "GET", "/v2.0/resources/r/tags?project_id=p&resource_type=ecs", &Value::Null).json()["tags"]
             .clone()
     };
-    let written = many("batch-create", &json!([null("a"), { "key": "b", "value": "1" }]));
+    let written = many("batch-create", &json!([of_null("a"), { "key": "b", "value": "1" }]));
     assert_eq!(written, json!([{ "key": "a", "value": "" }, { "key": "b", "value": "1" }]));
-    assert_eq!(many("batch-delete", &json!([null("a"), null("b")])), json!([]));
+    assert_eq!(many("batch-delete", &json!([of_null("a"), of_null("b")])), json!([]));
     // a predefined tag is a pair: without a value it is the one with the empty value, to remove as well
     let predefine = |action: &str, tags: &Value| {
         let body = json!({ "action": action, "tags": tags });
@@ -287,11 +287,10 @@ fn a_value_of_null_is_the_empty_value_on_a_write_and_any_value_on_a_removal() {
         tags.map(|tag| format!("{}={}", tag["key"].as_str().unwrap(), tag["value"].as_str().unwrap()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(predefine("create", &json!([null("a"), { "key": "a", "value": "1" }])), ["a=", "a=1"]);
-    assert_eq!(predefine("delete", &json!([null("a")])), ["a=1"]);
+    assert_eq!(predefine("create", &json!([of_null("a"), { "key": "a", "value": "1" }])), ["a=", "a=1"]);
+    assert_eq!(predefine("delete", &json!([of_null("a")])), ["a=1"]);
     // an import, by line
-    let line =
-        json!({ "project_id": "p", "resource_type": "images", "resource_id": "i", "tags": [null("a"), null("b")] });
+    let line = json!({ "project_id": "p", "resource_type": "images", "resource_id": "i", "tags": [of_null("a"), of_null("b")] });
     let reply = world.post("/registry/v1/import?strict=true", &line.to_string());
     assert_eq!((reply.status, &reply.json()["created"]), (200, &json!(1)), "{}", reply.body);
     assert_eq!(tags_of(&world, Wire::Ims, "i"), ["a=", "b="]);
