@@ -7,15 +7,16 @@
 //! |---|---|---|
 //! | [`domain`] | what a tag is: resources, queries and what they mean | |
 //! | [`json`] | the shape that JSON must have when it is read, whoever sent it | |
-//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json |
+//! | [`text`] | how text that comes in begins: byte order marks, encodings | |
+//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json, text |
 //! | [`compiler`] | from a query to one SQL statement | domain |
 //! | [`cluster`] | the private Postgres of a tagd that was given no database | |
 //! | [`config`] | all settings; the only reader of the environment | |
 //! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | who asks | domain |
 //! | [`service`] | use cases | domain, store, auth, compiler |
-//! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, store |
-//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, dialects, service, transfer, auth, store |
+//! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, text, store |
+//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, dialects, service, transfer, auth, store |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -33,4 +34,5 @@ pub mod json;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod transfer;

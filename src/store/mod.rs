@@ -31,5 +31,5 @@ pub use migrate::{MigrateReport, SCHEMA_VERSION, migrate};
 pub use readiness::{Readiness, WANTED};
 pub use scopes::{TypeScopes, Unknown};
 pub use states::{Meaning, Refusal, STATES, meaning_of_end, meaning_of_state, outage_of_setup};
-pub use tag_stage::{TagRow, TagStage};
+pub use tag_stage::{TagRow, TagStage, TakenTags};
 pub use write_queue::{WRITE_CONNECTIONS, WriteQueue};

@@ -6,8 +6,10 @@ use super::{Store, StoreError, pool::Loan};
 use crate::domain::{Tag, change::Registration};
 
 /// A tag with the resource it is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagRow {
+    /// Line of the file.
+    pub line: i64,
     /// Project.
     pub project_id: String,
     /// Resource type.
@@ -18,6 +20,17 @@ pub struct TagRow {
     pub key: String,
     /// Value.
     pub value: String,
+    /// Why it is no tag, if it is none: then key and value say nothing.
+    pub fault: Option<String>,
+}
+
+/// What the file says about a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TakenTags {
+    /// Its tags by line, each with its line.
+    pub tags: Vec<(i64, Tag)>,
+    /// Whether a row of its is no tag.
+    pub is_faulty: bool,
 }
 
 /// The table, with the connection it belongs to.
@@ -34,7 +47,7 @@ impl Store {
             connection
                 .execute(
                     "create temporary table staged_tag (
-                   line bigint, project_id text, resource_type text, resource_id text, key text, value text,
+                   line bigint, project_id text, resource_type text, resource_id text, key text, value text, fault text,
                    taken boolean not null default false)",
                 )
                 .await?;
@@ -45,19 +58,20 @@ impl Store {
 }
 
 impl TagStage {
-    /// Adds tags, each with its line.
-    pub async fn add(&mut self, rows: &[(i64, TagRow)]) -> Result<(), StoreError> {
-        let column = |part: fn(&TagRow) -> &String| rows.iter().map(|(_, row)| part(row).as_str()).collect::<Vec<_>>();
+    /// Adds tags.
+    pub async fn add(&mut self, rows: &[TagRow]) -> Result<(), StoreError> {
+        let column = |part: fn(&TagRow) -> &String| rows.iter().map(|row| part(row).as_str()).collect::<Vec<_>>();
         sqlx::query(
-            "insert into pg_temp.staged_tag (line, project_id, resource_type, resource_id, key, value)
-             select * from unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])",
+            "insert into pg_temp.staged_tag (line, project_id, resource_type, resource_id, key, value, fault)
+             select * from unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])",
         )
-        .bind(rows.iter().map(|(line, _)| *line).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.line).collect::<Vec<_>>())
         .bind(column(|row| &row.project_id))
         .bind(column(|row| &row.resource_type))
         .bind(column(|row| &row.resource_id))
         .bind(column(|row| &row.key))
         .bind(column(|row| &row.value))
+        .bind(rows.iter().map(|row| row.fault.as_deref()).collect::<Vec<_>>())
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -75,7 +89,7 @@ impl TagStage {
     }
 
     /// Takes the tags of resources, in the order of the resources; one that comes again gets its tags again.
-    pub async fn take(&mut self, wanted: &[Registration]) -> Result<Vec<Vec<Tag>>, StoreError> {
+    pub async fn take(&mut self, wanted: &[Registration]) -> Result<Vec<TakenTags>, StoreError> {
         let rows = sqlx::query(
             "with wanted as (
                select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (project_id, resource_type, resource_id, ord)),
@@ -84,8 +98,8 @@ impl TagStage {
                   set taken = true
                  from wanted w
                 where t.resource_id = w.resource_id and t.resource_type = w.resource_type and t.project_id = w.project_id
-               returning t.line, t.project_id, t.resource_type, t.resource_id, t.key, t.value)
-             select w.ord, t.key, t.value
+               returning t.line, t.project_id, t.resource_type, t.resource_id, t.key, t.value, t.fault)
+             select w.ord, t.line, t.key, t.value, t.fault is not null
                from taken t
                join wanted w using (project_id, resource_type, resource_id)
               order by w.ord, t.line",
@@ -95,14 +109,32 @@ impl TagStage {
         .bind(wanted.iter().map(|w| w.resource.resource_id.as_str()).collect::<Vec<_>>())
         .fetch_all(&mut *self.connection)
         .await?;
-        let mut tags = vec![Vec::new(); wanted.len()];
+        let mut taken = vec![TakenTags::default(); wanted.len()];
         for row in rows {
             let ord: i64 = row.try_get(0)?;
-            if let Some(tags) = usize::try_from(ord - 1).ok().and_then(|ord| tags.get_mut(ord)) {
-                tags.push(Tag { key: row.try_get(1)?, value: row.try_get(2)? });
+            let Some(taken) = usize::try_from(ord - 1).ok().and_then(|ord| taken.get_mut(ord)) else { continue };
+            if row.try_get(4)? {
+                taken.is_faulty = true;
+            } else {
+                taken.tags.push((row.try_get(1)?, Tag { key: row.try_get(2)?, value: row.try_get(3)? }));
             }
         }
-        Ok(tags)
+        Ok(taken)
+    }
+
+    /// Rows that are no tags, each with what is wrong, the first ones behind a line.
+    pub async fn faults(&mut self, after: i64, most: i64) -> Result<Vec<(i64, String)>, StoreError> {
+        Ok(sqlx::query_as(
+            "select line, fault
+               from pg_temp.staged_tag
+              where fault is not null and line > $1
+              order by line
+              limit $2",
+        )
+        .bind(after)
+        .bind(most)
+        .fetch_all(&mut *self.connection)
+        .await?)
     }
 
     /// Lines of the tags that nobody took, the first ones behind a line.
@@ -110,7 +142,7 @@ impl TagStage {
         Ok(sqlx::query_scalar(
             "select line
                from pg_temp.staged_tag
-              where not taken and line > $1
+              where not taken and fault is null and line > $1
               order by line
               limit $2",
         )

@@ -12,6 +12,7 @@ use super::line::{self, LINE_BYTES};
 use crate::{
     domain::{change::Registration, registry::Aliases},
     store::ImportBatch,
+    text,
 };
 
 /// Resources in a batch, which is one transaction.
@@ -124,8 +125,12 @@ pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases) -> Batche
     let (cutter, batches) = Cutter::new();
     std::thread::spawn(move || {
         let mut cutter = cutter;
+        let read = match text::begin_input(input) {
+            Ok(input) => read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, &mut cutter),
+            Err(error) => Ok(Some(error)),
+        };
         // an import that has stopped wants nothing more
-        if let Ok(broken) = read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, &mut cutter) {
+        if let Ok(broken) = read {
             cutter.finish(broken);
         }
     });
@@ -154,8 +159,6 @@ fn read_ndjson(
             continue;
         }
         let text = line.trim_ascii();
-        // some editors begin a file with a byte order mark
-        let text = if number == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text };
         if text.is_empty() {
             cutter.skip(bytes);
             continue;

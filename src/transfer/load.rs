@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use super::batches::{Batch, Batches, Rejected};
-use crate::store::{BatchOutcome, ImportBatch, Importer, Store, StoreError};
+use crate::{
+    store::{BatchOutcome, ImportBatch, Importer, Store, StoreError},
+    text::{self, WrongEncoding},
+};
 
 /// What an import did.
 #[derive(Debug, Default)]
@@ -74,8 +77,16 @@ pub(crate) enum LoadError {
     },
     /// A line is bad and the import is strict; the line was told as a step.
     Strict,
+    /// The input is text in another encoding than UTF-8; nothing of it was read.
+    Encoding(WrongEncoding),
     /// The input broke off.
     Broken(std::io::Error),
+}
+
+impl LoadError {
+    fn broken(source: std::io::Error) -> Self {
+        text::wrong_encoding(&source).map_or(Self::Broken(source), Self::Encoding)
+    }
 }
 
 /// Imports what the batches have.
@@ -109,7 +120,7 @@ async fn load_whole(store: &Store, mut batches: Batches, mut tell: impl FnMut(St
             return Err(LoadError::Strict);
         }
         if let Some(source) = broken {
-            return Err(LoadError::Broken(source));
+            return Err(LoadError::broken(source));
         }
         if let Some(line) = lines.first().copied() {
             stage.add(&resources).await.map_err(|source| LoadError::Refused { line, source })?;
@@ -148,7 +159,7 @@ async fn load_by_batches(
             run_batch(&mut importer, &resources, &lines, &mut tell, &mut outcome).await?;
         }
         if let Some(source) = broken {
-            return Err(LoadError::Broken(source));
+            return Err(LoadError::broken(source));
         }
         tell(Step::Read { bytes: read, resources: outcome.resources() });
     }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
@@ -529,13 +529,14 @@ fn bad_csv_lines_are_reported_with_file_and_number_and_the_rest_goes_on() {
             "p,im ages,r",   // 8: a type that cannot be
             "p,images,r3,x", // 9: too many
             "p,images,r4",   // 10: a tag twice
+            "p,images,r5",   // 11: bad tags
         ]);
         let tags = lines(&[
             TAGS.trim(),
             "p,images,r1,k,v",    // 2
-            "p,images,r1,,v",     // 3: no key
-            "p,images,r1,k2",     // 4: too few
-            "p,images,r1,k3,a,b", // 5: an unquoted comma
+            "p,images,r5,,v",     // 3: no key
+            "p,images,r5,k2",     // 4: too few
+            "p,images,r5,k3,a,b", // 5: an unquoted comma
             "p,images,r4,k,1",    // 6
             "",                   // 7
             "p,images,r4,k,2",    // 8
@@ -548,13 +549,13 @@ fn bad_csv_lines_are_reported_with_file_and_number_and_the_rest_goes_on() {
         assert_eq!(
             complaints,
             [
-                "line 10: resources file: tags",
                 "line 3: resources file: resource_id",
                 "line 3: tags file: tags[0].key",
-                "line 4: tags file: 4 columns, the header has 5",
+                "line 4: tags file: 4 columns, the header has 5; its resource is left as it is",
                 "line 5: resources file: 2 columns, the header has 3",
-                "line 5: tags file: 6 columns, the header has 5",
+                "line 5: tags file: 6 columns, the header has 5; its resource is left as it is",
                 "line 8: resources file: resource_type",
+                "line 8: tags file: duplicate key \"k\" of the resource; it is left as it is",
                 "line 9: resources file: 4 columns, the header has 3",
                 "line 9: tags file: its resource is not in the resources file",
             ],
@@ -847,6 +848,59 @@ fn an_export_that_fails_leaves_no_file_and_keeps_the_old_one() {
     fs::create_dir(program.dir().join("folder")).unwrap();
     broken(&db.url(), "folder");
     assert_eq!(program.files(), ["file", "folder", "old.ndjson"]);
+}
+
+#[test]
+fn an_export_makes_a_file_for_its_owner_only_and_follows_no_link_beside_it() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    program.import(image("a"));
+    let mode = |name: &str| fs::metadata(program.dir().join(name)).unwrap().mode() & 0o7777;
+    program.write("victim", "not to be touched");
+    // somebody's link, and what an export left that was killed
+    std::os::unix::fs::symlink("victim", program.dir().join("out.partial")).unwrap();
+    program.write("again.partial", "half a line");
+    fs::hard_link(program.dir().join("victim"), program.dir().join("third.partial")).unwrap();
+    for name in ["out", "again", "third"] {
+        program.expect(&["export", name]);
+        assert_eq!(program.read(name), program.expect(&["export"]));
+        assert_eq!(mode(name), 0o600, "{name}");
+        assert_eq!(program.read("victim"), "not to be touched");
+    }
+    assert_eq!(program.files(), ["again", "out", "third", "victim"]);
+    // over one that others could read
+    fs::set_permissions(program.dir().join("out"), fs::Permissions::from_mode(0o644)).unwrap();
+    program.expect(&["export", "out"]);
+    assert_eq!(mode("out"), 0o600);
+    // what cannot be cleared away is not written into
+    fs::create_dir(program.dir().join("dir.partial")).unwrap();
+    let said = program.run(&["export", "dir"]);
+    assert!(said.code == Some(1) && said.err.starts_with("tagd: cannot write dir: "), "{said:?}");
+}
+
+#[test]
+fn an_export_to_standard_output_by_its_path_goes_there() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    program.import(image("a"));
+    assert_eq!(program.expect(&["export", "/dev/stdout"]), program.expect(&["export"]));
+}
+
+#[test]
+fn files_whose_names_end_in_gz_are_gzip_both_ways() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    program.import([image("a"), image("b")].concat());
+    program.expect(&["export", "out.ndjson.gz"]);
+    let packed = fs::read(program.dir().join("out.ndjson.gz")).unwrap();
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+    assert_eq!(text, program.expect(&["export"]));
+    assert_eq!(untimed(program.run(&["import", "--strict", "out.ndjson.gz"])), done("0", "0", "2"));
+    program.write("cut.gz", &packed[..packed.len() - 1]);
+    let said = program.run(&["import", "--strict", "cut.gz"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert!(said.err.contains("the input broke off; nothing was imported"), "{}", said.err);
 }
 
 /// A database with more to export than a pipe holds.

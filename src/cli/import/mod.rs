@@ -1,6 +1,7 @@
 //! `tagd import`: registers resources in bulk, from NDJSON or from two CSV files.
 
 mod csv_files;
+mod records;
 
 use std::{
     fs::File,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use clap::Args;
+use flate2::read::MultiGzDecoder;
 use indicatif::{HumanCount, ProgressBar};
 
 use super::{
@@ -32,7 +34,7 @@ const REPORTED: u64 = 1000;
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
 pub(super) struct ImportArgs {
-    /// NDJSON file, one resource a line; - for standard input
+    /// NDJSON file, one resource a line; - for standard input. Files whose names end in .gz are unpacked
     ///
     /// A line states a resource whole: {"project_id", "project_name"?, "domain_id"?, "resource_type", "resource_id",
     /// "resource_name"?, "resource_detail"?, "tags": [{"key", "value"}]}. A known resource gets this name, detail and
@@ -144,6 +146,7 @@ async fn run_batches(
                 CliError::Stopped(format!("line {line} and on: {source}; {kept}"))
             }
             LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),
+            LoadError::Encoding(wrong) => CliError::Stopped(format!("the input {wrong}")),
             LoadError::Broken(source) => CliError::File { what: format!("the input broke off; {kept}"), source },
         }
     })?;
@@ -163,6 +166,9 @@ fn open_input(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), CliErr
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        return Ok((Box::new(MultiGzDecoder::new(file)), None));
     }
     Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
 }

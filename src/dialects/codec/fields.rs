@@ -12,6 +12,7 @@ use super::parameters::shorten;
 use crate::{
     domain::{Fault, fault::quote, limits::ListLimit},
     json::{ListSeed, Object},
+    text,
 };
 
 /// The fields of a body that is a JSON object, each still as it was sent.
@@ -27,6 +28,7 @@ pub(in crate::dialects) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reads the outer object; a field that is not `known`, or stands twice, is an error.
     pub(in crate::dialects) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, Fault> {
+        let body = text::begin(body).map_err(|wrong| Fault::Body { reason: format!("body: {wrong}") })?;
         if body.is_empty() {
             return Err(Fault::Body { reason: "body: empty, a JSON object is needed (line 1, column 1)".into() });
         }

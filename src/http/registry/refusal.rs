@@ -40,6 +40,8 @@ pub(super) enum Refusal {
     },
     /// The path is not UTF-8.
     Path,
+    /// An export over HTTP/1.0.
+    Version,
 }
 
 impl<T: Into<RegistryFault>> From<T> for Refusal {
@@ -75,6 +77,7 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::Type(_) => (415, "REGISTRY.0014"),
         Refusal::Method { .. } => (405, "REGISTRY.0017"),
         Refusal::Path => (404, "REGISTRY.0018"),
+        Refusal::Version => (505, "REGISTRY.0020"),
     }
 }
 
@@ -89,6 +92,9 @@ impl fmt::Display for Refusal {
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
             Self::Method { method, allowed } => write!(f, "method: {method} is not allowed here, only {allowed}"),
             Self::Path => f.write_str("path: not UTF-8"),
+            Self::Version => {
+                f.write_str("HTTP/1.0: an export needs HTTP/1.1, which tells an answer that broke off from a whole one")
+            }
         }
     }
 }

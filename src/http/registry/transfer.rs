@@ -1,11 +1,19 @@
 //! Import and export over HTTP: NDJSON of any length, a few batches in memory at a time.
 
-use std::{io::Read, time::Duration};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Bytes, BytesMut, Data, Payload},
+    http::{
+        Version,
+        header::{self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderValue},
+    },
+    web::{Bytes, Data, Payload},
 };
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
@@ -14,7 +22,7 @@ use super::{
     wire::{self, ImportReply, Parameters, RejectedReply},
 };
 use crate::{
-    domain::Fault,
+    domain::{Fault, fault::quote},
     http::{
         body::{self, PATIENCE, Refused},
         server::Shared,
@@ -32,6 +40,11 @@ const STALL: Duration = PATIENCE;
 /// How long the rest of a refused input is still read, so that the client gets to read the answer.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// Bytes that a gzip input may come to whatever its size, and how many times its size it may come to beyond them.
+/// Lines of resources shrink to a tenth or a thirtieth; a thousandth is all that gzip can do.
+const UNPACKED_FREE: u64 = 16 * 1024 * 1024;
+const UNPACKED_TIMES: u64 = 250;
+
 /// Content type of lines of JSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 /// Content types that an import may have.
@@ -47,10 +60,12 @@ pub(super) async fn import(
 ) -> Result<HttpResponse, Refusal> {
     let strict = Parameters::read(&request, &["strict"])?.flag("strict")?;
     body::check_type_of(&request, TYPES).map_err(Refusal::Type)?;
+    let is_packed = body::coding(&request, CODINGS).map_err(Refusal::Type)?.is_some();
     let keep = if strict { Keep::Nothing } else { Keep::Batches };
     let aliases = shared.work.aliases().await.map_err(Fault::from)?;
     let (sender, receiver) = mpsc::channel(4);
-    let input = Input { pieces: receiver, piece: Bytes::new() };
+    let input = Input { pieces: receiver, piece: Bytes::new(), taken: 0 };
+    let input: Box<dyn Read + Send> = if is_packed { Box::new(Unpacked::Fresh(Some(input))) } else { Box::new(input) };
     let mut rejected = Vec::new();
     let outcome = {
         let tell = |step: Step<'_>| match step {
@@ -60,7 +75,7 @@ pub(super) async fn import(
             Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
         };
         let mut load =
-            std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(Box::new(input), aliases), keep, tell));
+            std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases), keep, tell));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,
@@ -91,12 +106,16 @@ fn refusal_of(error: LoadError, strict: bool, rejected: Vec<RejectedReply>) -> R
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },
             None => Refusal::Fault(Fault::internal("a strict import ended without a bad line").into()),
         },
-        LoadError::Broken(source) if source.kind() == std::io::ErrorKind::TimedOut => Refusal::Body(Refused::TooSlow),
+        LoadError::Encoding(wrong) => Fault::Body { reason: format!("body: {wrong}") }.into(),
+        LoadError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(Refused::TooSlow),
+        LoadError::Broken(source) if source.kind() == ErrorKind::InvalidData => {
+            Refusal::Input(format!("Content-Encoding: gzip: {source}; {kept}"))
+        }
         LoadError::Broken(source) => Refusal::Input(format!("the input broke off: {source}; {kept}")),
     }
 }
 
-type Piece = std::io::Result<Bytes>;
+type Piece = io::Result<Bytes>;
 
 /// Hands on what comes in; ends when all is in, when it broke off, or when nobody takes it any more.
 async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
@@ -104,8 +123,8 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
         let piece = match tokio::time::timeout(STALL, payload.next()).await {
             Ok(None) => return,
             Ok(Some(Ok(piece))) => Ok(piece),
-            Ok(Some(Err(error))) => Err(std::io::Error::other(error.to_string())),
-            Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+            Ok(Some(Err(error))) => Err(io::Error::other(error.to_string())),
+            Err(_) => Err(ErrorKind::TimedOut.into()),
         };
         let is_last = piece.is_err();
         if sender.send(piece).await.is_err() || is_last {
@@ -118,10 +137,12 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
 struct Input {
     pieces: mpsc::Receiver<Piece>,
     piece: Bytes,
+    /// Bytes that were read.
+    taken: u64,
 }
 
 impl Read for Input {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
             match self.pieces.blocking_recv() {
                 None => return Ok(0),
@@ -131,24 +152,116 @@ impl Read for Input {
         let part = self.piece.split_to(buffer.len().min(self.piece.len()));
         let (front, _) = buffer.split_at_mut(part.len());
         front.copy_from_slice(&part);
+        self.taken += size_of_bytes(part.len());
         Ok(part.len())
+    }
+}
+
+fn size_of_bytes(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// A gzip input, of one member or several. What is wrong with the gzip is an error of invalid data.
+enum Unpacked {
+    /// Nothing was read yet. The decoder reads when it is made, which has to wait for the thread that reads.
+    Fresh(Option<Input>),
+    Begun {
+        decoder: Box<MultiGzDecoder<Input>>,
+        given: u64,
+    },
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Self::Fresh(input) = self
+            && let Some(input) = input.take()
+        {
+            *self = Self::Begun { decoder: Box::new(MultiGzDecoder::new(input)), given: 0 };
+        }
+        let Self::Begun { decoder, given } = self else { return Ok(0) };
+        let invalid = |reason: String| io::Error::new(ErrorKind::InvalidData, reason);
+        let count = decoder.read(buffer).map_err(|error| match error.kind() {
+            // those that the decoder makes itself: a request that breaks off has another
+            ErrorKind::UnexpectedEof => invalid("cut off before its end".to_owned()),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => invalid(format!("damaged: {error}")),
+            _ => error,
+        })?;
+        *given += size_of_bytes(count);
+        if *given > UNPACKED_FREE && *given / UNPACKED_TIMES > decoder.get_ref().taken {
+            let times = UNPACKED_TIMES;
+            return Err(invalid(format!("grows to more than {times} times its size, beyond {UNPACKED_FREE} bytes")));
+        }
+        Ok(count)
     }
 }
 
 /// Every resource, of one snapshot, in order.
 pub(super) async fn export(request: HttpRequest, shared: Data<Shared>) -> Result<HttpResponse, Refusal> {
     wire::Parameters::read(&request, &[])?;
+    // without chunks the end of the connection would be the end of the answer, whole or not
+    if request.version() < Version::HTTP_11 {
+        return Err(Refusal::Version);
+    }
+    let is_packed = takes_gzip(&request);
     let exporter = shared.work.export().await.map_err(Fault::from)?;
     let (sender, receiver) = mpsc::channel(2);
-    actix_web::rt::spawn(run_export(exporter, sender));
+    actix_web::rt::spawn(run_export(exporter, Outgoing::new(is_packed), sender));
     let pieces = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
-    Ok(HttpResponse::Ok().content_type(NDJSON).streaming(Box::pin(pieces)))
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(NDJSON).insert_header((header::VARY, "Accept-Encoding"));
+    if is_packed {
+        answer.insert_header(ContentEncoding::Gzip);
+    }
+    Ok(answer.streaming(Box::pin(pieces)))
+}
+
+/// Whether the client would rather have gzip. One that cannot be understood gets lines as they are.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let (gzip, identity) = (Encoding::gzip(), Encoding::identity());
+    AcceptEncoding::parse(request)
+        .is_ok_and(|accepted| accepted.negotiate([&gzip, &identity].into_iter()).is_some_and(|chosen| chosen == gzip))
+}
+
+/// Lines on their way out.
+struct Outgoing {
+    lines: Vec<u8>,
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl Outgoing {
+    fn new(is_packed: bool) -> Self {
+        // the fastest: it runs on the thread that also serves, a piece in half a millisecond
+        let encoder = is_packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+        Self { lines: Vec::with_capacity(PIECE + PIECE / 4), encoder }
+    }
+
+    /// What can go out now.
+    fn take(&mut self) -> io::Result<Bytes> {
+        let piece = match &mut self.encoder {
+            None => Bytes::copy_from_slice(&self.lines),
+            Some(encoder) => {
+                encoder.write_all(&self.lines)?;
+                Bytes::from(std::mem::take(encoder.get_mut()))
+            }
+        };
+        self.lines.clear();
+        Ok(piece)
+    }
+
+    /// The rest, with the end of the gzip.
+    fn finish(mut self) -> io::Result<Bytes> {
+        let rest = self.take()?;
+        let Some(encoder) = self.encoder else { return Ok(rest) };
+        let mut rest = Vec::from(rest);
+        rest.extend(encoder.finish()?);
+        Ok(Bytes::from(rest))
+    }
 }
 
 /// Why an export stopped.
 enum Stopped {
     Store(StoreError),
-    Line(std::io::Error),
+    Line(io::Error),
     /// The client is gone, or takes nothing.
     Gone,
 }
@@ -159,26 +272,28 @@ impl From<StoreError> for Stopped {
     }
 }
 
-async fn run_export(exporter: Exporter, sender: mpsc::Sender<Piece>) {
-    let mut piece = Vec::with_capacity(PIECE + PIECE / 4);
+async fn run_export(exporter: Exporter, mut outgoing: Outgoing, sender: mpsc::Sender<Piece>) {
     let outcome = exporter
         .run(async |registration| {
-            line::encode(&mut piece, &registration).map_err(Stopped::Line)?;
-            if piece.len() >= PIECE {
-                send(&sender, Ok(BytesMut::from(piece.as_slice()).freeze())).await?;
-                piece.clear();
+            line::encode(&mut outgoing.lines, &registration).map_err(Stopped::Line)?;
+            if outgoing.lines.len() >= PIECE {
+                let piece = outgoing.take().map_err(Stopped::Line)?;
+                // gzip keeps short pieces to itself
+                if !piece.is_empty() {
+                    send(&sender, Ok(piece)).await?;
+                }
             }
             Ok(())
         })
         .await;
     let last = match outcome {
-        Ok(()) => Ok(Bytes::from(piece)),
+        Ok(()) => outgoing.finish(),
         Err(Stopped::Gone) => {
             tracing::info!("an export ended early: the client takes no more");
             return;
         }
         Err(Stopped::Line(error)) => Err(error),
-        Err(Stopped::Store(error)) => Err(std::io::Error::other(error.to_string())),
+        Err(Stopped::Store(error)) => Err(io::Error::other(error.to_string())),
     };
     if let Err(error) = &last {
         // the answer is broken off, so that the client does not take it for whole

@@ -21,6 +21,7 @@ use crate::{
     },
     json::{self, Object},
     service::Start,
+    text,
     transfer::line,
 };
 
@@ -191,6 +192,7 @@ pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
 
 /// Reads a body that must be a JSON object.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    let body = text::begin(body).map_err(|wrong| Fault::Body { reason: format!("body: {wrong}") })?;
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
     let Object(body) = read.map_err(|error| {
