@@ -6,16 +6,16 @@
 //! decided to stop; a guard that has decided so closes its end, which breaks ours.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
     os::{
         fd::AsFd,
         unix::{
-            fs::{FileTypeExt, OpenOptionsExt},
+            fs::{FileTypeExt, MetadataExt},
             process::CommandExt,
         },
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Stdio, id},
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -25,10 +25,9 @@ use std::{
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
-    libc::{O_NOFOLLOW, O_NONBLOCK},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::Mode,
-    unistd::mkfifo,
+    unistd::{geteuid, mkfifo},
 };
 
 use super::{
@@ -44,6 +43,8 @@ const SCRIPT: &str = include_str!("guard.sh");
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 /// A guard that still reads after this long has other holders.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
+/// The server's log.
+const LOG: &str = "server.log";
 /// Beyond this many bytes the log of earlier runs is dropped.
 const LOG_MAX: u64 = 10 << 20;
 /// As much of the log's end as an error message looks at.
@@ -63,12 +64,11 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
     };
     let word = format!("{}.{}", id(), GREETINGS.fetch_add(1, Ordering::Relaxed));
     let sign = place.run().join(&word);
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&sign)
-        .or_else(|error| if error.kind() == ErrorKind::AlreadyExists { File::open(&sign) } else { Err(error) })
-        .map_err(ClusterError::at(&sign))?;
+    let run = place.folder().inner("run")?;
+    match run.file(&word, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(ClusterError::at(&sign)(error)),
+        _ => {}
+    }
     let said = hold.write_all(format!("{word}\n").as_bytes());
     let begun = Instant::now();
     let joined = loop {
@@ -82,8 +82,8 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
             break Err(ClusterError::Mute { path: place.root().to_path_buf() });
         }
     };
-    let _ = fs::remove_file(&sign);
-    bound_log(&place.log());
+    let _ = run.remove(&word);
+    bound_log(place);
     joined
 }
 
@@ -126,7 +126,7 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
     let log = open_log(place)?;
     let from = log.metadata().map_err(ClusterError::at(&place.log()))?.len();
     // A file, as the process list is no place for a script.
-    place.write(&place.script(), SCRIPT)?;
+    place.write("guard.sh", SCRIPT)?;
     let shell = Path::new("/bin/sh");
     let mut guard = place
         .runner()
@@ -159,7 +159,7 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
 
 /// The error for a server that does not get ready; the log counts from byte `from`.
 pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError {
-    let said = read_log(&place.log(), from);
+    let said = read_log(place, from);
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     ClusterError::TimedOut {
         seconds: patience.as_secs(),
@@ -178,7 +178,7 @@ fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -
             return Ok(server);
         }
         if keeper.as_ref().is_none_or(|keeper| broken(keeper, 10)) {
-            return Err(explain(place, &read_log(&place.log(), from)));
+            return Err(explain(place, &read_log(place, from)));
         }
         if begun.elapsed() > patience {
             return Err(late(place, from, patience));
@@ -204,8 +204,7 @@ fn explain(place: &Place, said: &str) -> ClusterError {
 /// Opens our end of the FIFO; none when nobody reads the other.
 fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
     let path = place.holders();
-    let opened = OpenOptions::new().write(true).custom_flags(O_NONBLOCK | O_NOFOLLOW).open(&path);
-    match opened {
+    match place.folder().file("holders", OFlag::O_WRONLY) {
         Ok(hold) => Ok(Some(hold)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => Ok(None),
@@ -216,16 +215,16 @@ fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
 /// Opens both ends. The same FIFO as ever, so that holders of an earlier server count for this one.
 fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
     let path = place.holders();
-    if !stat(&path).is_ok_and(|found| found.file_type().is_fifo()) {
-        let _ = fs::remove_file(&path);
+    let is_new = !stat(&path).is_ok_and(|found| found.file_type().is_fifo());
+    if is_new {
+        let _ = place.folder().remove("holders");
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|error| ClusterError::at(&path)(error.into()))?;
-        place.keep(&path)?;
     }
-    let mut pipe = OpenOptions::new()
-        .read(true)
-        .custom_flags(O_NONBLOCK | O_NOFOLLOW)
-        .open(&path)
-        .map_err(ClusterError::at(&path))?;
+    let mut pipe = place.folder().file("holders", OFlag::O_RDONLY).map_err(ClusterError::at(&path))?;
+    let found = pipe.metadata().map_err(ClusterError::at(&path))?;
+    if is_new && found.file_type().is_fifo() && found.uid() == geteuid().as_raw() {
+        place.keep(&pipe, &path)?;
+    }
     let hold = open_hold(place)?.ok_or_else(|| ClusterError::Mute { path: place.root().to_path_buf() })?;
     // What was said to an earlier guard is not for this one. Ends with "would block".
     let _ = pipe.read_to_end(&mut Vec::new());
@@ -249,34 +248,35 @@ fn reap(mut guard: Child) {
 }
 
 fn open_log(place: &Place) -> Result<File, ClusterError> {
-    let path = place.log();
-    bound_log(&path);
-    let log = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(O_NOFOLLOW)
-        .open(&path)
-        .map_err(ClusterError::at(&path))?;
-    place.keep(&path)?;
-    Ok(log)
+    bound_log(place);
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND;
+    let log = place.open_own(LOG, flags)?;
+    if place.is_own(&log.metadata().map_err(ClusterError::at(&place.log()))?) {
+        return Ok(log);
+    }
+    // Not one of ours: it is somebody's who wants it written to.
+    place.folder().remove(LOG).map_err(ClusterError::at(&place.log()))?;
+    place.open_own(LOG, flags)
 }
 
 /// Drops an overgrown log. The server appends, so this is safe while it runs.
-fn bound_log(path: &Path) {
-    let opened = OpenOptions::new().write(true).custom_flags(O_NOFOLLOW).open(path);
-    if let Ok(log) = opened
-        && log.metadata().is_ok_and(|found| found.is_file() && found.len() > LOG_MAX)
+fn bound_log(place: &Place) {
+    if let Ok(log) = place.folder().file(LOG, OFlag::O_WRONLY)
+        && log.metadata().is_ok_and(|found| place.is_own(&found) && found.len() > LOG_MAX)
     {
         // A log is no reason not to start.
         let _ = log.set_len(0);
     }
 }
 
-fn read_log(path: &PathBuf, from: u64) -> String {
+fn read_log(place: &Place, from: u64) -> String {
     let mut said = Vec::new();
-    let read = File::open(path).and_then(|mut log| {
-        let length = log.metadata()?.len();
+    let read = place.folder().file(LOG, OFlag::O_RDONLY).and_then(|mut log| {
+        let found = log.metadata()?;
+        if !place.is_own(&found) {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        let length = found.len();
         log.seek(SeekFrom::Start(from.min(length).max(length.saturating_sub(LOG_TAIL))))?;
         log.take(LOG_TAIL).read_to_end(&mut said)
     });

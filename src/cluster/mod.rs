@@ -15,6 +15,7 @@
 //! end of file on `holders`; nothing is counted, and nothing can be left counted wrongly.
 
 mod fault;
+mod folder;
 mod guard;
 mod pidfile;
 mod place;

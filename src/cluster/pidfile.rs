@@ -74,7 +74,7 @@ pub(super) fn state(place: &Place) -> ServerState {
     {
         return ServerState::Ready(server);
     }
-    if works_on(notice.pid, &place.data()) { ServerState::Pending } else { ServerState::Absent }
+    if works_on(place, notice.pid) { ServerState::Pending } else { ServerState::Absent }
 }
 
 /// Sees to it that no server works on the data and none has left anything in the way of the next.
@@ -96,10 +96,10 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
             continue;
         };
         // A negative number is a single-user server: somebody repairs something by hand.
-        if pid < 0 && works_on(-pid, &data) {
+        if pid < 0 && works_on(place, -pid) {
             return Err(ClusterError::Busy { data, pid: -pid });
         }
-        if !works_on(pid, &data) {
+        if !works_on(place, pid) {
             // Postgres itself clears a dead process's file, and looks for its orphans as it does;
             // but it mistakes any process that has the number now for its predecessor.
             if alive(pid.abs()) && path.exists() {
@@ -132,8 +132,10 @@ fn alive(pid: i32) -> bool {
 }
 
 /// Whether this process is a Postgres server with this data directory.
-fn works_on(pid: i32, data: &Path) -> bool {
-    if pid <= 1 || !alive(pid) {
+fn works_on(place: &Place, pid: i32) -> bool {
+    let data = &place.data();
+    // The file is the server's user's, who may write any number into it: root ends nobody else's process.
+    if pid <= 1 || !alive(pid) || !place.runner().owns_process(pid) {
         return false;
     }
     if Path::new("/proc/self/cwd").exists() {

@@ -2,11 +2,11 @@
 
 use std::{
     ffi::OsStr,
-    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError},
-    io::{Error, ErrorKind, Write},
+    fs::{self, File, Metadata, Permissions, TryLockError},
+    io::{ErrorKind, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
+        fs::{MetadataExt, PermissionsExt, fchown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -16,11 +16,11 @@ use std::{
 };
 
 use nix::{
-    libc::O_NOFOLLOW,
+    fcntl::OFlag,
     unistd::{Uid, User, geteuid},
 };
 
-use super::{ClusterError, GLANCE};
+use super::{ClusterError, GLANCE, folder::Folder};
 
 /// The number in the socket's name; each private directory has just one socket.
 pub(super) const PORT: u16 = 5432;
@@ -31,6 +31,8 @@ const SOCKET_PATH_MAX: usize = 103;
 #[derive(Debug)]
 pub(super) struct Place {
     root: PathBuf,
+    folder: Folder,
+    owner: Metadata,
     runner: Runner,
 }
 
@@ -52,25 +54,33 @@ impl Place {
         let data_dir = data_dir.canonicalize().map_err(ClusterError::at(data_dir))?;
         let root = data_dir.join("postgres");
         // Root's server passes through this directory as another user.
-        make_dir(&root, if root_user { 0o711 } else { 0o700 })?;
-        let owner = stat(&root)?;
+        let folder = Folder::make(&root, if root_user { 0o711 } else { 0o700 }, true).map_err(|error| {
+            // Another user's cannot be opened; that it is another's says more.
+            let owner = fs::metadata(&root).ok();
+            owner.and_then(|owner| Runner::choose(&root, &owner, None).err()).unwrap_or(error)
+        })?;
+        let owner = folder.metadata()?;
         let data = fs::symlink_metadata(root.join("data")).ok();
         let runner = Runner::choose(&root, &owner, data.as_ref())?;
-        let place = Self { root, runner };
+        let place = Self { root, folder, owner, runner };
         if place.runner.dropped {
             if data.is_some_and(|data| data.uid() == 0) {
-                give_all(&place.data(), &place.runner)?;
+                place.give_data()?;
             }
             place.try_way()?;
         }
-        make_dir(&place.run(), 0o700)?;
-        place.give(&place.run())?;
+        place.hand(&place.folder.make_inner("run", 0o700)?, &place.run())?;
         Ok(place)
     }
 
     /// The cluster's own directory, which holds all the rest.
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The same, held open.
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// Postgres's data directory.
@@ -93,11 +103,6 @@ impl Place {
         self.root.join("server.log")
     }
 
-    /// The settings that tagd writes for the server.
-    pub(super) fn conf(&self) -> PathBuf {
-        self.root.join("tagd.conf")
-    }
-
     /// The guard's script (guard.rs).
     pub(super) fn script(&self) -> PathBuf {
         self.root.join("guard.sh")
@@ -111,15 +116,7 @@ impl Place {
     /// Waits until no other tagd makes, starts or joins this cluster; dropping the file lets go.
     pub(super) fn lock(&self, patience: Duration) -> Result<File, ClusterError> {
         let path = self.root.join("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(O_NOFOLLOW)
-            .open(&path)
-            .map_err(ClusterError::at(&path))?;
-        self.keep(&path)?;
+        let file = self.open_own("lock", OFlag::O_WRONLY)?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {
@@ -145,52 +142,90 @@ impl Place {
         if plain && run.as_os_str().len() + name_length <= SOCKET_PATH_MAX {
             return Ok(run);
         }
-        let root = stat(&self.root)?;
-        let short = PathBuf::from(format!("/tmp/tagd-{:x}-{:x}", root.dev(), root.ino()));
-        make_dir(&short, 0o700)?;
+        let short = PathBuf::from(format!("/tmp/tagd-{:x}-{:x}", self.owner.dev(), self.owner.ino()));
         // Anyone may make names in /tmp: trust it only if it is ours and closed to all others.
-        let found = stat(&short)?;
-        if found.uid() == geteuid().as_raw() {
-            self.give(&short)?;
+        let folder = Folder::make(&short, 0o700, false)?;
+        if self.runner.dropped && folder.metadata()?.uid() == geteuid().as_raw() {
+            folder.give(self.runner.uid, self.runner.gid)?;
         }
-        let found = stat(&short)?;
-        if found.is_dir() && found.uid() == self.runner.uid && found.mode() & 0o777 == 0o700 {
+        let found = folder.metadata()?;
+        if found.uid() == self.runner.uid && found.mode() & 0o777 == 0o700 {
             return Ok(short);
         }
         Err(ClusterError::SocketDir { path: short, user: self.runner.name.clone() })
     }
 
     /// Writes a file for the server's user to read: whole or not at all, never through a link.
-    pub(super) fn write(&self, path: &Path, text: &str) -> Result<(), ClusterError> {
-        let new = path.with_added_extension("new");
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), ClusterError> {
+        let path = self.root.join(name);
+        let new = format!("{name}.new");
         // Left by a tagd that was killed here; that it is not there is the usual case.
-        let _ = fs::remove_file(&new);
-        OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .open(&new)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                // Readable whatever the umask is.
-                file.set_permissions(Permissions::from_mode(0o644))
-            })
-            .map_err(ClusterError::at(path))?;
-        self.keep(&new)?;
-        fs::rename(&new, path).map_err(ClusterError::at(path))
+        let _ = self.folder.remove(&new);
+        let mut file = self
+            .folder
+            .file(&new, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)
+            .map_err(ClusterError::at(&path))?;
+        file.write_all(text.as_bytes())
+            // Readable whatever the umask is.
+            .and_then(|()| file.set_permissions(Permissions::from_mode(0o644)))
+            .map_err(ClusterError::at(&path))?;
+        self.keep(&file, &path)?;
+        self.folder.rename(&new, name)
     }
 
-    /// Hands a file of the server to the server's user.
-    pub(super) fn give(&self, path: &Path) -> Result<(), ClusterError> {
-        self.runner.give(path)
+    /// Opens a file of tagd's own, or makes it.
+    ///
+    /// Only what is made here is handed over: a file that is there may be one of root's that somebody moved here.
+    pub(super) fn open_own(&self, name: &str, flags: OFlag) -> Result<File, ClusterError> {
+        let path = self.root.join(name);
+        match self.folder.file(name, flags | OFlag::O_CREAT | OFlag::O_EXCL) {
+            Ok(file) => {
+                self.keep(&file, &path)?;
+                Ok(file)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.folder.file(name, flags).map_err(ClusterError::at(&path))
+            }
+            Err(error) => Err(ClusterError::at(&path)(error)),
+        }
     }
 
-    /// Hands a file of tagd to the owner of the cluster's directory, when root works for that user.
-    pub(super) fn keep(&self, path: &Path) -> Result<(), ClusterError> {
+    /// Whether a file that was there is one that this cluster made, where root works: its owner's or its server's,
+    /// and under one name only.
+    pub(super) fn is_own(&self, found: &Metadata) -> bool {
+        let is_ours = found.uid() == self.owner.uid() || found.uid() == self.runner.uid;
+        found.is_file() && (!self.runner.dropped || (is_ours && found.nlink() == 1))
+    }
+
+    /// Hands a directory to the server's user, where it is not that user's. In a directory of another than root only
+    /// an empty one of root's: one with something in it may have been moved here.
+    pub(super) fn hand(&self, folder: &Folder, path: &Path) -> Result<(), ClusterError> {
+        let found = folder.metadata()?;
+        if !self.runner.dropped || found.uid() == self.runner.uid {
+            return Ok(());
+        }
+        if self.owner.uid() == 0 || (found.uid() == 0 && folder.is_empty()?) {
+            return folder.give(self.runner.uid, self.runner.gid);
+        }
+        Err(ClusterError::SocketDir { path: path.to_path_buf(), user: self.runner.name.clone() })
+    }
+
+    /// Hands a file that was just made to the owner of the cluster's directory, when root works for that user.
+    pub(super) fn keep(&self, file: &File, path: &Path) -> Result<(), ClusterError> {
         if self.runner.dropped {
-            let owner = stat(&self.root)?;
-            chown(path, Some(owner.uid()), Some(owner.gid())).map_err(ClusterError::at(path))?;
+            fchown(file, Some(self.owner.uid()), Some(self.owner.gid())).map_err(ClusterError::at(path))?;
         }
         Ok(())
+    }
+
+    /// Hands the data to the server's user: a cluster that root copied back from a backup.
+    fn give_data(&self) -> Result<(), ClusterError> {
+        let data = self.folder.inner("data")?;
+        match data.file("PG_VERSION", OFlag::O_RDONLY) {
+            Ok(_) => data.give_all(self.runner.uid, self.runner.gid),
+            // setup.rs says that it is no cluster, or removes it if it is empty
+            Err(_) => Ok(()),
+        }
     }
 
     /// Lets the server's user walk to the cluster, which mode bits alone would not settle.
@@ -235,6 +270,17 @@ impl Runner {
                 }),
             };
         }
+        // Who owns the directory can change the script that the server's user runs.
+        if owner.uid() != 0
+            && let Some(data) = data
+            && ![0, owner.uid()].contains(&data.uid())
+        {
+            return Err(ClusterError::NotYours {
+                path: root.to_path_buf(),
+                owner: name_of(owner.uid()),
+                user: name_of(data.uid()),
+            });
+        }
         let before = [data, Some(owner)].into_iter().flatten().find(|found| found.uid() != 0);
         if let Some(found) = before {
             return Ok(Self { uid: found.uid(), gid: found.gid(), name: name_of(found.uid()), dropped: true });
@@ -267,11 +313,9 @@ impl Runner {
         command
     }
 
-    fn give(&self, path: &Path) -> Result<(), ClusterError> {
-        if self.dropped {
-            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid)).map_err(ClusterError::at(path))?;
-        }
-        Ok(())
+    /// Whether a process is this user's, as far as that can be seen; asked by root only.
+    pub(super) fn owns_process(&self, pid: i32) -> bool {
+        !self.dropped || fs::metadata(format!("/proc/{pid}")).map_or(true, |found| found.uid() == self.uid)
     }
 
     fn may_enter(&self, directory: &Metadata) -> bool {
@@ -293,11 +337,13 @@ pub(super) fn stat(path: &Path) -> Result<Metadata, ClusterError> {
 
 /// Makes the data directory and what leads to it; as root passable by the server's user.
 fn make_parents(data_dir: &Path, root_user: bool) -> Result<(), ClusterError> {
-    if let Ok(mut entries) = fs::read_dir(data_dir) {
+    if data_dir.is_dir() {
         // An empty one is ours to set up, a used one is not ours to open.
-        if root_user && entries.next().is_none() {
-            let mode = fs::metadata(data_dir).map_err(ClusterError::at(data_dir))?.mode() | 0o011;
-            fs::set_permissions(data_dir, Permissions::from_mode(mode & 0o7777)).map_err(ClusterError::at(data_dir))?;
+        if root_user {
+            let folder = Folder::open(data_dir, true)?;
+            if folder.is_empty()? {
+                folder.set_mode((folder.metadata()?.mode() | 0o011) & 0o7777)?;
+            }
         }
         return Ok(());
     }
@@ -305,32 +351,9 @@ fn make_parents(data_dir: &Path, root_user: bool) -> Result<(), ClusterError> {
     let mut missing: Vec<&Path> = missing.collect();
     missing.reverse();
     for path in missing {
-        make_dir(path, if root_user { 0o755 } else { 0o700 })?;
+        Folder::make(path, if root_user { 0o755 } else { 0o700 }, true)?;
     }
     Ok(())
-}
-
-/// Makes one directory with exactly this mode, unless it is there.
-fn make_dir(path: &Path, mode: u32) -> Result<(), ClusterError> {
-    match DirBuilder::new().mode(mode).create(path) {
-        // The umask may have taken bits away.
-        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)).map_err(ClusterError::at(path)),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Err(ClusterError::at(path)(Error::from(ErrorKind::NotADirectory)))
-        }
-        Err(error) => Err(ClusterError::at(path)(error)),
-    }
-}
-
-/// Hands a whole tree to the server's user: data that root copied back from a backup.
-fn give_all(path: &Path, runner: &Runner) -> Result<(), ClusterError> {
-    if stat(path)?.is_dir() {
-        for entry in fs::read_dir(path).map_err(ClusterError::at(path))? {
-            give_all(&entry.map_err(ClusterError::at(path))?.path(), runner)?;
-        }
-    }
-    runner.give(path)
 }
 
 fn name_of(uid: u32) -> String {

@@ -1,18 +1,18 @@
 //! Makes the cluster with `initdb` and writes the server's settings.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs,
+    io::{Error, ErrorKind, Write},
     path::Path,
     process::{Stdio, id},
 };
 
-use nix::libc::O_NOFOLLOW;
+use nix::fcntl::OFlag;
 
 use super::{
     ClusterError, ClusterSettings, SUPERUSER,
     fault::{says_full, telling_line},
+    folder::Folder,
     place::{PORT, Place},
     programs::Programs,
 };
@@ -40,11 +40,17 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
     tracing::info!(data = %place.data().display(), major = programs.major, "making a Postgres cluster");
     clear_unfinished(place);
     // An initdb whose tagd was killed may still be writing: so each one gets a name of its own.
-    let new = place.root().join(format!("data.new-{}", id()));
+    let name = format!("data.new-{}", id());
+    let new = place.root().join(&name);
     let mut outcome = Err(String::new());
+    let mut made = None;
     for locale in locales(programs.major) {
-        DirBuilder::new().mode(0o700).create(&new).map_err(ClusterError::at(&new))?;
-        place.give(&new)?;
+        let folder = place.folder().make_inner(&name, 0o700)?;
+        if !folder.is_empty()? {
+            return Err(ClusterError::at(&new)(Error::from(ErrorKind::AlreadyExists)));
+        }
+        place.hand(&folder, &new)?;
+        made = Some(folder);
         outcome = initdb(place, programs, &new, locale, durable)?;
         match &outcome {
             Ok(()) => break,
@@ -66,12 +72,11 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
             ClusterError::Init { path, line: telling_line(&said) }
         });
     }
-    include(&new.join("postgresql.conf"))?;
-    fs::rename(&new, place.data()).map_err(ClusterError::at(&place.data()))?;
-    if durable {
-        File::open(place.root()).and_then(|directory| directory.sync_all()).map_err(ClusterError::at(place.root()))?;
+    if let Some(folder) = made {
+        include(place, &folder, &new.join("postgresql.conf"))?;
     }
-    Ok(())
+    place.folder().rename(&name, "data")?;
+    if durable { place.folder().sync() } else { Ok(()) }
 }
 
 /// Ways to have UTF-8 letters and byte order; macOS knows no C.UTF-8 of its own.
@@ -132,18 +137,18 @@ fn clear_unfinished(place: &Place) {
 
 /// Has `postgresql.conf` read tagd's settings, which stay outside so that root never writes in
 /// a directory of the server's user; relative, so that the data directory can be moved.
-fn include(conf: &Path) -> Result<(), ClusterError> {
-    OpenOptions::new()
-        .append(true)
-        .custom_flags(O_NOFOLLOW)
-        .open(conf)
-        .and_then(|mut file| file.write_all(b"\ninclude '../tagd.conf'  # written by tagd at each start\n"))
-        .map_err(ClusterError::at(conf))
+fn include(place: &Place, folder: &Folder, path: &Path) -> Result<(), ClusterError> {
+    let mut file = folder.file("postgresql.conf", OFlag::O_WRONLY | OFlag::O_APPEND).map_err(ClusterError::at(path))?;
+    let found = file.metadata().map_err(ClusterError::at(path))?;
+    if !place.is_own(&found) {
+        return Err(ClusterError::at(path)(Error::other("was replaced by another user")));
+    }
+    file.write_all(b"\ninclude '../tagd.conf'  # written by tagd at each start\n").map_err(ClusterError::at(path))
 }
 
 /// Writes the server's settings for this start.
 pub(super) fn configure(place: &Place, sockets: &Path, settings: &ClusterSettings) -> Result<(), ClusterError> {
-    place.write(&place.conf(), &render(sockets, settings))
+    place.write("tagd.conf", &render(sockets, settings))
 }
 
 fn render(sockets: &Path, settings: &ClusterSettings) -> String {

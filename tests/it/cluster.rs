@@ -305,3 +305,120 @@ fn without_programs_the_error_says_how_to_get_some() {
     }
     assert!(!line.contains('\n'));
 }
+
+/// Root works in a directory of another user, who may have put anything there.
+#[test]
+#[cfg(target_os = "linux")]
+fn root_gives_away_nothing_that_it_has_not_made() {
+    use std::os::unix::fs::{chown, symlink};
+
+    if !nix::unistd::geteuid().is_root() {
+        // there is nothing to give away
+        return;
+    }
+    let user = nix::unistd::User::from_name("nobody").unwrap().expect("a user nobody");
+    let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let secret = dir.path().join("secret");
+    let (home, place) = (dir.path().join("home"), dir.path().join("home/postgres"));
+    let files = ["lock", "server.log", "tagd.conf", "tagd.conf.new", "guard.sh", "guard.sh.new"];
+    let theirs = || {
+        for path in [&home, &place] {
+            fs::create_dir(path).unwrap();
+            chown(path, Some(uid), Some(gid)).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
+    };
+    let check = |what: &str| {
+        let found = fs::metadata(&secret).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o640), "{what}");
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "root only", "{what}");
+    };
+    fs::write(&secret, "root only").unwrap();
+    fs::set_permissions(&secret, Permissions::from_mode(0o640)).unwrap();
+
+    // under another name, as where the kernel lets everybody link, or moved here
+    theirs();
+    for name in files {
+        fs::hard_link(&secret, place.join(name)).unwrap();
+    }
+    let cluster = Cluster::attach(&settings(&home)).expect("a running cluster");
+    assert!(answers(&cluster));
+    check("hard links");
+    // what it has made is the user's, who can go on without root
+    for name in ["server.log", "tagd.conf", "guard.sh", "holders", "data", "run"] {
+        assert_eq!(fs::symlink_metadata(place.join(name)).unwrap().uid(), uid, "{name}");
+    }
+    assert!(cluster.leave(Duration::from_secs(30)));
+    fs::remove_dir_all(&home).unwrap();
+
+    // behind links
+    for name in files.into_iter().chain(["run", "data"]) {
+        theirs();
+        let target = if ["run", "data"].contains(&name) { dir.path() } else { &secret };
+        symlink(target, place.join(name)).unwrap();
+        if let Ok(cluster) = Cluster::attach(&settings(&home)) {
+            assert!(cluster.leave(Duration::from_secs(30)), "{name}");
+        }
+        check(name);
+        assert_eq!(fs::metadata(dir.path()).unwrap().uid(), 0, "{name}");
+        fs::remove_dir_all(&home).unwrap();
+    }
+
+    // directories of root's with something in them
+    for name in ["run", "data"] {
+        theirs();
+        fs::create_dir(place.join(name)).unwrap();
+        fs::hard_link(&secret, place.join(name).join("file")).unwrap();
+        Cluster::attach(&settings(&home)).expect_err("a refusal");
+        check(name);
+        assert_eq!(fs::metadata(place.join(name)).unwrap().uid(), 0, "{name}");
+        fs::remove_dir_all(&home).unwrap();
+    }
+}
+
+/// The file that is opened is changed for a link to root's between two looks, as often as that goes.
+#[test]
+#[cfg(target_os = "linux")]
+fn root_gives_away_nothing_while_names_change_under_it() {
+    use std::{
+        os::unix::fs::{chown, symlink},
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let user = nix::unistd::User::from_name("nobody").unwrap().expect("a user nobody");
+    let dir = TempDir::new().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "root only").unwrap();
+    let place = dir.path().join("home/postgres");
+    fs::create_dir_all(&place).unwrap();
+    for path in [&dir.path().join("home"), &place] {
+        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+    }
+    // no programs: a start ends behind what is tried here
+    let settings = ClusterSettings { programs: Some(dir.path().join("none")), ..settings(&dir.path().join("home")) };
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (stop, secret, place) = (&stop, &secret, &place);
+        scope.spawn(move || {
+            let (link, file, lock) = (place.join("link"), place.join("file"), place.join("lock"));
+            while !stop.load(Ordering::Relaxed) {
+                let _ = symlink(secret, &link);
+                let _ = fs::rename(&link, &lock);
+                let _ = fs::write(&file, "");
+                let _ = fs::rename(&file, &lock);
+                let _ = fs::remove_file(&lock);
+            }
+        });
+        for _ in 0..300 {
+            let _ = Cluster::attach(&settings);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(fs::metadata(&secret).unwrap().uid(), 0, "root's file was given away");
+}
