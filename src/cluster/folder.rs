@@ -38,24 +38,24 @@ impl Folder {
 
     /// Makes a directory with exactly this mode, or opens the one that is there.
     pub(super) fn make(path: &Path, mode: u32, follow: bool) -> Result<Self, ClusterError> {
-        let made = DirBuilder::new().mode(mode).create(path);
-        Self::finish(path, made, mode, || Self::open(path, follow))
+        let outcome = DirBuilder::new().mode(mode).create(path);
+        Self::finish(path, outcome, mode, || Self::open(path, follow))
     }
 
     /// The same inside of this one, where no link is followed.
     pub(super) fn make_inner(&self, name: &str, mode: u32) -> Result<Self, ClusterError> {
         let bits = Mode::from_bits_truncate(nix::libc::mode_t::try_from(mode).unwrap_or_default());
-        let made = mkdirat(&self.file, name, bits).map_err(Error::from);
-        Self::finish(&self.path.join(name), made, mode, || self.inner(name))
+        let outcome = mkdirat(&self.file, name, bits).map_err(Error::from);
+        Self::finish(&self.path.join(name), outcome, mode, || self.inner(name))
     }
 
     fn finish(
         path: &Path,
-        made: Result<(), Error>,
+        outcome: Result<(), Error>,
         mode: u32,
         open: impl FnOnce() -> Result<Self, ClusterError>,
     ) -> Result<Self, ClusterError> {
-        match made {
+        match outcome {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(ClusterError::at(path)(error)),
             Err(_) => return open(),
             Ok(()) => {}

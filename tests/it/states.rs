@@ -249,7 +249,7 @@ fn are_refused(world: &World, outage: Outage, holds: impl Fn(&Kind) -> bool) {
         let told = answer.body.contains(&format!("{}, try again", Outage::Unreachable)) && !kind.3;
         assert!(told || answer.body.contains(&format!("{outage}, try again")), "{what}");
         if told {
-            wait_until(&format!("{what}, and then {outage}"), Duration::from_secs(60), || {
+            eventually(&format!("{what}, and then {outage}"), || {
                 kind.send(world).body.contains(&format!("{outage}, try again"))
             });
         }

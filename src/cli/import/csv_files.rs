@@ -175,7 +175,8 @@ impl Columns {
         // a last field may itself be cut off
         let complete = if record.fault.is_some() { record.len() } else { record.len().saturating_sub(1) };
         let is_even = record.fault.is_none() && record.len() == self.count;
-        if !is_even && !(is_in_front && complete >= IDENTITY) {
+        let is_told = is_even || is_in_front && complete >= IDENTITY;
+        if !is_told {
             return None;
         }
         let identity = [0, 1, 2].map(|column| self.text(record, column).to_owned());

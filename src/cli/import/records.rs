@@ -191,9 +191,8 @@ impl<R: Read> Records<R> {
     /// Passes over the end of a line, if there is one.
     fn pass_line_end(&mut self) -> io::Result<u64> {
         let bytes = match self.byte(0)? {
-            Some(b'\n') => 1,
             Some(b'\r') if self.byte(1)? == Some(b'\n') => 2,
-            Some(b'\r') => 1,
+            Some(b'\r' | b'\n') => 1,
             _ => return Ok(0),
         };
         self.at += bytes;

@@ -245,11 +245,6 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for OptionSeed<S> {
     }
 }
 
-/// Values that are there. Null is the empty list, which means any: a Go client sends it for a list with nothing in it.
-fn read_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
-}
-
 /// An entry of `matches`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

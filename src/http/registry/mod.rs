@@ -305,7 +305,8 @@ async fn export(request: HttpRequest, shared: Data<Shared>) -> Handled {
     if *request.method() == Method::HEAD {
         Parameters::read(&request, &[])?;
         // what only the making of the body would tell is left out, and no export runs for it
-        let answer = HttpResponse::Ok().content_type(transfer::NDJSON).finish();
+        let answer =
+            HttpResponse::Ok().content_type(transfer::NDJSON).insert_header((header::VARY, "Accept-Encoding")).finish();
         return Ok(answer.set_body(actix_web::body::None::new()).map_into_boxed_body());
     }
     transfer::export(request, shared).await

@@ -9,7 +9,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         Version,
-        header::{self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderValue},
+        header::{self, AcceptEncoding, ContentEncoding, Encoding, Header},
     },
     web::{Bytes, Data, Payload},
 };
@@ -22,7 +22,7 @@ use super::{
     wire::{self, ImportReply, Parameters, RejectedReply},
 };
 use crate::{
-    domain::{Fault, fault::quote},
+    domain::Fault,
     http::{
         body::{self, PATIENCE, Refused},
         server::Shared,
@@ -74,8 +74,7 @@ pub(super) async fn import(
             }
             Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
         };
-        let mut load =
-            std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases), keep, tell));
+        let mut load = std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases), keep, tell));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,

@@ -31,7 +31,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// The server of the tests.
 enum Server {
     Given(String),
-    Private(Cluster),
+    Private(Box<Cluster>),
 }
 
 impl Server {
@@ -39,7 +39,7 @@ impl Server {
         static SERVER: OnceLock<Server> = OnceLock::new();
         SERVER.get_or_init(|| match std::env::var("TAGD_TEST_DATABASE_URL") {
             Ok(url) => Self::Given(url),
-            Err(_) => Self::Private(
+            Err(_) => Self::Private(Box::new(
                 Cluster::attach(&ClusterSettings {
                     data_dir: cluster_dir(),
                     programs: std::env::var_os("TAGD_POSTGRES_BIN").map(PathBuf::from),
@@ -48,7 +48,7 @@ impl Server {
                     max_connections: 200,
                 })
                 .unwrap(),
-            ),
+            )),
         })
     }
 
