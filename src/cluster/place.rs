@@ -32,7 +32,8 @@ const SOCKET_PATH_MAX: usize = 103;
 pub(super) struct Place {
     root: PathBuf,
     folder: Folder,
-    owner: Metadata,
+    /// Of the directory; boxed for its size.
+    owner: Box<Metadata>,
     runner: Runner,
 }
 
@@ -59,7 +60,7 @@ impl Place {
             let owner = fs::metadata(&root).ok();
             owner.and_then(|owner| Runner::choose(&root, &owner, None).err()).unwrap_or(error)
         })?;
-        let owner = folder.metadata()?;
+        let owner = Box::new(folder.metadata()?);
         let data = fs::symlink_metadata(root.join("data")).ok();
         let runner = Runner::choose(&root, &owner, data.as_ref())?;
         let place = Self { root, folder, owner, runner };
