@@ -343,7 +343,7 @@ mod tests {
                 Err(ErrorKind::ConnectionReset.into())
             }
         }
-        let mut records = Records::new(b"a,b".chain(Fails), MOST).unwrap();
+        let mut records = Records::new(b"a,b,c".chain(Fails), MOST).unwrap();
         assert!(records.read(&mut Record::default()).is_err());
     }
 
