@@ -6,7 +6,8 @@ create index label_key_idx on tagd.label (scope_id, key) where kind = 2;
 comment on index tagd.label_key_idx is 'Keys of a scope, without their values.';
 
 -- A resource by its identifier alone. The key of (scope_id, resource_id) had to be asked once for each project. Hashes:
--- identifiers are compared whole and never sorted. Not unique, since no constraint reaches beyond one scope. Holds up
+-- identifiers are compared whole and never sorted. Of an expression, so that only a statement that names it uses it: within
+-- a scope its key is right, however many projects have the same identifier. Not unique, since no constraint reaches beyond one scope. Holds up
 -- writers of tagd.resource while it is made: for a million resources some seconds.
-create index resource_id_idx on tagd.resource using hash (resource_id);
+create index resource_id_idx on tagd.resource using hash ((resource_id || ''));
 comment on index tagd.resource_id_idx is 'Resources by identifier, for requests that name no project.';

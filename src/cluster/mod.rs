@@ -81,7 +81,7 @@ impl Cluster {
     pub fn attach(settings: &ClusterSettings) -> Result<Self, ClusterError> {
         let place = Place::prepare(&settings.data_dir)?;
         let lock = place.lock(START_PATIENCE)?;
-        let attached = Self::attach_locked(settings, place);
+        let attached = place.make_run().and_then(|()| Self::attach_locked(settings, place));
         drop(lock);
         attached
     }

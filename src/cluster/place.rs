@@ -70,8 +70,13 @@ impl Place {
             }
             place.try_way()?;
         }
-        place.hand(&place.folder.make_inner("run", 0o700)?, &place.run())?;
         Ok(place)
+    }
+
+    /// Makes the directory of the socket. Under the lock: of two that make and hand it over at once, one would find it
+    /// another user's.
+    pub(super) fn make_run(&self) -> Result<(), ClusterError> {
+        self.hand(&self.folder.make_inner("run", 0o700)?, &self.run())
     }
 
     /// The cluster's own directory, which holds all the rest.

@@ -48,7 +48,7 @@ pub struct ResourcePage {
     pub total: u64,
     /// The page.
     pub resources: Vec<Resource>,
-    /// Marker of the next page, if there is one; never of a page by offset.
+    /// Marker of the next page, if this one is not empty; never of a page by offset.
     pub next_marker: Option<String>,
 }
 

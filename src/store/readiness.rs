@@ -48,7 +48,7 @@ pub const WANTED: [&str; 40] = [
     "put_names()",
     "put_predefined()",
     "put_project()",
-    "put_type()",
+    "put_type_with_aliases()",
     "rebuild_scope()",
     "register_resource()",
     "remove_predefined()",

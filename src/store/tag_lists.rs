@@ -35,7 +35,7 @@ impl Store {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
                 "with found as materialized (
-                   select r.scope_id from tagd.resource r where r.resource_id = $2)
+                   select r.scope_id from tagd.resource r where r.resource_id || '' = $2)
                  select s.scope_id
                    from found f
                    join tagd.scope s on s.scope_id = f.scope_id

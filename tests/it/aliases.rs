@@ -244,7 +244,7 @@ fn a_name_is_a_type_or_an_alias_of_one_type() {
     wrong(json!([""]), "aliases[0]: ");
     wrong(json!(["a b"]), "aliases[0]: ");
     wrong(json!(["x".repeat(65)]), "aliases[0]: ");
-    wrong(json!((0..21).map(|i| format!("a{i}")).collect::<Vec<_>>()), "aliases: 21 aliases, at most 20");
+    wrong(json!((0..21).map(|i| format!("a{i}")).collect::<Vec<_>>()), "aliases: too many entries, at most 20");
     wrong(json!("a"), "aliases: ");
     wrong(json!([null]), "aliases[0]: ");
 }

@@ -159,7 +159,7 @@ fn an_import_may_be_gzip() {
     // a bad line in it has its number
     let reply = import(&world, "?strict=true", "gzip", &packed(format!("{}{{}}\n", line("new")).as_bytes()));
     assert!(reply.error().1.starts_with("line 2: "), "{:?}", reply.error());
-    for coding in ["br", "deflate", "gzip, gzip", "gzip, identity", "", "zip"] {
+    for coding in ["br", "deflate", "gzip, gzip", "gzip, br", "zip"] {
         let reply = import(&world, "", coding, &packed(lines.as_bytes()));
         assert_eq!((reply.status, reply.error().0.as_str()), (415, "REGISTRY.0014"), "{coding:?}");
         assert!(reply.error().1.contains("Content-Encoding"), "{:?}", reply.error());

@@ -376,10 +376,15 @@ impl Case {
                     fields.insert("project_id".into(), json!(r.project_id));
                     fields.insert("project_name".into(), json!(r.project_name));
                     fields.insert("resource_type".into(), json!(r.resource_type));
-                } else {
-                    let detail =
-                        r.resource.detail.as_deref().map_or(absent.clone(), |d| serde_json::from_str(d).unwrap());
-                    fields.insert("resource_detail".into(), detail);
+                }
+                match r.resource.detail.as_deref() {
+                    Some(detail) => {
+                        fields.insert("resource_detail".into(), serde_json::from_str(detail).unwrap());
+                    }
+                    None if self.wire == Wire::Tms => {}
+                    None => {
+                        fields.insert("resource_detail".into(), absent.clone());
+                    }
                 }
                 item
             })

@@ -110,12 +110,12 @@ impl<'a> ProjectReply<'a> {
 pub(super) struct ResourcesReply<'a> {
     pub(super) total_count: u64,
     pub(super) resources: Vec<ResourceReply<'a>>,
-    /// Null on the last page; left out of a page by offset.
+    /// Null on an empty page; left out of a page by offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) next_marker: Option<MarkerReply>,
 }
 
-/// A marker, null if there is no next page.
+/// A marker, null on an empty page.
 #[derive(Serialize)]
 pub(super) struct MarkerReply(pub(super) Option<String>);
 
