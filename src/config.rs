@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use validator::Validate;
 
@@ -54,7 +54,7 @@ pub struct ServeArgs {
     pub listen: Option<SocketAddr>,
 
     /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read and change everything [default: off]
-    #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = read_flag)]
     pub insecure_listen: bool,
 
     /// Threads that answer requests, 1 to 256 [default: one for each processor]
@@ -70,7 +70,7 @@ pub struct ServeArgs {
     pub region: Option<String>,
 
     /// Load the demo fleet first, if the database has never had a resource [default: off]
-    #[arg(long, env = "TAGD_WITH_DEMO", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "TAGD_WITH_DEMO", value_parser = read_flag)]
     pub with_demo: bool,
 
     /// Name of a host that requests may be addressed to besides localhost and IP addresses; may be given several times, and the variable has commas between names. Others are refused, so that no web page can reach tagd under a name of its own [default: none]
@@ -228,7 +228,11 @@ impl Settings {
                 .filter(|region| !region.is_empty())
                 .unwrap_or_else(|| "region-1".to_owned()),
             with_demo: serve.with_demo || file.with_demo.unwrap_or_default(),
-            allowed_hosts: hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?,
+            allowed_hosts: hosts
+                .iter()
+                .filter(|host| !host.is_empty())
+                .map(|host| host_name(host))
+                .collect::<Result<_, _>>()?,
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         Ok(settings)
@@ -250,6 +254,15 @@ impl Settings {
 }
 
 /// A name of a host as names are compared: whatever the case, with or without the dot of the root.
+/// A flag as the environment has it; a variable that is empty is not set.
+fn read_flag(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "y" | "t" => Ok(true),
+        "" | "false" | "no" | "off" | "0" | "n" | "f" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
 fn host_name(given: &str) -> Result<String, ConfigError> {
     let name = given.trim().to_ascii_lowercase();
     let name = name.strip_suffix('.').unwrap_or(&name);

@@ -31,6 +31,12 @@ pub struct FilterError {
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     let parsed =
         EnvFilter::builder().parse(filter).map_err(|source| FilterError { filter: filter.to_owned(), source })?;
+    // counted whatever is shown, and shown by no one: see Quiet
+    let parsed = match (filter, "actix_http::h1::dispatcher=error".parse()) {
+        ("off", _) | (_, Err(_)) => parsed,
+        (filter, _) if filter.contains("actix") => parsed,
+        (_, Ok(directive)) => parsed.add_directive(directive),
+    };
     let quiet = Quiet { refinery: !filter.contains("refinery"), actix: !filter.contains("actix") };
     let text = match format {
         LogFormat::Text => true,

@@ -48,9 +48,8 @@ pub(super) async fn query_to_try(opened: &Opened, address: &str) -> Result<Strin
     store.close().await;
     let has_demo = scopes?.iter().any(|scope| scope.project_id == PROJECT && scope.resource_type == "images");
     Ok(if has_demo {
-        let body = r#"{"action":"filter","limit":"2","tags":[{"key":"env","values":["prod"]}]}"#;
-        let path = format!("/v2/{PROJECT}/images/resource_instances/action");
-        format!("curl -s http://{address}{path} -H 'Content-Type: application/json' -d '{body}'")
+        // without quotes, which a log in JSON would escape
+        format!("curl -s http://{address}/v2/{PROJECT}/images/tags")
     } else {
         // the keys in use, whatever there is
         format!("curl -s http://{address}/v1.0/tag-keys")

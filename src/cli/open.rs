@@ -31,7 +31,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
             let store = StoreSettings::of_url(url)?;
             if store.may_be_in_plain_text() {
                 tracing::warn!(
-                    "the connection to the database at {} may be unencrypted: its URL has no sslmode; add sslmode=verify-full, \
+                    "the connection to the database at {} may be unencrypted: its URL leaves sslmode open; add sslmode=verify-full, \
                      or sslmode=disable if that is meant",
                     store.place()
                 );

@@ -28,7 +28,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     // brings the schema in place; the workers open pools of their own
     opened.store(Purpose::Serve).await?.close().await;
     if settings.with_demo {
-        if let Some(resources) = demo::load_if_empty(&opened).await? {
+        let loaded = tokio::select! {
+            loaded = demo::load_if_empty(&opened) => loaded?,
+            () = stop.asked() => return Ok(()),
+        };
+        if let Some(resources) = loaded {
             tracing::info!(resources, "the demo fleet was loaded");
         } else {
             tracing::info!("the demo fleet was left out: the database is in use");
@@ -49,17 +53,24 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let _ = writeln!(std::io::stdout(), "tagd is ready on http://{address} ({})", opened.description);
     tracing::info!(%address, database = opened.description, "ready");
     // to the log, not to standard output, whose one line is for scripts; and no reason not to serve
-    if let Ok(query) = demo::query_to_try(&opened, &reachable(address).to_string()).await {
-        tracing::info!("a query to try: {query}");
-    }
 
+    let try_it = async {
+        if let Ok(query) = demo::query_to_try(&opened, &reachable(address).to_string()).await {
+            tracing::info!("a query to try: {query}");
+        }
+        std::future::pending::<()>().await;
+    };
     let reporting = tokio::spawn(async {
         loop {
             tokio::time::sleep(telemetry::MALFORMED_EVERY).await;
             telemetry::report_malformed();
         }
     });
-    stop.asked().await;
+    // a database that is silent by now must not keep signals from being heard
+    tokio::select! {
+        () = try_it => {}
+        () = stop.asked() => {}
+    }
     tracing::info!("stopping: requests in flight may finish, a second signal ends them");
     let outcome = tokio::select! {
         outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),

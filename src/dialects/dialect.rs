@@ -59,7 +59,7 @@ pub struct Operation {
     pub decode: fn(&WireRequest<'_>) -> Result<Command, Fault>,
     /// Writes the answer to the command that was read.
     pub encode: fn(&Command, &Answer) -> Result<WireReply, Fault>,
-    /// Whether the request has a body, which then must be announced as JSON; else a body is not looked at.
+    /// Whether the request has a body, which then must be announced as JSON; else a body is not looked at, but on a change still has to have a content type.
     pub body: bool,
 }
 

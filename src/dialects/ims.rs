@@ -20,12 +20,6 @@ pub(super) static IMS: Dialect = Dialect { name: "IMS", routes: ROUTES, wire_err
 // ---- routes
 
 const ROUTES: &[Route] = &[
-    versions("/v1", encode_first_version),
-    versions("/v1/", encode_first_version),
-    versions("/v2", encode_versions),
-    versions("/v2/", encode_versions),
-    versions("/v2.0", encode_versions),
-    versions("/v2.0/", encode_versions),
     Route {
         method: Method::Post,
         path: "/v2/{project_id}/images/resource_instances/action",
@@ -81,6 +75,12 @@ const ROUTES: &[Route] = &[
         path: "/v1/cloudimages/tags",
         operation: Operation { decode: decode_list_plain, encode: encode_plain, body: false },
     },
+    versions("/v1", encode_first_version),
+    versions("/v1/", encode_first_version),
+    versions("/v2", encode_versions),
+    versions("/v2/", encode_versions),
+    versions("/v2.0", encode_versions),
+    versions("/v2.0/", encode_versions),
 ];
 
 /// What a client asks that is given the address of a version, with a slash at its end or without.

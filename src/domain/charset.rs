@@ -34,7 +34,8 @@ pub fn first_wrong(text: &str, signs: &str) -> Option<Wrong> {
         let kind = kind_of(c);
         match kind {
             Kind::Letter => {}
-            Kind::Mark | Kind::Joiner if matches!(before, Kind::Letter | Kind::Mark) => {}
+            Kind::Mark if before != Kind::DigitOrSign => {}
+            Kind::Joiner if matches!(before, Kind::Letter | Kind::Mark) => {}
             Kind::Mark | Kind::Joiner => return Some(Wrong::NoLetterBefore(c)),
             Kind::DigitOrSign if c.is_numeric() || signs.contains(c) => {}
             Kind::DigitOrSign => return Some(Wrong::NotAllowed(c)),
@@ -82,9 +83,10 @@ mod tests {
     fn is_allowed(text: &[char]) -> bool {
         (0..text.len()).all(|i| {
             let behind_letter_or_mark = i > 0 && (is_letter(text[i - 1]) || is_mark(text[i - 1]));
+            let behind_joiner = i > 0 && JOINERS.contains(&text[i - 1]);
             match text[i] {
                 '\u{200c}' | '\u{200d}' => behind_letter_or_mark,
-                c if is_mark(c) => behind_letter_or_mark,
+                c if is_mark(c) => behind_letter_or_mark || behind_joiner,
                 c => is_letter(c) || c.is_numeric() || SIGNS.contains(c),
             }
         })
@@ -129,6 +131,7 @@ mod tests {
             "ช้างเก่า",
             "প্রকল্প",
             "می\u{200c}خواهم",
+            "র\u{200d}\u{9cd}যাব",
             "Việt",
             "Vie\u{302}\u{323}t",
             "ශ\u{dca}\u{200d}රී",

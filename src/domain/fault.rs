@@ -1,6 +1,6 @@
 //! Everything that can go wrong with a request, free of any transport; only dialects render it.
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use super::outage::Outage;
 
@@ -164,6 +164,18 @@ pub fn quote(value: &str) -> String {
         shown.push('…');
     }
     format!("\"{shown}\"")
+}
+
+/// A text for a message: one that is long without its middle.
+pub fn shorten(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 96;
+    match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {
+        (Some((head, _)), Some((tail, _))) if head < tail => {
+            let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+            Cow::Owned(format!("{head}…{tail}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]

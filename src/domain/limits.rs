@@ -175,7 +175,7 @@ pub fn check_charset(aspect: Aspect, field: impl Display, text: &str, extra: Opt
             format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()))
         }
         Wrong::NoLetterBefore(c) => {
-            format!("{} has {}, which may only stand behind a letter", quote(text), quote(&c.to_string()))
+            format!("{} has {}, which may only follow a letter or a mark", quote(text), quote(&c.to_string()))
         }
     };
     Err(Fault::invalid(aspect, field.to_string(), reason))

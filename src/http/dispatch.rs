@@ -81,7 +81,7 @@ pub(super) async fn run(
     let pieces = Pieces::new(shared.service.clone(), reply.body, writer, list);
     // chunks came with HTTP/1.1; without them a client could not tell an answer that broke off from a whole one
     if request.version() < Version::HTTP_11 {
-        return match pieces.collect().await {
+        return match Box::pin(pieces.collect()).await {
             Ok(body) => response.body(body),
             Err(found) => fault(dialect, &found, Some(&command)),
         };

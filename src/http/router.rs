@@ -14,13 +14,14 @@ use super::{dispatch, health, refusal, registry};
 use crate::dialects::{DIALECTS, Dialect, Method, Route};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    health::configure(config);
-    registry::configure(config);
+    // a path is held against one pattern after the other, so the most frequent come first
     for dialect in DIALECTS {
         for path in paths(dialect) {
             config.service(resource(dialect, path));
         }
     }
+    registry::configure(config);
+    health::configure(config);
     let everywhere: Arc<[Place]> = DIALECTS.iter().flat_map(|dialect| places(dialect)).collect();
     config.default_service(web::route().to(move |request: HttpRequest| {
         let answer = refuse(&request, &everywhere);

@@ -34,6 +34,14 @@ impl Service {
 
     /// Does what a request wants done.
     pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, Fault> {
+        if let Command::Query(ask) = command {
+            return self.query(principal, ask).await.map(Answer::Page);
+        }
+        // A future is as large as its largest branch and is copied with the request, so the others are kept apart from queries.
+        Box::pin(self.run_other(principal, command)).await
+    }
+
+    async fn run_other(&self, principal: &Principal, command: &Command) -> Result<Answer, Fault> {
         match command {
             Command::Query(ask) => self.query(principal, ask).await.map(Answer::Page),
             Command::ListTags(target) => {

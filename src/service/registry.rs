@@ -146,6 +146,8 @@ impl Registry {
         if !is_name(project_id) {
             return Err(RegistryFault::UnknownProject);
         }
+        // the connections for long work have no deadline; a database that is silent shows itself here
+        self.find_project(project_id).await?;
         self.work.remove_project(project_id, with_resources).await
     }
 

@@ -94,6 +94,7 @@ impl From<StoreError> for Fault {
         match error {
             StoreError::Database(error) => fault_of(error),
             StoreError::BadValue(error) => Self::internal(error),
+            StoreError::TypeGone => Self::Unavailable { outage: Outage::Busy, source: error.into() },
             StoreError::DiskFull(_) => Self::Unavailable { outage: Outage::Full, source: error.into() },
             other => Self::Unavailable { outage: Outage::Unreachable, source: other.into() },
         }
@@ -241,7 +242,8 @@ pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
 
 /// Whether the statement was refused for what the session may only remember: a new connection may do better.
 pub(super) fn is_stale(error: &sqlx::Error) -> bool {
-    matches!(meaning_of(error), Meaning::Stale(_))
+    // what ends the session with it may have come behind the statement
+    is_refusal(error) && matches!(meaning_of(error), Meaning::Stale(_))
 }
 
 /// Whether no connection was to be had in time.

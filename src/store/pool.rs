@@ -159,7 +159,8 @@ impl Pool {
         let used_last = self.idle.pop();
         let (connection, made) = match used_last {
             Some(connection) => connection,
-            None => self.open(refused).await?,
+            // seldom, and large: see Service::run
+            None => Box::pin(self.open(refused)).await?,
         };
         Ok(Loan { connection, made, idle: Arc::clone(&self.idle), permit })
     }

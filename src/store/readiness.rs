@@ -132,6 +132,8 @@ impl Shared {
                 probe.kept = Some(kept);
                 outcome
             }
+            // a server that has no connection left is busy, and that is no reason
+            Ok(Err(error)) if state_of(&error).as_deref() == Some("53300") => Ok(()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the database is not ready");
                 Err(outage_of(&error).unwrap_or(Outage::Failing))
@@ -169,7 +171,6 @@ impl Shared {
         };
         match (self.opener.open().await, kept) {
             (Ok(connection), _) => Ok(Kept { connection, made: Instant::now() }),
-            // a server that has no connection left is busy, and that is no reason
             (Err(error), Some(kept)) if state_of(&error).as_deref() == Some("53300") => Ok(kept),
             (Err(error), _) => Err(NoConnection::error(error, false)),
         }

@@ -46,15 +46,18 @@ impl Store {
 
     /// The types of all aliases.
     pub async fn aliases(&self) -> Result<Aliases, StoreError> {
-        let mut loan = self.pool.borrow().await?;
-        let outcome = sqlx::query!(
-            r#"select t.resource_type as alias, t.alias_of as "resource_type!"
-                 from tagd.resource_type t
-                where t.alias_of is not null"#
-        )
-        .fetch_all(&mut *loan)
-        .await;
-        let rows = loan.end(outcome)?;
+        let read = || async {
+            let mut loan = self.pool.borrow().await?;
+            let outcome = sqlx::query!(
+                r#"select t.resource_type as alias, t.alias_of as "resource_type!"
+                     from tagd.resource_type t
+                    where t.alias_of is not null"#
+            )
+            .fetch_all(&mut *loan)
+            .await;
+            loan.end(outcome)
+        };
+        let rows = self.pool.begin(read).await?;
         Ok(rows.into_iter().map(|row| (row.alias, row.resource_type)).collect())
     }
 

@@ -49,7 +49,7 @@ pub enum Refusal {
 }
 
 /// States, or the beginnings of states; the first that fits counts. What is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 46] = [
+pub const STATES: [(&str, Meaning); 47] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -79,6 +79,8 @@ pub const STATES: [(&str, Meaning); 46] = [
     ("28", Meaning::Outage(Outage::Login)),
     ("3D000", Meaning::Outage(Outage::Unreachable)),
     ("3F000", Meaning::Stale(Outage::Schema)),
+    // nobody knows whether the statement was done
+    ("40003", Meaning::Outage(Outage::Unreachable)),
     ("40", Meaning::RolledBack),
     ("42501", Meaning::Stale(Outage::Rights)),
     // column, function, table, other object: each is there in the schema that this tagd knows

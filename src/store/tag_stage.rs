@@ -81,6 +81,7 @@ impl TagStage {
     pub async fn index(&mut self) -> Result<(), StoreError> {
         for statement in [
             "create index on pg_temp.staged_tag (resource_id, resource_type, project_id)",
+            "create index on pg_temp.staged_tag (line)",
             "analyze pg_temp.staged_tag",
         ] {
             self.connection.execute(statement).await?;
@@ -89,7 +90,7 @@ impl TagStage {
     }
 
     /// Takes the tags of resources, in the order of the resources; one that comes again gets its tags again.
-    pub async fn take(&mut self, wanted: &[Registration]) -> Result<Vec<TakenTags>, StoreError> {
+    pub async fn take(&mut self, wanted: &[&Registration]) -> Result<Vec<TakenTags>, StoreError> {
         let rows = sqlx::query(
             "with wanted as (
                select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (project_id, resource_type, resource_id, ord)),

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Error, ErrorKind, Read},
 };
 
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use crate::{
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
 /// Bytes of lines in a batch: what bounds memory where lines are long.
-const BATCH_BYTES: u64 = 6 * 1024 * 1024;
+pub(crate) const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 
 /// Batches as they come.
 pub(crate) type Batches = mpsc::Receiver<Batch>;
@@ -35,7 +35,7 @@ pub(crate) struct Batch {
     /// Bytes read up to here.
     pub(crate) read: u64,
     /// Why there is no more, if not because the input is over.
-    pub(crate) broken: Option<std::io::Error>,
+    pub(crate) broken: Option<Error>,
 }
 
 /// A line that was not imported.
@@ -113,20 +113,20 @@ impl Cutter {
     }
 
     /// Hands on the rest.
-    pub(crate) fn finish(mut self, broken: Option<std::io::Error>) {
+    pub(crate) fn finish(mut self, broken: Option<Error>) {
         self.batch.broken = broken;
         // a receiver that is gone wants nothing more
         let _ = self.cut();
     }
 }
 
-/// Batches of NDJSON. A line that names an alias is one of its type, so that a resource is known by one name.
-pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases) -> Batches {
+/// Batches of NDJSON. `most_idle` are the bytes that may follow one another without a resource. A line that names an alias is one of its type, so that a resource is known by one name.
+pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases, most_idle: Option<u64>) -> Batches {
     let (cutter, batches) = Cutter::new();
     std::thread::spawn(move || {
         let mut cutter = cutter;
         let read = match text::begin_input(input) {
-            Ok(input) => read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, &mut cutter),
+            Ok(input) => read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, most_idle, &mut cutter),
             Err(error) => Ok(Some(error)),
         };
         // an import that has stopped wants nothing more
@@ -140,8 +140,12 @@ pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases) -> Batche
 fn read_ndjson(
     mut input: impl BufRead,
     aliases: &Aliases,
+    most_idle: Option<u64>,
     cutter: &mut Cutter,
-) -> Result<Option<std::io::Error>, Stopped> {
+) -> Result<Option<Error>, Stopped> {
+    let most_idle = most_idle.unwrap_or(u64::MAX);
+    // bytes since the last resource
+    let mut idle = 0;
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -150,34 +154,51 @@ fn read_ndjson(
             Ok(bytes) => u64::try_from(bytes).unwrap_or_default(),
             Err(error) => return Ok(Some(error)),
         };
+        if idle > most_idle {
+            return Ok(Some(says_nothing(most_idle)));
+        }
         if bytes > LINE_BYTES && !line.ends_with(b"\n") {
-            let rest = match skip_line(&mut input) {
+            let rest = match skip_line(&mut input, most_idle) {
                 Ok(rest) => rest,
                 Err(error) => return Ok(Some(error)),
             };
             cutter.reject(number, bytes + rest, format!("{} bytes, a line has at most {LINE_BYTES}", bytes + rest))?;
+            idle += bytes + rest;
             continue;
         }
         let text = line.trim_ascii();
         if text.is_empty() {
             cutter.skip(bytes);
+            idle += bytes;
             continue;
         }
         match line::decode(text) {
             Ok(mut registration) => {
                 aliases.resolve(&mut registration.resource_type);
                 cutter.push(number, bytes, &registration)?;
+                idle = 0;
             }
-            Err(reason) => cutter.reject(number, bytes, reason)?,
+            Err(reason) => {
+                cutter.reject(number, bytes, reason)?;
+                idle += bytes;
+            }
         }
     }
     Ok(None)
 }
 
+/// Why an input that goes on without a resource is read no further.
+fn says_nothing(bytes: u64) -> Error {
+    Error::new(ErrorKind::InvalidData, format!("more than {bytes} bytes without a resource"))
+}
+
 /// Reads to the end of a line without keeping it.
-fn skip_line(input: &mut impl BufRead) -> std::io::Result<u64> {
+fn skip_line(input: &mut impl BufRead, most: u64) -> std::io::Result<u64> {
     let mut skipped = 0;
     loop {
+        if skipped > most {
+            return Err(says_nothing(most));
+        }
         let buffer = input.fill_buf()?;
         let (used, found) = match buffer.iter().position(|b| *b == b'\n') {
             Some(end) => (end + 1, true),

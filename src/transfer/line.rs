@@ -8,7 +8,11 @@ use serde_json::value::RawValue;
 use super::detail;
 use crate::{
     domain::{
-        Aspect, Fault, Resource, Tag, change::Registration, command::ResourceType, fault::quote, limits::check_length,
+        Aspect, Fault, Resource, Tag,
+        change::Registration,
+        command::ResourceType,
+        fault::{quote, shorten},
+        limits::check_length,
         registry::Project,
     },
     json::{List, Object},
@@ -100,7 +104,7 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
         let (reason, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
         let column = error.inner().column();
         // the path ends in a question mark where the text breaks off inside of an object
-        let path = path.trim_end_matches(['.', '?']);
+        let (path, reason) = (shorten(path.trim_end_matches(['.', '?'])), shorten(reason));
         if path.is_empty() {
             format!("{reason} (column {column})")
         } else {

@@ -165,6 +165,11 @@ fn a_row_of_tags_that_is_not_utf8_leaves_its_resource_as_it_is() {
     assert_eq!(said.err, "line 2: tags file: field 5: not UTF-8; its resource is left as it is\n");
     assert_eq!(said.out, counts(0, 0, 1, 1));
     assert_eq!(there(&program)[0].2, tags_of_r());
+    // nor can any resource be called by a name that is too long, here longer than an index takes
+    let long: String = (0..4000).map(|i| char::from(b'a' + u8::try_from(i * i % 23).unwrap())).collect();
+    let said = import(&program, &resources, format!("{TAGS}k,images,{long},env,x\n"), &[]);
+    assert!(said.err.starts_with("line 2: tags file: resource_id: "), "{}", said.err);
+    assert_eq!((said.code, said.out), (Some(1), counts(0, 1, 1, 1)));
     // a name with a NUL is nobody's, not even that of a resource which has it without
     let said = import(&program, &resources, format!("{TAGS}k,images,r\0,env,x\nk,images,r,team,red\n"), &[]);
     assert!(said.err.starts_with("line 2: tags file: resource_id: "), "{}", said.err);

@@ -194,7 +194,7 @@ fn gzip_that_is_damaged_or_cut_off_is_refused_and_strict_keeps_nothing() {
 }
 
 #[test]
-fn a_line_of_gzip_is_bounded_and_so_is_what_a_small_body_may_become() {
+fn a_line_of_gzip_is_bounded_and_so_is_what_a_small_body_may_go_on_with() {
     let world = World::new();
     let long = " ".repeat(3 << 20) + "x\n";
     let reply = import(&world, "", "gzip", &packed((long + &line("a")).as_bytes())).json();
@@ -202,19 +202,52 @@ fn a_line_of_gzip_is_bounded_and_so_is_what_a_small_body_may_become() {
         (&reply["created"], &reply["rejected_count"], &reply["rejected"][0]["line"]),
         (&json!(1), &json!(1), &json!(1))
     );
-    // members of a mebibyte, a kilobyte each
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&vec![b'\n'; 1 << 20]).unwrap();
-    let member = encoder.finish().unwrap();
-    let bomb = member.repeat(64);
-    assert!(bomb.len() < 1 << 20);
-    for query in ["", "?strict=true"] {
-        let reply = import(&world, query, "gzip", &[packed(line("b").as_bytes()), bomb.clone()].concat());
+    // members of a mebibyte, a kilobyte each: blank lines, and one line that does not end
+    for (query, last) in [("", b'\n'), ("?strict=true", b' ')] {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&[vec![b' '; (1 << 20) - 1], vec![last]].concat()).unwrap();
+        let bomb = encoder.finish().unwrap().repeat(300);
+        assert!(bomb.len() < 1 << 20);
+        let reply = import(&world, query, "gzip", &[packed(line("b").as_bytes()), bomb].concat());
         let (code, message) = reply.error();
         assert_eq!((reply.status, code.as_str()), (400, "REGISTRY.0011"), "{message}");
-        assert!(message.contains("more than 250 times its size"), "{message}");
+        assert!(message.contains("more than 268435456 bytes without a resource"), "{message}");
         assert_eq!(exported(&world), ["a"]);
     }
+}
+
+#[test]
+fn resources_that_gzip_packs_very_well_are_imported() {
+    let world = World::new();
+    let detail = vec!["1"; 490_000].join(",");
+    let lines: String = (0..20)
+        .map(|i| {
+            format!(
+                r#"{{"project_id":"p","resource_type":"images","resource_id":"r{i}","resource_detail":[{detail}],"tags":[]}}"#
+            ) + "\n"
+        })
+        .collect();
+    let body = packed(lines.as_bytes());
+    assert!(body.len() * 200 < lines.len(), "{}", body.len());
+    assert_eq!(import(&world, "", "gzip", &body).json()["created"], 20);
+}
+
+#[test]
+fn a_long_wrong_value_is_not_repeated_in_the_report() {
+    let world = World::new();
+    let long = "x".repeat(1 << 20);
+    let lines = format!(
+        "{}\n{}\n",
+        json!({ "project_id": "p", "resource_type": "images", "resource_id": "a", "tags": long }),
+        json!({ "project_id": "p", "resource_type": "images", "resource_id": "a", "tags": [], long.as_str(): 1 }),
+    );
+    let reply = import(&world, "", "identity", lines.as_bytes());
+    assert_eq!(reply.json()["rejected_count"], 2);
+    assert!(reply.body.len() < 2000, "{}", reply.body.len());
+    let body = json!({ "tags": long }).to_string();
+    let json = [("Content-Type", "application/json")];
+    let reply = send(&world, "PUT", "/projects/p/types/images/resources/a", &json, body.as_bytes());
+    assert_eq!((reply.status, reply.body.len() < 1000), (400, true), "{}", reply.body.len());
 }
 
 /// Resources whose export is large, packed too.

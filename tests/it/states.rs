@@ -68,6 +68,7 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("3D000", Away(Outage::Unreachable)),
         ("3F000", Stale(Outage::Schema)),
         ("40001", RolledBack),
+        ("40003", Away(Outage::Unreachable)),
         ("40P01", RolledBack),
         ("42501", Stale(Outage::Rights)),
         ("42601", Bug),
@@ -620,6 +621,26 @@ fn readyz_does_not_notice_that_its_connection_was_ended() {
         let head = world.send("HEAD", "/readyz", &[], b"");
         assert_eq!((head.status, head.body.as_str()), (200, ""));
     }
+}
+
+#[test]
+fn an_import_does_not_notice_that_unused_connections_were_ended() {
+    let world = fleet();
+    let line = registration_line();
+    for round in 0..3 {
+        // leaves a connection for long work behind
+        let path = format!("/registry/v1/projects/gone{round}");
+        let json = [("Content-Type", "application/json")];
+        assert_eq!(world.send("PUT", &path, &json, b"{}").status, 201);
+        assert_eq!(world.send("DELETE", &path, &[], b"").status, 204);
+        run_beside(&world.db, END_SESSIONS);
+        let answer = world.send("POST", "/registry/v1/import", &json, line.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+fn registration_line() -> String {
+    json!({ "project_id": "p", "resource_type": "images", "resource_id": "again", "tags": [] }).to_string()
 }
 
 // ---- types in use

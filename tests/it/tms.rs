@@ -589,7 +589,7 @@ fn marks_and_joiners_of_a_word_are_taken_wherever_a_key_or_a_value_stands() {
     for text in ["\u{94d}क", "1\u{94d}", "-\u{301}", "\u{200c}a", "1\u{200d}", "a@\u{200d}"] {
         let batch_path = ("POST", "/v1.0/resource-tags/batch-create");
         let predefine_path = ("POST", "/v1.0/predefine_tags/action");
-        let reason = "which may only stand behind a letter";
+        let reason = "which may only follow a letter or a mark";
         for (key, value, code) in [(text, "v", "TMS.0009"), ("k", text, "TMS.0010")] {
             refuse(&world, batch_path, &put(key, value).to_string(), 400, code, reason);
             refuse(&world, predefine_path, &predefine_body("create", &[(key, value)]), 400, code, reason);

@@ -184,7 +184,7 @@ fn words_of_every_language_are_written_found_and_listed() {
         }
         for (text, wrong) in MISPLACED {
             let answer = add(&world, wire, &json!({ "key": text, "value": "" }));
-            let wrong = format!("has {wrong}, which may only stand behind a letter");
+            let wrong = format!("has {wrong}, which may only follow a letter or a mark");
             wire.check_refusal(&answer, Broken::Key, &["tag.key: ", &wrong], text);
             let answer = create(&world, wire, &json!([{ "key": "k", "value": text }]));
             wire.check_refusal(&answer, Broken::Value, &["tags[0].value: ", &wrong], text);

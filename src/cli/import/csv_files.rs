@@ -13,7 +13,7 @@ use crate::{
     store::{Store, StoreError, TagRow, TagStage, TakenTags},
     text::Begun,
     transfer::{
-        batches::{Batches, Cutter, Stopped},
+        batches::{BATCH_BYTES, Batches, Cutter, Stopped},
         line::{self, LINE_BYTES},
     },
 };
@@ -235,9 +235,12 @@ fn tag_row(columns: &Columns, record: &Record, line: i64) -> Result<TagRow, Stri
     });
     checked.or_else(|reason| {
         let Some(identity) = columns.identity(record) else { return Err(reason) };
-        // Postgres holds no NUL, so no resource has one in its name: nor is one without a name there
-        let [project_id, resource_type, resource_id] =
-            identity.map(|text| if text.contains('\0') { String::new() } else { text });
+        let [project_id, resource_type, resource_id] = identity;
+        let resource = Resource { resource_id, ..Resource::default() };
+        // what no resource can be called is nobody's tag, and need not be kept
+        let known = line::check(Registration { project_id, resource_type, resource, ..Registration::default() });
+        let Registration { project_id, resource_type, resource: Resource { resource_id, .. }, .. } =
+            known.unwrap_or_default();
         let fault = Some(format!("{reason}; its resource is left as it is"));
         Ok(TagRow { line, project_id, resource_type, resource_id, fault, ..TagRow::default() })
     })
@@ -249,9 +252,10 @@ fn cut_all(
     reader: &mut Csv,
     columns: &Columns,
     aliases: &Aliases,
-    mut take: impl FnMut(&[Registration]) -> Result<Vec<TakenTags>, Option<std::io::Error>>,
+    mut take: impl FnMut(&[&Registration]) -> Result<Vec<TakenTags>, Option<std::io::Error>>,
 ) -> Result<(), Option<std::io::Error>> {
     let mut waiting: Vec<(u64, u64, Registration)> = Vec::with_capacity(FETCHED);
+    let mut bytes = 0;
     let mut record = Record::default();
     loop {
         let more = reader.read(&mut record).map_err(Some)?;
@@ -260,6 +264,7 @@ fn cut_all(
                 Ok(mut registration) => {
                     aliases.resolve(&mut registration.resource_type);
                     waiting.push((record.line, record.bytes, registration));
+                    bytes += record.bytes;
                 }
                 Err(reason) => {
                     let line = record.fault.as_ref().map_or(record.line, |fault| fault.line);
@@ -268,9 +273,10 @@ fn cut_all(
                 }
             }
         }
-        if waiting.len() >= FETCHED || !more {
-            let wanted: Vec<Registration> = waiting.iter().map(|(_, _, registration)| registration.clone()).collect();
+        if waiting.len() >= FETCHED || bytes >= BATCH_BYTES || !more {
+            let wanted: Vec<&Registration> = waiting.iter().map(|(_, _, registration)| registration).collect();
             let taken = take(&wanted)?;
+            bytes = 0;
             for ((line, bytes, registration), taken) in waiting.drain(..).zip(taken) {
                 cut_one(cutter, line, bytes, registration, taken)?;
             }

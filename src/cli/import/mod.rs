@@ -101,7 +101,7 @@ pub(super) async fn load(
     strict: bool,
 ) -> Result<Outcome, CliError> {
     let aliases = store.aliases().await?;
-    run_batches(store, batches::of_ndjson(input, aliases), progress, strict).await
+    run_batches(store, batches::of_ndjson(input, aliases, None), progress, strict).await
 }
 
 async fn run_batches(

@@ -8,9 +8,12 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::parameters::shorten;
 use crate::{
-    domain::{Fault, fault::quote, limits::ListLimit},
+    domain::{
+        Fault,
+        fault::{quote, shorten},
+        limits::ListLimit,
+    },
     json::{ListSeed, Object},
     text,
 };

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::domain::{Aspect, Fault, command::Part, fault::quote};
+use crate::domain::{
+    Aspect, Fault,
+    command::Part,
+    fault::{quote, shorten},
+};
 
 /// Parameters of a query string, names and values decoded.
 pub(in crate::dialects) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
@@ -56,18 +60,6 @@ pub(in crate::dialects) fn check_number(
         return Err(Fault::invalid(aspect, field, format!("{} is not a whole number, {range}", quote(text))));
     }
     Err(Fault::invalid(aspect, field, format!("{} is out of range, {range}", shorten(text))))
-}
-
-/// A text for a message: one that is long without its middle.
-pub(super) fn shorten(text: &str) -> Cow<'_, str> {
-    const SHOWN: usize = 96;
-    match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {
-        (Some((head, _)), Some((tail, _))) if head < tail => {
-            let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
-            Cow::Owned(format!("{head}…{tail}"))
-        }
-        _ => Cow::Borrowed(text),
-    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     },
     /// An import did not come to its end.
     Input(String),
+    /// What an import stands on was changed while it ran.
+    Changed(String),
     /// The path is there, but not for this method.
     Method {
         /// The method.
@@ -72,6 +74,7 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
         },
         Refusal::Line { .. } => (400, "REGISTRY.0010"),
         Refusal::Input(_) | Refusal::Body(Refused::Broken(_)) => (400, "REGISTRY.0011"),
+        Refusal::Changed(_) => (503, "REGISTRY.0015"),
         Refusal::Body(Refused::TooSlow) => (408, "REGISTRY.0012"),
         Refusal::Body(Refused::TooLarge) => (413, "REGISTRY.0013"),
         Refusal::Type(_) => (415, "REGISTRY.0014"),
@@ -88,7 +91,7 @@ impl fmt::Display for Refusal {
             Self::Body(Refused::TooLarge) => write!(f, "body: larger than {LARGEST} bytes"),
             Self::Body(Refused::TooSlow) => f.write_str("body: not sent in time"),
             Self::Body(Refused::Broken(reason)) => write!(f, "body: {reason}"),
-            Self::Type(reason) | Self::Input(reason) => f.write_str(reason),
+            Self::Type(reason) | Self::Input(reason) | Self::Changed(reason) => f.write_str(reason),
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
             Self::Method { method, allowed } => write!(f, "method: {method} is not allowed here, only {allowed}"),
             Self::Path => f.write_str("path: not UTF-8"),
@@ -110,6 +113,9 @@ impl ResponseError for Refusal {
         }
         let mut answer = HttpResponse::build(self.status_code());
         match self {
+            Self::Changed(_) => {
+                answer.insert_header(("Retry-After", "1")).force_close();
+            }
             Self::Fault(RegistryFault::Other(Fault::Unavailable { .. })) => {
                 answer.insert_header(("Retry-After", "1"));
             }

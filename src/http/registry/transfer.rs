@@ -40,10 +40,9 @@ const STALL: Duration = PATIENCE;
 /// How long the rest of a refused input is still read, so that the client gets to read the answer.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Bytes that a gzip input may come to whatever its size, and how many times its size it may come to beyond them.
-/// Lines of resources shrink to a tenth or a thirtieth; a thousandth is all that gzip can do.
-const UNPACKED_FREE: u64 = 16 * 1024 * 1024;
-const UNPACKED_TIMES: u64 = 250;
+/// Bytes of a gzip input that may follow one another without a resource. A kilobyte of gzip can be a megabyte of nothing,
+/// which would be read for as long as it is sent.
+const UNPACKED_IDLE: u64 = 256 * 1024 * 1024;
 
 /// Content type of lines of JSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -64,7 +63,8 @@ pub(super) async fn import(
     let keep = if strict { Keep::Nothing } else { Keep::Batches };
     let aliases = shared.work.aliases().await.map_err(Fault::from)?;
     let (sender, receiver) = mpsc::channel(4);
-    let input = Input { pieces: receiver, piece: Bytes::new(), taken: 0 };
+    let input = Input { pieces: receiver, piece: Bytes::new() };
+    let idle = is_packed.then_some(UNPACKED_IDLE);
     let input: Box<dyn Read + Send> = if is_packed { Box::new(Unpacked::Fresh(Some(input))) } else { Box::new(input) };
     let mut rejected = Vec::new();
     let outcome = {
@@ -74,7 +74,8 @@ pub(super) async fn import(
             }
             Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
         };
-        let mut load = std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases), keep, tell));
+        let mut load =
+            std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases, idle), keep, tell));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,
@@ -100,6 +101,10 @@ pub(super) async fn import(
 fn refusal_of(error: LoadError, strict: bool, rejected: Vec<RejectedReply>) -> Refusal {
     let kept = if strict { "nothing was imported" } else { "whole batches before that are imported" };
     match error {
+        LoadError::Store(source @ StoreError::TypeGone)
+        | LoadError::Refused { source: source @ StoreError::TypeGone, .. } => {
+            Refusal::Changed(format!("{source}; {kept}"))
+        }
         LoadError::Store(source) | LoadError::Refused { source, .. } => Fault::from(source).into(),
         LoadError::Strict => match rejected.into_iter().next() {
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },
@@ -136,8 +141,6 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
 struct Input {
     pieces: mpsc::Receiver<Piece>,
     piece: Bytes,
-    /// Bytes that were read.
-    taken: u64,
 }
 
 impl Read for Input {
@@ -151,23 +154,15 @@ impl Read for Input {
         let part = self.piece.split_to(buffer.len().min(self.piece.len()));
         let (front, _) = buffer.split_at_mut(part.len());
         front.copy_from_slice(&part);
-        self.taken += size_of_bytes(part.len());
         Ok(part.len())
     }
-}
-
-fn size_of_bytes(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A gzip input, of one member or several. What is wrong with the gzip is an error of invalid data.
 enum Unpacked {
     /// Nothing was read yet. The decoder reads when it is made, which has to wait for the thread that reads.
     Fresh(Option<Input>),
-    Begun {
-        decoder: Box<MultiGzDecoder<Input>>,
-        given: u64,
-    },
+    Begun(Box<MultiGzDecoder<Input>>),
 }
 
 impl Read for Unpacked {
@@ -175,9 +170,9 @@ impl Read for Unpacked {
         if let Self::Fresh(input) = self
             && let Some(input) = input.take()
         {
-            *self = Self::Begun { decoder: Box::new(MultiGzDecoder::new(input)), given: 0 };
+            *self = Self::Begun(Box::new(MultiGzDecoder::new(input)));
         }
-        let Self::Begun { decoder, given } = self else { return Ok(0) };
+        let Self::Begun(decoder) = self else { return Ok(0) };
         let invalid = |reason: String| io::Error::new(ErrorKind::InvalidData, reason);
         let count = decoder.read(buffer).map_err(|error| match error.kind() {
             // those that the decoder makes itself: a request that breaks off has another
@@ -185,11 +180,6 @@ impl Read for Unpacked {
             ErrorKind::InvalidInput | ErrorKind::InvalidData => invalid(format!("damaged: {error}")),
             _ => error,
         })?;
-        *given += size_of_bytes(count);
-        if *given > UNPACKED_FREE && *given / UNPACKED_TIMES > decoder.get_ref().taken {
-            let times = UNPACKED_TIMES;
-            return Err(invalid(format!("grows to more than {times} times its size, beyond {UNPACKED_FREE} bytes")));
-        }
         Ok(count)
     }
 }

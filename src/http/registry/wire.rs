@@ -12,7 +12,7 @@ use crate::{
     domain::{
         Aspect, Fault, Resource, Tag,
         command::ResourceType,
-        fault::quote,
+        fault::{quote, shorten},
         registry::{Condition, Project},
     },
     http::{
@@ -211,6 +211,7 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
 fn place(path: &str, error: &serde_json::Error) -> String {
     let text = error.to_string();
     let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    let (path, reason) = (shorten(path), shorten(reason));
     format!("{path}: {reason} (line {}, column {})", error.line(), error.column())
 }
 
