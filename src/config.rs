@@ -228,11 +228,7 @@ impl Settings {
                 .filter(|region| !region.is_empty())
                 .unwrap_or_else(|| "region-1".to_owned()),
             with_demo: serve.with_demo || file.with_demo.unwrap_or_default(),
-            allowed_hosts: hosts
-                .iter()
-                .filter(|host| !host.is_empty())
-                .map(|host| host_name(host))
-                .collect::<Result<_, _>>()?,
+            allowed_hosts: hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?,
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         Ok(settings)

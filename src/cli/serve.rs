@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -54,23 +55,18 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     tracing::info!(%address, database = opened.description, "ready");
     // to the log, not to standard output, whose one line is for scripts; and no reason not to serve
 
-    let try_it = async {
-        if let Ok(query) = demo::query_to_try(&opened, &reachable(address).to_string()).await {
-            tracing::info!("a query to try: {query}");
-        }
-        std::future::pending::<()>().await;
-    };
+    // a database that is silent by now must not keep signals from being heard
+    let query = tokio::time::timeout(HINT, demo::query_to_try(&opened, &reachable(address).to_string())).await;
+    if let Ok(Ok(query)) = query {
+        tracing::info!("a query to try: {query}");
+    }
     let reporting = tokio::spawn(async {
         loop {
             tokio::time::sleep(telemetry::MALFORMED_EVERY).await;
             telemetry::report_malformed();
         }
     });
-    // a database that is silent by now must not keep signals from being heard
-    tokio::select! {
-        () = try_it => {}
-        () = stop.asked() => {}
-    }
+    stop.asked().await;
     tracing::info!("stopping: requests in flight may finish, a second signal ends them");
     let outcome = tokio::select! {
         outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
@@ -82,6 +78,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     tracing::info!("stopped");
     outcome
 }
+
+/// How long the database is asked for what the hint in the log names.
+const HINT: Duration = Duration::from_secs(2);
 
 /// Where this machine reaches a server that listens on an address, which may be that of every interface.
 fn reachable(mut address: SocketAddr) -> SocketAddr {

@@ -10,11 +10,11 @@ use std::{
 
 use actix_web::{
     Error, HttpMessage,
-    body::{self, BodySize, BoxBody, EitherBody, MessageBody},
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        ConnectionType, Method,
-        header::{self, HeaderName, HeaderValue},
+        ConnectionType,
+        header::{HeaderName, HeaderValue},
     },
     middleware::Next,
     web::Data,
@@ -50,7 +50,6 @@ pub(super) async fn log<B: MessageBody + 'static>(
     // the id alone: a span is written out for every request, and few say anything before their answer
     let span = tracing::error_span!("request", request_id = id);
     // upgrades are not taken, and actix would repeat the request's word in the answer
-    let is_head = request.method() == Method::HEAD;
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let allowed = request.app_data::<Data<Shared>>().map_or(&[][..], |shared| &shared.allowed_hosts);
     let mut answer = match guard::check(&request, allowed) {
@@ -60,13 +59,6 @@ pub(super) async fn log<B: MessageBody + 'static>(
             request.into_response(answer).map_into_right_body()
         }
     };
-    if is_head {
-        // actix leaves the body out too, but by what it has read last, which may be a later request
-        if let BodySize::Sized(length) = answer.response().body().size() {
-            answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        answer = answer.map_body(|_, _| EitherBody::right(BoxBody::new(body::None::new())));
-    }
     if asks_upgrade {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }

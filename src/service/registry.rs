@@ -147,7 +147,7 @@ impl Registry {
             return Err(RegistryFault::UnknownProject);
         }
         // the connections for long work have no deadline; a database that is silent shows itself here
-        self.find_project(project_id).await?;
+        self.service.store.find_project(project_id).await?;
         self.work.remove_project(project_id, with_resources).await
     }
 

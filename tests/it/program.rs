@@ -429,7 +429,7 @@ fn names_of_allowed_hosts_come_from_flags_or_the_environment_or_the_file() {
             "env.example",
             [1, 1, 1, 1, 0, 0, 0],
         ),
-        (&[], "env.example, TWO.env.example,", [1, 1, 0, 0, 1, 1, 0]),
+        (&[], "env.example, TWO.env.example", [1, 1, 0, 0, 1, 1, 0]),
         (&[], "", [1, 1, 0, 0, 0, 0, 1]),
     ] {
         let program = Program::new().on(&db).with("TAGD_ALLOWED_HOSTS", variable).with("TAGD_CONFIG", "tagd.toml");

@@ -627,12 +627,14 @@ fn readyz_does_not_notice_that_its_connection_was_ended() {
 fn an_import_does_not_notice_that_unused_connections_were_ended() {
     let world = fleet();
     let line = registration_line();
-    for round in 0..3 {
+    let json = [("Content-Type", "application/json")];
+    let projects = ["gone0", "gone1", "gone2"].map(|project| format!("/registry/v1/projects/{project}"));
+    for project in &projects {
+        assert_eq!(world.send("PUT", project, &json, b"{}").status, 201);
+    }
+    for project in &projects {
         // leaves a connection for long work behind
-        let path = format!("/registry/v1/projects/gone{round}");
-        let json = [("Content-Type", "application/json")];
-        assert_eq!(world.send("PUT", &path, &json, b"{}").status, 201);
-        assert_eq!(world.send("DELETE", &path, &[], b"").status, 204);
+        assert_eq!(world.send("DELETE", project, &[], b"").status, 204);
         run_beside(&world.db, END_SESSIONS);
         let answer = world.send("POST", "/registry/v1/import", &json, line.as_bytes());
         assert_eq!(answer.status, 200, "{}", answer.body);
