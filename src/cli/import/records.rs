@@ -7,7 +7,7 @@ use crate::text;
 /// Bytes that are read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// A CSV file, record by record. A line ends with LF, CR LF or CR; blank lines are passed over.
+/// A CSV file, record by record. A line ends with LF or CR LF; blank lines are passed over.
 pub(super) struct Records<R> {
     input: R,
     /// What was read and is not passed yet, from `at` on.
@@ -84,8 +84,11 @@ impl<R: Read> Records<R> {
         record.ends.clear();
         record.fault = None;
         record.bytes = 0;
-        while let Some(b'\r' | b'\n') = self.byte(0)? {
-            record.bytes += self.pass_line_end()?;
+        loop {
+            match self.pass_line_end()? {
+                0 => break,
+                bytes => record.bytes += bytes,
+            }
         }
         record.line = self.line;
         if self.byte(0)?.is_none() {
@@ -133,6 +136,10 @@ impl<R: Read> Records<R> {
                             .to_owned(),
                     ));
                 }
+                // a line that is cut off here would be taken for a whole one
+                Some(b'\r') if self.byte(place.offset + 1)? != Some(b'\n') => {
+                    return Ok(Some("a carriage return without a line feed; put the field in quotes".to_owned()));
+                }
                 _ if is_over || end.is_some() => return Ok(None),
                 _ => {}
             }
@@ -153,13 +160,13 @@ impl<R: Read> Records<R> {
             match byte {
                 b'"' => match self.byte(place.offset)? {
                     Some(b'"') => place.offset += 1,
-                    None | Some(b',' | b'\r' | b'\n') => return Ok(None),
+                    None | Some(b',' | b'\n') => return Ok(None),
+                    Some(b'\r') if self.byte(place.offset + 1)? == Some(b'\n') => return Ok(None),
                     Some(_) => {
                         return Ok(Some("text behind the closing quote; a quote in a field is doubled".to_owned()));
                     }
                 },
                 b'\n' => place.line += 1,
-                b'\r' if self.byte(place.offset)? != Some(b'\n') => place.line += 1,
                 _ => {}
             }
             text.push(byte);
@@ -178,7 +185,7 @@ impl<R: Read> Records<R> {
         let mut passed = 0;
         loop {
             let rest = self.from(0)?;
-            let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+            let end = rest.iter().position(|byte| *byte == b'\n');
             let count = end.unwrap_or(rest.len());
             self.at += count;
             passed += u64::try_from(count).unwrap_or(u64::MAX);
@@ -192,7 +199,7 @@ impl<R: Read> Records<R> {
     fn pass_line_end(&mut self) -> io::Result<u64> {
         let bytes = match self.byte(0)? {
             Some(b'\r') if self.byte(1)? == Some(b'\n') => 2,
-            Some(b'\r' | b'\n') => 1,
+            Some(b'\n') => 1,
             _ => return Ok(0),
         };
         self.at += bytes;
@@ -290,7 +297,7 @@ mod tests {
 
     #[test]
     fn line_ends_blank_lines_and_a_mark_are_no_part_of_a_record() {
-        for end in ["\n", "\r\n", "\r"] {
+        for end in ["\n", "\r\n"] {
             let text = ["\u{feff}", "a,b", "", "", "c,\"d", "e\"", ",", "\"\""].join(end);
             let inner = format!("d{end}e");
             let expected = [good(2, &["a", "b"]), good(5, &["c", &inner]), good(7, &["", ""]), good(8, &[""])];
@@ -298,7 +305,7 @@ mod tests {
             assert_eq!(rows(&(text + end)), expected, "{end:?}");
         }
         assert_eq!(rows(""), []);
-        assert_eq!(rows("\r\n\n\r"), []);
+        assert_eq!(rows("\r\n\n\r\n"), []);
         assert_eq!(rows("\u{feff}a"), [good(1, &["a"])]);
     }
 
@@ -317,6 +324,17 @@ mod tests {
         assert_eq!(rows("a,\"x\nb,\"y\"\nc,z"), [bad(1, 1, behind), good(2, &["b", "y"]), good(3, &["c", "z"])]);
         // a record over several lines ends with that where the bad quote opens
         assert_eq!(rows("\"a\nb\",\"c\nd\"e\nf"), [bad(1, 2, behind), bad(3, 3, stray), good(4, &["f"])]);
+    }
+
+    #[test]
+    fn a_carriage_return_alone_ends_no_line() {
+        let alone = "a carriage return without a line feed";
+        assert_eq!(rows("a,b\rc\nd,e\r\n"), [bad(1, 1, alone), good(2, &["d", "e"])]);
+        assert_eq!(rows("a,b\r"), [bad(1, 1, alone)]);
+        assert_eq!(rows("\ra\nb"), [bad(1, 1, alone), good(2, &["b"])]);
+        assert_eq!(rows("a\rb\rc"), [bad(1, 1, alone)]);
+        assert_eq!(rows("a,\"b\"\rc\nd"), [bad(1, 1, "text behind the closing quote"), good(2, &["d"])]);
+        assert_eq!(rows("a,\"b\rc\"\r\nd"), [good(1, &["a", "b\rc"]), good(2, &["d"])]);
     }
 
     #[test]
