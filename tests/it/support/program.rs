@@ -19,7 +19,10 @@ use nix::{sys::signal, unistd::Pid};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Answer, PATIENCE, world::send};
+use super::{
+    Answer, PATIENCE,
+    world::{agent, send},
+};
 
 /// The program with a folder of its own, which is its home and working directory.
 pub struct Program {
@@ -236,7 +239,7 @@ impl Serving {
             return Err(Said { code, out: ready, err });
         };
         let url = format!("http://{url}");
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let agent = agent();
         Ok(Self { child, url, ready, rest: Some(rest), log, logging: Some(logging), agent })
     }
 

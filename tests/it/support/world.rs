@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::TcpListener,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -22,6 +23,13 @@ pub struct World {
     pub url: String,
     server: Option<Running>,
     agent: ureq::Agent,
+}
+
+/// A client. The server closes a connection that lies unused for five seconds; on a busy machine a request could go out
+/// on one just then, so none is used again that has lain there for a second.
+pub fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_idle_age(Duration::from_secs(1));
+    config.build().new_agent()
 }
 
 /// An answer of the server.
@@ -72,7 +80,7 @@ impl World {
             let allowed_hosts = vec!["tagd".into()];
             start(ServerSettings { listener, workers: 1, region: "region-1".into(), allowed_hosts, store }).unwrap()
         });
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let agent = agent();
         Self { url: format!("http://{}", server.address), db, server: Some(server), agent }
     }
 
