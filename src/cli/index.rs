@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    store::{Drift, Purpose},
+    store::{IndexMismatch, Purpose},
 };
 
 #[derive(Debug, Subcommand)]
@@ -72,8 +72,8 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
     Ok(())
 }
 
-fn describe(drift: &Drift) -> String {
-    let Drift { kind, key, value, block, missing, surplus } = drift;
+fn describe(drift: &IndexMismatch) -> String {
+    let IndexMismatch { kind, key, value, block, missing, surplus } = drift;
     match kind {
         -5 => format!("block {block}: {surplus} names kept under words that are not theirs"),
         -4 => format!("label {key:?} = {value:?}, block {block}: {surplus} slots kept in a form that is not its own"),

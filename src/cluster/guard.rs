@@ -31,8 +31,8 @@ use nix::{
 };
 
 use super::{
-    ClusterError, GLANCE,
-    fault::{says_full, telling_line},
+    ClusterError, POLL_INTERVAL,
+    error::{says_full, telling_line},
     pidfile::{self, Server, ServerState},
     place::{Place, stat},
     programs::Programs,
@@ -109,13 +109,13 @@ pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
         if begun.elapsed() > LEAVE_PATIENCE.min(patience) {
             return false;
         }
-        thread::sleep(GLANCE * 2);
+        thread::sleep(POLL_INTERVAL * 2);
     }
     while place.data().join("postmaster.pid").exists() {
         if begun.elapsed() > patience {
             return false;
         }
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
     true
 }

@@ -14,7 +14,7 @@
 //! The kernel closes a dead process's descriptors however it died, so "the last tagd is gone" is an
 //! end of file on `holders`; nothing is counted, and nothing can be left counted wrongly.
 
-mod fault;
+mod error;
 mod folder;
 mod guard;
 mod pidfile;
@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use fault::ClusterError;
+pub use error::ClusterError;
 use pidfile::{Server, ServerState};
 use place::Place;
 
@@ -43,7 +43,7 @@ const REVIVAL_PATIENCE: Duration = Duration::from_secs(10);
 /// A server's orphaned workers leave within moments of its violent death.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
 /// How often a waiting loop looks again.
-const GLANCE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the private cluster should be like.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ impl Cluster {
             pidfile::clear(&place)?;
             match Self::start(settings, &place) {
                 Err(ClusterError::Orphans { .. }) if begun.elapsed() < ORPHAN_PATIENCE => {
-                    thread::sleep(GLANCE * 20);
+                    thread::sleep(POLL_INTERVAL * 20);
                 }
                 outcome => {
                     let (hold, server, created) = outcome?;
@@ -187,6 +187,6 @@ fn wait_joined(place: &Place) -> Result<Option<Server>, ClusterError> {
         if begun.elapsed() > START_PATIENCE {
             return Err(guard::late(place, 0, START_PATIENCE));
         }
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -16,7 +16,7 @@ use nix::{
 };
 
 use super::{
-    ClusterError, GLANCE,
+    ClusterError, POLL_INTERVAL,
     place::{PORT, Place},
 };
 
@@ -92,7 +92,7 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
             if begun.elapsed() > Duration::from_secs(1) {
                 fs::remove_file(&path).map_err(ClusterError::at(&path))?;
             }
-            thread::sleep(GLANCE);
+            thread::sleep(POLL_INTERVAL);
             continue;
         };
         // A negative number is a single-user server: somebody repairs something by hand.
@@ -117,7 +117,7 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
             let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
             asked = Some(Instant::now());
         }
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
     let sockets = place.sockets()?;
     for name in [format!(".s.PGSQL.{PORT}"), format!(".s.PGSQL.{PORT}.lock")] {

@@ -20,7 +20,7 @@ use nix::{
     unistd::{Uid, User, geteuid},
 };
 
-use super::{ClusterError, GLANCE, folder::Folder};
+use super::{ClusterError, POLL_INTERVAL, folder::Folder};
 
 /// The number in the socket's name; each private directory has just one socket.
 pub(super) const PORT: u16 = 5432;
@@ -128,7 +128,7 @@ impl Place {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
-                    thread::sleep(GLANCE);
+                    thread::sleep(POLL_INTERVAL);
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(ClusterError::Locked { path: self.root.clone(), seconds: patience.as_secs() });

@@ -186,6 +186,6 @@ fn major_of(bin: &Path, runner: &Runner) -> Result<u32, String> {
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
-        format!("cannot tell its version: {}", super::fault::telling_line(&said))
+        format!("cannot tell its version: {}", super::error::telling_line(&said))
     })
 }

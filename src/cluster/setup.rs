@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 
 use super::{
     ClusterError, ClusterSettings, SUPERUSER,
-    fault::{says_full, telling_line},
+    error::{says_full, telling_line},
     folder::Folder,
     place::{PORT, Place},
     programs::Programs,

@@ -26,7 +26,7 @@ mod values;
 pub use groups::{BLOCK_BITS, Label};
 pub use statement::{Form, Pick, Shape, Span, shapes, text};
 
-use crate::domain::{Fault, TagQuery, Want};
+use crate::domain::{QueryOutput, RequestError, TagQuery};
 use groups::Groups;
 
 /// Offsets end here: far behind any resource, and a limit can be added without overflow.
@@ -85,7 +85,7 @@ pub struct Together {
 ///
 /// A query whose shape is not listed would be a fault of tagd's own. It is told as one: a statement without a text would
 /// find nothing, which reads as an answer.
-pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Result<Compiled, Fault> {
+pub fn compile(query: &TagQuery, scopes: &[i64], want: QueryOutput) -> Result<Compiled, RequestError> {
     let groups = Groups::of(query);
     let span = match scopes {
         [_] => Span::One,
@@ -93,7 +93,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Result<Compiled,
     };
     let shape = Shape {
         span,
-        page: matches!(want, Want::Page { .. }),
+        page: matches!(want, QueryOutput::Page { .. }),
         form: groups.form(span),
         fuzzy: !groups.fuzzy.is_empty(),
         pick: groups.pick(),
@@ -104,7 +104,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Result<Compiled,
     }];
     let takes_away = groups.takes_away();
     groups.push_arguments(shape, &mut arguments);
-    if let Want::Page { limit, offset } = want {
+    if let QueryOutput::Page { limit, offset } = want {
         let offset = i64::try_from(offset).unwrap_or(FARTHEST).min(FARTHEST);
         if matches!(shape.form, Form::Sum | Form::Values) {
             // of a sparse label, what lies behind as many slots as the page ends at is not on it, unless others go
@@ -115,23 +115,23 @@ pub fn compile(query: &TagQuery, scopes: &[i64], want: Want) -> Result<Compiled,
         arguments.push(Argument::Integer(i64::from(limit)));
     }
     let together = match (shape.form, scopes, want) {
-        (Form::Single, [scope_id], Want::Count) => Some(*scope_id),
-        (Form::Single, [scope_id], Want::Page { limit, .. }) if limit <= MOST_TOGETHER => Some(*scope_id),
+        (Form::Single, [scope_id], QueryOutput::Count) => Some(*scope_id),
+        (Form::Single, [scope_id], QueryOutput::Page { limit, .. }) if limit <= MOST_TOGETHER => Some(*scope_id),
         _ => None,
     };
     let together = together.map(|scope_id| Together { scope_id, shape: Shape { form: Form::Singles, ..shape } });
     Ok(Compiled { text: listed(shape)?, arguments, together })
 }
 
-fn listed(shape: Shape) -> Result<&'static str, Fault> {
-    text(shape).ok_or_else(|| Fault::internal(format!("there is no statement for {shape:?}")))
+fn listed(shape: Shape) -> Result<&'static str, RequestError> {
+    text(shape).ok_or_else(|| RequestError::internal(format!("there is no statement for {shape:?}")))
 }
 
 /// Puts statements of one [`Together`] into one. It answers the rows of each, with its number from 1 as the second column.
-pub fn join(several: &[Compiled]) -> Result<Compiled, Fault> {
+pub fn join(several: &[Compiled]) -> Result<Compiled, RequestError> {
     let together = several.first().and_then(|first| Some((first, first.together?)));
     let Some((first, together)) = together else {
-        return Err(Fault::internal("statements that cannot be joined were to be"));
+        return Err(RequestError::internal("statements that cannot be joined were to be"));
     };
     // the scope is the same; of everything else there is an array
     let mut arguments: Vec<Argument> = first.arguments.iter().take(1).cloned().collect();
@@ -191,7 +191,7 @@ mod tests {
                 for name in &names {
                     for id in [None, Some("r".to_owned())] {
                         for scopes in [&[1][..], &[1, 2], &[]] {
-                            for want in [Want::Count, Want::Page { limit: 10, offset: u64::MAX }] {
+                            for want in [QueryOutput::Count, QueryOutput::Page { limit: 10, offset: u64::MAX }] {
                                 let query = TagQuery {
                                     tags: tags.clone(),
                                     tags_any: tags.clone(),
@@ -229,15 +229,15 @@ mod tests {
         }
         assert_eq!(listed, 14);
         let unlisted = Shape { span: Span::Many, page: true, form: Form::Values, fuzzy: true, pick: Pick::Id };
-        assert!(matches!(super::listed(unlisted), Err(Fault::Internal { .. })));
+        assert!(matches!(super::listed(unlisted), Err(RequestError::Internal { .. })));
     }
 
     #[test]
     fn nothing_is_joined_that_cannot_be() {
         let both = TagQuery { tags: vec![term("a", &["1"]), term("b", &["1"])], ..TagQuery::default() };
-        let compiled = compile(&both, &[1], Want::Count).unwrap();
-        assert!(matches!(join(&[compiled]), Err(Fault::Internal { .. })));
-        assert!(matches!(join(&[]), Err(Fault::Internal { .. })));
+        let compiled = compile(&both, &[1], QueryOutput::Count).unwrap();
+        assert!(matches!(join(&[compiled]), Err(RequestError::Internal { .. })));
+        assert!(matches!(join(&[]), Err(RequestError::Internal { .. })));
     }
 
     #[test]
@@ -283,14 +283,14 @@ mod tests {
                 fuzzy: !Groups::of(&query).fuzzy.is_empty(),
                 pick: Pick::Nothing,
             };
-            assert_eq!(compile(&query, &[1], Want::Count).unwrap().text, text(shape).unwrap(), "{query:?}");
+            assert_eq!(compile(&query, &[1], QueryOutput::Count).unwrap().text, text(shape).unwrap(), "{query:?}");
         }
     }
 
     #[test]
     fn what_is_less_than_everything_asks_for_no_group() {
         let query = TagQuery { not_tags_any: vec![term("a", &["1"]), term("b", &["1", "2"])], ..TagQuery::default() };
-        let arguments = compile(&query, &[7], Want::Count).unwrap().arguments;
+        let arguments = compile(&query, &[7], QueryOutput::Count).unwrap().arguments;
         assert!(arguments.contains(&Argument::Groups(vec![0, 0, 0, 1])));
         // nothing is or-ed before group 0 is
         assert!(arguments.contains(&Argument::Groups(vec![1; 4])));
@@ -304,7 +304,7 @@ mod tests {
             resource_name: Some(NameMatch::Contains("n\\ame".into())),
             ..TagQuery::default()
         };
-        let compiled = compile(&query, &[7], Want::Count).unwrap();
+        let compiled = compile(&query, &[7], QueryOutput::Count).unwrap();
         assert!(!compiled.text.contains('\u{e9}'));
         assert!(compiled.arguments.contains(&Argument::Texts(vec!["w_".into()])));
         assert!(compiled.arguments.contains(&Argument::Text("n\\ame".into())));
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn a_text_that_no_column_can_hold_matches_nothing() {
         let query = TagQuery { tags: vec![term("a\0", &["1"]), term("b", &["*\0"])], ..TagQuery::default() };
-        let compiled = compile(&query, &[7], Want::Count).unwrap();
+        let compiled = compile(&query, &[7], QueryOutput::Count).unwrap();
         assert!(!format!("{:?}", compiled.arguments).contains("\\0"));
         assert!(compiled.arguments.contains(&Argument::Kinds(vec![Label::Nothing.kind(); 2])));
     }

@@ -7,7 +7,8 @@ use super::{
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
-    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want, WriteLimits, command::Target,
+    Answer, Command, FieldKind, QueryLimits, QueryOutput, RequestError, ResourceQuery, ScopeSelector, TagQuery,
+    WriteLimits, command::ResourceRef,
 };
 
 /// The dialect of the Cloud Trace Service.
@@ -120,16 +121,19 @@ const QUERY_FIELDS: &[&str] = &[
 
 // ---- decode and encode
 
-fn decode_filter(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_filter(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     decode_query(request, |fields| fields.action(Some(Action::Filter)))
 }
 
 /// Here the path says what is wanted; an action in the body must still be one.
-fn decode_count(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_count(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     decode_query(request, |fields| fields.action(Some(Action::Count)).map(|_| Action::Count))
 }
 
-fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Action, Fault>) -> Result<Command, Fault> {
+fn decode_query(
+    request: &WireRequest<'_>,
+    action: fn(&Fields<'_>) -> Result<Action, RequestError>,
+) -> Result<Command, RequestError> {
     let resource_type = resource_type(request)?;
     let parameters = codec::read_parameters(request.query, &["limit", "offset"])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
@@ -139,14 +143,14 @@ fn decode_query(request: &WireRequest<'_>, action: fn(&Fields<'_>) -> Result<Act
     query.sys_tags = fields.terms("sys_tags", &LIMITS)?;
     codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
     let want = match action {
-        Action::Count => Want::Count,
+        Action::Count => QueryOutput::Count,
         Action::Filter => fields.page_or(&parameters, &LIMITS)?,
     };
-    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
-    Ok(Command::Query(Ask { reach, query, want }))
+    let reach = ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
+    Ok(Command::Query(ResourceQuery { reach, query, want }))
 }
 
-fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let page = codec::page_of(answer)?;
     if codec::is_count(command) {
         return codec::encode_count(page.total);
@@ -163,45 +167,45 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
 }
 
 /// The type in the path, which must be that of the service.
-fn resource_type(request: &WireRequest<'_>) -> Result<String, Fault> {
+fn resource_type(request: &WireRequest<'_>) -> Result<String, RequestError> {
     let resource_type = request.path.get("resource_type").to_owned();
     if resource_type == TYPE {
         Ok(resource_type)
     } else {
-        Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type })
+        Err(RequestError::UnknownType { field: "resource_type".to_owned(), resource_type })
     }
 }
 
-fn target(request: &WireRequest<'_>) -> Result<Target, Fault> {
-    Ok(Target {
+fn target(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
+    Ok(ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
         resource_type: resource_type(request)?,
         resource_id: request.path.get("resource_id").to_owned(),
     })
 }
 
-fn decode_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_add(request, target(request)?, &WRITES)
 }
 
-fn decode_create(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_create(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_create(request, target(request)?, &WRITES)
 }
 
-fn decode_delete(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_delete(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_delete(request, target(request)?, &WRITES)
 }
 
-fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_remove_key(request, target(request)?, "key")
 }
 
-fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     Ok(Command::ListTags(target(request)?))
 }
 
-fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let resource_type = resource_type(request)?;
     let parameters = codec::read_parameters(request.query, &["limit", "marker"])?;
     let part = codec::read_part(&parameters, PART)?;
@@ -209,20 +213,20 @@ fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
     Ok(Command::ListScopeTags { project_id, resource_type, with_system: true, part: Some(part) })
 }
 
-fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 204)
 }
 
 /// The one change that is documented to answer 200.
-fn encode_created(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_created(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 200)
 }
 
-fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_tags(answer, true)
 }
 
-fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     // the marker is empty on an empty part
     let tail = |keys: usize, next: Option<&str>, json: &mut Vec<u8>| {
         json.extend_from_slice(format!(r#","page_info":{{"current_count":{keys},"next_marker":"#).as_bytes());
@@ -234,32 +238,32 @@ fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
 
 // ---- errors
 
-fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
+fn wire_error(fault: &RequestError, command: Option<&Command>) -> WireError {
     let server = if command.is_some_and(Command::is_write) { "CTS.0004" } else { "CTS.0005" };
     let (status, code) = match fault {
-        Fault::Body { .. }
-        | Fault::UnknownType { .. }
-        | Fault::ProjectMissing { .. }
-        | Fault::AmbiguousResource
-        | Fault::TooManyTags { .. }
+        RequestError::Body { .. }
+        | RequestError::UnknownType { .. }
+        | RequestError::ProjectMissing { .. }
+        | RequestError::AmbiguousResource
+        | RequestError::TooManyTags { .. }
         // the predefined tags are not of this dialect
-        | Fault::TooManyPredefined { .. }
-        | Fault::UnknownPredefined
-        | Fault::PredefinedExists => (400, "CTS.0003"),
-        Fault::Invalid { aspect, .. } => match aspect {
-            Aspect::General
-            | Aspect::Action
-            | Aspect::Limit
-            | Aspect::Offset
-            | Aspect::Key
-            | Aspect::Value
-            | Aspect::Tags
-            | Aspect::Element
-            | Aspect::Values => (400, "CTS.0003"),
+        | RequestError::TooManyPredefined { .. }
+        | RequestError::UnknownPredefined
+        | RequestError::PredefinedExists => (400, "CTS.0003"),
+        RequestError::Invalid { aspect, .. } => match aspect {
+            FieldKind::General
+            | FieldKind::Action
+            | FieldKind::Limit
+            | FieldKind::Offset
+            | FieldKind::Key
+            | FieldKind::Value
+            | FieldKind::Tags
+            | FieldKind::Element
+            | FieldKind::Values => (400, "CTS.0003"),
         },
-        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "CTS.0214"),
-        Fault::Unavailable { .. } => (503, server),
-        Fault::Internal { .. } => (500, server),
+        RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "CTS.0214"),
+        RequestError::Unavailable { .. } => (503, server),
+        RequestError::Internal { .. } => (500, server),
     };
     WireError { status, code }
 }

@@ -1,6 +1,6 @@
 //! What every dialect states about itself.
 
-use crate::domain::{Answer, Command, Fault, Tag};
+use crate::domain::{Answer, Command, RequestError, Tag};
 
 /// A wire dialect, as a spec sheet.
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub struct Dialect {
     pub routes: &'static [Route],
     /// Status and code of a fault, which may depend on the command that met it; none where the request
     /// could not be read as one.
-    pub wire_error: fn(&Fault, Option<&Command>) -> WireError,
+    pub wire_error: fn(&RequestError, Option<&Command>) -> WireError,
     /// Body of an error, from code and message.
     pub encode_error: fn(&str, &str) -> Vec<u8>,
 }
@@ -56,9 +56,9 @@ impl Method {
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
     /// Reads the request.
-    pub decode: fn(&WireRequest<'_>) -> Result<Command, Fault>,
+    pub decode: fn(&WireRequest<'_>) -> Result<Command, RequestError>,
     /// Writes the answer to the command that was read.
-    pub encode: fn(&Command, &Answer) -> Result<WireReply, Fault>,
+    pub encode: fn(&Command, &Answer) -> Result<WireReply, RequestError>,
     /// Whether the request has a body, which then must be announced as JSON; else a body is not looked at, but on a change still has to have a content type.
     pub body: bool,
 }

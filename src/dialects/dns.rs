@@ -7,7 +7,8 @@ use super::{
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
-    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery, Want, WriteLimits, command::Target,
+    Answer, Command, FieldKind, QueryLimits, QueryOutput, RequestError, ResourceQuery, ScopeSelector, TagQuery,
+    WriteLimits, command::ResourceRef,
 };
 
 /// The dialect of the Domain Name Service.
@@ -97,7 +98,7 @@ const QUERY_FIELDS: &[&str] =
 
 // ---- decode and encode
 
-fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_query(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let resource_type = resource_type(request)?;
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
@@ -106,14 +107,14 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
     let want = match action {
-        Action::Count => Want::Count,
+        Action::Count => QueryOutput::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
-    Ok(Command::Query(Ask { reach, query, want }))
+    let reach = ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
+    Ok(Command::Query(ResourceQuery { reach, query, want }))
 }
 
-fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let page = codec::page_of(answer)?;
     if codec::is_count(command) {
         return codec::encode_count(page.total);
@@ -130,81 +131,81 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
 }
 
 /// The type in the path, which must be one of the service's.
-fn resource_type(request: &WireRequest<'_>) -> Result<String, Fault> {
+fn resource_type(request: &WireRequest<'_>) -> Result<String, RequestError> {
     let resource_type = request.path.get("resource_type").to_owned();
     if TYPES.contains(&resource_type.as_str()) {
         Ok(resource_type)
     } else {
-        Err(Fault::UnknownType { field: "resource_type".to_owned(), resource_type })
+        Err(RequestError::UnknownType { field: "resource_type".to_owned(), resource_type })
     }
 }
 
-fn target(request: &WireRequest<'_>) -> Result<Target, Fault> {
-    Ok(Target {
+fn target(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
+    Ok(ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
         resource_type: resource_type(request)?,
         resource_id: request.path.get("resource_id").to_owned(),
     })
 }
 
-fn decode_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_add(request, target(request)?, &WRITES)
 }
 
-fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_action(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_action(request, target(request)?, &WRITES)
 }
 
-fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_remove_key(request, target(request)?, "key")
 }
 
-fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     Ok(Command::ListTags(target(request)?))
 }
 
-fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let resource_type = resource_type(request)?;
     codec::read_parameters(request.query, &[])?;
     let project_id = request.path.get("project_id").to_owned();
     Ok(Command::ListScopeTags { project_id, resource_type, with_system: false, part: None })
 }
 
-fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 204)
 }
 
-fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_tags(answer, false)
 }
 
-fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_list(answer, KeyList::plain())
 }
 
 // ---- errors
 
-fn wire_error(fault: &Fault, command: Option<&Command>) -> WireError {
+fn wire_error(fault: &RequestError, command: Option<&Command>) -> WireError {
     let (status, code) = match fault {
-        Fault::Body { .. }
-        | Fault::ProjectMissing { .. }
-        | Fault::AmbiguousResource
+        RequestError::Body { .. }
+        | RequestError::ProjectMissing { .. }
+        | RequestError::AmbiguousResource
         // the predefined tags are not of this dialect
-        | Fault::TooManyPredefined { .. }
-        | Fault::UnknownPredefined
-        | Fault::PredefinedExists => (400, "DNS.0002"),
-        Fault::Invalid { aspect, .. } => match aspect {
-            Aspect::Limit => (400, "DNS.0006"),
-            Aspect::Offset => (400, "DNS.0017"),
-            Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "DNS.1003"),
-            Aspect::General | Aspect::Action => (400, "DNS.0002"),
+        | RequestError::TooManyPredefined { .. }
+        | RequestError::UnknownPredefined
+        | RequestError::PredefinedExists => (400, "DNS.0002"),
+        RequestError::Invalid { aspect, .. } => match aspect {
+            FieldKind::Limit => (400, "DNS.0006"),
+            FieldKind::Offset => (400, "DNS.0017"),
+            FieldKind::Key | FieldKind::Value | FieldKind::Tags | FieldKind::Element | FieldKind::Values => (400, "DNS.1003"),
+            FieldKind::General | FieldKind::Action => (400, "DNS.0002"),
         },
-        Fault::UnknownType { .. } => (400, "DNS.1002"),
-        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, code_of_unknown(command)),
-        Fault::TooManyTags { .. } => (400, "DNS.1001"),
-        Fault::Unavailable { .. } => (503, "DNS.0000"),
-        Fault::Internal { .. } => (500, "DNS.0001"),
+        RequestError::UnknownType { .. } => (400, "DNS.1002"),
+        RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, code_of_unknown(command)),
+        RequestError::TooManyTags { .. } => (400, "DNS.1001"),
+        RequestError::Unavailable { .. } => (503, "DNS.0000"),
+        RequestError::Internal { .. } => (500, "DNS.0001"),
     };
     WireError { status, code }
 }

@@ -8,9 +8,10 @@ use super::{
     dialect::{Dialect, ListWriter, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
-    Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, Tag, TagList, TagQuery, Want, WriteLimits,
-    command::{TagChange, Target},
-    fault::quote,
+    Answer, Command, FieldKind, QueryLimits, QueryOutput, RequestError, ResourceQuery, ScopeSelector, Tag, TagList,
+    TagQuery, WriteLimits,
+    command::{ResourceRef, TagChange},
+    error::quote,
     write_limits::RawTag,
 };
 
@@ -84,7 +85,7 @@ const ROUTES: &[Route] = &[
 ];
 
 /// What a client asks that is given the address of a version, with a slash at its end or without.
-const fn versions(path: &'static str, encode: fn(&Command, &Answer) -> Result<WireReply, Fault>) -> Route {
+const fn versions(path: &'static str, encode: fn(&Command, &Answer) -> Result<WireReply, RequestError>) -> Route {
     Route { method: Method::Get, path, operation: Operation { decode: decode_versions, encode, body: false } }
 }
 
@@ -221,20 +222,20 @@ impl ListWriter for PlainList {
 
 // ---- decode and encode
 
-fn decode_versions(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_versions(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     Ok(Command::Nothing)
 }
 
-fn encode_versions(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
+fn encode_versions(_: &Command, _: &Answer) -> Result<WireReply, RequestError> {
     codec::encode(&VersionsReply { versions: &SECOND_VERSIONS })
 }
 
-fn encode_first_version(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
+fn encode_first_version(_: &Command, _: &Answer) -> Result<WireReply, RequestError> {
     codec::encode(&VersionsReply { versions: &FIRST_VERSION })
 }
 
-fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_query(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let action = fields.action(None)?;
@@ -242,14 +243,15 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Command, Fault> {
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
     let want = match action {
-        Action::Count => Want::Count,
+        Action::Count => QueryOutput::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach = Reach::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: TYPE.to_owned() };
-    Ok(Command::Query(Ask { reach, query, want }))
+    let reach =
+        ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: TYPE.to_owned() };
+    Ok(Command::Query(ResourceQuery { reach, query, want }))
 }
 
-fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let page = codec::page_of(answer)?;
     if codec::is_count(command) {
         return codec::encode_count(page.total);
@@ -266,8 +268,8 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
 }
 
 /// The image of a path that names the project too.
-fn target(request: &WireRequest<'_>) -> Target {
-    Target {
+fn target(request: &WireRequest<'_>) -> ResourceRef {
+    ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
         resource_type: TYPE.to_owned(),
         resource_id: request.path.get("image_id").to_owned(),
@@ -275,43 +277,47 @@ fn target(request: &WireRequest<'_>) -> Target {
 }
 
 /// An image where only a header may name the project.
-fn target_of_client(request: &WireRequest<'_>, image_id: &str) -> Target {
-    Target { project_id: client_project(request), resource_type: TYPE.to_owned(), resource_id: image_id.to_owned() }
+fn target_of_client(request: &WireRequest<'_>, image_id: &str) -> ResourceRef {
+    ResourceRef {
+        project_id: client_project(request),
+        resource_type: TYPE.to_owned(),
+        resource_id: image_id.to_owned(),
+    }
 }
 
 fn client_project(request: &WireRequest<'_>) -> Option<String> {
     request.client_project.filter(|project_id| !project_id.is_empty()).map(ToOwned::to_owned)
 }
 
-fn decode_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_add(request, target(request), &WRITES)
 }
 
-fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_action(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_action(request, target(request), &WRITES)
 }
 
-fn decode_delete(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_delete(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_delete(request, target(request), &WRITES)
 }
 
-fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_remove_key(request, target(request), "key")
 }
 
-fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     Ok(Command::ListTags(target(request)))
 }
 
-fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let project_id = request.path.get("project_id").to_owned();
     Ok(Command::ListScopeTags { project_id, resource_type: TYPE.to_owned(), with_system: false, part: None })
 }
 
 /// A native tag is a key without a value.
-fn decode_native_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_native_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let tag = RawTag { key: Some(request.path.get("tag").to_owned()), value: None };
     let tag = WRITES.check_put_one("tag", tag)?;
@@ -319,24 +325,24 @@ fn decode_native_add(request: &WireRequest<'_>) -> Result<Command, Fault> {
     Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
 }
 
-fn decode_native_remove(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_native_remove(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::decode_remove_key(request, target_of_client(request, request.path.get("image_id")), "tag")
 }
 
-fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, PLAIN_FIELDS)?;
     let Some(image_id) = fields.read::<String>("image_id")? else {
-        return Err(Fault::invalid(Aspect::General, "image_id", "missing, mandatory"));
+        return Err(RequestError::invalid(FieldKind::General, "image_id", "missing, mandatory"));
     };
     // a client that has both in its form sends the one that was not filled in empty
     let is_blank = |tag: &RawTag| tag.key.as_deref().is_none_or(str::is_empty);
     let tag = match (fields.read::<String>("tag")?, fields.raw_tag("image_tag")?) {
         (Some(text), Some(tag)) if !text.is_empty() && !is_blank(&tag) => {
-            return Err(Fault::invalid(Aspect::Tags, "tag", "stands beside image_tag, only one of them may"));
+            return Err(RequestError::invalid(FieldKind::Tags, "tag", "stands beside image_tag, only one of them may"));
         }
         (None, None) => {
-            return Err(Fault::invalid(Aspect::Tags, "tag", "missing, either tag or image_tag is mandatory"));
+            return Err(RequestError::invalid(FieldKind::Tags, "tag", "missing, either tag or image_tag is mandatory"));
         }
         (None, Some(tag)) => WRITES.check_put_one("image_tag", tag)?,
         (Some(text), Some(tag)) if text.is_empty() && !is_blank(&tag) => WRITES.check_put_one("image_tag", tag)?,
@@ -350,11 +356,11 @@ fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
     Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
 }
 
-fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
+fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     for (name, _) in form_urlencoded::parse(request.query.as_bytes()) {
         if OTHER_PARAMETERS.contains(&name.as_ref()) {
             let reason = format!("tagd cannot filter by this, only {} may stand here", PLAIN_PARAMETERS.join(", "));
-            return Err(Fault::invalid(Aspect::General, name, reason));
+            return Err(RequestError::invalid(FieldKind::General, name, reason));
         }
     }
     let parameters = codec::read_parameters(request.query, PLAIN_PARAMETERS)?;
@@ -362,15 +368,15 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let image_type = value("__imagetype").unwrap_or(PRIVATE);
     if !IMAGE_TYPES.contains(&image_type) {
         let reason = format!("{} must be one of {}", quote(image_type), IMAGE_TYPES.join(", "));
-        return Err(Fault::invalid(Aspect::General, "__imagetype", reason));
+        return Err(RequestError::invalid(FieldKind::General, "__imagetype", reason));
     }
     let number = |aspect, name: &'static str| match value(name) {
         None => Ok(None),
         Some(text) => check_number(aspect, name, text, 1, u32::MAX.into()).map(|n| u32::try_from(n).ok()),
     };
     // all on the one page where no limit is given
-    let limit = number(Aspect::Limit, "limit")?.unwrap_or(u32::MAX);
-    let page = number(Aspect::Offset, "page")?.unwrap_or(1);
+    let limit = number(FieldKind::Limit, "limit")?.unwrap_or(u32::MAX);
+    let page = number(FieldKind::Offset, "page")?.unwrap_or(1);
     if image_type != PRIVATE {
         return Ok(Command::Nothing);
     }
@@ -383,19 +389,19 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, Fault> {
     })
 }
 
-fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 204)
 }
 
-fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_tags(answer, false)
 }
 
-fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_list(answer, KeyList::plain())
 }
 
-fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     if matches!(command, Command::Nothing) {
         return codec::encode_list(&Answer::TagList(TagList::default()), PlainList { is_empty: true });
     }
@@ -404,24 +410,24 @@ fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Fault> 
 
 // ---- errors
 
-fn wire_error(fault: &Fault, _: Option<&Command>) -> WireError {
+fn wire_error(fault: &RequestError, _: Option<&Command>) -> WireError {
     let (status, code) = match fault {
-        Fault::Body { .. }
-        | Fault::UnknownType { .. }
-        | Fault::ProjectMissing { .. }
-        | Fault::AmbiguousResource
+        RequestError::Body { .. }
+        | RequestError::UnknownType { .. }
+        | RequestError::ProjectMissing { .. }
+        | RequestError::AmbiguousResource
         // the predefined tags are not of this dialect
-        | Fault::TooManyPredefined { .. }
-        | Fault::UnknownPredefined
-        | Fault::PredefinedExists => (400, "IMG.0001"),
-        Fault::Invalid { aspect, .. } => match aspect {
-            Aspect::Key | Aspect::Value | Aspect::Tags | Aspect::Element | Aspect::Values => (400, "IMG.0115"),
-            Aspect::General | Aspect::Action | Aspect::Limit | Aspect::Offset => (400, "IMG.0001"),
+        | RequestError::TooManyPredefined { .. }
+        | RequestError::UnknownPredefined
+        | RequestError::PredefinedExists => (400, "IMG.0001"),
+        RequestError::Invalid { aspect, .. } => match aspect {
+            FieldKind::Key | FieldKind::Value | FieldKind::Tags | FieldKind::Element | FieldKind::Values => (400, "IMG.0115"),
+            FieldKind::General | FieldKind::Action | FieldKind::Limit | FieldKind::Offset => (400, "IMG.0001"),
         },
-        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "IMG.0144"),
-        Fault::TooManyTags { .. } => (400, "IMG.0116"),
-        Fault::Unavailable { .. } => (503, "IMG.0061"),
-        Fault::Internal { .. } => (500, "IMG.0061"),
+        RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "IMG.0144"),
+        RequestError::TooManyTags { .. } => (400, "IMG.0116"),
+        RequestError::Unavailable { .. } => (503, "IMG.0061"),
+        RequestError::Internal { .. } => (500, "IMG.0061"),
     };
     WireError { status, code }
 }

@@ -1,14 +1,14 @@
 //! What a request wants done, and what comes of it: the one language between dialects and service.
 
-use super::{fault::Fault, page::Page, query::Ask, tag::Tag, tag_list::TagList};
+use super::{error::RequestError, page::Page, query::ResourceQuery, tag::Tag, tag_list::TagList};
 
 /// What a request wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Asks for resources. Answered by [`Answer::Page`].
-    Query(Ask),
+    Query(ResourceQuery),
     /// The tags of a resource. [`Answer::Tags`].
-    ListTags(Target),
+    ListTags(ResourceRef),
     /// Keys with their values in use on the resources of a type in a project. [`Answer::TagList`], by key.
     ListScopeTags {
         /// Project.
@@ -17,8 +17,8 @@ pub enum Command {
         resource_type: String,
         /// Whether system tags are listed.
         with_system: bool,
-        /// Part of the keys; `None` for all.
-        part: Option<Part>,
+        /// Page of the keys; `None` for all.
+        part: Option<KeysetPage>,
     },
     /// Different tags in use on the resources of a type: of a project or of all the caller's domain, or of one resource.
     /// System tags are left out. [`Answer::TagList`], by text.
@@ -46,8 +46,8 @@ pub enum Command {
     ListKeys {
         /// Region, if only one is wanted; where it is not tagd's there is nothing.
         region: Option<String>,
-        /// Part of the keys.
-        part: Part,
+        /// Page of the keys.
+        part: KeysetPage,
     },
     /// Values in use with a key anywhere in the caller's domain. [`Answer::Names`].
     ListValues {
@@ -55,20 +55,20 @@ pub enum Command {
         region: Option<String>,
         /// Key.
         key: String,
-        /// Part of the values.
-        part: Part,
+        /// Page of the values.
+        part: KeysetPage,
     },
     /// Changes the tags of a resource. [`Answer::Done`].
     ChangeTags {
         /// Resource.
-        target: Target,
+        target: ResourceRef,
         /// Change.
         change: TagChange,
     },
     /// Changes the tags of several resources, each by itself. [`Answer::Failures`].
     ChangeMany {
         /// Resources.
-        targets: Vec<Target>,
+        targets: Vec<ResourceRef>,
         /// Change.
         change: TagChange,
     },
@@ -84,11 +84,11 @@ pub enum Command {
         new: Tag,
     },
     /// Predefined tags. [`Answer::Predefined`].
-    ListPredefined(PredefinedAsk),
+    ListPredefined(PredefinedQuery),
     /// How many predefined tags there are and may be. [`Answer::Quota`].
     CountPredefined,
     /// The services that own resource types, as the cross-service API shows them. [`Answer::Providers`].
-    ListProviders(ProviderAsk),
+    ListProviders(ProviderQuery),
     /// Nothing: the answer stands in the dialect. [`Answer::Done`].
     Nothing,
 }
@@ -107,7 +107,7 @@ impl Command {
     }
 
     /// The one resource that the command is about, if it is about one.
-    pub fn target(&self) -> Option<&Target> {
+    pub fn target(&self) -> Option<&ResourceRef> {
         match self {
             Self::ListTags(target) | Self::ChangeTags { target, .. } => Some(target),
             _ => None,
@@ -117,7 +117,7 @@ impl Command {
 
 /// One resource. Where the request names no project, the resource is looked for in all of the caller's domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ResourceRef {
     /// Project, if one is named.
     pub project_id: Option<String>,
     /// Resource type.
@@ -133,13 +133,13 @@ pub enum TagChange {
     Put(Vec<Tag>),
     /// Removes tags by key and, where one is given, value; absent ones are no error.
     Remove(Vec<(String, Option<String>)>),
-    /// Removes the tag with this key; [`Fault::UnknownTag`] if there is none.
+    /// Removes the tag with this key; [`RequestError::UnknownTag`] if there is none.
     RemoveKey(String),
 }
 
 /// A part of a sorted list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct KeysetPage {
     /// Most entries.
     pub limit: u32,
     /// The entry after which the part begins; `None` for the start.
@@ -148,7 +148,7 @@ pub struct Part {
 
 /// What to list of the predefined tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PredefinedAsk {
+pub struct PredefinedQuery {
     /// Text that occurs in the key, whatever its case.
     pub key: Option<String>,
     /// Text that occurs in the value, whatever its case.
@@ -165,7 +165,7 @@ pub struct PredefinedAsk {
 
 /// What to list of the services.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderAsk {
+pub struct ProviderQuery {
     /// Only the service of this name.
     pub provider: Option<String>,
     /// Whether names for people are English; else they are Chinese.
@@ -237,7 +237,7 @@ pub enum Answer {
         next: Option<String>,
     },
     /// What could not be changed, by position in the command, and why.
-    Failures(Vec<(usize, Fault)>),
+    Failures(Vec<(usize, RequestError)>),
     /// Predefined tags.
     Predefined {
         /// The page.

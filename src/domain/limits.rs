@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::{
     charset::{self, Wrong},
-    fault::{Aspect, Fault, quote},
+    error::{FieldKind, RequestError, quote},
     query::{Term, ValueMatch},
 };
 
@@ -56,16 +56,16 @@ pub struct ListLimit {
     /// What the entries are called.
     pub entries: &'static str,
     /// Kind of the field, where there are more.
-    pub aspect: Aspect,
+    pub aspect: FieldKind,
 }
 
 impl ListLimit {
     /// What is wrong with a list that has more. It is not read to its end, so how many it has is not known.
-    pub fn exceeded(self, list: impl Into<String>) -> Fault {
-        Fault::invalid(self.aspect, list, format!("too many {}, at most {}", self.entries, self.most))
+    pub fn exceeded(self, list: impl Into<String>) -> RequestError {
+        RequestError::invalid(self.aspect, list, format!("too many {}, at most {}", self.entries, self.most))
     }
 
-    fn check(self, list: &str, count: usize) -> Result<(), Fault> {
+    fn check(self, list: &str, count: usize) -> Result<(), RequestError> {
         if count > self.most { Err(self.exceeded(list)) } else { Ok(()) }
     }
 }
@@ -73,18 +73,22 @@ impl ListLimit {
 impl QueryLimits {
     /// Of entries in a list.
     pub const fn of_keys(&self) -> ListLimit {
-        ListLimit { most: self.keys, entries: "keys", aspect: Aspect::General }
+        ListLimit { most: self.keys, entries: "keys", aspect: FieldKind::General }
     }
 
     /// Of values in an entry.
     pub const fn of_values(&self) -> ListLimit {
-        ListLimit { most: self.values, entries: "values", aspect: Aspect::Values }
+        ListLimit { most: self.values, entries: "values", aspect: FieldKind::Values }
     }
 
     /// Checks a list and reads the meaning of its values.
-    pub fn check_list(&self, list: &str, entries: Vec<RawTerm>) -> Result<Vec<Term>, Fault> {
+    pub fn check_list(&self, list: &str, entries: Vec<RawTerm>) -> Result<Vec<Term>, RequestError> {
         if entries.is_empty() && self.refuse_empty_list {
-            return Err(Fault::invalid(Aspect::Tags, list, "an empty list; leave the field out for no condition"));
+            return Err(RequestError::invalid(
+                FieldKind::Tags,
+                list,
+                "an empty list; leave the field out for no condition",
+            ));
         }
         self.of_keys().check(list, entries.len())?;
         let mut terms: Vec<Term> = Vec::with_capacity(entries.len());
@@ -92,7 +96,7 @@ impl QueryLimits {
             let term = self.check_entry(format_args!("{list}[{i}]"), entry)?;
             if terms.iter().any(|other| other.key == term.key) {
                 let reason = format!("{} stands twice, keys must be unique", quote(&term.key));
-                return Err(Fault::invalid(Aspect::Key, format!("{list}[{i}].key"), reason));
+                return Err(RequestError::invalid(FieldKind::Key, format!("{list}[{i}].key"), reason));
             }
             terms.push(term);
         }
@@ -100,23 +104,29 @@ impl QueryLimits {
     }
 
     /// The field is only put into words where there is something to say of it.
-    fn check_entry(&self, field: impl Display, entry: RawTerm) -> Result<Term, Fault> {
+    fn check_entry(&self, field: impl Display, entry: RawTerm) -> Result<Term, RequestError> {
         let key_field = || format!("{field}.key");
         let key = match entry {
             RawTerm { key: None, values: None } => {
-                return Err(Fault::invalid(Aspect::Element, field.to_string(), "an empty entry, the key is missing"));
+                return Err(RequestError::invalid(
+                    FieldKind::Element,
+                    field.to_string(),
+                    "an empty entry, the key is missing",
+                ));
             }
-            RawTerm { key: None, .. } => return Err(Fault::invalid(Aspect::Key, key_field(), "missing, mandatory")),
+            RawTerm { key: None, .. } => {
+                return Err(RequestError::invalid(FieldKind::Key, key_field(), "missing, mandatory"));
+            }
             RawTerm { key: Some(key), .. } if key.is_empty() => {
-                return Err(Fault::invalid(Aspect::Key, key_field(), "\"\" is empty, at least 1 character"));
+                return Err(RequestError::invalid(FieldKind::Key, key_field(), "\"\" is empty, at least 1 character"));
             }
             RawTerm { key: Some(key), .. } => key,
         };
-        check_length(Aspect::Key, format_args!("{field}.key"), &key, self.key_length)?;
-        check_charset(Aspect::Key, format_args!("{field}.key"), &key, self.key_charset)?;
+        check_length(FieldKind::Key, format_args!("{field}.key"), &key, self.key_length)?;
+        check_charset(FieldKind::Key, format_args!("{field}.key"), &key, self.key_charset)?;
         let values = match entry.values {
             None if self.values_mandatory => {
-                return Err(Fault::invalid(Aspect::Value, format!("{field}.values"), "missing, mandatory"));
+                return Err(RequestError::invalid(FieldKind::Value, format!("{field}.values"), "missing, mandatory"));
             }
             values => values.unwrap_or_default(),
         };
@@ -125,18 +135,18 @@ impl QueryLimits {
         }
         for (j, value) in values.iter().enumerate() {
             let value_field = || format!("{field}.values[{j}]");
-            check_length(Aspect::Value, format_args!("{field}.values[{j}]"), value, self.value_length)?;
-            check_charset(Aspect::Value, format_args!("{field}.values[{j}]"), value, self.value_charset)?;
+            check_length(FieldKind::Value, format_args!("{field}.values[{j}]"), value, self.value_length)?;
+            check_charset(FieldKind::Value, format_args!("{field}.values[{j}]"), value, self.value_charset)?;
             if self.fuzzy && value == "*" {
-                return Err(Fault::invalid(
-                    Aspect::Value,
+                return Err(RequestError::invalid(
+                    FieldKind::Value,
                     value_field(),
                     "\"*\" alone, a search needs text behind the asterisk",
                 ));
             }
             if values.iter().take(j).any(|other| other == value) {
                 let reason = format!("{} stands twice, values must be unique", quote(value));
-                return Err(Fault::invalid(Aspect::Value, value_field(), reason));
+                return Err(RequestError::invalid(FieldKind::Value, value_field(), reason));
             }
         }
         let values = values
@@ -151,12 +161,12 @@ impl QueryLimits {
 }
 
 /// Refuses a text of more than `most` characters.
-pub fn check_length(aspect: Aspect, field: impl Display, text: &str, most: usize) -> Result<(), Fault> {
+pub fn check_length(aspect: FieldKind, field: impl Display, text: &str, most: usize) -> Result<(), RequestError> {
     // a text has at most as many characters as bytes: counting is seldom needed
     if text.len() > most {
         let count = text.chars().count();
         if count > most {
-            return Err(Fault::invalid(
+            return Err(RequestError::invalid(
                 aspect,
                 field.to_string(),
                 format!("{} has {count} characters, at most {most}", quote(text)),
@@ -167,7 +177,12 @@ pub fn check_length(aspect: Aspect, field: impl Display, text: &str, most: usize
 }
 
 /// Refuses a text with a character that is no letter, no digit and not in `extra`, or that may not stand where it does.
-pub fn check_charset(aspect: Aspect, field: impl Display, text: &str, extra: Option<&str>) -> Result<(), Fault> {
+pub fn check_charset(
+    aspect: FieldKind,
+    field: impl Display,
+    text: &str,
+    extra: Option<&str>,
+) -> Result<(), RequestError> {
     let Some(extra) = extra else { return Ok(()) };
     let Some(wrong) = charset::first_wrong(text, extra) else { return Ok(()) };
     let reason = match wrong {
@@ -178,5 +193,5 @@ pub fn check_charset(aspect: Aspect, field: impl Display, text: &str, extra: Opt
             format!("{} has {}, which may only follow a letter or a mark", quote(text), quote(&c.to_string()))
         }
     };
-    Err(Fault::invalid(aspect, field.to_string(), reason))
+    Err(RequestError::invalid(aspect, field.to_string(), reason))
 }

@@ -5,7 +5,7 @@
 pub mod change;
 pub mod charset;
 pub mod command;
-pub mod fault;
+pub mod error;
 pub mod limits;
 pub mod matching;
 pub mod outage;
@@ -18,11 +18,11 @@ pub mod tag_list;
 pub mod write_limits;
 
 pub use command::{Answer, Command};
-pub use fault::{Aspect, Fault};
+pub use error::{FieldKind, RequestError};
 pub use limits::QueryLimits;
 pub use outage::Outage;
 pub use page::{Item, Page, Scope};
-pub use query::{Ask, NameMatch, Reach, TagQuery, Term, ValueMatch, Want};
+pub use query::{NameMatch, QueryOutput, ResourceQuery, ScopeSelector, TagQuery, Term, ValueMatch};
 pub use resource::Resource;
 pub use tag::Tag;
 pub use tag_list::{TagList, TagOrder, TagWalk};

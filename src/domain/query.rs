@@ -53,7 +53,7 @@ pub enum NameMatch {
 
 /// Which scopes a query runs over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
+pub enum ScopeSelector {
     /// One type in one project.
     Scope {
         /// Project.
@@ -72,7 +72,7 @@ pub enum Reach {
 
 /// What of the answer is wanted besides the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
+pub enum QueryOutput {
     /// Nothing.
     Count,
     /// These resources, newest first.
@@ -86,11 +86,11 @@ pub enum Want {
 
 /// A whole request for resources, as every dialect's query decodes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
+pub struct ResourceQuery {
     /// Where to look.
-    pub reach: Reach,
+    pub reach: ScopeSelector,
     /// What to look for.
     pub query: TagQuery,
     /// What to answer.
-    pub want: Want,
+    pub want: QueryOutput,
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, error::Error, fmt};
 
 use super::{
-    fault::{Fault, quote},
+    error::{RequestError, quote},
     tag::Tag,
 };
 
@@ -64,7 +64,7 @@ impl FromIterator<(String, String)> for Aliases {
 
 /// Why the registry cannot do what it is asked.
 #[derive(Debug)]
-pub enum RegistryFault {
+pub enum RegistryError {
     /// No such resource type.
     UnknownType,
     /// No such project.
@@ -85,16 +85,16 @@ pub enum RegistryFault {
     /// The condition of the write does not hold.
     Condition,
     /// What can go wrong elsewhere too.
-    Other(Fault),
+    Other(RequestError),
 }
 
-impl From<Fault> for RegistryFault {
-    fn from(fault: Fault) -> Self {
+impl From<RequestError> for RegistryError {
+    fn from(fault: RequestError) -> Self {
         Self::Other(fault)
     }
 }
 
-impl fmt::Display for RegistryFault {
+impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownType => f.write_str("the resource type does not exist"),
@@ -117,7 +117,7 @@ impl fmt::Display for RegistryFault {
     }
 }
 
-impl Error for RegistryFault {
+impl Error for RegistryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Other(fault) => fault.source(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    fault::{Aspect, Fault, quote},
+    error::{FieldKind, RequestError, quote},
     limits::{ListLimit, check_charset, check_length},
     tag::{SYSTEM_PREFIX, Tag, is_system_key},
 };
@@ -48,11 +48,11 @@ pub struct RawTag {
 impl WriteLimits {
     /// Of tags in one request.
     pub const fn of_tags(&self) -> ListLimit {
-        ListLimit { most: self.tags, entries: "tags", aspect: Aspect::General }
+        ListLimit { most: self.tags, entries: "tags", aspect: FieldKind::General }
     }
 
     /// Checks a list of tags to write.
-    pub fn check_put(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
+    pub fn check_put(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, RequestError> {
         self.check_count(list, tags.len())?;
         let mut seen = HashSet::new();
         let mut checked = Vec::with_capacity(tags.len());
@@ -67,22 +67,22 @@ impl WriteLimits {
     }
 
     /// Checks one tag to write.
-    pub fn check_put_one(&self, field: &str, tag: RawTag) -> Result<Tag, Fault> {
+    pub fn check_put_one(&self, field: &str, tag: RawTag) -> Result<Tag, RequestError> {
         let key_field = format!("{field}.key");
         let key = check_key(field, &key_field, tag.key, tag.value.is_none())?;
-        check_length(Aspect::Key, &key_field, &key, self.key_length)?;
-        check_charset(Aspect::Key, &key_field, &key, Some(self.key_charset))?;
-        check_edges(Aspect::Key, &key_field, &key, self.trimmed_key)?;
+        check_length(FieldKind::Key, &key_field, &key, self.key_length)?;
+        check_charset(FieldKind::Key, &key_field, &key, Some(self.key_charset))?;
+        check_edges(FieldKind::Key, &key_field, &key, self.trimmed_key)?;
         let value_field = format!("{field}.value");
         let value = tag.value.unwrap_or_default();
-        check_length(Aspect::Value, &value_field, &value, self.value_length)?;
-        check_charset(Aspect::Value, &value_field, &value, Some(self.value_charset))?;
-        check_edges(Aspect::Value, &value_field, &value, self.trimmed_value)?;
+        check_length(FieldKind::Value, &value_field, &value, self.value_length)?;
+        check_charset(FieldKind::Value, &value_field, &value, Some(self.value_charset))?;
+        check_edges(FieldKind::Value, &value_field, &value, self.trimmed_value)?;
         Ok(Tag { key, value })
     }
 
     /// Checks a list of tags to remove.
-    pub fn check_remove(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<(String, Option<String>)>, Fault> {
+    pub fn check_remove(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<(String, Option<String>)>, RequestError> {
         self.check_count(list, tags.len())?;
         let mut seen = HashSet::new();
         let mut checked = Vec::with_capacity(tags.len());
@@ -96,36 +96,40 @@ impl WriteLimits {
         Ok(checked)
     }
 
-    fn check_remove_one(&self, field: &str, tag: RawTag) -> Result<(String, Option<String>), Fault> {
+    fn check_remove_one(&self, field: &str, tag: RawTag) -> Result<(String, Option<String>), RequestError> {
         let (key_field, value_field) = (format!("{field}.key"), format!("{field}.value"));
         let key = check_key(field, &key_field, tag.key, tag.value.is_none())?;
-        check_length(Aspect::Key, &key_field, &key, self.remove_key_length)?;
+        check_length(FieldKind::Key, &key_field, &key, self.remove_key_length)?;
         if let Some(value) = &tag.value {
-            check_length(Aspect::Value, &value_field, value, self.remove_value_length)?;
+            check_length(FieldKind::Value, &value_field, value, self.remove_value_length)?;
         }
         Ok((key, tag.value))
     }
 
     /// Checks a list of tags to write that are told apart by key and value together: a key may stand again.
-    pub fn check_put_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
+    pub fn check_put_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, RequestError> {
         self.check_count(list, tags.len())?;
         let check = |(i, tag)| self.check_put_one(&format!("{list}[{i}]"), tag);
-        check_pairs(list, tags.into_iter().enumerate().map(check).collect::<Result<_, Fault>>()?)
+        check_pairs(list, tags.into_iter().enumerate().map(check).collect::<Result<_, RequestError>>()?)
     }
 
     /// The same for tags to remove; an absent value is the empty value.
-    pub fn check_remove_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, Fault> {
+    pub fn check_remove_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, RequestError> {
         self.check_count(list, tags.len())?;
         let check = |(i, tag)| {
             let (key, value) = self.check_remove_one(&format!("{list}[{i}]"), tag)?;
             Ok(Tag { key, value: value.unwrap_or_default() })
         };
-        check_pairs(list, tags.into_iter().enumerate().map(check).collect::<Result<_, Fault>>()?)
+        check_pairs(list, tags.into_iter().enumerate().map(check).collect::<Result<_, RequestError>>()?)
     }
 
-    fn check_count(&self, list: &str, count: usize) -> Result<(), Fault> {
+    fn check_count(&self, list: &str, count: usize) -> Result<(), RequestError> {
         match count {
-            0 => Err(Fault::invalid(Aspect::Tags, list, format!("0 tags, at least 1 and at most {}", self.tags))),
+            0 => Err(RequestError::invalid(
+                FieldKind::Tags,
+                list,
+                format!("0 tags, at least 1 and at most {}", self.tags),
+            )),
             count if count > self.tags => Err(self.of_tags().exceeded(list)),
             _ => Ok(()),
         }
@@ -133,19 +137,23 @@ impl WriteLimits {
 }
 
 /// Refuses a key that only the registry and imports may write.
-pub fn check_not_system(field: &str, key: &str) -> Result<(), Fault> {
+pub fn check_not_system(field: &str, key: &str) -> Result<(), RequestError> {
     if is_system_key(key) {
         let reason = format!("{} starts with {SYSTEM_PREFIX}: system tags are not written here", quote(key));
-        return Err(Fault::invalid(Aspect::Key, field, reason));
+        return Err(RequestError::invalid(FieldKind::Key, field, reason));
     }
     Ok(())
 }
 
-fn check_key(entry: &str, field: &str, key: Option<String>, nothing_else: bool) -> Result<String, Fault> {
+fn check_key(entry: &str, field: &str, key: Option<String>, nothing_else: bool) -> Result<String, RequestError> {
     match key {
-        None if nothing_else => Err(Fault::invalid(Aspect::Element, entry, "an empty entry, the key is missing")),
-        None => Err(Fault::invalid(Aspect::Key, field, "missing, mandatory")),
-        Some(key) if key.is_empty() => Err(Fault::invalid(Aspect::Key, field, "\"\" is empty, at least 1 character")),
+        None if nothing_else => {
+            Err(RequestError::invalid(FieldKind::Element, entry, "an empty entry, the key is missing"))
+        }
+        None => Err(RequestError::invalid(FieldKind::Key, field, "missing, mandatory")),
+        Some(key) if key.is_empty() => {
+            Err(RequestError::invalid(FieldKind::Key, field, "\"\" is empty, at least 1 character"))
+        }
         Some(key) => {
             check_not_system(field, &key)?;
             Ok(key)
@@ -153,24 +161,28 @@ fn check_key(entry: &str, field: &str, key: Option<String>, nothing_else: bool) 
     }
 }
 
-fn check_edges(aspect: Aspect, field: &str, text: &str, trimmed: bool) -> Result<(), Fault> {
+fn check_edges(aspect: FieldKind, field: &str, text: &str, trimmed: bool) -> Result<(), RequestError> {
     if trimmed && (text.starts_with(' ') || text.ends_with(' ')) {
-        return Err(Fault::invalid(aspect, field, format!("{} begins or ends with a space", quote(text))));
+        return Err(RequestError::invalid(aspect, field, format!("{} begins or ends with a space", quote(text))));
     }
     Ok(())
 }
 
-fn check_pairs(list: &str, tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
+fn check_pairs(list: &str, tags: Vec<Tag>) -> Result<Vec<Tag>, RequestError> {
     let mut seen = HashSet::new();
     for (i, tag) in tags.iter().enumerate() {
         if !seen.insert((&tag.key, &tag.value)) {
             let reason = format!("{} with {} stands twice, tags must be unique", quote(&tag.key), quote(&tag.value));
-            return Err(Fault::invalid(Aspect::General, format!("{list}[{i}]"), reason));
+            return Err(RequestError::invalid(FieldKind::General, format!("{list}[{i}]"), reason));
         }
     }
     Ok(tags)
 }
 
-fn twice(list: &str, i: usize, key: &str) -> Fault {
-    Fault::invalid(Aspect::Key, format!("{list}[{i}].key"), format!("{} stands twice, keys must be unique", quote(key)))
+fn twice(list: &str, i: usize, key: &str) -> RequestError {
+    RequestError::invalid(
+        FieldKind::Key,
+        format!("{list}[{i}].key"),
+        format!("{} stands twice, keys must be unique", quote(key)),
+    )
 }

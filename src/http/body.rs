@@ -9,7 +9,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 
-use crate::domain::fault::quote;
+use crate::domain::error::quote;
 
 /// Largest body. A query within the limits of the most generous dialect takes about 6 MiB if every
 /// character is written as an escape.
@@ -20,7 +20,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a body was not read.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum BodyError {
     /// It is larger than [`LARGEST`].
     TooLarge,
     /// It took longer than [`PATIENCE`].
@@ -138,19 +138,19 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Reads a body whole.
-pub(super) async fn read(payload: Payload) -> Result<Bytes, Refused> {
+pub(super) async fn read(payload: Payload) -> Result<Bytes, BodyError> {
     match tokio::time::timeout(PATIENCE, read_all(payload)).await {
         Ok(read) => read,
-        Err(_) => Err(Refused::TooSlow),
+        Err(_) => Err(BodyError::TooSlow),
     }
 }
 
-async fn read_all(mut payload: Payload) -> Result<Bytes, Refused> {
+async fn read_all(mut payload: Payload) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| Refused::Broken(error.to_string()))?;
+        let chunk = chunk.map_err(|error| BodyError::Broken(error.to_string()))?;
         if body.len() + chunk.len() > LARGEST {
-            return Err(Refused::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         // a body of one piece is not copied
         if body.is_empty() {

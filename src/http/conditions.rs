@@ -8,7 +8,7 @@ use actix_web::{
     },
 };
 
-use crate::domain::{Aspect, Fault, fault::quote};
+use crate::domain::{FieldKind, RequestError, error::quote};
 
 /// What a condition names.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) enum Outcome {
 ///
 /// Where there is no `ETag`, no client can have kept anything, so `If-None-Match` holds; `If-Match` does not, unless
 /// it is `*`.
-pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outcome, Fault> {
+pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outcome, RequestError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(Outcome::Proceed);
     }
@@ -73,17 +73,17 @@ pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outco
 }
 
 /// Refuses conditions of a write that does not know them: to pass over them would do what was not wanted.
-pub(super) fn none(request: &HttpRequest, reason: &str) -> Result<(), Fault> {
+pub(super) fn none(request: &HttpRequest, reason: &str) -> Result<(), RequestError> {
     for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
         if request.headers().contains_key(&name) {
-            return Err(Fault::invalid(Aspect::General, shown(&name), reason));
+            return Err(RequestError::invalid(FieldKind::General, shown(&name), reason));
         }
     }
     Ok(())
 }
 
 /// What a condition names, if the request has it; several headers of a name are one list.
-pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, Fault> {
+pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, RequestError> {
     let mut values = request.headers().get_all(name).map(|value| value.as_bytes().trim_ascii()).peekable();
     if values.peek().is_none() {
         return Ok(None);
@@ -95,14 +95,14 @@ pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Ta
             any += 1;
         } else if take_tags(value, &mut tags).is_none() {
             let reason = format!("{} is neither * nor a quoted ETag", quote(&String::from_utf8_lossy(value)));
-            return Err(Fault::invalid(Aspect::General, shown(name), reason));
+            return Err(RequestError::invalid(FieldKind::General, shown(name), reason));
         }
     }
     match (any, tags.is_empty()) {
         (1, true) => Ok(Some(Tags::Any)),
         (0, false) => Ok(Some(Tags::Listed(tags))),
-        (0, true) => Err(Fault::invalid(Aspect::General, shown(name), "must not be empty")),
-        _ => Err(Fault::invalid(Aspect::General, shown(name), "* must stand alone")),
+        (0, true) => Err(RequestError::invalid(FieldKind::General, shown(name), "must not be empty")),
+        _ => Err(RequestError::invalid(FieldKind::General, shown(name), "* must stand alone")),
     }
 }
 

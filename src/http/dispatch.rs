@@ -14,11 +14,11 @@ use super::{
     conditions::{self, Outcome},
     pieces::Pieces,
     refusal,
-    server::Shared,
+    server::AppState,
 };
 use crate::{
     dialects::{Dialect, Operation, PathParameters, Route, WireRequest},
-    domain::{Answer, Aspect, Command, Fault},
+    domain::{Answer, Command, FieldKind, RequestError},
 };
 
 const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
@@ -34,8 +34,8 @@ pub(super) async fn run(
         // a path that is not UTF-8 once decoded names nothing
         return refusal::not_found(&request);
     };
-    let Some(shared) = request.app_data::<Data<Shared>>() else {
-        return fault(dialect, &Fault::internal("the server was set up without its service"), None);
+    let Some(shared) = request.app_data::<Data<AppState>>() else {
+        return fault(dialect, &RequestError::internal("the server was set up without its service"), None);
     };
     let Operation { decode, encode, body: has_body } = route.operation;
     if has_body && let Err(reason) = body::check_type(&request) {
@@ -90,8 +90,8 @@ pub(super) async fn run(
 }
 
 /// The project that the client says it works in. One that cannot be read is no reason to work in another.
-fn client_project(request: &HttpRequest) -> Result<Option<&str>, Fault> {
-    let refused = |reason: &str| Fault::invalid(Aspect::General, "X-Project-Id", reason);
+fn client_project(request: &HttpRequest) -> Result<Option<&str>, RequestError> {
+    let refused = |reason: &str| RequestError::invalid(FieldKind::General, "X-Project-Id", reason);
     let mut values = request.headers().get_all(PROJECT);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -111,7 +111,7 @@ pub(super) fn parameters(request: &HttpRequest) -> Option<PathParameters> {
 }
 
 /// The answer to a fault, which goes to the log where it is not the caller's.
-fn fault(dialect: &Dialect, fault: &Fault, command: Option<&Command>) -> HttpResponse {
+fn fault(dialect: &Dialect, fault: &RequestError, command: Option<&Command>) -> HttpResponse {
     log(fault);
     let error = (dialect.wire_error)(fault, command);
     let body = (dialect.encode_error)(error.code, &fault.to_string());
@@ -123,9 +123,9 @@ fn fault(dialect: &Dialect, fault: &Fault, command: Option<&Command>) -> HttpRes
 }
 
 /// A fault that is not the caller's goes to the log.
-pub(super) fn log(fault: &Fault) {
+pub(super) fn log(fault: &RequestError) {
     if let Some(source) = fault.source() {
-        if matches!(fault, Fault::Unavailable { .. }) {
+        if matches!(fault, RequestError::Unavailable { .. }) {
             tracing::warn!(error = chain(source), "the database is not available");
         } else {
             tracing::error!(error = chain(source), "a request failed");

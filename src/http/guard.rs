@@ -10,7 +10,7 @@ use actix_web::{
     http::header::{self, HeaderName, HeaderValue},
 };
 
-use crate::domain::fault::quote;
+use crate::domain::error::quote;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 

@@ -6,7 +6,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
-use super::{refusal, router::get_or_head, server::Shared};
+use super::{refusal, router::get_or_head, server::AppState};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     // balancers ask with HEAD as often as with GET
@@ -32,7 +32,7 @@ async fn healthz() -> HttpResponse {
 }
 
 /// The database takes reads and writes; its schema was brought in place before the server started.
-async fn readyz(shared: Data<Shared>) -> HttpResponse {
+async fn readyz(shared: Data<AppState>) -> HttpResponse {
     match shared.readiness.check().await {
         Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),
         Err(outage) => HttpResponse::ServiceUnavailable()

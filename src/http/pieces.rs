@@ -6,7 +6,7 @@ use futures_util::{Stream, stream};
 use super::dispatch;
 use crate::{
     dialects::ListWriter,
-    domain::{Fault, TagList, TagWalk},
+    domain::{RequestError, TagList, TagWalk},
     service::Service,
 };
 
@@ -28,7 +28,7 @@ impl Pieces {
     }
 
     /// The answer as a whole.
-    pub(super) async fn collect(mut self) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn collect(mut self) -> Result<Vec<u8>, RequestError> {
         while let Some(walk) = self.rest.take() {
             self.read(walk).await?;
         }
@@ -51,7 +51,7 @@ impl Pieces {
     }
 
     /// Reads the next piece and writes it behind what is there.
-    async fn read(&mut self, walk: TagWalk) -> Result<(), Fault> {
+    async fn read(&mut self, walk: TagWalk) -> Result<(), RequestError> {
         let (tags, rest) = self.service.walk(walk).await?;
         self.writer.each(&tags, &mut self.json);
         if rest.is_none() {

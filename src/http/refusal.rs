@@ -13,13 +13,13 @@ use actix_web::{
 use serde_json::json;
 
 use super::{
-    body::{LARGEST, Refused},
+    body::{BodyError, LARGEST},
     guard::Denied,
     request_log::RequestId,
 };
 use crate::{
     dialects::Dialect,
-    domain::{Fault, fault::quote},
+    domain::{RequestError, error::quote},
 };
 
 pub(super) fn status(status: u16) -> HttpResponseBuilder {
@@ -77,20 +77,20 @@ pub(super) fn wrong_type(dialect: &Dialect, reason: &str) -> HttpResponse {
 }
 
 /// The body could not be read.
-pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: Refused) -> HttpResponse {
+pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyError) -> HttpResponse {
     match refused {
-        Refused::TooLarge => {
+        BodyError::TooLarge => {
             let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: larger than {LARGEST} bytes"));
             // the rest of the body is not read, so the connection is of no more use
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
-        Refused::TooSlow => {
+        BodyError::TooSlow => {
             let mut answer = general(dialect, 408, "body: not sent in time".to_owned()).body_of_error();
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
-        Refused::Broken(reason) => general(dialect, 400, format!("body: {reason}")).body_of_error(),
+        BodyError::Broken(reason) => general(dialect, 400, format!("body: {reason}")).body_of_error(),
     }
 }
 
@@ -118,7 +118,7 @@ impl General<'_> {
     }
 
     fn body_of_error(mut self) -> HttpResponse {
-        let fault = Fault::Body { reason: self.reason };
+        let fault = RequestError::Body { reason: self.reason };
         let code = (self.dialect.wire_error)(&fault, None).code;
         self.answer.content_type("application/json").body((self.dialect.encode_error)(code, &fault.to_string()))
     }

@@ -21,7 +21,7 @@ use actix_web::{
 };
 use tracing::Instrument;
 
-use super::{guard, refusal, server::Shared};
+use super::{guard, refusal, server::AppState};
 
 /// Name of the header, in requests and answers.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,7 +51,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let span = tracing::error_span!("request", request_id = id);
     // upgrades are not taken, and actix would repeat the request's word in the answer
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
-    let allowed = request.app_data::<Data<Shared>>().map_or(&[][..], |shared| &shared.allowed_hosts);
+    let allowed = request.app_data::<Data<AppState>>().map_or(&[][..], |shared| &shared.allowed_hosts);
     let mut answer = match guard::check(&request, allowed) {
         Ok(()) => next.call(request).instrument(span).await?.map_into_left_body(),
         Err(denied) => {

@@ -45,7 +45,7 @@ pub struct Running {
 }
 
 /// What every worker knows.
-pub(super) struct Shared {
+pub(super) struct AppState {
     pub(super) service: Service,
     pub(super) principal: Principal,
     pub(super) registry: Registry,
@@ -84,7 +84,7 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
         let registry = Registry::new(service.clone(), work.clone());
         let allowed_hosts = Arc::clone(&allowed_hosts);
         let readiness = readiness.clone();
-        let shared = Shared { service, principal: Principal::anyone(), registry, work, readiness, allowed_hosts };
+        let shared = AppState { service, principal: Principal::anyone(), registry, work, readiness, allowed_hosts };
         App::new().app_data(web::Data::new(shared)).wrap(from_fn(request_log::log)).configure(router::configure)
     })
     .workers(workers)

@@ -6,8 +6,8 @@ use super::Service;
 use crate::{
     auth::Principal,
     domain::{
-        Answer, Fault, Tag,
-        command::{PredefinedAsk, PredefinedOrder, TagChange, Target},
+        Answer, RequestError, Tag,
+        command::{PredefinedOrder, PredefinedQuery, ResourceRef, TagChange},
     },
 };
 
@@ -16,8 +16,8 @@ pub const PREDEFINED_QUOTA: u32 = 500;
 
 impl Service {
     /// The scope of a resource that a request names, which may leave the project out.
-    pub(super) async fn find_target(&self, principal: &Principal, target: &Target) -> Result<i64, Fault> {
-        let unknown = || Fault::unknown_resource(&target.resource_id);
+    pub(super) async fn find_target(&self, principal: &Principal, target: &ResourceRef) -> Result<i64, RequestError> {
+        let unknown = || RequestError::unknown_resource(&target.resource_id);
         // no column can hold a NUL, so nothing is called that
         if target.resource_id.contains('\0') || target.resource_type.contains('\0') {
             return Err(unknown());
@@ -31,16 +31,16 @@ impl Service {
         match scopes.as_slice() {
             [] => Err(unknown()),
             [scope_id] => Ok(*scope_id),
-            _ => Err(Fault::AmbiguousResource),
+            _ => Err(RequestError::AmbiguousResource),
         }
     }
 
     pub(super) async fn change_tags(
         &self,
         principal: &Principal,
-        target: &Target,
+        target: &ResourceRef,
         change: &TagChange,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RequestError> {
         let scope_id = self.find_target(principal, target).await?;
         let resource_id = target.resource_id.as_str();
         match change {
@@ -55,7 +55,7 @@ impl Service {
             }
             TagChange::RemoveKey(key) => {
                 let removed = !key.contains('\0') && self.store.remove_tag(scope_id, resource_id, key).await?;
-                if removed { Ok(()) } else { Err(Fault::UnknownTag { key: key.clone() }) }
+                if removed { Ok(()) } else { Err(RequestError::UnknownTag { key: key.clone() }) }
             }
         }
     }
@@ -64,11 +64,11 @@ impl Service {
     /// that needs a project and has none.
     pub(super) async fn check_types<'t>(
         &self,
-        targets: &'t [Target],
+        targets: &'t [ResourceRef],
         field: impl Fn(usize) -> String,
-    ) -> Result<Cow<'t, [Target]>, Fault> {
+    ) -> Result<Cow<'t, [ResourceRef]>, RequestError> {
         // a scope that is known is one of a known type
-        let is_known = |target: &Target| {
+        let is_known = |target: &ResourceRef| {
             target.project_id.as_ref().is_some_and(|id| self.scopes.get(id, &target.resource_type).is_some())
         };
         if targets.iter().all(is_known) {
@@ -80,10 +80,10 @@ impl Service {
             match types.iter().find(|known| known.is_called(&target.resource_type)) {
                 None => {
                     let resource_type = target.resource_type.clone();
-                    return Err(Fault::UnknownType { field: field(i), resource_type });
+                    return Err(RequestError::UnknownType { field: field(i), resource_type });
                 }
                 Some(known) if known.regional && target.project_id.is_none() => {
-                    return Err(Fault::ProjectMissing { resource_type: target.resource_type.clone() });
+                    return Err(RequestError::ProjectMissing { resource_type: target.resource_type.clone() });
                 }
                 Some(known) if known.resource_type != target.resource_type => {
                     if let Some(target) = checked.to_mut().get_mut(i) {
@@ -100,28 +100,28 @@ impl Service {
     pub(super) async fn change_many(
         &self,
         principal: &Principal,
-        targets: &[Target],
+        targets: &[ResourceRef],
         change: &TagChange,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, RequestError> {
         let targets = self.check_types(targets, |i| format!("resources[{i}].resource_type")).await?;
         let mut failures = Vec::new();
         for (i, target) in targets.iter().enumerate() {
             match self.change_tags(principal, target, change).await {
                 Ok(()) => {}
                 // a database that is away is not the fault of one resource
-                Err(fault @ (Fault::Unavailable { .. } | Fault::Internal { .. })) => return Err(fault),
+                Err(fault @ (RequestError::Unavailable { .. } | RequestError::Internal { .. })) => return Err(fault),
                 Err(fault) => failures.push((i, fault)),
             }
         }
         Ok(Answer::Failures(failures))
     }
 
-    pub(super) async fn put_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, Fault> {
+    pub(super) async fn put_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, RequestError> {
         self.store.put_predefined(principal.account(), tags, PREDEFINED_QUOTA).await?;
         Ok(Answer::Done)
     }
 
-    pub(super) async fn remove_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, Fault> {
+    pub(super) async fn remove_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, RequestError> {
         // no tag has a NUL, so there is nothing to remove
         let is_storable = |tag: &&Tag| !tag.key.contains('\0') && !tag.value.contains('\0');
         let tags: Vec<Tag> = tags.iter().filter(is_storable).cloned().collect();
@@ -134,13 +134,13 @@ impl Service {
         principal: &Principal,
         old: &Tag,
         new: &Tag,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, RequestError> {
         self.store.replace_predefined(principal.account(), old, new).await?;
         Ok(Answer::Done)
     }
 
-    pub(super) async fn count_predefined(&self, principal: &Principal) -> Result<Answer, Fault> {
-        let all = PredefinedAsk {
+    pub(super) async fn count_predefined(&self, principal: &Principal) -> Result<Answer, RequestError> {
+        let all = PredefinedQuery {
             key: None,
             value: None,
             limit: 1,

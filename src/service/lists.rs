@@ -6,8 +6,8 @@ use super::Service;
 use crate::{
     auth::Principal,
     domain::{
-        Answer, Fault, Scope, Tag, TagList, TagOrder, TagWalk,
-        command::{Part, PredefinedAsk, Target},
+        Answer, RequestError, Scope, Tag, TagList, TagOrder, TagWalk,
+        command::{KeysetPage, PredefinedQuery, ResourceRef},
     },
 };
 
@@ -18,10 +18,10 @@ const PIECE: u32 = 2000;
 const TEXT_PIECE: u32 = 20_000;
 
 impl Service {
-    pub(super) async fn list_tags(&self, principal: &Principal, target: &Target) -> Result<Answer, Fault> {
+    pub(super) async fn list_tags(&self, principal: &Principal, target: &ResourceRef) -> Result<Answer, RequestError> {
         let scope_id = self.find_target(principal, target).await?;
         let tags = self.store.list_tags(scope_id, &target.resource_id).await?;
-        tags.map(Answer::Tags).ok_or_else(|| Fault::unknown_resource(&target.resource_id))
+        tags.map(Answer::Tags).ok_or_else(|| RequestError::unknown_resource(&target.resource_id))
     }
 
     pub(super) async fn list_scope_tags(
@@ -29,8 +29,8 @@ impl Service {
         project_id: &str,
         resource_type: &str,
         with_system: bool,
-        part: Option<&Part>,
-    ) -> Result<Answer, Fault> {
+        part: Option<&KeysetPage>,
+    ) -> Result<Answer, RequestError> {
         let scopes = numbers(&self.find_scope(project_id, resource_type).await?);
         let Some(part) = part else {
             return self.begin_walk(TagWalk::by_key(scopes, with_system, None), None).await;
@@ -49,9 +49,9 @@ impl Service {
         resource_type: &str,
         resource_id: Option<&str>,
         (limit, offset): (u32, u64),
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, RequestError> {
         if let Some(resource_id) = resource_id {
-            let target = Target {
+            let target = ResourceRef {
                 project_id: project_id.map(ToOwned::to_owned),
                 resource_type: resource_type.to_owned(),
                 resource_id: resource_id.to_owned(),
@@ -59,7 +59,7 @@ impl Service {
             let tags = match self.find_target(principal, &target).await {
                 Ok(scope_id) => self.store.list_tags(scope_id, resource_id).await?,
                 // a filter that nothing meets
-                Err(Fault::UnknownResource { .. }) => None,
+                Err(RequestError::UnknownResource { .. }) => None,
                 Err(other) => return Err(other),
             };
             let mut tags = tags.unwrap_or_default();
@@ -94,18 +94,18 @@ impl Service {
         principal: &Principal,
         project_id: &str,
         resource_types: &[String],
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, RequestError> {
         let scopes = numbers(&self.find_scopes(principal, resource_types, Some(project_id)).await?);
         self.begin_walk(TagWalk::by_key(scopes, false, None), None).await
     }
 
-    async fn begin_walk(&self, walk: TagWalk, next: Option<String>) -> Result<Answer, Fault> {
+    async fn begin_walk(&self, walk: TagWalk, next: Option<String>) -> Result<Answer, RequestError> {
         let (tags, rest) = self.walk(walk).await?;
         Ok(Answer::TagList(TagList { tags, rest, next }))
     }
 
     /// The next piece of a list, and where it goes on.
-    pub async fn walk(&self, mut walk: TagWalk) -> Result<(Vec<Tag>, Option<TagWalk>), Fault> {
+    pub async fn walk(&self, mut walk: TagWalk) -> Result<(Vec<Tag>, Option<TagWalk>), RequestError> {
         let first_key = walk.keys.as_ref().map(|keys| keys.first().map(String::as_str));
         if walk.scopes.is_empty() || first_key == Some(None) {
             return Ok((Vec::new(), None));
@@ -146,8 +146,8 @@ impl Service {
         &self,
         principal: &Principal,
         region: Option<&str>,
-        part: &Part,
-    ) -> Result<Answer, Fault> {
+        part: &KeysetPage,
+    ) -> Result<Answer, RequestError> {
         if !self.is_here(region) {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
@@ -162,8 +162,8 @@ impl Service {
         principal: &Principal,
         region: Option<&str>,
         key: &str,
-        part: &Part,
-    ) -> Result<Answer, Fault> {
+        part: &KeysetPage,
+    ) -> Result<Answer, RequestError> {
         // no tag has a NUL, so nobody has a value with such a key
         if !self.is_here(region) || key.contains('\0') {
             return Ok(Answer::Names { names: Vec::new(), next: None });
@@ -179,7 +179,11 @@ impl Service {
         region.is_none_or(|region| region == &*self.region)
     }
 
-    pub(super) async fn list_predefined(&self, principal: &Principal, ask: &PredefinedAsk) -> Result<Answer, Fault> {
+    pub(super) async fn list_predefined(
+        &self,
+        principal: &Principal,
+        ask: &PredefinedQuery,
+    ) -> Result<Answer, RequestError> {
         let (tags, total) = self.store.list_predefined(principal.account(), ask).await?;
         Ok(Answer::Predefined { tags, total })
     }

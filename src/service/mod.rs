@@ -14,7 +14,7 @@ pub use scope_cache::ScopeCache;
 
 use crate::{
     auth::Principal,
-    domain::{Answer, Command, Fault},
+    domain::{Answer, Command, RequestError},
     store::Store,
 };
 
@@ -33,7 +33,7 @@ impl Service {
     }
 
     /// Does what a request wants done.
-    pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, Fault> {
+    pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, RequestError> {
         if let Command::Query(ask) = command {
             return self.query(principal, ask).await.map(Answer::Page);
         }
@@ -41,7 +41,7 @@ impl Service {
         Box::pin(self.run_other(principal, command)).await
     }
 
-    async fn run_other(&self, principal: &Principal, command: &Command) -> Result<Answer, Fault> {
+    async fn run_other(&self, principal: &Principal, command: &Command) -> Result<Answer, RequestError> {
         match command {
             Command::Query(ask) => self.query(principal, ask).await.map(Answer::Page),
             Command::ListTags(target) => {

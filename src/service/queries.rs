@@ -6,16 +6,16 @@ use super::Service;
 use crate::{
     auth::Principal,
     compiler::compile,
-    domain::{Ask, Aspect, Fault, Page, Reach, Scope, Want, fault::quote},
+    domain::{FieldKind, Page, QueryOutput, RequestError, ResourceQuery, Scope, ScopeSelector, error::quote},
     store::Unknown,
 };
 
 impl Service {
     /// The resources that match, as far as they are wanted, and how many there are in all.
-    pub(super) async fn query(&self, principal: &Principal, ask: &Ask) -> Result<Page, Fault> {
+    pub(super) async fn query(&self, principal: &Principal, ask: &ResourceQuery) -> Result<Page, RequestError> {
         let scopes = match &ask.reach {
-            Reach::Scope { project_id, resource_type } => self.find_scope(project_id, resource_type).await?,
-            Reach::Types { resource_types, project_id } => {
+            ScopeSelector::Scope { project_id, resource_type } => self.find_scope(project_id, resource_type).await?,
+            ScopeSelector::Types { resource_types, project_id } => {
                 self.find_scopes(principal, resource_types, project_id.as_deref()).await?
             }
         };
@@ -26,13 +26,17 @@ impl Service {
         let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
         let compiled = compile(&ask.query, &numbers, ask.want)?;
         match ask.want {
-            Want::Count => Ok(Page { total: self.store.count(&compiled).await?, items: Vec::new() }),
-            Want::Page { .. } => self.store.list(&compiled, &scopes).await,
+            QueryOutput::Count => Ok(Page { total: self.store.count(&compiled).await?, items: Vec::new() }),
+            QueryOutput::Page { .. } => self.store.list(&compiled, &scopes).await,
         }
     }
 
     /// The scope of a type in a project: one or none.
-    pub(super) async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, Fault> {
+    pub(super) async fn find_scope(
+        &self,
+        project_id: &str,
+        resource_type: &str,
+    ) -> Result<Vec<Arc<Scope>>, RequestError> {
         if let Some(scope) = self.scopes.get(project_id, resource_type) {
             return Ok(vec![scope]);
         }
@@ -57,8 +61,8 @@ impl Service {
         principal: &Principal,
         resource_types: &[String],
         project_id: Option<&str>,
-    ) -> Result<Vec<Arc<Scope>>, Fault> {
-        let unknown_type = |index: usize| Fault::UnknownType {
+    ) -> Result<Vec<Arc<Scope>>, RequestError> {
+        let unknown_type = |index: usize| RequestError::UnknownType {
             field: format!("resource_types[{index}]"),
             resource_type: resource_types.get(index).cloned().unwrap_or_default(),
         };
@@ -84,9 +88,9 @@ impl Service {
                 Ok(found.scopes)
             }
             Some(Unknown::Type { index }) => Err(unknown_type(index)),
-            Some(Unknown::Project { index }) => {
-                Err(Fault::ProjectMissing { resource_type: resource_types.get(index).cloned().unwrap_or_default() })
-            }
+            Some(Unknown::Project { index }) => Err(RequestError::ProjectMissing {
+                resource_type: resource_types.get(index).cloned().unwrap_or_default(),
+            }),
         }
     }
 
@@ -106,12 +110,12 @@ impl Service {
 }
 
 /// Refuses two names of one type, whose resources would be answered twice.
-fn check_once(names: &[String], types: &[String]) -> Result<(), Fault> {
+fn check_once(names: &[String], types: &[String]) -> Result<(), RequestError> {
     for (i, (name, resource_type)) in names.iter().zip(types).enumerate() {
         let earlier = names.iter().zip(types).take(i).find(|(_, other)| *other == resource_type);
         if let Some((earlier, _)) = earlier {
             let reason = format!("{} is the same type as {}, types must be unique", quote(name), quote(earlier));
-            return Err(Fault::invalid(Aspect::General, format!("resource_types[{i}]"), reason));
+            return Err(RequestError::invalid(FieldKind::General, format!("resource_types[{i}]"), reason));
         }
     }
     Ok(())

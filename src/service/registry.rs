@@ -6,10 +6,10 @@ use super::Service;
 use crate::{
     compiler::compile,
     domain::{
-        Aspect, Fault, Item, Resource, Scope, Tag, TagQuery, Want,
+        FieldKind, Item, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery,
         command::ResourceType,
-        fault::quote,
-        registry::{Condition, Project, Registered, RegistryFault},
+        error::quote,
+        registry::{Condition, Project, Registered, RegistryError},
     },
     store::Store,
 };
@@ -59,13 +59,13 @@ fn marker_of(scope_id: i64, slot: i32) -> String {
 }
 
 /// The slot of a marker, which must be of the list of this scope.
-fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, Fault> {
+fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
     let slot = marker.get(16..).and_then(|slot| i32::from_str_radix(slot, 16).ok());
     match (slot, scope_id) {
         (Some(slot), Some(scope_id)) if marker_of(scope_id, slot) == marker => Ok(slot),
         _ => {
             let reason = format!("{} is not a next_marker of this list", quote(marker));
-            Err(Fault::invalid(Aspect::General, "marker", reason))
+            Err(RequestError::invalid(FieldKind::General, "marker", reason))
         }
     }
 }
@@ -82,16 +82,16 @@ impl Registry {
     }
 
     /// Every resource type, by service and name.
-    pub async fn list_types(&self) -> Result<Vec<ResourceType>, RegistryFault> {
+    pub async fn list_types(&self) -> Result<Vec<ResourceType>, RegistryError> {
         Ok(self.service.store.list_types().await?)
     }
 
     /// A resource type, by its name or by an alias.
-    pub async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryFault> {
+    pub async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
         if !is_name(resource_type) {
-            return Err(RegistryFault::UnknownType);
+            return Err(RegistryError::UnknownType);
         }
-        self.service.store.find_type(resource_type).await?.ok_or(RegistryFault::UnknownType)
+        self.service.store.find_type(resource_type).await?.ok_or(RegistryError::UnknownType)
     }
 
     /// Registers a resource type or changes a known one, which without aliases keeps those it has. True if it is new, and its
@@ -100,15 +100,15 @@ impl Registry {
         &self,
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
-    ) -> Result<(bool, Vec<String>), RegistryFault> {
+    ) -> Result<(bool, Vec<String>), RegistryError> {
         self.service.store.put_type(resource_type, aliases).await
     }
 
     /// Deletes a resource type that never had a resource, with its aliases. An alias alone goes by a change of its type.
-    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
+    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
         let found = self.find_type(resource_type).await?;
         if found.resource_type != resource_type {
-            return Err(RegistryFault::NameTaken {
+            return Err(RegistryError::NameTaken {
                 field: "resource_type".to_owned(),
                 name: resource_type.to_owned(),
                 alias_of: Some(found.resource_type),
@@ -122,29 +122,29 @@ impl Registry {
         &self,
         marker: Option<&str>,
         limit: u32,
-    ) -> Result<(Vec<Project>, Option<String>), RegistryFault> {
+    ) -> Result<(Vec<Project>, Option<String>), RegistryError> {
         let projects = self.service.store.list_projects(marker, limit).await?;
         let next = projects.last().map(|project| project.project_id.clone());
         Ok((projects, next))
     }
 
     /// A project.
-    pub async fn find_project(&self, project_id: &str) -> Result<Project, RegistryFault> {
+    pub async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
         if !is_name(project_id) {
-            return Err(RegistryFault::UnknownProject);
+            return Err(RegistryError::UnknownProject);
         }
-        self.service.store.find_project(project_id).await?.ok_or(RegistryFault::UnknownProject)
+        self.service.store.find_project(project_id).await?.ok_or(RegistryError::UnknownProject)
     }
 
     /// Registers a project or changes a known one. True if it is new.
-    pub async fn put_project(&self, project: &Project) -> Result<bool, RegistryFault> {
+    pub async fn put_project(&self, project: &Project) -> Result<bool, RegistryError> {
         Ok(self.service.store.put_project(project).await?)
     }
 
     /// Deletes a project; with its resources, which may take its time, only if that is said.
-    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
+    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
         if !is_name(project_id) {
-            return Err(RegistryFault::UnknownProject);
+            return Err(RegistryError::UnknownProject);
         }
         // the connections for long work have no deadline; a database that is silent shows itself here
         self.service.store.find_project(project_id).await?;
@@ -158,7 +158,7 @@ impl Registry {
         resource_type: &str,
         limit: u32,
         start: Start<'_>,
-    ) -> Result<ResourcePage, RegistryFault> {
+    ) -> Result<ResourcePage, RegistryError> {
         let scopes = self.find_scopes(project_id, resource_type).await?;
         let scope_id = scopes.first().map(|scope| scope.scope_id);
         let slot = match start {
@@ -168,7 +168,7 @@ impl Registry {
         let mut page = ResourcePage::default();
         match (scope_id, start, &slot) {
             (Some(scope_id), Start::Offset(offset), _) => {
-                let compiled = compile(&TagQuery::default(), &[scope_id], Want::Page { limit, offset })?;
+                let compiled = compile(&TagQuery::default(), &[scope_id], QueryOutput::Page { limit, offset })?;
                 let found = self.service.store.list(&compiled, &scopes).await?;
                 page.total = found.total;
                 page.resources = found.items.iter().map(Item::resource).collect();
@@ -190,10 +190,10 @@ impl Registry {
     }
 
     /// A resource.
-    pub async fn find_resource(&self, place: Place<'_>) -> Result<Registered, RegistryFault> {
+    pub async fn find_resource(&self, place: Place<'_>) -> Result<Registered, RegistryError> {
         let scope_id = self.find_scope(place).await?;
         let found = self.service.store.find_registered(scope_id, place.resource_id).await?;
-        found.ok_or_else(|| Fault::unknown_resource(place.resource_id).into())
+        found.ok_or_else(|| RequestError::unknown_resource(place.resource_id).into())
     }
 
     /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
@@ -204,7 +204,7 @@ impl Registry {
         resource: &Resource,
         with_tags: bool,
         condition: &Condition,
-    ) -> Result<(bool, Registered), RegistryFault> {
+    ) -> Result<(bool, Registered), RegistryError> {
         // a scope that is there is one of a type; else the name may be an alias
         let resource_type = match self.service.find_scope(project_id, resource_type).await?.first() {
             Some(scope) => scope.resource_type.clone(),
@@ -214,7 +214,7 @@ impl Registry {
     }
 
     /// Forgets a resource with its tags.
-    pub async fn remove_resource(&self, place: Place<'_>, condition: &Condition) -> Result<(), RegistryFault> {
+    pub async fn remove_resource(&self, place: Place<'_>, condition: &Condition) -> Result<(), RegistryError> {
         let scope_id = self.find_scope(place).await?;
         self.service.store.unregister(scope_id, place.resource_id, condition).await
     }
@@ -225,12 +225,12 @@ impl Registry {
         place: Place<'_>,
         tags: &[Tag],
         condition: &Condition,
-    ) -> Result<String, RegistryFault> {
+    ) -> Result<String, RegistryError> {
         let scope_id = self.find_scope(place).await?;
         self.service.store.replace_tags_if(scope_id, place.resource_id, tags, condition).await
     }
 
-    async fn find_scope(&self, place: Place<'_>) -> Result<i64, RegistryFault> {
+    async fn find_scope(&self, place: Place<'_>) -> Result<i64, RegistryError> {
         if is_name(place.resource_id) {
             if let [scope] = self.find_scopes(place.project_id, place.resource_type).await?.as_slice() {
                 return Ok(scope.scope_id);
@@ -238,11 +238,11 @@ impl Registry {
         } else {
             self.find_type(place.resource_type).await?;
         }
-        Err(Fault::unknown_resource(place.resource_id).into())
+        Err(RequestError::unknown_resource(place.resource_id).into())
     }
 
     /// The scope of a type, which must be registered, by its name or by an alias, in a project: one or none.
-    async fn find_scopes(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, RegistryFault> {
+    async fn find_scopes(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, RegistryError> {
         let scopes = self.service.find_scope(project_id, resource_type).await?;
         if !scopes.is_empty() {
             return Ok(scopes);

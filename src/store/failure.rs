@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup};
-use crate::domain::{Fault, Outage};
+use crate::domain::{Outage, RequestError};
 
 /// Why the database cannot be opened, prepared or fed; each is one clear line for whoever runs tagd.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +89,7 @@ impl StoreError {
     }
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for RequestError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Database(error) => fault_of(error),
@@ -165,29 +165,29 @@ pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
 }
 
 /// What a failed statement means to whoever asked.
-pub(super) fn fault_of(error: sqlx::Error) -> Fault {
+pub(super) fn fault_of(error: sqlx::Error) -> RequestError {
     if let Some(outage) = outage_of(&error) {
-        return Fault::Unavailable { outage, source: error.into() };
+        return RequestError::Unavailable { outage, source: error.into() };
     }
     match refusal_of(&error) {
         Some(Refusal::TooManyTags) => {
             let (count, quota) = numbers_of(&error);
-            Fault::TooManyTags { count, quota }
+            RequestError::TooManyTags { count, quota }
         }
         Some(Refusal::TooManyPredefined) => {
             let (count, quota) = numbers_of(&error);
-            Fault::TooManyPredefined { count, quota }
+            RequestError::TooManyPredefined { count, quota }
         }
-        Some(Refusal::UnknownPredefined) => Fault::UnknownPredefined,
-        Some(Refusal::PredefinedExists) => Fault::PredefinedExists,
+        Some(Refusal::UnknownPredefined) => RequestError::UnknownPredefined,
+        Some(Refusal::PredefinedExists) => RequestError::PredefinedExists,
         // the others are told by those who can meet them
-        _ => Fault::internal(error),
+        _ => RequestError::internal(error),
     }
 }
 
 /// The same for a statement on one resource, which may not be there.
-pub(super) fn fault_on(resource_id: &str, error: sqlx::Error) -> Fault {
-    if is_unknown_resource(&error) { Fault::unknown_resource(resource_id) } else { fault_of(error) }
+pub(super) fn fault_on(resource_id: &str, error: sqlx::Error) -> RequestError {
+    if is_unknown_resource(&error) { RequestError::unknown_resource(resource_id) } else { fault_of(error) }
 }
 
 /// Whether a writing function did not find its resource.

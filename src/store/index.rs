@@ -20,7 +20,7 @@ pub struct ScopeTotals {
 
 /// A label on which index and truth disagree, in one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drift {
+pub struct IndexMismatch {
     /// Kind of the label; -1: a resource's tag array, -2: tags without a resource, -3: counts of a dense label,
     /// -4: slots of a sparse label out of order, or chunks of a label that is not dense, -5: names with words that are not theirs.
     pub kind: i16,
@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Compares truth and index of a scope bit by bit. Empty: they agree.
-    pub async fn verify_scope(&self, scope_id: i64) -> Result<Vec<Drift>, StoreError> {
+    pub async fn verify_scope(&self, scope_id: i64) -> Result<Vec<IndexMismatch>, StoreError> {
         let mut loan = self.pool.borrow().await?;
         let rows = sqlx::query!(
             r#"select kind as "kind!", key as "key!", value as "value!", block as "block!", missing as "missing!", surplus as "surplus!"
@@ -73,7 +73,7 @@ impl Store {
         Ok(loan
             .end(rows)?
             .into_iter()
-            .map(|row| Drift {
+            .map(|row| IndexMismatch {
                 kind: row.kind,
                 key: row.key,
                 value: row.value,

@@ -26,7 +26,7 @@ pub use exports::{ExportTotals, Exporter};
 pub use failure::StoreError;
 pub use import_stage::{StagedImport, WholeImport};
 pub use imports::{BatchOutcome, ImportBatch, Importer};
-pub use index::{Drift, ScopeTotals};
+pub use index::{IndexMismatch, ScopeTotals};
 pub use migrate::{MigrateReport, SCHEMA_VERSION, migrate};
 pub use readiness::{Readiness, WANTED};
 pub use scopes::{TypeScopes, Unknown};

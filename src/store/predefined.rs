@@ -2,14 +2,14 @@
 
 use super::{Store, resources::parts_of};
 use crate::domain::{
-    Fault, Tag,
-    command::{Predefined, PredefinedAsk, PredefinedOrder, ResourceType},
+    RequestError, Tag,
+    command::{Predefined, PredefinedOrder, PredefinedQuery, ResourceType},
     matching::fold,
 };
 
 impl Store {
     /// Adds predefined tags, up to a quota.
-    pub async fn put_predefined(&self, domain_id: &str, tags: &[Tag], quota: u32) -> Result<(), Fault> {
+    pub async fn put_predefined(&self, domain_id: &str, tags: &[Tag], quota: u32) -> Result<(), RequestError> {
         let parts = parts_of(tags);
         let quota = i32::try_from(quota).unwrap_or(i32::MAX);
         self.write(|| async {
@@ -24,7 +24,7 @@ impl Store {
     }
 
     /// Removes predefined tags; absent ones are no error.
-    pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), Fault> {
+    pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         let parts = parts_of(tags);
         self.write(|| async {
             let mut loan = self.pool.borrow().await?;
@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// Makes one predefined tag another.
-    pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), Fault> {
+    pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), RequestError> {
         self.write(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query!(
@@ -57,7 +57,11 @@ impl Store {
     }
 
     /// A page of the predefined tags that match, and how many match in all.
-    pub async fn list_predefined(&self, domain_id: &str, ask: &PredefinedAsk) -> Result<(Vec<Predefined>, u64), Fault> {
+    pub async fn list_predefined(
+        &self,
+        domain_id: &str,
+        ask: &PredefinedQuery,
+    ) -> Result<(Vec<Predefined>, u64), RequestError> {
         let rows = self
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;
@@ -99,7 +103,7 @@ impl Store {
     }
 
     /// Every resource type, by service and name.
-    pub async fn list_types(&self) -> Result<Vec<ResourceType>, Fault> {
+    pub async fn list_types(&self) -> Result<Vec<ResourceType>, RequestError> {
         let rows = self
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     compiler::{Compiled, Together, join},
-    domain::{Fault, Outage},
+    domain::{Outage, RequestError},
 };
 
 /// What a query gets that waited.
@@ -39,7 +39,7 @@ pub(super) enum Joined {
     /// Nothing: the caller asks by itself. Who comes meanwhile waits until the head, if there is one, is dropped.
     Alone(Option<Head>),
     /// The database does not answer.
-    Failed(Fault),
+    Failed(RequestError),
 }
 
 impl ReadQueue {
@@ -58,7 +58,7 @@ impl ReadQueue {
         match self.lines.wait(self, together, query.clone(), Some(self.pool.patience())).await {
             Some(Served::Rows(rows)) => Joined::Rows(rows),
             Some(Served::Unavailable(outage, reason)) => {
-                Joined::Failed(Fault::Unavailable { outage, source: reason.into() })
+                Joined::Failed(RequestError::Unavailable { outage, source: reason.into() })
             }
             Some(Served::Alone) | None => Joined::Alone(None),
         }

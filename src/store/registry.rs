@@ -8,15 +8,15 @@ use super::{
     writes::retried,
 };
 use crate::domain::{
-    Fault, Resource, Tag,
+    RequestError, Resource, Tag,
     command::ResourceType,
     matching::fold,
-    registry::{Aliases, Condition, Project, Registered, RegistryFault},
+    registry::{Aliases, Condition, Project, Registered, RegistryError},
 };
 
 impl Store {
     /// A resource type by its name or by an alias; `None` if it is unknown.
-    pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, Fault> {
+    pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, RequestError> {
         let row = self
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;
@@ -67,7 +67,7 @@ impl Store {
         &self,
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
-    ) -> Result<(bool, Vec<String>), RegistryFault> {
+    ) -> Result<(bool, Vec<String>), RegistryError> {
         let row = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query!(
@@ -89,7 +89,7 @@ impl Store {
     }
 
     /// Deletes a resource type that no scope is of.
-    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryFault> {
+    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
         let removed = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&mut *loan).await;
@@ -97,11 +97,11 @@ impl Store {
         })
         .await
         .map_err(registry_fault_of)?;
-        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryFault::UnknownType) }
+        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::UnknownType) }
     }
 
     /// Projects by identifier, behind a marker.
-    pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, Fault> {
+    pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, RequestError> {
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_as!(
@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// A project; `None` if it is unknown.
-    pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, Fault> {
+    pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, RequestError> {
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_as!(
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// Registers a project, or changes name and account of a known one. True if it is new.
-    pub async fn put_project(&self, project: &Project) -> Result<bool, Fault> {
+    pub async fn put_project(&self, project: &Project) -> Result<bool, RequestError> {
         let created = self
             .write(|| async {
                 let mut loan = self.pool.borrow().await?;
@@ -159,7 +159,7 @@ impl Store {
     }
 
     /// Deletes a project, with its resources only if that is said.
-    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryFault> {
+    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
         let removed = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
@@ -169,11 +169,11 @@ impl Store {
         })
         .await
         .map_err(registry_fault_of)?;
-        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryFault::UnknownProject) }
+        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::UnknownProject) }
     }
 
     /// A resource as it is; `None` if it is unknown.
-    pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, Fault> {
+    pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, RequestError> {
         let row = self
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;
@@ -205,7 +205,7 @@ impl Store {
         scope_id: i64,
         slot: Option<i32>,
         limit: u32,
-    ) -> Result<(u64, Vec<(i32, Resource)>), Fault> {
+    ) -> Result<(u64, Vec<(i32, Resource)>), RequestError> {
         // the last slot is never handed out, so all are before it
         let slot = slot.unwrap_or(i32::MAX);
         let rows = self
@@ -257,7 +257,7 @@ impl Store {
         resource: &Resource,
         with_tags: bool,
         condition: &Condition,
-    ) -> Result<(bool, Registered), RegistryFault> {
+    ) -> Result<(bool, Registered), RegistryError> {
         let tags = with_tags.then(|| parts_of(&resource.tags));
         let row = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
@@ -295,7 +295,7 @@ impl Store {
         scope_id: i64,
         resource_id: &str,
         condition: &Condition,
-    ) -> Result<(), RegistryFault> {
+    ) -> Result<(), RegistryError> {
         retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
             let outcome =
@@ -316,7 +316,7 @@ impl Store {
         resource_id: &str,
         tags: &[Tag],
         condition: &Condition,
-    ) -> Result<String, RegistryFault> {
+    ) -> Result<String, RegistryError> {
         let parts = parts_of(tags);
         let etag = retried(&self.pool, || async {
             let mut loan = self.pool.borrow().await?;
@@ -346,26 +346,26 @@ fn matched(condition: &Condition) -> Option<&[String]> {
 }
 
 /// What a failed write on one resource means.
-fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryFault {
+fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryError {
     if is_unknown_resource(&error) { fault_on(resource_id, error).into() } else { registry_fault_of(error) }
 }
 
 /// From the detail of the error: field, name and, of an alias, its type.
-fn name_taken(detail: &str) -> RegistryFault {
+fn name_taken(detail: &str) -> RegistryError {
     let mut parts = detail.split(' ').map(ToOwned::to_owned);
-    RegistryFault::NameTaken {
+    RegistryError::NameTaken {
         field: parts.next().unwrap_or_default(),
         name: parts.next().unwrap_or_default(),
         alias_of: parts.next(),
     }
 }
 
-fn registry_fault_of(error: sqlx::Error) -> RegistryFault {
+fn registry_fault_of(error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
-        Some(Refusal::Condition) => return RegistryFault::Condition,
-        Some(Refusal::UnknownType) => return RegistryFault::UnknownType,
-        Some(Refusal::ProjectInUse) => return RegistryFault::ProjectInUse,
-        Some(Refusal::TypeInUse) => return RegistryFault::TypeInUse,
+        Some(Refusal::Condition) => return RegistryError::Condition,
+        Some(Refusal::UnknownType) => return RegistryError::UnknownType,
+        Some(Refusal::ProjectInUse) => return RegistryError::ProjectInUse,
+        Some(Refusal::TypeInUse) => return RegistryError::TypeInUse,
         Some(Refusal::NameTaken) => return name_taken(detail_of(&error)),
         _ => {}
     }

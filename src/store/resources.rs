@@ -12,19 +12,19 @@ use sqlx::{
 use super::{Store, failure::fault_of, read_queue::Joined};
 use crate::{
     compiler::{Argument, Compiled},
-    domain::{Fault, Item, Page, Scope, Tag},
+    domain::{Item, Page, RequestError, Scope, Tag},
 };
 
 impl Store {
     /// Runs a compiled count.
-    pub async fn count(&self, compiled: &Compiled) -> Result<u64, Fault> {
+    pub async fn count(&self, compiled: &Compiled) -> Result<u64, RequestError> {
         let rows = self.rows(compiled).await?;
         let row = rows.first().ok_or_else(|| fault_of(sqlx::Error::RowNotFound))?;
         total_of(row).map_err(fault_of)
     }
 
     /// Runs a compiled page; `scopes` are those it was compiled for.
-    pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, Fault> {
+    pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, RequestError> {
         let rows = self.rows(compiled).await?;
         // the total stands beside an empty page too: without a row there is no answer
         if rows.is_empty() {
@@ -34,7 +34,7 @@ impl Store {
     }
 
     /// The rows of a query, asked by itself or together with others.
-    async fn rows(&self, compiled: &Compiled) -> Result<Vec<PgRow>, Fault> {
+    async fn rows(&self, compiled: &Compiled) -> Result<Vec<PgRow>, RequestError> {
         // the head lives to the end of the statement
         let _head = match self.reads.join(compiled).await {
             Joined::Rows(rows) => return Ok(rows),

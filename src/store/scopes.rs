@@ -6,7 +6,7 @@ use super::{
     Store,
     failure::{fault_of, is_lost_connection, is_stale},
 };
-use crate::domain::{Fault, Scope};
+use crate::domain::{RequestError, Scope};
 
 /// What a query over types found.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +36,7 @@ pub enum Unknown {
 
 impl Store {
     /// Number of a scope; `None` while nothing was ever registered there.
-    pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, Fault> {
+    pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, RequestError> {
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
@@ -59,7 +59,7 @@ impl Store {
         resource_types: &[String],
         project_id: Option<&str>,
         domain_id: Option<&str>,
-    ) -> Result<TypeScopes, Fault> {
+    ) -> Result<TypeScopes, RequestError> {
         let rows = self
             .read(|| async { let mut loan = self.pool.borrow().await?; let outcome = sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Runs a read, again on another connection where the one it got turns out to be dead or out of date.
-    pub(super) async fn read<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
+    pub(super) async fn read<T, F>(&self, statement: impl Fn() -> F) -> Result<T, RequestError>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {

@@ -1,11 +1,11 @@
 //! Tags as lists: of a resource, of a scope, of everything an account has.
 
 use super::{Store, resources::tags_of};
-use crate::domain::{Fault, Tag, tag::is_system_key};
+use crate::domain::{RequestError, Tag, tag::is_system_key};
 
 impl Store {
     /// The tags of a resource; `None` if there is no such resource.
-    pub async fn list_tags(&self, scope_id: i64, resource_id: &str) -> Result<Option<Vec<Tag>>, Fault> {
+    pub async fn list_tags(&self, scope_id: i64, resource_id: &str) -> Result<Option<Vec<Tag>>, RequestError> {
         let parts = self
             .read(|| async {
                 let mut loan = self.pool.borrow().await?;
@@ -28,7 +28,7 @@ impl Store {
         resource_type: &str,
         resource_id: &str,
         domain_id: Option<&str>,
-    ) -> Result<Vec<i64>, Fault> {
+    ) -> Result<Vec<i64>, RequestError> {
         // from the identifier to its scopes: the index of identifiers alone has all resources that are called so, and
         // they are looked at one by one until there are two
         self.read(|| async {
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// The scopes of an account, or all there are.
-    pub async fn domain_scopes(&self, domain_id: Option<&str>) -> Result<Vec<i64>, Fault> {
+    pub async fn domain_scopes(&self, domain_id: Option<&str>) -> Result<Vec<i64>, RequestError> {
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
             let outcome = sqlx::query_scalar!(
@@ -79,7 +79,7 @@ impl Store {
         marker: Option<&str>,
         limit: u32,
         with_system: bool,
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<Vec<String>, RequestError> {
         merge(scopes, limit, async |scopes, bound| {
             // A label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept. A subquery of
             // one row, and not an exists: that would be answered from a table of all chunks of the scope.
@@ -126,7 +126,7 @@ impl Store {
         key: &str,
         marker: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<Vec<String>, RequestError> {
         // system tags are nobody's to see here, whatever is asked
         if is_system_key(key) {
             return Ok(Vec::new());
@@ -176,7 +176,7 @@ impl Store {
         value: Option<&str>,
         limit: u32,
         with_system: bool,
-    ) -> Result<Vec<Tag>, Fault> {
+    ) -> Result<Vec<Tag>, RequestError> {
         // a key has a label of kind 2 and behind it those of kind 3; a scope may have many labels without a key
         let kind: i16 = match value {
             Some(_) => 3,
@@ -224,7 +224,7 @@ impl Store {
         text: Option<&str>,
         skip: u64,
         limit: u32,
-    ) -> Result<Vec<Tag>, Fault> {
+    ) -> Result<Vec<Tag>, RequestError> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
         self.read(|| async {
             let mut loan = self.pool.borrow().await?;
@@ -265,8 +265,8 @@ const SCOPES: (usize, usize) = (8, 512);
 async fn merge(
     scopes: &[i64],
     limit: u32,
-    list: impl AsyncFn(&[i64], Option<&str>) -> Result<Vec<String>, Fault>,
-) -> Result<Vec<String>, Fault> {
+    list: impl AsyncFn(&[i64], Option<&str>) -> Result<Vec<String>, RequestError>,
+) -> Result<Vec<String>, RequestError> {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut size, largest) = SCOPES;
     let mut merged = Vec::new();

@@ -8,7 +8,7 @@ use super::{
     pool::Pool,
     writes::retried,
 };
-use crate::domain::{Fault, Outage};
+use crate::domain::{Outage, RequestError};
 
 /// Most connections for them, of all scopes. One scope has half of them, though never fewer than two, so that one that
 /// stands still leaves some to the others.
@@ -54,7 +54,7 @@ impl WriteQueue {
 
     /// Writes, together with others. A write whose caller goes away, or has waited for longer than a statement may take, is
     /// done or not, but never by half.
-    pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, Fault> {
+    pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
         let outcome = self.lines.wait(self, scope_id, write, self.pool.deadline()).await;
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
@@ -94,7 +94,7 @@ impl WriteQueue {
 impl Desk for WriteQueue {
     type Key = i64;
     type Request = TagWrite;
-    type Outcome = Result<Written, Fault>;
+    type Outcome = Result<Written, RequestError>;
 
     /// They hold each other's locks until the end of their statement, so there is no gain in very many.
     const MOST: usize = 64;
@@ -143,20 +143,20 @@ impl Desk for WriteQueue {
 }
 
 /// What `tagd.write_tags` says of one write.
-fn written_of(resource_id: &str, outcome: Option<&str>) -> Result<Written, Fault> {
+fn written_of(resource_id: &str, outcome: Option<&str>) -> Result<Written, RequestError> {
     let mut words = outcome.unwrap_or("changed").split(' ');
     match words.next() {
         Some("changed") => Ok(Written::Changed),
         Some("unchanged") => Ok(Written::Unchanged),
-        Some("unknown") => Err(Fault::unknown_resource(resource_id)),
+        Some("unknown") => Err(RequestError::unknown_resource(resource_id)),
         Some("quota") => {
             let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-            Err(Fault::TooManyTags { count: number(), quota: number() })
+            Err(RequestError::TooManyTags { count: number(), quota: number() })
         }
-        _ => Err(Fault::internal(format!("tagd.write_tags said {outcome:?}"))),
+        _ => Err(RequestError::internal(format!("tagd.write_tags said {outcome:?}"))),
     }
 }
 
-fn unavailable(outage: Outage, reason: &str) -> Fault {
-    Fault::Unavailable { outage, source: reason.into() }
+fn unavailable(outage: Outage, reason: &str) -> RequestError {
+    RequestError::Unavailable { outage, source: reason.into() }
 }

@@ -12,7 +12,7 @@ use super::{
     states::Meaning,
     write_queue::{Mode, TagWrite, Written},
 };
-use crate::domain::{Fault, Tag};
+use crate::domain::{RequestError, Tag};
 
 /// How often a write is tried when others stand in its way. The functions take locks in one order,
 /// so this is for what the server itself may do under pressure.
@@ -20,7 +20,7 @@ const TRIES: u32 = 5;
 
 impl Store {
     /// Forgets a resource with its tags. False if it is unknown.
-    pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, Fault> {
+    pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, RequestError> {
         let removed = self
             .write(|| async {
                 let mut loan = self.pool.borrow().await?;
@@ -34,7 +34,7 @@ impl Store {
     }
 
     /// Adds tags; a key that is there gets the new value.
-    pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
+    pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         self.write_tags(scope_id, resource_id, Mode::Put, tags.iter().flat_map(of_tag)).await.map(|_| ())
     }
 
@@ -44,19 +44,19 @@ impl Store {
         scope_id: i64,
         resource_id: &str,
         tags: &[(String, Option<String>)],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RequestError> {
         let parts = tags.iter().flat_map(|(key, value)| [Some(key.clone()), value.clone()]);
         self.write_tags(scope_id, resource_id, Mode::Remove, parts).await.map(|_| ())
     }
 
     /// Removes one tag by key. False if the resource has none with it.
-    pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, Fault> {
+    pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, RequestError> {
         let written = self.write_tags(scope_id, resource_id, Mode::Remove, [Some(key.to_owned()), None]).await?;
         Ok(written == Written::Changed)
     }
 
     /// Makes these the tags of a resource.
-    pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), Fault> {
+    pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         self.write_tags(scope_id, resource_id, Mode::Replace, tags.iter().flat_map(of_tag)).await.map(|_| ())
     }
 
@@ -66,12 +66,12 @@ impl Store {
         resource_id: &str,
         mode: Mode,
         parts: impl IntoIterator<Item = Option<String>>,
-    ) -> Result<Written, Fault> {
+    ) -> Result<Written, RequestError> {
         let write = TagWrite { resource_id: resource_id.to_owned(), mode, parts: parts.into_iter().collect() };
         self.queue.write(scope_id, write).await
     }
 
-    pub(super) async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, Fault>
+    pub(super) async fn write<T, F>(&self, statement: impl Fn() -> F) -> Result<T, RequestError>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {

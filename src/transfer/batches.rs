@@ -48,7 +48,7 @@ pub(crate) struct Rejected {
 }
 
 /// Puts resources together to batches.
-pub(crate) struct Cutter {
+pub(crate) struct BatchBuilder {
     sender: mpsc::Sender<Batch>,
     batch: Batch,
     bytes: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Cutter {
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
-impl Cutter {
+impl BatchBuilder {
     pub(crate) fn new() -> (Self, Batches) {
         // one batch waits while one is worked on: more would only take memory
         let (sender, receiver) = mpsc::channel(1);
@@ -122,7 +122,7 @@ impl Cutter {
 
 /// Batches of NDJSON. `most_idle` are the bytes that may follow one another without a resource. A line that names an alias is one of its type, so that a resource is known by one name.
 pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases, most_idle: Option<u64>) -> Batches {
-    let (cutter, batches) = Cutter::new();
+    let (cutter, batches) = BatchBuilder::new();
     std::thread::spawn(move || {
         let mut cutter = cutter;
         let read = match text::begin_input(input) {
@@ -141,7 +141,7 @@ fn read_ndjson(
     mut input: impl BufRead,
     aliases: &Aliases,
     most_idle: Option<u64>,
-    cutter: &mut Cutter,
+    cutter: &mut BatchBuilder,
 ) -> Result<Option<Error>, Stopped> {
     let most_idle = most_idle.unwrap_or(u64::MAX);
     // bytes since the last resource

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::domain::{Aspect, Fault};
+use crate::domain::{FieldKind, RequestError};
 
 /// Largest detail in bytes, in the form in which it is stored, answered and exported.
 pub(crate) const DETAIL_BYTES: usize = 1024 * 1024;
@@ -14,7 +14,7 @@ const DETAIL_DEPTH: usize = 100;
 ///
 /// Numbers, the order of keys, duplicate keys and spaces stay as they were sent. What readers could not take is refused:
 /// half of a surrogate pair, which is no character, and NUL, which Postgres has in no text.
-pub(crate) fn check(detail: &str) -> Result<Option<String>, Fault> {
+pub(crate) fn check(detail: &str) -> Result<Option<String>, RequestError> {
     let detail = detail.trim_matches([' ', '\t', '\n', '\r']);
     if detail == "null" {
         return Ok(None);
@@ -30,7 +30,7 @@ pub(crate) fn check(detail: &str) -> Result<Option<String>, Fault> {
 }
 
 /// Looks at depth and escapes of what is known to be JSON.
-fn scan(json: &str) -> Result<(), Fault> {
+fn scan(json: &str) -> Result<(), RequestError> {
     let mut bytes = json.bytes();
     let mut depth: usize = 0;
     while let Some(byte) = bytes.next() {
@@ -50,7 +50,7 @@ fn scan(json: &str) -> Result<(), Fault> {
 }
 
 /// Looks at the escapes of a string, up to the quote that ends it.
-fn scan_string(bytes: &mut impl Iterator<Item = u8>) -> Result<(), Fault> {
+fn scan_string(bytes: &mut impl Iterator<Item = u8>) -> Result<(), RequestError> {
     // a high surrogate, which the next escape must complete
     let mut high = None;
     loop {
@@ -83,8 +83,8 @@ fn code_unit(bytes: &mut impl Iterator<Item = u8>) -> u32 {
     digits.fold(0, |unit, digit| unit * 16 + digit)
 }
 
-fn invalid(reason: String) -> Fault {
-    Fault::invalid(Aspect::General, "resource_detail", reason)
+fn invalid(reason: String) -> RequestError {
+    RequestError::invalid(FieldKind::General, "resource_detail", reason)
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::detail;
 use crate::{
     domain::{
-        Aspect, Fault, Resource, Tag,
+        FieldKind, RequestError, Resource, Tag,
         change::Registration,
         command::ResourceType,
-        fault::{quote, shorten},
+        error::{quote, shorten},
         limits::check_length,
         registry::Project,
     },
@@ -129,7 +129,7 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
 }
 
 /// Holds a resource against the limits and sorts its tags.
-pub(crate) fn check(mut registration: Registration) -> Result<Registration, Fault> {
+pub(crate) fn check(mut registration: Registration) -> Result<Registration, RequestError> {
     let resource = &mut registration.resource;
     let texts: [(&str, Option<&str>, usize, usize); 6] = [
         ("project_id", Some(&registration.project_id), 1, ID_LENGTH),
@@ -151,11 +151,11 @@ pub(crate) fn check(mut registration: Registration) -> Result<Registration, Faul
 }
 
 /// Holds the tags of a resource against the limits and sorts them.
-pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
+pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, RequestError> {
     let system = tags.iter().filter(|tag| tag.is_system()).count();
     for (count, what, most) in [(tags.len() - system, "tags", TAGS), (system, "system tags", SYSTEM_TAGS)] {
         if count > most {
-            return Err(Fault::invalid(Aspect::General, "tags", format!("too many {what}, at most {most}")));
+            return Err(RequestError::invalid(FieldKind::General, "tags", format!("too many {what}, at most {most}")));
         }
     }
     for (i, tag) in tags.iter().enumerate() {
@@ -165,70 +165,70 @@ pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, Fault> {
     tags.sort_by(|a, b| a.key.cmp(&b.key));
     if let Some(pair) = tags.windows(2).find(|pair| matches!(pair, [a, b] if a.key == b.key)) {
         let key = pair.first().map_or("", |tag| tag.key.as_str());
-        return Err(Fault::invalid(Aspect::General, "tags", format!("the key {} stands twice", quote(key))));
+        return Err(RequestError::invalid(FieldKind::General, "tags", format!("the key {} stands twice", quote(key))));
     }
     Ok(tags)
 }
 
-fn check_type_name(field: &str, name: &str) -> Result<(), Fault> {
+fn check_type_name(field: &str, name: &str) -> Result<(), RequestError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match name.chars().find(|c| !plain(*c)) {
         None => Ok(()),
         Some(c) => {
             let reason = format!("{} has {}, allowed are a-z, A-Z, 0-9 and -_.", quote(name), quote(&c.to_string()));
-            Err(Fault::invalid(Aspect::General, field, reason))
+            Err(RequestError::invalid(FieldKind::General, field, reason))
         }
     }
 }
 
 /// Holds a project against the limits.
-pub(crate) fn check_project(project: &Project) -> Result<(), Fault> {
+pub(crate) fn check_project(project: &Project) -> Result<(), RequestError> {
     check_text("project_id", &project.project_id, 1, ID_LENGTH)?;
     check_text("project_name", &project.project_name, 0, TEXT_LENGTH)?;
     check_text("domain_id", &project.domain_id, 0, ID_LENGTH)
 }
 
 /// Holds a resource type against the limits; the same stand as constraints in the database.
-pub(crate) fn check_type(resource_type: &ResourceType) -> Result<(), Fault> {
+pub(crate) fn check_type(resource_type: &ResourceType) -> Result<(), RequestError> {
     check_text("resource_type", &resource_type.resource_type, 1, TYPE_LENGTH)?;
     check_type_name("resource_type", &resource_type.resource_type)?;
     if !SERVICES.contains(&resource_type.service.as_str()) {
         let reason = format!("{} is none of {}", quote(&resource_type.service), SERVICES.join(", "));
-        return Err(Fault::invalid(Aspect::General, "service", reason));
+        return Err(RequestError::invalid(FieldKind::General, "service", reason));
     }
     if !(1..=TAG_QUOTA).contains(&resource_type.tag_quota) {
         let reason = format!("{} is out of range, 1 to {TAG_QUOTA}", resource_type.tag_quota);
-        return Err(Fault::invalid(Aspect::General, "tag_quota", reason));
+        return Err(RequestError::invalid(FieldKind::General, "tag_quota", reason));
     }
     Ok(())
 }
 
 /// Holds the aliases of a resource type against the limits.
-pub(crate) fn check_aliases(aliases: &[String]) -> Result<(), Fault> {
+pub(crate) fn check_aliases(aliases: &[String]) -> Result<(), RequestError> {
     for (i, alias) in aliases.iter().enumerate() {
         let field = format!("aliases[{i}]");
         check_text(&field, alias, 1, TYPE_LENGTH)?;
         check_type_name(&field, alias)?;
         if aliases.iter().take(i).any(|other| other == alias) {
             let reason = format!("{} stands twice, aliases must be unique", quote(alias));
-            return Err(Fault::invalid(Aspect::General, field, reason));
+            return Err(RequestError::invalid(FieldKind::General, field, reason));
         }
     }
     Ok(())
 }
 
-fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), Fault> {
+fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), RequestError> {
     if text.len() < least {
-        return Err(Fault::invalid(Aspect::General, field, "\"\" is empty, at least 1 character"));
+        return Err(RequestError::invalid(FieldKind::General, field, "\"\" is empty, at least 1 character"));
     }
     if text.contains('\0') {
-        return Err(Fault::invalid(
-            Aspect::General,
+        return Err(RequestError::invalid(
+            FieldKind::General,
             field,
             format!("{} has a NUL character, which cannot be stored", quote(text)),
         ));
     }
-    check_length(Aspect::General, field, text, most)
+    check_length(FieldKind::General, field, text, most)
 }
 
 /// Writes a line.

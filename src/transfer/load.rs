@@ -33,7 +33,7 @@ impl Outcome {
 
 /// What stays of an import that does not come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
+pub(crate) enum Atomicity {
     /// Nothing: it is one transaction, and the first bad line ends it.
     Nothing,
     /// Batches that came whole.
@@ -44,7 +44,7 @@ pub(crate) enum Keep {
 
 /// What an import tells while it runs.
 #[derive(Debug)]
-pub(crate) enum Step<'a> {
+pub(crate) enum Progress<'a> {
     /// A line was not imported.
     Rejected(&'a Rejected),
     /// A batch is in or, where the import is of all or nothing, put aside.
@@ -93,12 +93,12 @@ impl LoadError {
 pub(crate) async fn load(
     store: &Store,
     batches: Batches,
-    keep: Keep,
-    tell: impl FnMut(Step<'_>),
+    keep: Atomicity,
+    tell: impl FnMut(Progress<'_>),
 ) -> Result<Outcome, LoadError> {
     let mut outcome = match keep {
-        Keep::Nothing => load_whole(store, batches, tell).await,
-        Keep::Batches | Keep::Lines => load_by_batches(store, batches, keep, tell).await,
+        Atomicity::Nothing => load_whole(store, batches, tell).await,
+        Atomicity::Batches | Atomicity::Lines => load_by_batches(store, batches, keep, tell).await,
     }?;
     outcome.new_types.sort();
     outcome.new_types.dedup();
@@ -107,14 +107,18 @@ pub(crate) async fn load(
 
 /// Puts batches aside as they come, and takes all in at the end: others who write wait for that only, not for a
 /// client that sends slowly.
-async fn load_whole(store: &Store, mut batches: Batches, mut tell: impl FnMut(Step<'_>)) -> Result<Outcome, LoadError> {
+async fn load_whole(
+    store: &Store,
+    mut batches: Batches,
+    mut tell: impl FnMut(Progress<'_>),
+) -> Result<Outcome, LoadError> {
     let mut stage = store.stage_import().await.map_err(LoadError::Store)?;
     let mut first_lines = Vec::new();
     let mut staged = 0;
     while let Some(batch) = batches.recv().await {
         let Batch { resources, lines, rejected, read, broken } = batch;
         for bad in &rejected {
-            tell(Step::Rejected(bad));
+            tell(Progress::Rejected(bad));
         }
         if !rejected.is_empty() {
             return Err(LoadError::Strict);
@@ -127,14 +131,14 @@ async fn load_whole(store: &Store, mut batches: Batches, mut tell: impl FnMut(St
             first_lines.push(line);
             staged += count_of(resources.len());
         }
-        tell(Step::Read { bytes: read, resources: staged });
+        tell(Progress::Read { bytes: read, resources: staged });
     }
     let mut whole = stage.begin().await.map_err(LoadError::Store)?;
     let mut outcome = Outcome::default();
     for line in first_lines {
         let taken = whole.take().await.map_err(|source| LoadError::Refused { line, source })?;
         outcome.add(taken.unwrap_or_default());
-        tell(Step::Taken { resources: outcome.resources(), of: staged });
+        tell(Progress::Taken { resources: outcome.resources(), of: staged });
     }
     whole.finish().await.map_err(LoadError::Store)?;
     Ok(outcome)
@@ -144,8 +148,8 @@ async fn load_whole(store: &Store, mut batches: Batches, mut tell: impl FnMut(St
 async fn load_by_batches(
     store: &Store,
     mut batches: Batches,
-    keep: Keep,
-    mut tell: impl FnMut(Step<'_>),
+    keep: Atomicity,
+    mut tell: impl FnMut(Progress<'_>),
 ) -> Result<Outcome, LoadError> {
     let mut importer = store.import().await.map_err(LoadError::Store)?;
     let mut outcome = Outcome::default();
@@ -153,15 +157,15 @@ async fn load_by_batches(
         let Batch { resources, lines, rejected, read, broken } = batch;
         for bad in &rejected {
             outcome.rejected += 1;
-            tell(Step::Rejected(bad));
+            tell(Progress::Rejected(bad));
         }
-        if broken.is_none() || keep == Keep::Lines {
+        if broken.is_none() || keep == Atomicity::Lines {
             run_batch(&mut importer, &resources, &lines, &mut tell, &mut outcome).await?;
         }
         if let Some(source) = broken {
             return Err(LoadError::broken(source));
         }
-        tell(Step::Read { bytes: read, resources: outcome.resources() });
+        tell(Progress::Read { bytes: read, resources: outcome.resources() });
     }
     Ok(outcome)
 }
@@ -183,7 +187,7 @@ async fn run_batch(
     importer: &mut Importer,
     resources: &ImportBatch,
     lines: &[u64],
-    tell: &mut impl FnMut(Step<'_>),
+    tell: &mut impl FnMut(Progress<'_>),
     outcome: &mut Outcome,
 ) -> Result<(), LoadError> {
     let whole: Range<usize> = 0..resources.len();
@@ -197,7 +201,7 @@ async fn run_batch(
                     let reason = error.to_string();
                     log_refusal(*first, &error);
                     outcome.rejected += 1;
-                    tell(Step::Rejected(&Rejected { line: *first, reason }));
+                    tell(Progress::Rejected(&Rejected { line: *first, reason }));
                 } else {
                     let middle = part.start + part.len() / 2;
                     // the front is taken first: the order of the lines is the order of registration

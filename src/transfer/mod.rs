@@ -5,4 +5,4 @@ mod detail;
 pub(crate) mod line;
 mod load;
 
-pub(crate) use load::{Keep, LoadError, Outcome, Step, load, log_refusal};
+pub(crate) use load::{Atomicity, LoadError, Outcome, Progress, load, log_refusal};

@@ -12,38 +12,10 @@
     reason = "a test fails by panicking, sets the stage as it needs, and reads top to bottom"
 )]
 
-mod aliases;
-mod bad_input;
-mod catalogue;
-mod cluster;
-mod compiled;
-mod csv_files;
-mod details;
-mod durability;
-mod encodings;
-mod errors;
-mod house;
-mod import_export;
-mod index;
-mod limits;
-mod lists;
-mod methods;
-mod migrations;
-mod model;
-mod names;
-mod operations;
-mod pages;
-mod pool;
-mod program;
-mod property;
-mod reads;
-mod registry;
-mod rules;
-mod sdk;
-mod seeds;
-mod states;
+mod architecture;
+mod cli;
+mod compiler;
+mod oracle;
+mod store;
 mod support;
-mod tms;
-mod values;
-mod writers;
-mod writes_wire;
+mod wire;

@@ -1,6 +1,6 @@
 """Every tag operation of the official Python SDKs, unmodified, against a tagd at TAGD_URL.
 
-tests/it/sdk.rs starts the server with the resources that are named here and runs this file; the project is
+tests/it/wire/sdk.rs starts the server with the resources that are named here and runs this file; the project is
 PROJECT, the resources of each type have the ids r1 to r3 and the names web-1, web-2 and db-3.
 """
 import json

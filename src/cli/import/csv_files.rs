@@ -9,11 +9,11 @@ use super::{
     records::{Record, Records},
 };
 use crate::{
-    domain::{Resource, Tag, change::Registration, fault::quote, registry::Aliases},
+    domain::{Resource, Tag, change::Registration, error::quote, registry::Aliases},
     store::{Store, StoreError, TagRow, TagStage, TakenTags},
     text::Begun,
     transfer::{
-        batches::{BATCH_BYTES, Batches, Cutter, Stopped},
+        batches::{BATCH_BYTES, BatchBuilder, Batches, Stopped},
         line::{self, LINE_BYTES},
     },
 };
@@ -47,7 +47,7 @@ pub(super) async fn read(
     let mut stage = store.stage_tags().await?;
     stage_all(&mut stage, &mut tags, &tag_columns, &aliases, strict).await?;
 
-    let (mut cutter, batches) = Cutter::new();
+    let (mut cutter, batches) = BatchBuilder::new();
     let runtime = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
         // the stage gives back its connection where the runtime is known
@@ -88,7 +88,7 @@ fn broken(error: StoreError) -> Option<std::io::Error> {
 
 /// Reports rows of tags, as many at a time as are fetched.
 fn reject_all(
-    cutter: &mut Cutter,
+    cutter: &mut BatchBuilder,
     mut fetch: impl FnMut(i64) -> Result<Vec<(i64, String)>, Option<std::io::Error>>,
 ) -> Result<(), Option<std::io::Error>> {
     let mut last = 0;
@@ -102,7 +102,7 @@ fn reject_all(
     }
 }
 
-fn reject_tag(cutter: &mut Cutter, line: i64, reason: &str) -> Result<(), Option<std::io::Error>> {
+fn reject_tag(cutter: &mut BatchBuilder, line: i64, reason: &str) -> Result<(), Option<std::io::Error>> {
     let line = u64::try_from(line).unwrap_or_default();
     cutter.reject(line, 0, format!("tags file: {reason}")).map_err(|Stopped| None)
 }
@@ -248,7 +248,7 @@ fn tag_row(columns: &Columns, record: &Record, line: i64) -> Result<TagRow, Stri
 
 /// `Err(None)`: the import has stopped.
 fn cut_all(
-    cutter: &mut Cutter,
+    cutter: &mut BatchBuilder,
     reader: &mut Csv,
     columns: &Columns,
     aliases: &Aliases,
@@ -289,7 +289,7 @@ fn cut_all(
 
 /// Puts a resource into the batch, unless a row of its tags is bad: then it stays as it is.
 fn cut_one(
-    cutter: &mut Cutter,
+    cutter: &mut BatchBuilder,
     line: u64,
     bytes: u64,
     mut registration: Registration,

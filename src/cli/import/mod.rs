@@ -23,7 +23,7 @@ use crate::{
     config::Settings,
     store::{Purpose, Store},
     transfer::{
-        self, Keep, LoadError, Outcome, Step,
+        self, Atomicity, LoadError, Outcome, Progress,
         batches::{self, Batches},
     },
 };
@@ -112,16 +112,16 @@ async fn run_batches(
 ) -> Result<Outcome, CliError> {
     let progress = progress.unwrap_or_else(ProgressBar::hidden);
     let start = Instant::now();
-    let keep = if strict { Keep::Nothing } else { Keep::Lines };
+    let keep = if strict { Atomicity::Nothing } else { Atomicity::Lines };
     let mut reported = 0;
     let outcome = transfer::load(store, batches, keep, |step| match step {
-        Step::Rejected(bad) => {
+        Progress::Rejected(bad) => {
             reported += 1;
             if reported <= REPORTED {
                 progress.suspend(|| eprintln!("line {}: {}", bad.line, bad.reason));
             }
         }
-        Step::Read { bytes, resources } => {
+        Progress::Read { bytes, resources } => {
             progress.set_position(bytes);
             #[expect(
                 clippy::cast_precision_loss,
@@ -132,7 +132,7 @@ async fn run_batches(
             let rate = (resources as f64 / start.elapsed().as_secs_f64()) as u64;
             progress.set_message(format!("{} resources, {}/s", HumanCount(resources), HumanCount(rate)));
         }
-        Step::Taken { resources, of } => {
+        Progress::Taken { resources, of } => {
             progress.set_message(format!("{} of {} resources are in", HumanCount(resources), HumanCount(of)));
         }
     })

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     domain::{
-        Fault,
-        fault::{quote, shorten},
+        RequestError,
+        error::{quote, shorten},
         limits::ListLimit,
     },
     json::{ListSeed, Object},
@@ -30,16 +30,18 @@ pub(in crate::dialects) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads the outer object; a field that is not `known`, or stands twice, is an error.
-    pub(in crate::dialects) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, Fault> {
-        let body = text::begin(body).map_err(|wrong| Fault::Body { reason: format!("body: {wrong}") })?;
+    pub(in crate::dialects) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, RequestError> {
+        let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
         if body.is_empty() {
-            return Err(Fault::Body { reason: "body: empty, a JSON object is needed (line 1, column 1)".into() });
+            return Err(RequestError::Body {
+                reason: "body: empty, a JSON object is needed (line 1, column 1)".into(),
+            });
         }
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let entries = deserializer
             .deserialize_map(FieldsVisitor { known })
             .and_then(|entries| deserializer.end().map(|()| entries))
-            .map_err(|error| Fault::Body { reason: describe(&error, "body", body, body) })?;
+            .map_err(|error| RequestError::Body { reason: describe(&error, "body", body, body) })?;
         Ok(Self { entries, body })
     }
 
@@ -50,7 +52,10 @@ impl<'a> Fields<'a> {
     }
 
     /// A field of a given type, if it is there.
-    pub(in crate::dialects) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<Option<T>, Fault> {
+    pub(in crate::dialects) fn read<T: DeserializeOwned>(
+        &self,
+        field: &'static str,
+    ) -> Result<Option<T>, RequestError> {
         self.read_seed(field, PhantomData, &TooLong::default())
     }
 
@@ -59,7 +64,7 @@ impl<'a> Fields<'a> {
         &self,
         field: &'static str,
         limit: ListLimit,
-    ) -> Result<Option<Vec<T>>, Fault> {
+    ) -> Result<Option<Vec<T>>, RequestError> {
         let too_long = TooLong::default();
         self.read_seed(field, too_long.list(PhantomData, limit), &too_long)
     }
@@ -69,7 +74,7 @@ impl<'a> Fields<'a> {
         &self,
         field: &'static str,
         limit: ListLimit,
-    ) -> Result<Option<Vec<T>>, Fault> {
+    ) -> Result<Option<Vec<T>>, RequestError> {
         let entries = self.list::<Object<T>>(field, limit)?;
         Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
     }
@@ -80,7 +85,7 @@ impl<'a> Fields<'a> {
         field: &'static str,
         seed: S,
         too_long: &TooLong,
-    ) -> Result<Option<S::Value>, Fault> {
+    ) -> Result<Option<S::Value>, RequestError> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
         // keeping track of the path takes longer than reading: only what cannot be read is read again with it
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
@@ -99,18 +104,18 @@ impl<'a> Fields<'a> {
             };
             match too_long.0.get() {
                 Some(limit) => limit.exceeded(path),
-                None => Fault::Body { reason: describe(&error, &path, raw.get().as_bytes(), self.body) },
+                None => RequestError::Body { reason: describe(&error, &path, raw.get().as_bytes(), self.body) },
             }
         })
     }
 
     /// A truth value; absent is false.
-    pub(in crate::dialects) fn flag(&self, field: &'static str) -> Result<bool, Fault> {
+    pub(in crate::dialects) fn flag(&self, field: &'static str) -> Result<bool, RequestError> {
         Ok(self.read(field)?.unwrap_or_default())
     }
 
     /// A number that may also be sent as a string, as its text.
-    pub(super) fn number(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, Fault> {
+    pub(super) fn number(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, RequestError> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
         if raw.get().starts_with('"') {
             self.read::<String>(field).map(|text| text.map(Cow::Owned))

@@ -3,14 +3,14 @@
 use super::{mismatch, push_text};
 use crate::{
     dialects::dialect::{ListWriter, WireReply},
-    domain::{Answer, Fault, Tag},
+    domain::{Answer, RequestError, Tag},
 };
 
 /// Writes a list of tags, with status 200: as a whole if it has no rest, else its first piece.
 pub(in crate::dialects) fn encode_list(
     answer: &Answer,
     mut writer: impl ListWriter + 'static,
-) -> Result<WireReply, Fault> {
+) -> Result<WireReply, RequestError> {
     let Answer::TagList(list) = answer else { return Err(mismatch(answer)) };
     let mut json = Vec::new();
     writer.begin(&mut json);

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use crate::domain::{
-    Aspect, Fault,
-    command::Part,
-    fault::{quote, shorten},
+    FieldKind, RequestError,
+    command::KeysetPage,
+    error::{quote, shorten},
 };
 
 /// Parameters of a query string, names and values decoded.
 pub(in crate::dialects) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Reads a query string in which only some parameters may stand, each once.
-pub(in crate::dialects) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Parameters<'a>, Fault> {
+pub(in crate::dialects) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Parameters<'a>, RequestError> {
     let mut parameters = Parameters::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !known.contains(&name.as_ref()) {
@@ -20,34 +20,34 @@ pub(in crate::dialects) fn read_parameters<'a>(query: &'a str, known: &[&str]) -
                 [] => "no such query parameter, there are none here".to_owned(),
                 known => format!("no such query parameter, there are {}", known.join(", ")),
             };
-            return Err(Fault::invalid(Aspect::General, quote(&name), reason));
+            return Err(RequestError::invalid(FieldKind::General, quote(&name), reason));
         }
         if parameters.iter().any(|(other, _)| *other == name) {
-            return Err(Fault::invalid(Aspect::General, name, "stands twice in the query string"));
+            return Err(RequestError::invalid(FieldKind::General, name, "stands twice in the query string"));
         }
         parameters.push((name, value));
     }
     Ok(parameters)
 }
 
-/// Part of a sorted list, from `limit` and `marker`: 1 to `most`, all of that where nothing is said.
-pub(in crate::dialects) fn read_part(parameters: &Parameters<'_>, most: u32) -> Result<Part, Fault> {
+/// Page of a sorted list, from `limit` and `marker`: 1 to `most`, all of that where nothing is said.
+pub(in crate::dialects) fn read_part(parameters: &Parameters<'_>, most: u32) -> Result<KeysetPage, RequestError> {
     let value = |name| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
     let limit = match value("limit") {
         None => most,
-        Some(text) => u32::try_from(check_number(Aspect::Limit, "limit", text, 1, most.into())?).unwrap_or(most),
+        Some(text) => u32::try_from(check_number(FieldKind::Limit, "limit", text, 1, most.into())?).unwrap_or(most),
     };
-    Ok(Part { limit, marker: value("marker").map(ToOwned::to_owned) })
+    Ok(KeysetPage { limit, marker: value("marker").map(ToOwned::to_owned) })
 }
 
 /// Reads digits, however many, as a number within bounds; `u64::MAX` is no bound.
 pub(in crate::dialects) fn check_number(
-    aspect: Aspect,
+    aspect: FieldKind,
     field: &str,
     text: &str,
     least: u64,
     most: u64,
-) -> Result<u64, Fault> {
+) -> Result<u64, RequestError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let range = if most == u64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
     if is_digits(text) {
@@ -57,16 +57,16 @@ pub(in crate::dialects) fn check_number(
             return Ok(number);
         }
     } else if !text.strip_prefix('-').is_some_and(is_digits) {
-        return Err(Fault::invalid(aspect, field, format!("{} is not a whole number, {range}", quote(text))));
+        return Err(RequestError::invalid(aspect, field, format!("{} is not a whole number, {range}", quote(text))));
     }
-    Err(Fault::invalid(aspect, field, format!("{} is out of range, {range}", shorten(text))))
+    Err(RequestError::invalid(aspect, field, format!("{} is out of range, {range}", shorten(text))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn part(query: &str) -> Result<Part, Fault> {
+    fn part(query: &str) -> Result<KeysetPage, RequestError> {
         read_part(&read_parameters(query, &["limit", "marker"])?, 200)
     }
 
@@ -79,7 +79,7 @@ mod tests {
             ("marker=a%2Fb+c%25", 200, Some("a/b c%")),
             ("limit=0007", 7, None),
         ] {
-            assert_eq!(part(query).unwrap(), Part { limit, marker: marker.map(ToOwned::to_owned) }, "{query}");
+            assert_eq!(part(query).unwrap(), KeysetPage { limit, marker: marker.map(ToOwned::to_owned) }, "{query}");
         }
         for (query, message) in [
             ("limit=0", "limit: 0 is out of range, 1 to 200"),

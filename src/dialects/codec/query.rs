@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Aspect, Fault, NameMatch, QueryLimits, TagQuery, Term, Want,
-        fault::quote,
+        FieldKind, NameMatch, QueryLimits, QueryOutput, RequestError, TagQuery, Term,
+        error::quote,
         limits::{ListLimit, RawTerm, check_length},
     },
     json::{ListSeed, Object},
@@ -22,7 +22,11 @@ use crate::{
 
 impl Fields<'_> {
     /// A list of tags, checked.
-    pub(in crate::dialects) fn terms(&self, field: &'static str, limits: &QueryLimits) -> Result<Vec<Term>, Fault> {
+    pub(in crate::dialects) fn terms(
+        &self,
+        field: &'static str,
+        limits: &QueryLimits,
+    ) -> Result<Vec<Term>, RequestError> {
         let too_long = TooLong::default();
         let entry = TermSeed { values: limits.of_values(), too_long: &too_long };
         let entries = self.read_seed(field, too_long.list(entry, limits.of_keys()), &too_long)?;
@@ -30,23 +34,27 @@ impl Fields<'_> {
     }
 
     /// The action; `default` where none is given, an error where that is none either.
-    pub(in crate::dialects) fn action(&self, default: Option<Action>) -> Result<Action, Fault> {
+    pub(in crate::dialects) fn action(&self, default: Option<Action>) -> Result<Action, RequestError> {
         match self.read::<String>("action")?.as_deref() {
             Some("filter") => Ok(Action::Filter),
             Some("count") => Ok(Action::Count),
-            Some(other) => Err(Fault::invalid(
-                Aspect::Action,
+            Some(other) => Err(RequestError::invalid(
+                FieldKind::Action,
                 "action",
                 format!("{} is neither \"filter\" nor \"count\"", quote(other)),
             )),
             None => default.ok_or_else(|| {
-                Fault::invalid(Aspect::Action, "action", "missing, either \"filter\" or \"count\" is mandatory")
+                RequestError::invalid(
+                    FieldKind::Action,
+                    "action",
+                    "missing, either \"filter\" or \"count\" is mandatory",
+                )
             }),
         }
     }
 
     /// The page, from the body.
-    pub(in crate::dialects) fn page(&self, limits: &QueryLimits) -> Result<Want, Fault> {
+    pub(in crate::dialects) fn page(&self, limits: &QueryLimits) -> Result<QueryOutput, RequestError> {
         self.page_or(&[], limits)
     }
 
@@ -55,7 +63,7 @@ impl Fields<'_> {
         &self,
         parameters: &[(Cow<'_, str>, Cow<'_, str>)],
         limits: &QueryLimits,
-    ) -> Result<Want, Fault> {
+    ) -> Result<QueryOutput, RequestError> {
         let check = |aspect, field, least, most| {
             let text = match parameters.iter().find(|(name, _)| name == field) {
                 Some((_, value)) => Some(Cow::Borrowed(value.as_ref())),
@@ -63,10 +71,10 @@ impl Fields<'_> {
             };
             text.map(|text| check_number(aspect, field, &text, least, most)).transpose()
         };
-        let limit = check(Aspect::Limit, "limit", 1, limits.limit.into())?;
-        let offset = check(Aspect::Offset, "offset", 0, limits.offset)?;
-        Ok(Want::Page {
-            limit: limit.map_or(Ok(limits.default_limit), u32::try_from).map_err(Fault::internal)?,
+        let limit = check(FieldKind::Limit, "limit", 1, limits.limit.into())?;
+        let offset = check(FieldKind::Offset, "offset", 0, limits.offset)?;
+        Ok(QueryOutput::Page {
+            limit: limit.map_or(Ok(limits.default_limit), u32::try_from).map_err(RequestError::internal)?,
             offset: offset.unwrap_or(0),
         })
     }
@@ -87,7 +95,7 @@ pub(in crate::dialects) fn read_lists(
     fields: &Fields<'_>,
     limits: &QueryLimits,
     query: &mut TagQuery,
-) -> Result<(), Fault> {
+) -> Result<(), RequestError> {
     query.without_any_tag = fields.flag("without_any_tag")?;
     if !query.without_any_tag {
         query.tags = fields.terms("tags", limits)?;
@@ -115,37 +123,43 @@ pub(in crate::dialects) fn read_matches(
     limits: &QueryLimits,
     rules: MatchRules,
     query: &mut TagQuery,
-) -> Result<(), Fault> {
+) -> Result<(), RequestError> {
     let keys = if rules.by_id { 2 } else { 1 };
     let too_long = TooLong::default();
-    let list = too_long
-        .list(PhantomData::<Object<MatchBody>>, ListLimit { most: keys, entries: "entries", aspect: Aspect::General });
+    let list = too_long.list(
+        PhantomData::<Object<MatchBody>>,
+        ListLimit { most: keys, entries: "entries", aspect: FieldKind::General },
+    );
     // one more is read: a key of it that is unknown or repeated says more than the limit does
     let list = ListSeed { most: keys + 1, ..list };
     let Some(matches) = fields.read_seed("matches", list, &too_long)? else { return Ok(()) };
     if matches.is_empty() && limits.refuse_empty_list {
-        return Err(Fault::invalid(Aspect::General, "matches", "an empty list; leave the field out for no condition"));
+        return Err(RequestError::invalid(
+            FieldKind::General,
+            "matches",
+            "an empty list; leave the field out for no condition",
+        ));
     }
     let allowed = if rules.by_id { "\"resource_name\" or \"resource_id\"" } else { "\"resource_name\"" };
     for (i, Object(MatchBody { key, value })) in matches.into_iter().enumerate() {
         let key_field = format!("matches[{i}].key");
         let value_field = format!("matches[{i}].value");
         let Some(key) = key else {
-            return Err(Fault::invalid(Aspect::General, key_field, format!("missing, must be {allowed}")));
+            return Err(RequestError::invalid(FieldKind::General, key_field, format!("missing, must be {allowed}")));
         };
         let value = match value {
             Some(value) => value,
             None if rules.value_optional => String::new(),
-            None => return Err(Fault::invalid(Aspect::General, value_field, "missing, mandatory")),
+            None => return Err(RequestError::invalid(FieldKind::General, value_field, "missing, mandatory")),
         };
-        check_length(Aspect::General, &value_field, &value, limits.match_length)?;
+        check_length(FieldKind::General, &value_field, &value, limits.match_length)?;
         if let Some(c) = value.chars().find(|c| rules.forbidden.contains(c)) {
             let reason = format!("{} has {}, which may not stand here", quote(&value), quote(&c.to_string()));
-            return Err(Fault::invalid(Aspect::General, value_field, reason));
+            return Err(RequestError::invalid(FieldKind::General, value_field, reason));
         }
         let twice = || {
-            Fault::invalid(
-                Aspect::General,
+            RequestError::invalid(
+                FieldKind::General,
                 key_field.as_str(),
                 format!("{} stands twice, keys must be unique", quote(&key)),
             )
@@ -159,7 +173,11 @@ pub(in crate::dialects) fn read_matches(
             "resource_id" if rules.by_id && query.resource_id.is_some() => return Err(twice()),
             "resource_id" if rules.by_id => query.resource_id = Some(value),
             other => {
-                return Err(Fault::invalid(Aspect::General, key_field, format!("{} is not {allowed}", quote(other))));
+                return Err(RequestError::invalid(
+                    FieldKind::General,
+                    key_field,
+                    format!("{} is not {allowed}", quote(other)),
+                ));
             }
         }
     }

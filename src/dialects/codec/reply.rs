@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use crate::{
     dialects::dialect::WireReply,
-    domain::{Answer, Command, Fault, Page, Tag, Want},
+    domain::{Answer, Command, Page, QueryOutput, RequestError, Tag},
 };
 
 /// Tags of an answer, `[{"key", "value"}]`; system tags only where the dialect shows them.
@@ -36,7 +36,7 @@ struct ListReply<'a> {
 }
 
 /// Writes the tags of a resource.
-pub(in crate::dialects) fn encode_tags(answer: &Answer, show_system: bool) -> Result<WireReply, Fault> {
+pub(in crate::dialects) fn encode_tags(answer: &Answer, show_system: bool) -> Result<WireReply, RequestError> {
     match answer {
         Answer::Tags(tags) => encode(&ListReply { tags: TagsReply { tags, show_system } }),
         other => Err(mismatch(other)),
@@ -44,7 +44,7 @@ pub(in crate::dialects) fn encode_tags(answer: &Answer, show_system: bool) -> Re
 }
 
 /// Writes the answer to a change: a status without a body.
-pub(in crate::dialects) fn encode_done(answer: &Answer, status: u16) -> Result<WireReply, Fault> {
+pub(in crate::dialects) fn encode_done(answer: &Answer, status: u16) -> Result<WireReply, RequestError> {
     match answer {
         Answer::Done => Ok(WireReply::empty(status)),
         other => Err(mismatch(other)),
@@ -58,22 +58,22 @@ struct CountReply {
 }
 
 /// Writes the answer to a count.
-pub(in crate::dialects) fn encode_count(total_count: u64) -> Result<WireReply, Fault> {
+pub(in crate::dialects) fn encode_count(total_count: u64) -> Result<WireReply, RequestError> {
     encode(&CountReply { total_count })
 }
 
 /// Writes an answer as JSON, with status 200.
-pub(in crate::dialects) fn encode(reply: &impl Serialize) -> Result<WireReply, Fault> {
-    serde_json::to_vec(reply).map(WireReply::ok).map_err(Fault::internal)
+pub(in crate::dialects) fn encode(reply: &impl Serialize) -> Result<WireReply, RequestError> {
+    serde_json::to_vec(reply).map(WireReply::ok).map_err(RequestError::internal)
 }
 
 /// Whether a query wants the total alone.
 pub(in crate::dialects) fn is_count(command: &Command) -> bool {
-    matches!(command, Command::Query(ask) if ask.want == Want::Count)
+    matches!(command, Command::Query(ask) if ask.want == QueryOutput::Count)
 }
 
 /// The page that answers a query.
-pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, Fault> {
+pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, RequestError> {
     match answer {
         Answer::Page(page) => Ok(page),
         other => Err(mismatch(other)),
@@ -81,6 +81,6 @@ pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, Fault> {
 }
 
 /// The service answered something else than the command asks for: a fault of tagd's own.
-pub(in crate::dialects) fn mismatch(answer: &Answer) -> Fault {
-    Fault::internal(format!("an answer of the wrong kind: {answer:?}"))
+pub(in crate::dialects) fn mismatch(answer: &Answer) -> RequestError {
+    RequestError::internal(format!("an answer of the wrong kind: {answer:?}"))
 }

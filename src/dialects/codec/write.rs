@@ -6,9 +6,9 @@ use super::{fields::Fields, parameters::read_parameters};
 use crate::{
     dialects::dialect::WireRequest,
     domain::{
-        Aspect, Command, Fault, Tag, WriteLimits,
-        command::{TagChange, Target},
-        fault::quote,
+        Command, FieldKind, RequestError, Tag, WriteLimits,
+        command::{ResourceRef, TagChange},
+        error::quote,
         write_limits::{RawTag, check_not_system},
     },
     json::Object,
@@ -17,9 +17,9 @@ use crate::{
 /// Reads `{"tag": {"key", "value"}}`: one tag to add.
 pub(in crate::dialects) fn decode_add(
     request: &WireRequest<'_>,
-    target: Target,
+    target: ResourceRef,
     limits: &WriteLimits,
-) -> Result<Command, Fault> {
+) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let tag = Fields::parse(request.body, &["tag"])?.put_tag("tag", limits)?;
     Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
@@ -28,9 +28,9 @@ pub(in crate::dialects) fn decode_add(
 /// Reads `{"action": "create" or "delete", "tags"}`: tags to add or to remove.
 pub(in crate::dialects) fn decode_action(
     request: &WireRequest<'_>,
-    target: Target,
+    target: ResourceRef,
     limits: &WriteLimits,
-) -> Result<Command, Fault> {
+) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, &["action", "tags"])?;
     let change = match fields.read::<String>("action")?.as_deref() {
@@ -38,11 +38,11 @@ pub(in crate::dialects) fn decode_action(
         Some("delete") => TagChange::Remove(fields.remove_tags("tags", limits)?),
         Some(other) => {
             let reason = format!("{} is neither \"create\" nor \"delete\"", quote(other));
-            return Err(Fault::invalid(Aspect::Action, "action", reason));
+            return Err(RequestError::invalid(FieldKind::Action, "action", reason));
         }
         None => {
             let reason = "missing, either \"create\" or \"delete\" is mandatory";
-            return Err(Fault::invalid(Aspect::Action, "action", reason));
+            return Err(RequestError::invalid(FieldKind::Action, "action", reason));
         }
     };
     Ok(Command::ChangeTags { target, change })
@@ -51,9 +51,9 @@ pub(in crate::dialects) fn decode_action(
 /// Reads `{"tags"}`: tags to add.
 pub(in crate::dialects) fn decode_create(
     request: &WireRequest<'_>,
-    target: Target,
+    target: ResourceRef,
     limits: &WriteLimits,
-) -> Result<Command, Fault> {
+) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let tags = Fields::parse(request.body, &["tags"])?.put_tags("tags", limits)?;
     Ok(Command::ChangeTags { target, change: TagChange::Put(tags) })
@@ -62,9 +62,9 @@ pub(in crate::dialects) fn decode_create(
 /// Reads `{"tags"}`: tags to remove.
 pub(in crate::dialects) fn decode_delete(
     request: &WireRequest<'_>,
-    target: Target,
+    target: ResourceRef,
     limits: &WriteLimits,
-) -> Result<Command, Fault> {
+) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let tags = Fields::parse(request.body, &["tags"])?.remove_tags("tags", limits)?;
     Ok(Command::ChangeTags { target, change: TagChange::Remove(tags) })
@@ -73,9 +73,9 @@ pub(in crate::dialects) fn decode_delete(
 /// Reads a request to remove the tag whose key stands in the path, as the parameter `name`.
 pub(in crate::dialects) fn decode_remove_key(
     request: &WireRequest<'_>,
-    target: Target,
+    target: ResourceRef,
     name: &str,
-) -> Result<Command, Fault> {
+) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let key = request.path.get(name).to_owned();
     check_not_system(name, &key)?;
@@ -84,7 +84,11 @@ pub(in crate::dialects) fn decode_remove_key(
 
 impl Fields<'_> {
     /// A list of tags to write, checked; mandatory.
-    pub(in crate::dialects) fn put_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+    pub(in crate::dialects) fn put_tags(
+        &self,
+        field: &'static str,
+        limits: &WriteLimits,
+    ) -> Result<Vec<Tag>, RequestError> {
         limits.check_put(field, self.raw_tags(field, limits)?)
     }
 
@@ -93,26 +97,30 @@ impl Fields<'_> {
         &self,
         field: &'static str,
         limits: &WriteLimits,
-    ) -> Result<Vec<(String, Option<String>)>, Fault> {
+    ) -> Result<Vec<(String, Option<String>)>, RequestError> {
         limits.check_remove(field, self.raw_tags(field, limits)?)
     }
 
     /// One tag to write, checked; mandatory.
-    pub(in crate::dialects) fn put_tag(&self, field: &'static str, limits: &WriteLimits) -> Result<Tag, Fault> {
+    pub(in crate::dialects) fn put_tag(&self, field: &'static str, limits: &WriteLimits) -> Result<Tag, RequestError> {
         let Some(tag) = self.raw_tag(field)? else {
-            return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
+            return Err(RequestError::invalid(FieldKind::Tags, field, "missing, mandatory"));
         };
         limits.check_put_one(field, tag)
     }
 
     /// One tag as it was sent, if it is there.
-    pub(in crate::dialects) fn raw_tag(&self, field: &'static str) -> Result<Option<RawTag>, Fault> {
+    pub(in crate::dialects) fn raw_tag(&self, field: &'static str) -> Result<Option<RawTag>, RequestError> {
         let tag = self.read::<Object<TagBody>>(field)?;
         Ok(tag.map(|Object(TagBody { key, value })| RawTag { key, value }))
     }
 
     /// A list of tags to write that key and value together tell apart, checked; mandatory.
-    pub(in crate::dialects) fn put_pairs(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<Tag>, Fault> {
+    pub(in crate::dialects) fn put_pairs(
+        &self,
+        field: &'static str,
+        limits: &WriteLimits,
+    ) -> Result<Vec<Tag>, RequestError> {
         limits.check_put_pairs(field, self.raw_tags(field, limits)?)
     }
 
@@ -121,13 +129,13 @@ impl Fields<'_> {
         &self,
         field: &'static str,
         limits: &WriteLimits,
-    ) -> Result<Vec<Tag>, Fault> {
+    ) -> Result<Vec<Tag>, RequestError> {
         limits.check_remove_pairs(field, self.raw_tags(field, limits)?)
     }
 
-    fn raw_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<RawTag>, Fault> {
+    fn raw_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<RawTag>, RequestError> {
         let Some(tags) = self.objects::<TagBody>(field, limits.of_tags())? else {
-            return Err(Fault::invalid(Aspect::Tags, field, "missing, mandatory"));
+            return Err(RequestError::invalid(FieldKind::Tags, field, "missing, mandatory"));
         };
         Ok(tags.into_iter().map(|TagBody { key, value }| RawTag { key, value }).collect())
     }

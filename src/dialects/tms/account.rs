@@ -9,9 +9,9 @@ use crate::{
         dialect::{WireReply, WireRequest},
     },
     domain::{
-        Answer, Aspect, Command, Fault,
-        command::{ProviderAsk, ResourceType},
-        fault::quote,
+        Answer, Command, FieldKind, RequestError,
+        command::{ProviderQuery, ResourceType},
+        error::quote,
     },
 };
 
@@ -142,49 +142,49 @@ struct TypeReply<'a> {
 
 // ---- decode and encode
 
-pub(super) fn decode_versions(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_versions(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     Ok(Command::Nothing)
 }
 
-pub(super) fn encode_versions(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_versions(_: &Command, _: &Answer) -> Result<WireReply, RequestError> {
     codec::encode(&VersionsReply { versions: [VERSION] })
 }
 
-pub(super) fn encode_version(_: &Command, _: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_version(_: &Command, _: &Answer) -> Result<WireReply, RequestError> {
     codec::encode(&OneVersionReply { version: VERSION })
 }
 
-pub(super) fn decode_quota(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_quota(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     Ok(Command::CountPredefined)
 }
 
-pub(super) fn encode_quota(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_quota(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let Answer::Quota { used, limit } = answer else { return Err(codec::mismatch(answer)) };
     let quota = QuotaReply { quota_key: "predefine_tag", quota_limit: *limit, used: *used, unit: "count" };
     codec::encode(&QuotasReply { quotas: [quota] })
 }
 
-pub(super) fn decode_providers(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_providers(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["locale", "limit", "offset", "provider"])?;
     let english = match text(&parameters, "locale") {
         None | Some("zh-cn") => false,
         Some("en-us") => true,
         Some(other) => {
             let reason = format!("{} is neither \"zh-cn\" nor \"en-us\"", quote(other));
-            return Err(Fault::invalid(Aspect::General, "locale", reason));
+            return Err(RequestError::invalid(FieldKind::General, "locale", reason));
         }
     };
-    Ok(Command::ListProviders(ProviderAsk {
+    Ok(Command::ListProviders(ProviderQuery {
         provider: named(&parameters, "provider").map(ToOwned::to_owned),
         english,
-        limit: number(&parameters, Aspect::Limit, "limit", LIMIT, DEFAULT_LIMIT)?,
-        offset: number(&parameters, Aspect::Offset, "offset", (0, u64::MAX), 0)?,
+        limit: number(&parameters, FieldKind::Limit, "limit", LIMIT, DEFAULT_LIMIT)?,
+        offset: number(&parameters, FieldKind::Offset, "offset", (0, u64::MAX), 0)?,
     }))
 }
 
-pub(super) fn encode_providers(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_providers(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let (Command::ListProviders(ask), Answer::Providers { types, region }) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };

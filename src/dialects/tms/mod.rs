@@ -12,7 +12,7 @@ use super::{
     codec::{self, Fields, Parameters},
     dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
-use crate::domain::{Answer, Aspect, Command, Fault, WriteLimits, fault::quote, limits::ListLimit};
+use crate::domain::{Answer, Command, FieldKind, RequestError, WriteLimits, error::quote, limits::ListLimit};
 
 /// The dialect of the Tag Management Service.
 pub(super) static TMS: Dialect =
@@ -44,8 +44,8 @@ const ROUTES: &[Route] = &[
     route(Method::Get, "/v1.0/tms/providers", false, account::decode_providers, account::encode_providers),
 ];
 
-type Decode = fn(&WireRequest<'_>) -> Result<Command, Fault>;
-type Encode = fn(&Command, &Answer) -> Result<WireReply, Fault>;
+type Decode = fn(&WireRequest<'_>) -> Result<Command, RequestError>;
+type Encode = fn(&Command, &Answer) -> Result<WireReply, RequestError>;
 
 const fn route(method: Method, path: &'static str, body: bool, decode: Decode, encode: Encode) -> Route {
     Route { method, path, operation: Operation { decode, encode, body } }
@@ -69,13 +69,17 @@ const WRITES: WriteLimits = WriteLimits {
 };
 
 /// Resource types in one request. Source: the SDK's definitions.
-const TYPES: ListLimit = ListLimit { most: 10, entries: "types", aspect: Aspect::General };
+const TYPES: ListLimit = ListLimit { most: 10, entries: "types", aspect: FieldKind::General };
 
 /// Refuses resource types that are none, too many, or stand twice.
-fn check_types(types: &[String]) -> Result<(), Fault> {
+fn check_types(types: &[String]) -> Result<(), RequestError> {
     const FIELD: &str = "resource_types";
     if types.is_empty() {
-        return Err(Fault::invalid(Aspect::General, FIELD, format!("0 types, 1 to {} are allowed", TYPES.most)));
+        return Err(RequestError::invalid(
+            FieldKind::General,
+            FIELD,
+            format!("0 types, 1 to {} are allowed", TYPES.most),
+        ));
     }
     if types.len() > TYPES.most {
         return Err(TYPES.exceeded(FIELD));
@@ -83,14 +87,14 @@ fn check_types(types: &[String]) -> Result<(), Fault> {
     for (i, name) in types.iter().enumerate() {
         if types.iter().take(i).any(|earlier| earlier == name) {
             let reason = format!("{} stands twice, types must be unique", quote(name));
-            return Err(Fault::invalid(Aspect::General, format!("{FIELD}[{i}]"), reason));
+            return Err(RequestError::invalid(FieldKind::General, format!("{FIELD}[{i}]"), reason));
         }
     }
     Ok(())
 }
 
 /// The project of a body, if it names one: clients send the empty text where they have none.
-fn project_of(fields: &Fields<'_>) -> Result<Option<String>, Fault> {
+fn project_of(fields: &Fields<'_>) -> Result<Option<String>, RequestError> {
     Ok(fields.read::<String>("project_id")?.filter(|project_id| !project_id.is_empty()))
 }
 
@@ -107,22 +111,22 @@ fn named<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
 }
 
 /// A parameter that must be there and say something.
-fn mandatory<'p>(parameters: &'p Parameters<'_>, aspect: Aspect, name: &str) -> Result<&'p str, Fault> {
+fn mandatory<'p>(parameters: &'p Parameters<'_>, aspect: FieldKind, name: &str) -> Result<&'p str, RequestError> {
     match text(parameters, name) {
         Some(value) if !value.is_empty() => Ok(value),
-        Some(_) => Err(Fault::invalid(aspect, name, "\"\" is empty, at least 1 character")),
-        None => Err(Fault::invalid(aspect, name, "missing, mandatory")),
+        Some(_) => Err(RequestError::invalid(aspect, name, "\"\" is empty, at least 1 character")),
+        None => Err(RequestError::invalid(aspect, name, "missing, mandatory")),
     }
 }
 
 /// A whole number within bounds.
 fn number(
     parameters: &Parameters<'_>,
-    aspect: Aspect,
+    aspect: FieldKind,
     name: &str,
     (least, most): (u64, u64),
     default: u64,
-) -> Result<u64, Fault> {
+) -> Result<u64, RequestError> {
     match text(parameters, name) {
         None => Ok(default),
         Some(value) => codec::check_number(aspect, name, value, least, most),
@@ -131,35 +135,35 @@ fn number(
 
 // ---- wire shapes
 
-fn encode_none(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+fn encode_none(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 204)
 }
 
 // ---- errors
 
-fn wire_error(fault: &Fault) -> WireError {
+fn wire_error(fault: &RequestError) -> WireError {
     let (status, code) = match fault {
-        Fault::Body { .. } | Fault::TooManyTags { .. } => (400, "TMS.0002"),
-        Fault::Invalid { aspect, field, .. } => match (code_of_field(field), aspect) {
+        RequestError::Body { .. } | RequestError::TooManyTags { .. } => (400, "TMS.0002"),
+        RequestError::Invalid { aspect, field, .. } => match (code_of_field(field), aspect) {
             (Some(code), _) => (400, code),
-            (None, Aspect::General) => (400, "TMS.0002"),
-            (None, Aspect::Action) => (400, "TMS.0011"),
-            (None, Aspect::Limit) => (400, "TMS.0007"),
-            (None, Aspect::Offset) => (400, "TMS.0017"),
-            (None, Aspect::Key) => (400, "TMS.0009"),
-            (None, Aspect::Value) => (400, "TMS.0010"),
-            (None, Aspect::Tags) => (400, "TMS.0012"),
-            (None, Aspect::Element) => (400, "TMS.0013"),
-            (None, Aspect::Values) => (400, "TMS.0016"),
+            (None, FieldKind::General) => (400, "TMS.0002"),
+            (None, FieldKind::Action) => (400, "TMS.0011"),
+            (None, FieldKind::Limit) => (400, "TMS.0007"),
+            (None, FieldKind::Offset) => (400, "TMS.0017"),
+            (None, FieldKind::Key) => (400, "TMS.0009"),
+            (None, FieldKind::Value) => (400, "TMS.0010"),
+            (None, FieldKind::Tags) => (400, "TMS.0012"),
+            (None, FieldKind::Element) => (400, "TMS.0013"),
+            (None, FieldKind::Values) => (400, "TMS.0016"),
         },
-        Fault::UnknownType { .. } => (400, "TMS.5027"),
-        Fault::ProjectMissing { .. } | Fault::AmbiguousResource => (400, "TMS.2011"),
-        Fault::TooManyPredefined { .. } => (400, "TMS.1001"),
-        Fault::UnknownPredefined => (400, "TMS.1002"),
-        Fault::PredefinedExists => (400, "TMS.1003"),
-        Fault::UnknownResource { .. } | Fault::UnknownTag { .. } => (404, "TMS.0005"),
-        Fault::Unavailable { .. } => (503, "TMS.0001"),
-        Fault::Internal { .. } => (500, "TMS.0001"),
+        RequestError::UnknownType { .. } => (400, "TMS.5027"),
+        RequestError::ProjectMissing { .. } | RequestError::AmbiguousResource => (400, "TMS.2011"),
+        RequestError::TooManyPredefined { .. } => (400, "TMS.1001"),
+        RequestError::UnknownPredefined => (400, "TMS.1002"),
+        RequestError::PredefinedExists => (400, "TMS.1003"),
+        RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "TMS.0005"),
+        RequestError::Unavailable { .. } => (503, "TMS.0001"),
+        RequestError::Internal { .. } => (500, "TMS.0001"),
     };
     WireError { status, code }
 }

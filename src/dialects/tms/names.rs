@@ -8,7 +8,7 @@ use crate::{
         codec::{self, KeyList, Parameters},
         dialect::{WireReply, WireRequest},
     },
-    domain::{Answer, Aspect, Command, Fault, command::Part, fault::quote},
+    domain::{Answer, Command, FieldKind, RequestError, command::KeysetPage, error::quote},
 };
 
 // ---- limits
@@ -43,15 +43,15 @@ const BEHIND_EMPTY: &str = "\0";
 
 // ---- decode and encode
 
-pub(super) fn decode_keys(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_keys(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["region_id", "limit", "marker"])?;
     Ok(Command::ListKeys { region: decode_region(&parameters), part: decode_part(&parameters)? })
 }
 
-pub(super) fn decode_values(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_values(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["key", "region_id", "limit", "marker"])?;
     // whatever key another dialect has written can be asked for
-    let key = mandatory(&parameters, Aspect::Key, "key")?.to_owned();
+    let key = mandatory(&parameters, FieldKind::Key, "key")?.to_owned();
     Ok(Command::ListValues { region: decode_region(&parameters), key, part: decode_part(&parameters)? })
 }
 
@@ -59,23 +59,23 @@ fn decode_region(parameters: &Parameters<'_>) -> Option<String> {
     named(parameters, "region_id").map(ToOwned::to_owned)
 }
 
-fn decode_part(parameters: &Parameters<'_>) -> Result<Part, Fault> {
-    let Part { limit, marker } = codec::read_part(parameters, LIMIT)?;
+fn decode_part(parameters: &Parameters<'_>) -> Result<KeysetPage, RequestError> {
+    let KeysetPage { limit, marker } = codec::read_part(parameters, LIMIT)?;
     // what a client has before the first page
-    Ok(Part { limit, marker: marker.filter(|marker| !marker.is_empty()) })
+    Ok(KeysetPage { limit, marker: marker.filter(|marker| !marker.is_empty()) })
 }
 
-pub(super) fn encode_keys(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_keys(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let (keys, page_info) = names_of(answer)?;
     codec::encode(&KeysReply { keys, page_info })
 }
 
-pub(super) fn encode_values(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_values(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let (values, page_info) = names_of(answer)?;
     codec::encode(&ValuesReply { values, page_info })
 }
 
-fn names_of(answer: &Answer) -> Result<(&[String], PageInfoReply<'_>), Fault> {
+fn names_of(answer: &Answer) -> Result<(&[String], PageInfoReply<'_>), RequestError> {
     let Answer::Names { names, next } = answer else { return Err(codec::mismatch(answer)) };
     let next_marker = match next.as_deref() {
         None => "",
@@ -85,21 +85,21 @@ fn names_of(answer: &Answer) -> Result<(&[String], PageInfoReply<'_>), Fault> {
     Ok((names, PageInfoReply { next_marker, current_count: names.len() }))
 }
 
-pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["resource_types", "project_id", "tag_types"])?;
     // one parameter; several types stand in it with commas between
     let resource_types: Vec<String> =
-        mandatory(&parameters, Aspect::General, "resource_types")?.split(',').map(ToOwned::to_owned).collect();
+        mandatory(&parameters, FieldKind::General, "resource_types")?.split(',').map(ToOwned::to_owned).collect();
     check_types(&resource_types)?;
-    let project_id = mandatory(&parameters, Aspect::General, "project_id")?.to_owned();
-    let tag_types = mandatory(&parameters, Aspect::General, "tag_types")?;
+    let project_id = mandatory(&parameters, FieldKind::General, "project_id")?.to_owned();
+    let tag_types = mandatory(&parameters, FieldKind::General, "tag_types")?;
     if tag_types != "resource" {
         let reason = format!("{} is not \"resource\"", quote(tag_types));
-        return Err(Fault::invalid(Aspect::General, "tag_types", reason));
+        return Err(RequestError::invalid(FieldKind::General, "tag_types", reason));
     }
     Ok(Command::ListTypeTags { project_id, resource_types })
 }
 
-pub(super) fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_list(answer, KeyList::new(|_, _, json| json.extend_from_slice(br#","errors":[]}"#)))
 }

@@ -9,9 +9,9 @@ use crate::{
         dialect::{WireReply, WireRequest},
     },
     domain::{
-        Answer, Aspect, Command, Fault, WriteLimits,
-        command::{PredefinedAsk, PredefinedOrder},
-        fault::quote,
+        Answer, Command, FieldKind, RequestError, WriteLimits,
+        command::{PredefinedOrder, PredefinedQuery},
+        error::quote,
         limits::{check_charset, check_length},
     },
 };
@@ -47,10 +47,10 @@ struct TagReply<'a> {
 
 // ---- decode and encode
 
-pub(super) fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_action(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, ACTION_FIELDS)?;
-    let invalid = |reason: String| Fault::invalid(Aspect::Action, "action", reason);
+    let invalid = |reason: String| RequestError::invalid(FieldKind::Action, "action", reason);
     match fields.read::<String>("action")?.as_deref() {
         Some("create") => fields.put_pairs("tags", &LIMITS).map(Command::PutPredefined),
         Some("delete") => fields.remove_pairs("tags", &LIMITS).map(Command::RemovePredefined),
@@ -59,7 +59,7 @@ pub(super) fn decode_action(request: &WireRequest<'_>) -> Result<Command, Fault>
     }
 }
 
-pub(super) fn decode_replace(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_replace(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, REPLACE_FIELDS)?;
     let old = fields.put_tag("old_tag", &LIMITS)?;
@@ -67,20 +67,20 @@ pub(super) fn decode_replace(request: &WireRequest<'_>) -> Result<Command, Fault
     Ok(Command::ReplacePredefined { old, new })
 }
 
-pub(super) fn encode_replace(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_replace(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 200)
 }
 
-pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, LIST_PARAMETERS)?;
-    let key = decode_part(&parameters, Aspect::Key, "key", LIMITS.key_length, LIMITS.key_charset)?;
-    let value = decode_part(&parameters, Aspect::Value, "value", LIMITS.value_length, LIMITS.value_charset)?;
-    let limit = number(&parameters, Aspect::Limit, "limit", LIMIT, DEFAULT_LIMIT)?;
-    let limit = u32::try_from(limit).map_err(Fault::internal)?;
+    let key = decode_part(&parameters, FieldKind::Key, "key", LIMITS.key_length, LIMITS.key_charset)?;
+    let value = decode_part(&parameters, FieldKind::Value, "value", LIMITS.value_length, LIMITS.value_charset)?;
+    let limit = number(&parameters, FieldKind::Limit, "limit", LIMIT, DEFAULT_LIMIT)?;
+    let limit = u32::try_from(limit).map_err(RequestError::internal)?;
     let offset = match text(&parameters, "marker") {
         // what a client has before the first page
         Some("") => 0,
-        _ => number(&parameters, Aspect::General, "marker", (0, u64::MAX), 0)?,
+        _ => number(&parameters, FieldKind::General, "marker", (0, u64::MAX), 0)?,
     };
     let order = match text(&parameters, "order_field") {
         None | Some("update_time") => PredefinedOrder::UpdateTime,
@@ -88,7 +88,7 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
         Some("value") => PredefinedOrder::Value,
         Some(other) => {
             let reason = format!("{} is neither \"update_time\" nor \"key\" nor \"value\"", quote(other));
-            return Err(Fault::invalid(Aspect::General, "order_field", reason));
+            return Err(RequestError::invalid(FieldKind::General, "order_field", reason));
         }
     };
     let descending = match text(&parameters, "order_method") {
@@ -96,32 +96,32 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
         Some("asc") => false,
         Some(other) => {
             let reason = format!("{} is neither \"asc\" nor \"desc\"", quote(other));
-            return Err(Fault::invalid(Aspect::General, "order_method", reason));
+            return Err(RequestError::invalid(FieldKind::General, "order_method", reason));
         }
     };
-    Ok(Command::ListPredefined(PredefinedAsk { key, value, limit, offset, order, descending }))
+    Ok(Command::ListPredefined(PredefinedQuery { key, value, limit, offset, order, descending }))
 }
 
 /// A text to search keys or values for.
 fn decode_part(
     parameters: &Parameters<'_>,
-    aspect: Aspect,
+    aspect: FieldKind,
     name: &str,
     length: usize,
     charset: &str,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, RequestError> {
     let Some(part) = text(parameters, name) else { return Ok(None) };
     check_length(aspect, name, part, length)?;
     check_charset(aspect, name, part, Some(charset))?;
     Ok(Some(part.to_owned()))
 }
 
-pub(super) fn encode_list(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_list(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let (Command::ListPredefined(ask), Answer::Predefined { tags, total }) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };
     // where the last tag of the page stands in the whole list, counted from 1; clients go on until there is none
-    let marker = match u64::try_from(tags.len()).map_err(Fault::internal)? {
+    let marker = match u64::try_from(tags.len()).map_err(RequestError::internal)? {
         0 => String::new(),
         count => ask.offset.saturating_add(count).to_string(),
     };

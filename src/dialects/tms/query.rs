@@ -6,7 +6,7 @@ use crate::{
         codec::{self, Fields},
         dialect::{WireReply, WireRequest},
     },
-    domain::{Answer, Ask, Aspect, Command, Fault, QueryLimits, Reach, TagQuery},
+    domain::{Answer, Command, FieldKind, QueryLimits, RequestError, ResourceQuery, ScopeSelector, TagQuery},
 };
 
 // ---- limits
@@ -38,7 +38,7 @@ const QUERY_FIELDS: &[&str] = &["project_id", "resource_types", "tags", "without
 
 // ---- decode and encode
 
-pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, QUERY_FIELDS)?;
     let resource_types = decode_types(&fields)?;
@@ -46,19 +46,19 @@ pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, Fault> {
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     let want = fields.page(&LIMITS)?;
-    Ok(Command::Query(Ask { reach: Reach::Types { resource_types, project_id }, query, want }))
+    Ok(Command::Query(ResourceQuery { reach: ScopeSelector::Types { resource_types, project_id }, query, want }))
 }
 
-fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, Fault> {
+fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, RequestError> {
     const FIELD: &str = "resource_types";
     let types = fields.list::<String>(FIELD, TYPES)?.ok_or_else(|| {
-        Fault::invalid(Aspect::General, FIELD, format!("missing, 1 to {} types are mandatory", TYPES.most))
+        RequestError::invalid(FieldKind::General, FIELD, format!("missing, 1 to {} types are mandatory", TYPES.most))
     })?;
     check_types(&types)?;
     Ok(types)
 }
 
-pub(super) fn encode(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let page = codec::page_of(answer)?;
     Ok(codec::encode_page(page, |reply| {
         reply.list("resources", &page.items, |entry, item| {

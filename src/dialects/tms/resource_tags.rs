@@ -9,8 +9,8 @@ use crate::{
         dialect::{WireReply, WireRequest},
     },
     domain::{
-        Answer, Aspect, Command, Fault,
-        command::{TagChange, Target},
+        Answer, Command, FieldKind, RequestError,
+        command::{ResourceRef, TagChange},
         limits::ListLimit,
     },
 };
@@ -18,7 +18,7 @@ use crate::{
 // ---- limits
 
 /// Resources in one request. Source: OTC and the newer pages; older ones say 20.
-const RESOURCES: ListLimit = ListLimit { most: 50, entries: "resources", aspect: Aspect::General };
+const RESOURCES: ListLimit = ListLimit { most: 50, entries: "resources", aspect: FieldKind::General };
 
 // ---- wire shapes
 
@@ -46,18 +46,18 @@ struct FailureReply<'a> {
 
 // ---- decode and encode
 
-pub(super) fn decode_put(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_put(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     decode_change(request, |fields| fields.put_tags("tags", &WRITES).map(TagChange::Put))
 }
 
-pub(super) fn decode_remove(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_remove(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     decode_change(request, |fields| fields.remove_tags("tags", &WRITES).map(TagChange::Remove))
 }
 
 fn decode_change(
     request: &WireRequest<'_>,
-    change: fn(&Fields<'_>) -> Result<TagChange, Fault>,
-) -> Result<Command, Fault> {
+    change: fn(&Fields<'_>) -> Result<TagChange, RequestError>,
+) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, CHANGE_FIELDS)?;
     let project_id = project_of(&fields)?;
@@ -65,8 +65,8 @@ fn decode_change(
     Ok(Command::ChangeMany { targets, change: change(&fields)? })
 }
 
-fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<Target>, Fault> {
-    let invalid = |field: String, reason: String| Fault::invalid(Aspect::General, field, reason);
+fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<ResourceRef>, RequestError> {
+    let invalid = |field: String, reason: String| RequestError::invalid(FieldKind::General, field, reason);
     let resources = fields.objects::<ResourceBody>("resources", RESOURCES)?.unwrap_or_default();
     if resources.is_empty() {
         return Err(invalid("resources".to_owned(), format!("0 resources, 1 to {} are allowed", RESOURCES.most)));
@@ -78,7 +78,7 @@ fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<T
             Some(_) => Err(invalid(format!("resources[{i}].{name}"), "\"\" is empty, at least 1 character".to_owned())),
             None => Err(invalid(format!("resources[{i}].{name}"), "missing, mandatory".to_owned())),
         };
-        targets.push(Target {
+        targets.push(ResourceRef {
             project_id: project_id.map(ToOwned::to_owned),
             resource_id: mandatory("resource_id", resource.resource_id)?,
             resource_type: mandatory("resource_type", resource.resource_type)?,
@@ -87,7 +87,7 @@ fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<T
     Ok(targets)
 }
 
-pub(super) fn encode(command: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     let (Command::ChangeMany { targets, .. }, Answer::Failures(failures)) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };
@@ -103,15 +103,15 @@ pub(super) fn encode(command: &Command, answer: &Answer) -> Result<WireReply, Fa
     codec::encode(&ChangeReply { failed_resources: failed.collect() })
 }
 
-pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, Fault> {
+pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["project_id", "resource_type"])?;
-    Ok(Command::ListTags(Target {
+    Ok(Command::ListTags(ResourceRef {
         project_id: named(&parameters, "project_id").map(ToOwned::to_owned),
-        resource_type: mandatory(&parameters, Aspect::General, "resource_type")?.to_owned(),
+        resource_type: mandatory(&parameters, FieldKind::General, "resource_type")?.to_owned(),
         resource_id: request.path.get("resource_id").to_owned(),
     }))
 }
 
-pub(super) fn encode_list(_: &Command, answer: &Answer) -> Result<WireReply, Fault> {
+pub(super) fn encode_list(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_tags(answer, false)
 }

@@ -24,14 +24,14 @@ use super::{
     conditions::{self, Outcome},
     refusal::{not_found, options},
     router::get_or_head,
-    server::Shared,
+    server::AppState,
 };
 use crate::{
     domain::{
         Resource,
         change::Registration,
         command::ResourceType,
-        registry::{Project, Registered, RegistryFault},
+        registry::{Project, Registered, RegistryError},
     },
     json::List,
     service::{Place, Start},
@@ -124,7 +124,7 @@ fn reply_read(request: &HttpRequest, etag: Option<&str>, body: &impl Serialize) 
         Outcome::NotModified => {
             Ok(HttpResponse::NotModified().insert_header(etag_header(etag.unwrap_or_default())).finish())
         }
-        Outcome::Failed => Err(RegistryFault::Condition.into()),
+        Outcome::Failed => Err(RegistryError::Condition.into()),
     }
 }
 
@@ -141,19 +141,19 @@ async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Pa
 
 // ---- resource types
 
-async fn list_types(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn list_types(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     let types = shared.registry.list_types().await?;
     reply_read(&request, None, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() })
 }
 
-async fn get_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn get_type(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     let found = shared.registry.find_type(wire::path(&request)?.get("resource_type")).await?;
     reply_read(&request, None, &TypeReply::of(&found))
 }
 
-async fn put_type(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+async fn put_type(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let TypeBody { service, regional, tag_quota, aliases } = read(&request, payload).await?;
@@ -166,7 +166,7 @@ async fn put_type(request: HttpRequest, shared: Data<Shared>, payload: Payload) 
     Ok(reply(put_status(created), &TypeReply::of(&ResourceType { aliases, ..resource_type })))
 }
 
-async fn delete_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn delete_type(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
@@ -176,20 +176,20 @@ async fn delete_type(request: HttpRequest, shared: Data<Shared>) -> Handled {
 
 // ---- projects
 
-async fn list_projects(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn list_projects(request: HttpRequest, shared: Data<AppState>) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker"])?;
     let (projects, next_marker) = shared.registry.list_projects(parameters.marker()?, parameters.limit()?).await?;
     let projects = projects.iter().map(ProjectReply::of).collect();
     reply_read(&request, None, &ProjectsReply { projects, next_marker })
 }
 
-async fn get_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn get_project(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     let found = shared.registry.find_project(wire::path(&request)?.get("project_id")).await?;
     reply_read(&request, None, &ProjectReply::of(&found))
 }
 
-async fn put_project(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+async fn put_project(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let ProjectBody { project_name, domain_id } = read(&request, payload).await?;
@@ -203,7 +203,7 @@ async fn put_project(request: HttpRequest, shared: Data<Shared>, payload: Payloa
     Ok(reply(put_status(created), &ProjectReply::of(&project)))
 }
 
-async fn delete_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn delete_project(request: HttpRequest, shared: Data<AppState>) -> Handled {
     let with_resources = Parameters::read(&request, &["with_resources"])?.flag("with_resources")?;
     wire::no_condition(&request)?;
     body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
@@ -213,7 +213,7 @@ async fn delete_project(request: HttpRequest, shared: Data<Shared>) -> Handled {
 
 // ---- resources
 
-async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn list_resources(request: HttpRequest, shared: Data<AppState>) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker", "offset"])?;
     let path = wire::path(&request)?;
     let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
@@ -224,7 +224,7 @@ async fn list_resources(request: HttpRequest, shared: Data<Shared>) -> Handled {
     reply_read(&request, None, &ResourcesReply { total_count: page.total, resources, next_marker })
 }
 
-async fn get_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn get_resource(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     let path = wire::path(&request)?;
     let resource_id = path.get("resource_id");
@@ -232,7 +232,7 @@ async fn get_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
     reply_read(&request, Some(&found.etag), &resource_reply(resource_id, &found)?)
 }
 
-async fn put_resource(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+async fn put_resource(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, true)?;
     let ResourceBody { resource_name, resource_detail, tags } = read(&request, payload).await?;
@@ -255,7 +255,7 @@ async fn put_resource(request: HttpRequest, shared: Data<Shared>, payload: Paylo
     Ok(reply_with(put_status(created), &found.etag, &resource_reply(&resource.resource_id, &found)?))
 }
 
-async fn delete_resource(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn delete_resource(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
@@ -263,13 +263,13 @@ async fn delete_resource(request: HttpRequest, shared: Data<Shared>) -> Handled 
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn get_tags(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn get_tags(request: HttpRequest, shared: Data<AppState>) -> Handled {
     Parameters::read(&request, &[])?;
     let found = shared.registry.find_resource(place(&wire::path(&request)?)).await?;
     reply_read(&request, Some(&found.etag), &TagsReply { tags: TagList(&found.tags) })
 }
 
-async fn put_tags(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+async fn put_tags(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     let TagsBody { tags } = read(&request, payload).await?;
@@ -292,15 +292,15 @@ fn resource_reply<'a>(resource_id: &'a str, found: &'a Registered) -> Result<Res
 
 // ---- import and export
 
-async fn import(request: HttpRequest, shared: Data<Shared>, payload: Payload) -> Handled {
+async fn import(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
     wire::no_condition(&request)?;
     body::check_change(&request, transfer::TYPES, transfer::CODINGS).map_err(Refusal::Type)?;
     transfer::import(request, shared, payload).await
 }
 
-async fn export(request: HttpRequest, shared: Data<Shared>) -> Handled {
+async fn export(request: HttpRequest, shared: Data<AppState>) -> Handled {
     if conditions::of_read(&request, None)? == Outcome::Failed {
-        return Err(RegistryFault::Condition.into());
+        return Err(RegistryError::Condition.into());
     }
     if *request.method() == Method::HEAD {
         Parameters::read(&request, &[])?;

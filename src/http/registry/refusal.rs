@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header::Con
 use serde_json::json;
 
 use crate::{
-    domain::{Fault, registry::RegistryFault},
+    domain::{RequestError, registry::RegistryError},
     http::{
-        body::{LARGEST, Refused},
+        body::{BodyError, LARGEST},
         dispatch,
     },
 };
@@ -17,9 +17,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// The registry says no.
-    Fault(RegistryFault),
+    RequestError(RegistryError),
     /// The body could not be read.
-    Body(Refused),
+    Body(BodyError),
     /// It is not announced as what it must be.
     Type(String),
     /// A strict import has a bad line.
@@ -46,37 +46,37 @@ pub(super) enum Refusal {
     Version,
 }
 
-impl<T: Into<RegistryFault>> From<T> for Refusal {
+impl<T: Into<RegistryError>> From<T> for Refusal {
     fn from(fault: T) -> Self {
-        Self::Fault(fault.into())
+        Self::RequestError(fault.into())
     }
 }
 
 /// Status and code of a fault.
 fn code_of(refusal: &Refusal) -> (u16, &'static str) {
     match refusal {
-        Refusal::Fault(fault) => match fault {
-            RegistryFault::UnknownType => (404, "REGISTRY.0003"),
-            RegistryFault::UnknownProject => (404, "REGISTRY.0004"),
-            RegistryFault::TypeInUse => (409, "REGISTRY.0006"),
-            RegistryFault::NameTaken { .. } => (409, "REGISTRY.0019"),
-            RegistryFault::ProjectInUse => (409, "REGISTRY.0007"),
-            RegistryFault::Condition => (412, "REGISTRY.0008"),
-            RegistryFault::Other(fault) => match fault {
-                Fault::Body { .. } => (400, "REGISTRY.0001"),
-                Fault::TooManyTags { .. } => (400, "REGISTRY.0009"),
-                Fault::UnknownResource { .. } => (404, "REGISTRY.0005"),
-                Fault::Unavailable { .. } => (503, "REGISTRY.0015"),
-                Fault::Internal { .. } => (500, "REGISTRY.0016"),
+        Refusal::RequestError(fault) => match fault {
+            RegistryError::UnknownType => (404, "REGISTRY.0003"),
+            RegistryError::UnknownProject => (404, "REGISTRY.0004"),
+            RegistryError::TypeInUse => (409, "REGISTRY.0006"),
+            RegistryError::NameTaken { .. } => (409, "REGISTRY.0019"),
+            RegistryError::ProjectInUse => (409, "REGISTRY.0007"),
+            RegistryError::Condition => (412, "REGISTRY.0008"),
+            RegistryError::Other(fault) => match fault {
+                RequestError::Body { .. } => (400, "REGISTRY.0001"),
+                RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
+                RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
+                RequestError::Unavailable { .. } => (503, "REGISTRY.0015"),
+                RequestError::Internal { .. } => (500, "REGISTRY.0016"),
                 // a field that breaks a rule; the rest is not of the registry
                 _ => (400, "REGISTRY.0002"),
             },
         },
         Refusal::Line { .. } => (400, "REGISTRY.0010"),
-        Refusal::Input(_) | Refusal::Body(Refused::Broken(_)) => (400, "REGISTRY.0011"),
+        Refusal::Input(_) | Refusal::Body(BodyError::Broken(_)) => (400, "REGISTRY.0011"),
         Refusal::Changed(_) => (503, "REGISTRY.0015"),
-        Refusal::Body(Refused::TooSlow) => (408, "REGISTRY.0012"),
-        Refusal::Body(Refused::TooLarge) => (413, "REGISTRY.0013"),
+        Refusal::Body(BodyError::TooSlow) => (408, "REGISTRY.0012"),
+        Refusal::Body(BodyError::TooLarge) => (413, "REGISTRY.0013"),
         Refusal::Type(_) => (415, "REGISTRY.0014"),
         Refusal::Method { .. } => (405, "REGISTRY.0017"),
         Refusal::Path => (404, "REGISTRY.0018"),
@@ -87,10 +87,10 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Body(Refused::TooLarge) => write!(f, "body: larger than {LARGEST} bytes"),
-            Self::Body(Refused::TooSlow) => f.write_str("body: not sent in time"),
-            Self::Body(Refused::Broken(reason)) => write!(f, "body: {reason}"),
+            Self::RequestError(fault) => fault.fmt(f),
+            Self::Body(BodyError::TooLarge) => write!(f, "body: larger than {LARGEST} bytes"),
+            Self::Body(BodyError::TooSlow) => f.write_str("body: not sent in time"),
+            Self::Body(BodyError::Broken(reason)) => write!(f, "body: {reason}"),
             Self::Type(reason) | Self::Input(reason) | Self::Changed(reason) => f.write_str(reason),
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
             Self::Method { method, allowed } => write!(f, "method: {method} is not allowed here, only {allowed}"),
@@ -108,7 +108,7 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::Fault(RegistryFault::Other(fault)) = self {
+        if let Self::RequestError(RegistryError::Other(fault)) = self {
             dispatch::log(fault);
         }
         let mut answer = HttpResponse::build(self.status_code());
@@ -116,7 +116,7 @@ impl ResponseError for Refusal {
             Self::Changed(_) => {
                 answer.insert_header(("Retry-After", "1")).force_close();
             }
-            Self::Fault(RegistryFault::Other(Fault::Unavailable { .. })) => {
+            Self::RequestError(RegistryError::Other(RequestError::Unavailable { .. })) => {
                 answer.insert_header(("Retry-After", "1"));
             }
             Self::Method { allowed, .. } => {

@@ -22,13 +22,13 @@ use super::{
     wire::{self, ImportReply, Parameters, RejectedReply},
 };
 use crate::{
-    domain::Fault,
+    domain::RequestError,
     http::{
-        body::{self, PATIENCE, Refused},
-        server::Shared,
+        body::{self, BodyError, PATIENCE},
+        server::AppState,
     },
     store::{Exporter, StoreError},
-    transfer::{self, Keep, LoadError, Step, batches, line},
+    transfer::{self, Atomicity, LoadError, Progress, batches, line},
 };
 
 /// Lines that are reported one by one; of more only the number is told.
@@ -54,25 +54,25 @@ pub(super) const CODINGS: &[&str] = &["gzip"];
 /// Imports what the body states, a resource a line.
 pub(super) async fn import(
     request: HttpRequest,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     mut payload: Payload,
 ) -> Result<HttpResponse, Refusal> {
     let strict = Parameters::read(&request, &["strict"])?.flag("strict")?;
     body::check_type_of(&request, TYPES).map_err(Refusal::Type)?;
     let is_packed = body::coding(&request, CODINGS).map_err(Refusal::Type)?.is_some();
-    let keep = if strict { Keep::Nothing } else { Keep::Batches };
-    let aliases = shared.work.aliases().await.map_err(Fault::from)?;
+    let keep = if strict { Atomicity::Nothing } else { Atomicity::Batches };
+    let aliases = shared.work.aliases().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let idle = is_packed.then_some(UNPACKED_IDLE);
     let input: Box<dyn Read + Send> = if is_packed { Box::new(Unpacked::Fresh(Some(input))) } else { Box::new(input) };
     let mut rejected = Vec::new();
     let outcome = {
-        let tell = |step: Step<'_>| match step {
-            Step::Rejected(bad) if rejected.len() < REPORTED => {
+        let tell = |step: Progress<'_>| match step {
+            Progress::Rejected(bad) if rejected.len() < REPORTED => {
                 rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
             }
-            Step::Rejected(_) | Step::Read { .. } | Step::Taken { .. } => {}
+            Progress::Rejected(_) | Progress::Read { .. } | Progress::Taken { .. } => {}
         };
         let mut load =
             std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases, idle), keep, tell));
@@ -105,13 +105,13 @@ fn refusal_of(error: LoadError, strict: bool, rejected: Vec<RejectedReply>) -> R
         | LoadError::Refused { source: source @ StoreError::TypeGone, .. } => {
             Refusal::Changed(format!("{source}; {kept}"))
         }
-        LoadError::Store(source) | LoadError::Refused { source, .. } => Fault::from(source).into(),
+        LoadError::Store(source) | LoadError::Refused { source, .. } => RequestError::from(source).into(),
         LoadError::Strict => match rejected.into_iter().next() {
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },
-            None => Refusal::Fault(Fault::internal("a strict import ended without a bad line").into()),
+            None => Refusal::RequestError(RequestError::internal("a strict import ended without a bad line").into()),
         },
-        LoadError::Encoding(wrong) => Fault::Body { reason: format!("body: {wrong}") }.into(),
-        LoadError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(Refused::TooSlow),
+        LoadError::Encoding(wrong) => RequestError::Body { reason: format!("body: {wrong}") }.into(),
+        LoadError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(BodyError::TooSlow),
         LoadError::Broken(source) if source.kind() == ErrorKind::InvalidData => {
             Refusal::Input(format!("Content-Encoding: gzip: {source}; {kept}"))
         }
@@ -185,14 +185,14 @@ impl Read for Unpacked {
 }
 
 /// Every resource, of one snapshot, in order.
-pub(super) async fn export(request: HttpRequest, shared: Data<Shared>) -> Result<HttpResponse, Refusal> {
+pub(super) async fn export(request: HttpRequest, shared: Data<AppState>) -> Result<HttpResponse, Refusal> {
     wire::Parameters::read(&request, &[])?;
     // without chunks the end of the connection would be the end of the answer, whole or not
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::Version);
     }
     let is_packed = takes_gzip(&request);
-    let exporter = shared.work.export().await.map_err(Fault::from)?;
+    let exporter = shared.work.export().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
     actix_web::rt::spawn(run_export(exporter, Outgoing::new(is_packed), sender));
     let pieces = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));

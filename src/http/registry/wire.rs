@@ -10,9 +10,9 @@ use super::refusal::Refusal;
 use crate::{
     dialects::PathParameters,
     domain::{
-        Aspect, Fault, Resource, Tag,
+        FieldKind, RequestError, Resource, Tag,
         command::ResourceType,
-        fault::{quote, shorten},
+        error::{quote, shorten},
         registry::{Condition, Project},
     },
     http::{
@@ -134,13 +134,15 @@ impl<'a> ResourceReply<'a> {
         resource_name: &'a str,
         detail: Option<&str>,
         tags: &'a [Tag],
-    ) -> Result<Self, Fault> {
-        let resource_detail =
-            detail.map(|detail| RawValue::from_string(detail.to_owned())).transpose().map_err(Fault::internal)?;
+    ) -> Result<Self, RequestError> {
+        let resource_detail = detail
+            .map(|detail| RawValue::from_string(detail.to_owned()))
+            .transpose()
+            .map_err(RequestError::internal)?;
         Ok(Self { resource_id, resource_name, resource_detail, tags: TagList(tags) })
     }
 
-    pub(super) fn of(resource: &'a Resource) -> Result<Self, Fault> {
+    pub(super) fn of(resource: &'a Resource) -> Result<Self, RequestError> {
         Self::new(&resource.resource_id, &resource.resource_name, resource.detail.as_deref(), &resource.tags)
     }
 }
@@ -191,8 +193,8 @@ pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
 }
 
 /// Reads a body that must be a JSON object.
-pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let body = text::begin(body).map_err(|wrong| Fault::Body { reason: format!("body: {wrong}") })?;
+pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError> {
+    let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
     let Object(body) = read.map_err(|error| {
@@ -200,11 +202,11 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
         // "?" is where there is no path yet
         let path = if path == "." || path == "?" { "body".to_owned() } else { path };
         match json::too_long(error.inner()) {
-            Some(reason) => Fault::invalid(Aspect::General, path, reason),
-            None => Fault::Body { reason: place(&path, error.inner()) },
+            Some(reason) => RequestError::invalid(FieldKind::General, path, reason),
+            None => RequestError::Body { reason: place(&path, error.inner()) },
         }
     })?;
-    deserializer.end().map_err(|error| Fault::Body { reason: place("body", &error) })?;
+    deserializer.end().map_err(|error| RequestError::Body { reason: place("body", &error) })?;
     Ok(body)
 }
 
@@ -220,7 +222,7 @@ pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Parameters<'a> {
     /// Only those that are known may stand, each once.
-    pub(super) fn read(request: &'a HttpRequest, known: &[&str]) -> Result<Self, Fault> {
+    pub(super) fn read(request: &'a HttpRequest, known: &[&str]) -> Result<Self, RequestError> {
         let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
             let reason = if !known.contains(&name.as_ref()) {
@@ -234,7 +236,7 @@ impl<'a> Parameters<'a> {
                 parameters.push((name, value));
                 continue;
             };
-            return Err(Fault::invalid(Aspect::General, quote(&name), reason));
+            return Err(RequestError::invalid(FieldKind::General, quote(&name), reason));
         }
         Ok(Self(parameters))
     }
@@ -244,13 +246,13 @@ impl<'a> Parameters<'a> {
     }
 
     /// The size of a page.
-    pub(super) fn limit(&self) -> Result<u32, Fault> {
+    pub(super) fn limit(&self) -> Result<u32, RequestError> {
         match self.get("limit") {
             None => Ok(DEFAULT_LIMIT),
             Some(text) => match text.parse() {
                 Ok(limit) if (1..=LIMIT).contains(&limit) => Ok(limit),
-                _ => Err(Fault::invalid(
-                    Aspect::Limit,
+                _ => Err(RequestError::invalid(
+                    FieldKind::Limit,
                     "limit",
                     format!("{} is no whole number of 1 to {LIMIT}", quote(text)),
                 )),
@@ -259,10 +261,10 @@ impl<'a> Parameters<'a> {
     }
 
     /// Where a page of resources begins; by its marker where nothing is said.
-    pub(super) fn start(&self) -> Result<Start<'_>, Fault> {
+    pub(super) fn start(&self) -> Result<Start<'_>, RequestError> {
         match (self.get("marker"), self.get("offset")) {
             (Some(_), Some(_)) => {
-                Err(Fault::invalid(Aspect::General, "marker", "must not be combined with \"offset\""))
+                Err(RequestError::invalid(FieldKind::General, "marker", "must not be combined with \"offset\""))
             }
             (None, Some(_)) => self.offset().map(Start::Offset),
             // what a client has before the first page
@@ -270,39 +272,45 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    fn offset(&self) -> Result<u64, Fault> {
+    fn offset(&self) -> Result<u64, RequestError> {
         match self.get("offset") {
             None => Ok(0),
             Some(text) => text.parse().map_err(|_| {
-                Fault::invalid(Aspect::Offset, "offset", format!("{} is no whole number of 0 or more", quote(text)))
+                RequestError::invalid(
+                    FieldKind::Offset,
+                    "offset",
+                    format!("{} is no whole number of 0 or more", quote(text)),
+                )
             }),
         }
     }
 
     /// The entry after which a page begins.
-    pub(super) fn marker(&self) -> Result<Option<&str>, Fault> {
+    pub(super) fn marker(&self) -> Result<Option<&str>, RequestError> {
         match self.get("marker") {
             Some(text) if text.contains('\0') => {
-                Err(Fault::invalid(Aspect::General, "marker", format!("{} is no marker", quote(text))))
+                Err(RequestError::invalid(FieldKind::General, "marker", format!("{} is no marker", quote(text))))
             }
             marker => Ok(marker),
         }
     }
 
     /// Whether something is wanted.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, RequestError> {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(text) => {
-                Err(Fault::invalid(Aspect::General, name, format!("{} is neither true nor false", quote(text))))
-            }
+            Some(text) => Err(RequestError::invalid(
+                FieldKind::General,
+                name,
+                format!("{} is neither true nor false", quote(text)),
+            )),
         }
     }
 }
 
 /// The condition of a write to a resource.
-pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condition, Fault> {
+pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condition, RequestError> {
     let if_match = conditions::read(request, &header::IF_MATCH)?;
     let if_none_match = conditions::read(request, &header::IF_NONE_MATCH)?;
     match (if_match, if_none_match) {
@@ -312,16 +320,18 @@ pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condi
         (None, Some(Tags::Any)) if may_create => Ok(Condition::Absent),
         (None, Some(_)) => {
             let reason = if may_create { "only * is taken here" } else { "not taken here, only on PUT of a resource" };
-            Err(Fault::invalid(Aspect::General, "If-None-Match", reason))
+            Err(RequestError::invalid(FieldKind::General, "If-None-Match", reason))
         }
-        (Some(_), Some(_)) => {
-            Err(Fault::invalid(Aspect::General, "If-Match", "stands beside If-None-Match, only one of them is taken"))
-        }
+        (Some(_), Some(_)) => Err(RequestError::invalid(
+            FieldKind::General,
+            "If-Match",
+            "stands beside If-None-Match, only one of them is taken",
+        )),
     }
 }
 
 /// Refuses conditions where nothing has an `ETag`.
-pub(super) fn no_condition(request: &HttpRequest) -> Result<(), Fault> {
+pub(super) fn no_condition(request: &HttpRequest) -> Result<(), RequestError> {
     conditions::none(request, "not taken here, only resources have an ETag")
 }
 

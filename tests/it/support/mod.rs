@@ -1,6 +1,7 @@
 //! What tests stand on: databases, servers, fleets, goldens, source files.
 
 mod database;
+mod dice;
 mod golden;
 mod program;
 mod relay;
@@ -10,6 +11,7 @@ mod wire;
 mod world;
 
 pub use database::{TestDb, block_on};
+pub use dice::Dice;
 pub use golden::{check_golden, golden_dir, is_update};
 pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
 pub use relay::Relay;

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::{Compiled, Form, Pick, Shape, Span, compile, join, text},
-    domain::{Fault, Page, Scope, TagQuery, Term, ValueMatch, Want, change::Registration},
+    domain::{Page, QueryOutput, RequestError, Scope, TagQuery, Term, ValueMatch, change::Registration},
     store::{Purpose, Store},
 };
 
@@ -54,8 +54,8 @@ fn queries() -> Vec<TagQuery> {
 /// Every query, counted and at several pages.
 fn asked(scope: i64) -> Vec<Compiled> {
     let pages = [(0, 10), (3, 1), (0, 50), (195, 10), (5000, 7), (u64::MAX, 10)];
-    let wants = pages.map(|(offset, limit)| Want::Page { limit, offset });
-    let wants: Vec<Want> = wants.into_iter().chain([Want::Count]).collect();
+    let wants = pages.map(|(offset, limit)| QueryOutput::Page { limit, offset });
+    let wants: Vec<QueryOutput> = wants.into_iter().chain([QueryOutput::Count]).collect();
     queries().iter().flat_map(|query| wants.iter().map(|want| compile(query, &[scope], *want).unwrap())).collect()
 }
 
@@ -143,7 +143,7 @@ fn those_that_come_while_one_is_asked_go_with_the_next_statement() {
     with_store(8, |store, scope, mut owner| async move {
         let mut held = owner.begin().await.unwrap();
         held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
-        let page = compile(&queries()[0], &[scope], Want::Page { limit: 10, offset: 0 }).unwrap();
+        let page = compile(&queries()[0], &[scope], QueryOutput::Page { limit: 10, offset: 0 }).unwrap();
         let asked: Vec<_> = (0..12)
             .map(|_| {
                 let (store, page) = (store.clone(), page.clone());
@@ -163,7 +163,7 @@ fn those_that_come_while_one_is_asked_go_with_the_next_statement() {
 #[test]
 fn who_goes_away_or_loses_its_connection_leaves_the_others_their_answers() {
     with_store(4, |store, scope, mut owner| async move {
-        let page = compile(&queries()[0], &[scope], Want::Page { limit: 10, offset: 0 }).unwrap();
+        let page = compile(&queries()[0], &[scope], QueryOutput::Page { limit: 10, offset: 0 }).unwrap();
         let spawn = || {
             let (store, page) = (store.clone(), page.clone());
             begin(async move { ask(&store, scope, &page).await })
@@ -199,7 +199,7 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
         (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(3));
         let store = Store::open(&settings, Purpose::Serve).await.unwrap();
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
-        let count = compile(&queries()[0], &[scope], Want::Count).unwrap();
+        let count = compile(&queries()[0], &[scope], QueryOutput::Count).unwrap();
         let mut owner = world.db.connect().await;
         let mut held = owner.begin().await.unwrap();
         held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
@@ -211,7 +211,7 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
         eventually_found("it has", async || (under_way(&mut held).await.1 == 1).then_some(())).await;
         let begun = Instant::now();
         let behind = join_all((0..2000).map(|_| store.count(&count))).await;
-        assert!(behind.iter().all(|refused| matches!(refused, Err(Fault::Unavailable { .. }))));
+        assert!(behind.iter().all(|refused| matches!(refused, Err(RequestError::Unavailable { .. }))));
         // sixteen at a time they would wait for six minutes
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
         held.rollback().await.unwrap();
@@ -224,16 +224,16 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
 #[test]
 fn a_large_page_many_scopes_and_other_forms_go_alone() {
     let [few, .., everything, untagged] = &queries()[..] else { unreachable!() };
-    let page = |limit| Want::Page { limit, offset: 0 };
+    let page = |limit| QueryOutput::Page { limit, offset: 0 };
     let both = TagQuery { tags: [&few.tags[..], &queries()[2].tags[..]].concat(), ..TagQuery::default() };
     assert_eq!(compile(few, &[1], page(51)).unwrap().together, None);
-    assert_eq!(compile(few, &[1, 2], Want::Count).unwrap().together, None);
-    assert_eq!(compile(&both, &[1], Want::Count).unwrap().together, None);
+    assert_eq!(compile(few, &[1, 2], QueryOutput::Count).unwrap().together, None);
+    assert_eq!(compile(&both, &[1], QueryOutput::Count).unwrap().together, None);
     // and only what is asked of one scope in one way goes together
     let ask = |query, scope, want| compile(query, &[scope], want).unwrap().together.unwrap();
     assert_eq!(ask(few, 1, page(50)), ask(untagged, 1, page(1)));
     assert_ne!(ask(few, 1, page(50)), ask(few, 2, page(50)));
-    assert_ne!(ask(few, 1, page(50)), ask(everything, 1, Want::Count));
+    assert_ne!(ask(few, 1, page(50)), ask(everything, 1, QueryOutput::Count));
     let joined = join(&[compile(few, &[7], page(10)).unwrap(), compile(everything, &[7], page(3)).unwrap()]).unwrap();
     assert_eq!((joined.text, joined.arguments.len()), (together(), 6));
 }

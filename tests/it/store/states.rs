@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     cluster::{Cluster, ClusterSettings},
     compiler::Compiled,
-    domain::{Fault, Outage},
+    domain::{Outage, RequestError},
     store::{
         Meaning, Purpose, Refusal, STATES, StoreSettings, WANTED, create_database, meaning_of_end, meaning_of_state,
         migrate, outage_of_setup,
@@ -176,8 +176,8 @@ fn a_statement_that_answers_no_row_is_a_fault_and_never_an_empty_answer() {
         for text in ["", "select 1::int8, null, null, null, null, null where false"] {
             let compiled = Compiled { text, arguments: Vec::new(), together: None };
             let (page, count) = (store.list(&compiled, &[]).await, store.count(&compiled).await);
-            assert!(matches!(page, Err(Fault::Internal { .. })), "{page:?}");
-            assert!(matches!(count, Err(Fault::Internal { .. })), "{count:?}");
+            assert!(matches!(page, Err(RequestError::Internal { .. })), "{page:?}");
+            assert!(matches!(count, Err(RequestError::Internal { .. })), "{count:?}");
         }
         store.close().await;
     });

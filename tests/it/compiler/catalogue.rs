@@ -20,10 +20,8 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, SqlSafeStr, Statement, TypeInfo};
 use tagd::compiler::{shapes, text};
 
-use crate::{
-    compiled::name,
-    support::{TestDb, block_on, is_update, repository, sources_of},
-};
+use super::compiled::name;
+use crate::support::{TestDb, block_on, is_update, repository, sources_of};
 
 fn read() -> Value {
     serde_json::from_str(&std::fs::read_to_string(repository("sqlx-data.json")).unwrap()).unwrap()

@@ -14,7 +14,7 @@ use proptest::{
 use serde_json::{Map, Value, json};
 use tagd::{
     compiler::{Form, compile, shapes, text},
-    domain::{NameMatch, Resource, Tag, TagQuery, Term, ValueMatch, Want, change::Registration},
+    domain::{NameMatch, QueryOutput, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration},
 };
 
 use crate::support::World;
@@ -405,7 +405,7 @@ fn the_queries_reach_every_form() {
     let mut found = HashMap::new();
     for _ in 0..CASES {
         let query = strategy.new_tree(&mut runner).unwrap().current().query();
-        let form = forms[compile(&query, &[1], Want::Count).unwrap().text];
+        let form = forms[compile(&query, &[1], QueryOutput::Count).unwrap().text];
         // what is asked for, or everything; less something or nothing
         let asks = [&query.tags, &query.tags_any, &query.sys_tags].iter().any(|list| !list.is_empty())
             || query.without_any_tag

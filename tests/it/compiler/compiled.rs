@@ -6,13 +6,11 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::{Argument, Form, Pick, Shape, Span, compile, join, shapes, text},
-    domain::{NameMatch, TagQuery, Term, ValueMatch, Want, change::Registration},
+    domain::{NameMatch, QueryOutput, TagQuery, Term, ValueMatch, change::Registration},
 };
 
-use crate::{
-    catalogue,
-    support::{TestDb, World, block_on, check_golden, registration},
-};
+use super::catalogue;
+use crate::support::{TestDb, World, block_on, check_golden, registration};
 
 /// Name of a shape, made of its fields: `one_page_mixed_fuzzy_name_by_scan`.
 pub fn name(shape: Shape) -> String {
@@ -91,7 +89,7 @@ fn every_text_is_its_golden() {
 fn every_shape_is_compiled_from_some_query_with_arguments_of_the_types_it_declares() {
     for shape in shapes() {
         let scopes: &[i64] = if shape.span == Span::One { &[1] } else { &[1, 2] };
-        let want = if shape.page { Want::Page { limit: 10, offset: 0 } } else { Want::Count };
+        let want = if shape.page { QueryOutput::Page { limit: 10, offset: 0 } } else { QueryOutput::Count };
         let mut compiled = compile(&query_of(shape), scopes, want).unwrap();
         if shape.form == Form::Singles {
             compiled = join(&[compiled]).unwrap();

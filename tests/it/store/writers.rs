@@ -14,7 +14,7 @@ use sqlx::Connection;
 use tagd::{
     compiler::compile,
     domain::{
-        Fault, NameMatch, Resource, Scope, Tag, TagQuery, Term, ValueMatch, Want, change::Registration,
+        NameMatch, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery, Term, ValueMatch, change::Registration,
         registry::Condition,
     },
     store::{ImportBatch, Purpose, Store},
@@ -22,21 +22,8 @@ use tagd::{
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    PATIENCE, TestDb, begin, block_on, eventually_found, import_all, registration, tag, waiting_for_locks,
+    Dice, PATIENCE, TestDb, begin, block_on, eventually_found, import_all, registration, tag, waiting_for_locks,
 };
-
-/// A small generator of numbers: the same ones in every run.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self, sides: u64) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        usize::try_from((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % sides).unwrap()
-    }
-}
 
 fn resource(id: &str, name: &str) -> Resource {
     Resource { resource_id: id.into(), resource_name: name.into(), detail: None, tags: Vec::new() }
@@ -56,7 +43,7 @@ async fn held(store: &Store, scope_id: i64) -> Vec<Resource> {
     let scope = Arc::new(Scope { scope_id, ..Scope::default() });
     let page = store
         .list(
-            &compile(&TagQuery::default(), &[scope_id], Want::Page { limit: 1_000_000, offset: 0 }).unwrap(),
+            &compile(&TagQuery::default(), &[scope_id], QueryOutput::Page { limit: 1_000_000, offset: 0 }).unwrap(),
             &[scope],
         )
         .await
@@ -152,8 +139,8 @@ fn the_quota_counts_user_tags_only() {
         let system: Vec<Tag> = (0..15).map(|i| tag(&format!("_sys_{i:02}"), "v")).collect();
         store.put_tags(scope, "a", &system).await.unwrap();
         store.put_tags(scope, "a", &tags(0, 10)).await.unwrap();
-        let too_many = |outcome: Result<(), Fault>, expected: u64| match outcome {
-            Err(Fault::TooManyTags { count, quota: 10 }) => assert_eq!(count, expected),
+        let too_many = |outcome: Result<(), RequestError>, expected: u64| match outcome {
+            Err(RequestError::TooManyTags { count, quota: 10 }) => assert_eq!(count, expected),
             other => panic!("{other:?}"),
         };
         too_many(store.put_tags(scope, "a", &tags(10, 11)).await, 11);
@@ -172,8 +159,8 @@ fn the_quota_counts_user_tags_only() {
 #[test]
 fn an_unknown_resource_has_no_tags_to_write() {
     with_store(|store, scope| async move {
-        let unknown = |outcome: Result<(), Fault>| match outcome {
-            Err(Fault::UnknownResource { resource_id }) => assert_eq!(resource_id, "none"),
+        let unknown = |outcome: Result<(), RequestError>| match outcome {
+            Err(RequestError::UnknownResource { resource_id }) => assert_eq!(resource_id, "none"),
             other => panic!("{other:?}"),
         };
         unknown(store.put_tags(scope, "none", &[tag("k", "v")]).await);
@@ -202,7 +189,7 @@ fn registering_without_tags_makes_or_renames_a_resource_and_keeps_tags() {
             |text: &str| TagQuery { resource_name: Some(NameMatch::Contains(text.into())), ..TagQuery::default() };
         for (text, total) in [("GRÖ", 1), ("new", 1), ("old", 0)] {
             assert_eq!(
-                store.count(&compile(&named(text), &[scope], Want::Count).unwrap()).await.unwrap(),
+                store.count(&compile(&named(text), &[scope], QueryOutput::Count).unwrap()).await.unwrap(),
                 total,
                 "{text}"
             );
@@ -288,7 +275,7 @@ fn the_quota_holds_against_fifty_at_once() {
         for task in tasks {
             match task.await.unwrap() {
                 Ok(()) => {}
-                Err(Fault::TooManyTags { count: 11, quota: 10 }) => refused += 1,
+                Err(RequestError::TooManyTags { count: 11, quota: 10 }) => refused += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -330,7 +317,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
     for step in 0..steps {
         let tags = random_tags(&mut dice);
         if dice.roll(4) == 0 {
-            let id = format!("shared{}", dice.roll(SHARED as u64));
+            let id = format!("shared{}", dice.roll(SHARED));
             match dice.roll(3) {
                 0 => store.put_tags(scope, &id, &tags).await.unwrap(),
                 1 => store.replace_tags(scope, &id, &tags).await.unwrap(),
@@ -340,7 +327,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
             }
             continue;
         }
-        let id = &mine[dice.roll(mine.len() as u64)];
+        let id = &mine[dice.roll(mine.len())];
         let Some((name, held)) = model.get_mut(id) else {
             assert!(register(&store, &resource(id, "again")).await);
             model.insert(id.clone(), ("again".into(), BTreeMap::new()));
@@ -434,7 +421,7 @@ async fn read(
         let limit = 1 + dice.roll(200) as u32;
         let offset = dice.roll(3) as u64 * 50;
         let page = store
-            .list(&compile(&query, &[scope_id], Want::Page { limit, offset }).unwrap(), &[Arc::clone(&scope)])
+            .list(&compile(&query, &[scope_id], QueryOutput::Page { limit, offset }).unwrap(), &[Arc::clone(&scope)])
             .await
             .unwrap();
         let ids: HashSet<&str> = page.items.iter().map(|item| item.resource_id()).collect();
@@ -794,7 +781,7 @@ fn a_write_that_the_database_does_not_take_costs_no_other() {
             .collect();
         for (i, task) in tasks.into_iter().enumerate() {
             match (i % 4, task.await.unwrap()) {
-                (1, Err(Fault::Internal { .. })) => {}
+                (1, Err(RequestError::Internal { .. })) => {}
                 (1, other) => panic!("{other:?}"),
                 (_, outcome) => outcome.unwrap(),
             }
@@ -831,7 +818,7 @@ fn where_there_is_no_connection_every_write_in_line_is_told_so_in_time() {
         watch.close().await.unwrap();
         let begun = Instant::now();
         let behind = join_all((0..200).map(|_| async { store.put_tags(scope, "b", &[tag("k", "v")]).await })).await;
-        assert!(behind.iter().all(|refused| matches!(refused, Err(Fault::Unavailable { .. }))), "{behind:?}");
+        assert!(behind.iter().all(|refused| matches!(refused, Err(RequestError::Unavailable { .. }))), "{behind:?}");
         // one after the other, as writes of one resource go, they would wait for ten minutes
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
         locked.rollback().await.unwrap();

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
-    domain::{Fault, Resource, TagQuery, Want, registry::Condition},
+    domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
     store::{ImportBatch, MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
 };
 
@@ -189,10 +189,13 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.put_tags(scope, "r", &[tag("a", "1"), tag("b", "2")]).await.unwrap();
         store.remove_tags(scope, "r", &[("b".into(), None)]).await.unwrap();
-        let compiled = compile(&TagQuery::default(), &[scope], Want::Count).unwrap();
+        let compiled = compile(&TagQuery::default(), &[scope], QueryOutput::Count).unwrap();
         assert_eq!(store.count(&compiled).await.unwrap(), 1);
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
-        assert!(matches!(store.put_tags(scope, "none", &[tag("a", "1")]).await, Err(Fault::UnknownResource { .. })));
+        assert!(matches!(
+            store.put_tags(scope, "none", &[tag("a", "1")]).await,
+            Err(RequestError::UnknownResource { .. })
+        ));
         store.close().await;
 
         let store = Store::open_migrated(&login.settings(), Purpose::Work).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     compiler::{Form, compile, shapes, text},
-    domain::{NameMatch, Scope, TagQuery, Term, ValueMatch, Want, change::Registration},
+    domain::{NameMatch, QueryOutput, Scope, TagQuery, Term, ValueMatch, change::Registration},
     store::Purpose,
 };
 
@@ -143,7 +143,7 @@ fn large_pages_have_what_they_must() {
                     for (offset, limit) in
                         [(0, 63), (0, 64), (0, 100), (0, 1000), (1, 70), (63, 64), (190, 200), (430, 1000), (555, 90)]
                     {
-                        let page = compile(&query, ids, Want::Page { limit, offset }).unwrap();
+                        let page = compile(&query, ids, QueryOutput::Page { limit, offset }).unwrap();
                         let page = store.list(&page, &scopes(ids)).await.unwrap();
                         let got: Vec<&str> = page.items.iter().map(|item| item.resource_id()).collect();
                         let wanted = expected.iter().copied().skip(usize::try_from(offset).unwrap());
@@ -167,7 +167,8 @@ fn the_queries_are_of_every_form_that_a_page_of_its_own_has() {
     let asked: Vec<&str> = queries()
         .iter()
         .flat_map(|query| {
-            [&[1][..], &[1, 2]].map(|scopes| compile(query, scopes, Want::Page { limit: 100, offset: 0 }).unwrap().text)
+            [&[1][..], &[1, 2]]
+                .map(|scopes| compile(query, scopes, QueryOutput::Page { limit: 100, offset: 0 }).unwrap().text)
         })
         .collect();
     for shape in shapes() {

@@ -16,10 +16,7 @@ use nix::{
 };
 use serde_json::json;
 
-use crate::{
-    support::{PATIENCE, Program, Serving, Stopper, eventually},
-    writers::Dice,
-};
+use crate::support::{Dice, PATIENCE, Program, Serving, Stopper, eventually};
 
 const PROJECT: &str = "00000000000000000000000000000001";
 const WRITERS: usize = 8;
@@ -103,7 +100,7 @@ impl<'a> Writer<'a> {
             if self.round.stopped.load(Relaxed) {
                 return;
             }
-            let image = &mut images[self.dice.roll(images.len() as u64)];
+            let image = &mut images[self.dice.roll(images.len())];
             let first = self.dice.roll(8);
             let keys = (first..=first + self.dice.roll(3)).map(|key| format!("key-{}", key % 8));
             let mut after = image.acknowledged.clone();

@@ -1,4 +1,4 @@
-//! The rules of the house: what may import what, what a file and a table must say about themselves, who may write.
+//! Rules of the architecture: what may import what, what a file and a table must say about themselves, who may write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use tagd::{
 };
 
 use crate::{
-    compiled,
+    compiler::compiled,
     support::{Source, TestDb, block_on, files_of, repository, sources_of},
 };
 
@@ -56,16 +56,24 @@ fn there_is_one_integration_binary_and_it_has_every_test_file() {
     let manifest = std::fs::read_to_string(repository("Cargo.toml")).unwrap();
     assert_eq!(manifest.matches("[[test]]").count(), 1);
     assert!(manifest.contains("autotests = false"));
-    let main = sources_of("tests/it").into_iter().find(|source| source.path == "tests/it/main.rs").unwrap();
-    let declared: Vec<&str> =
-        main.code.lines().filter_map(|line| line.strip_prefix("mod ")?.trim_end().strip_suffix(';')).collect();
-    assert!(declared.is_sorted(), "modules in the order of the alphabet: {declared:?}");
-    for source in sources_of("tests") {
-        let rest = source.path.strip_prefix("tests/it/");
-        let rest = rest.unwrap_or_else(|| panic!("{} is outside the one binary", source.path));
-        let module = rest.split('/').next().unwrap().trim_end_matches(".rs");
-        assert!(module == "main" || declared.contains(&module), "{} is in no module", source.path);
+    let files: BTreeSet<String> = sources_of("tests").into_iter().map(|source| source.path).collect();
+    let mut found = BTreeSet::from(["tests/it/main.rs".to_owned()]);
+    for source in sources_of("tests/it") {
+        let folder = match source.path.strip_suffix("/mod.rs").or(source.path.strip_suffix("/main.rs")) {
+            Some(folder) => folder.to_owned(),
+            None => source.path.trim_end_matches(".rs").to_owned(),
+        };
+        let modules = source.code.lines().filter_map(|line| {
+            line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.trim_end().strip_suffix(';')
+        });
+        let declared: Vec<&str> = modules.collect();
+        assert!(declared.is_sorted(), "{}: modules in the order of the alphabet: {declared:?}", source.path);
+        for module in declared {
+            let paths = [format!("{folder}/{module}.rs"), format!("{folder}/{module}/mod.rs")];
+            found.extend(paths.into_iter().filter(|path| files.contains(path)));
+        }
     }
+    assert_eq!(files.difference(&found).collect::<Vec<_>>(), Vec::<&String>::new(), "in no module of the one binary");
 }
 
 // ---- what is named

@@ -9,7 +9,7 @@ use tagd::{
     store::Purpose,
 };
 
-use crate::support::{World, block_on, import_all, registration, sparse_limit, tag, word_limit};
+use crate::support::{Dice, World, block_on, import_all, registration, sparse_limit, tag, word_limit};
 
 const NAMES: [&str; 12] = [
     "web-1",
@@ -41,16 +41,6 @@ const TEXTS: [&str; 14] = [
     "web-1",
     "e.w",
 ];
-
-/// Numbers that look like chance and are the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-}
 
 #[test]
 fn names_keep_their_words_whichever_way_they_are_written() {

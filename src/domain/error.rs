@@ -6,7 +6,7 @@ use super::outage::Outage;
 
 /// Which part of a request breaks a rule; some dialects have a code of their own for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aspect {
+pub enum FieldKind {
     /// The body as a whole, or a field that no other aspect names.
     General,
     /// The action.
@@ -29,7 +29,7 @@ pub enum Aspect {
 
 /// Why a request cannot be answered.
 #[derive(Debug)]
-pub enum Fault {
+pub enum RequestError {
     /// The body is not what the operation takes: not JSON, not an object, a wrong type, an unknown field.
     Body {
         /// What and where, with line and column where they are known.
@@ -38,7 +38,7 @@ pub enum Fault {
     /// A field breaks a rule.
     Invalid {
         /// Kind of the field.
-        aspect: Aspect,
+        aspect: FieldKind,
         /// Path of the field, such as `tags[2].values[0]`.
         field: String,
         /// The offending value and the limit.
@@ -100,9 +100,9 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl RequestError {
     /// A field that breaks a rule.
-    pub fn invalid(aspect: Aspect, field: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub fn invalid(aspect: FieldKind, field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid { aspect, field: field.into(), reason: reason.into() }
     }
 
@@ -118,7 +118,7 @@ impl Fault {
 }
 
 /// What the caller is told: the field, the value and the limit, never SQL or internals.
-impl fmt::Display for Fault {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Body { reason } => f.write_str(reason),
@@ -146,7 +146,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Error for Fault {
+impl Error for RequestError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unavailable { source, .. } | Self::Internal { source } => Some(source.as_ref()),
@@ -184,8 +184,11 @@ mod tests {
 
     #[test]
     fn an_unknown_resource_is_named_and_a_long_one_cut() {
-        assert_eq!(Fault::unknown_resource("a\n\"b").to_string(), r#"resource_id: there is no resource "a\n\"b""#);
-        let long = Fault::unknown_resource("x".repeat(1000)).to_string();
+        assert_eq!(
+            RequestError::unknown_resource("a\n\"b").to_string(),
+            r#"resource_id: there is no resource "a\n\"b""#
+        );
+        let long = RequestError::unknown_resource("x".repeat(1000)).to_string();
         assert_eq!(long, format!("resource_id: there is no resource \"{}…\"", "x".repeat(64)));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     compiler::{Form, Shape, compile, shapes, text},
-    domain::{Page, Scope, TagQuery, Term, ValueMatch, Want, change::Registration, registry::Condition},
+    domain::{Page, QueryOutput, Scope, TagQuery, Term, ValueMatch, change::Registration, registry::Condition},
     store::Purpose,
 };
 
@@ -118,12 +118,12 @@ fn a_part_of_a_value_finds_what_has_it() {
                             .map(|r| (r.project_id.as_str(), r.resource.resource_id.as_str()))
                             .collect();
                         let case = format!("{projects:?}, sparse {sparse}, {query:?}");
-                        let count = store.count(&compile(&query, &ids, Want::Count).unwrap()).await.unwrap();
+                        let count = store.count(&compile(&query, &ids, QueryOutput::Count).unwrap()).await.unwrap();
                         assert_eq!(count, expected.len() as u64, "{case}");
                         for (offset, limit) in
                             [(0, 10), (3, 1), (40, 25), (0, 1000), (count.saturating_sub(2), 5), (5000, 7)]
                         {
-                            let page = compile(&query, &ids, Want::Page { limit, offset }).unwrap();
+                            let page = compile(&query, &ids, QueryOutput::Page { limit, offset }).unwrap();
                             let page: Page = store.list(&page, scopes).await.unwrap();
                             let got: Vec<&str> = page.items.iter().map(|item| item.resource_id()).collect();
                             let wanted = expected.iter().skip(usize::try_from(offset).unwrap()).take(limit as usize);
@@ -156,8 +156,8 @@ fn values_are_found_by_grams_where_most_scopes_are_small() {
             owner.execute(learn).await.unwrap();
             for shape in shapes().into_iter().filter(|shape: &Shape| shape.fuzzy) {
                 let mut serving = world.db.connect().await;
-                crate::catalogue::set_serving_session(&mut serving).await;
-                let nulls = vec!["null"; crate::catalogue::parameters_of_compiled(&crate::compiled::name(shape)).len()];
+                super::catalogue::set_serving_session(&mut serving).await;
+                let nulls = vec!["null"; super::catalogue::parameters_of_compiled(&super::compiled::name(shape)).len()];
                 serving.execute(AssertSqlSafe(format!("prepare compiled as {}", text(shape).unwrap()))).await.unwrap();
                 let explain = format!("explain (costs off) execute compiled({})", nulls.join(", "));
                 let plan: Vec<String> =

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use sqlx::{Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
-    domain::{Fault, Resource, TagQuery, Want, registry::Condition},
+    domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
     store::{Purpose, Store},
 };
 
@@ -66,7 +66,7 @@ fn one_after_the_other_share_a_connection_and_a_refusal_does_not_cost_it() {
         let first = wait_for(&mut owner, |now| now.len() == 1).await;
         for _ in 0..3 {
             store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
-            assert!(matches!(store.put_tags(scope, "b", &[]).await, Err(Fault::UnknownResource { .. })));
+            assert!(matches!(store.put_tags(scope, "b", &[]).await, Err(RequestError::UnknownResource { .. })));
             assert_eq!(store.list_tags(scope, "a").await.unwrap().unwrap(), [tag("k", "v")]);
         }
         assert_eq!(backends(&mut owner).await, first);
@@ -133,7 +133,7 @@ fn a_write_on_a_connection_that_the_server_ended_is_told_so_once_and_the_next_is
     with_store(1, |store, scope, mut owner| async move {
         end_all(&mut owner).await;
         let refused = store.put_tags(scope, "a", &[tag("k", "v")]).await;
-        assert!(matches!(refused, Err(Fault::Unavailable { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(RequestError::Unavailable { .. })), "{refused:?}");
         store.put_tags(scope, "a", &[tag("k", "w")]).await.unwrap();
         assert_eq!(store.list_tags(scope, "a").await.unwrap().unwrap(), [tag("k", "w")]);
     });
@@ -179,12 +179,12 @@ fn a_database_that_falls_silent_costs_one_answer() {
                     0 => store.put_tags(scope, "a", &[tag("k", "v")]).await,
                     1 => store.list_tags(scope, "a").await.map(|_| ()),
                     _ => {
-                        let count = compile(&TagQuery::default(), &[scope], Want::Count).unwrap();
+                        let count = compile(&TagQuery::default(), &[scope], QueryOutput::Count).unwrap();
                         store.count(&count).await.map(|_| ())
                     }
                 };
                 assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-                assert!(matches!(outcome, Ok(()) | Err(Fault::Unavailable { .. })), "{outcome:?}");
+                assert!(matches!(outcome, Ok(()) | Err(RequestError::Unavailable { .. })), "{outcome:?}");
                 outcome.err()
             })
             .await;
@@ -221,7 +221,7 @@ fn a_closed_store_leaves_no_connection_and_lends_none() {
         let mut owner = db.connect().await;
         store.close().await;
         let refused = store.find_scope("p", "disk").await;
-        assert!(matches!(refused, Err(Fault::Unavailable { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(RequestError::Unavailable { .. })), "{refused:?}");
         end_all(&mut owner).await;
     });
 }

@@ -1,0 +1,6 @@
+//! The program as a user runs it: commands, settings, import and export, CSV files, the private Postgres.
+
+mod cluster;
+mod csv_files;
+mod import_export;
+mod program;

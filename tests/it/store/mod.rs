@@ -1,0 +1,9 @@
+//! What runs SQL: sessions and the pool, batches, migrations, the index, states and deaths of the database.
+
+mod durability;
+mod index;
+mod migrations;
+mod pool;
+mod reads;
+mod states;
+mod writers;

@@ -1,0 +1,16 @@
+//! What goes over the wire: every dialect, the registry, their limits and errors, and the clients as they are shipped.
+
+mod aliases;
+mod bad_input;
+mod encodings;
+mod errors;
+mod limits;
+mod lists;
+mod methods;
+mod operations;
+mod registry;
+mod rules;
+mod sdk;
+mod seeds;
+mod tms;
+mod writes;
