@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    store::{Purpose, Store},
+    store::{SessionProfile, Store},
     transfer::line,
 };
 
@@ -45,7 +45,7 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Cli
     let mut out = BufWriter::with_capacity(256 * 1024, Output::new(out, is_packed));
 
     let opened = open(settings).await?;
-    let store = opened.store(Purpose::Work).await?;
+    let store = opened.store(SessionProfile::Bulk).await?;
     let outcome = write(&store, &mut out, failed).await;
     store.close().await;
     opened.close().await;

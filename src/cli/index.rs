@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    store::{IndexMismatch, Purpose},
+    store::{IndexMismatch, SessionProfile},
 };
 
 #[derive(Debug, Subcommand)]
@@ -22,7 +22,7 @@ pub(super) enum IndexCommand {
 
 pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<(), CliError> {
     let opened = open(settings).await?;
-    let store = opened.store(Purpose::Work).await?;
+    let store = opened.store(SessionProfile::Bulk).await?;
     let scopes = store.list_scopes().await?;
     let progress = bar(Some(scopes.iter().map(|scope| scope.slots).sum()), Unit::Count);
     progress.set_message("resources");

@@ -7,7 +7,7 @@ use crate::{
     cluster::{Cluster, ClusterSettings},
     config::Settings,
     http::WORK_CONNECTIONS,
-    store::{Purpose, Store, StoreSettings, create_database},
+    store::{SessionProfile, Store, StoreSettings, create_database},
 };
 
 /// Name of the database in the private cluster.
@@ -65,8 +65,8 @@ async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
 
 impl Opened {
     /// The store, with the schema in place.
-    pub(super) async fn store(&self, purpose: Purpose) -> Result<Store, CliError> {
-        Ok(Store::open_migrated(&self.store, purpose).await?)
+    pub(super) async fn store(&self, profile: SessionProfile) -> Result<Store, CliError> {
+        Ok(Store::open_migrated(&self.store, profile).await?)
     }
 
     /// Lets go of the private Postgres; if nobody else holds it, waits until it has stopped in good order.

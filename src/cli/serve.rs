@@ -12,7 +12,7 @@ use super::{CliError, demo, open::open};
 use crate::{
     config::Settings,
     http::{self, ServerSettings},
-    store::Purpose,
+    store::SessionProfile,
     telemetry,
 };
 
@@ -26,11 +26,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         opened = open(settings) => opened?,
         () = stop.asked() => return Ok(()),
     };
-    // brings the schema in place; the workers open pools of their own
-    opened.store(Purpose::Serve).await?.close().await;
+    // for the schema, the demo and the hint; the workers open pools of their own
+    let store = opened.store(SessionProfile::Bulk).await?;
     if settings.with_demo {
         let loaded = tokio::select! {
-            loaded = demo::load_if_empty(&opened) => loaded?,
+            loaded = demo::load_if_empty(&store) => loaded?,
             () = stop.asked() => return Ok(()),
         };
         if let Some(resources) = loaded {
@@ -55,8 +55,13 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     tracing::info!(%address, database = opened.description, "ready");
     // to the log, not to standard output, whose one line is for scripts; and no reason not to serve
 
-    // a database that is silent by now must not keep signals from being heard
-    let query = tokio::time::timeout(HINT, demo::query_to_try(&opened, &reachable(address).to_string())).await;
+    // a database that does not answer must not keep signals from being handled
+    let query = tokio::time::timeout(HINT, async {
+        let query = demo::query_to_try(&store, &reachable(address).to_string()).await;
+        store.close().await;
+        query
+    });
+    let query = query.await;
     if let Ok(Ok(query)) = query {
         tracing::info!("a query to try: {query}");
     }

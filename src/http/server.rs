@@ -12,7 +12,7 @@ use super::{request_log, router};
 use crate::{
     auth::Principal,
     service::{Registry, ScopeCache, Service},
-    store::{Purpose, Readiness, Store, StoreSettings, WRITE_CONNECTIONS},
+    store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS},
 };
 
 /// How long requests in flight may take to finish when the server stops.
@@ -67,7 +67,7 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     let mut writing = store.clone();
     writing.connections = store.connections.min(WRITE_CONNECTIONS);
     // on the runtime of the caller, which outlives every worker
-    let queue = Store::connect_lazy(&writing, Purpose::Serve).queue().clone();
+    let queue = Store::connect_lazy(&writing, SessionProfile::Serve).queue().clone();
     let readiness = Readiness::new(&store);
     let share = u32::try_from(workers).unwrap_or(u32::MAX);
     store.connections = (store.connections / share).max(1);
@@ -78,9 +78,9 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
     let region: Arc<str> = settings.region.into();
     let allowed_hosts: Arc<[String]> = settings.allowed_hosts.into();
     let server = HttpServer::new(move || {
-        let store = Store::connect_lazy(&store, Purpose::Serve).with_queue(&queue);
+        let store = Store::connect_lazy(&store, SessionProfile::Serve).with_queue(&queue);
         let service = Service::new(store, Arc::clone(&scopes), Arc::clone(&region));
-        let work = Store::connect_lazy(&work, Purpose::Work);
+        let work = Store::connect_lazy(&work, SessionProfile::Bulk);
         let registry = Registry::new(service.clone(), work.clone());
         let allowed_hosts = Arc::clone(&allowed_hosts);
         let readiness = readiness.clone();

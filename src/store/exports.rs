@@ -3,13 +3,13 @@
 use futures_util::TryStreamExt;
 use sqlx::Executor;
 
-use super::{Store, StoreError, pool::Loan, resources::tags_of};
+use super::{Store, StoreError, pool::PooledConnection, rows::tags_of};
 use crate::domain::{Resource, change::Registration};
 
 /// An export under way: a connection that looks at one snapshot.
 #[derive(Debug)]
 pub struct Exporter {
-    connection: Loan,
+    connection: PooledConnection,
     scopes: Vec<ExportScope>,
 }
 
@@ -34,7 +34,7 @@ impl Store {
     /// Takes the snapshot, and finds out whether it can be read: whoever has begun to answer cannot say so any more.
     pub async fn export(&self) -> Result<Exporter, StoreError> {
         let begin = || async {
-            let mut connection = self.pool.borrow().await?;
+            let mut connection = self.pool.acquire().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
             // along the primary key, so that the first row comes at once and nothing is sorted on disk
             connection.execute("select set_config('enable_sort', 'off', true)").await?;

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, and which fault it is, by what `states.rs` says of states.
+//! Errors of the database: what they mean to a client or an operator, by the table of states in `states.rs`.
 
 use std::io::ErrorKind;
 
@@ -7,7 +7,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use super::states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup};
 use crate::domain::{Outage, RequestError};
 
-/// Why the database cannot be opened, prepared or fed; each is one clear line for whoever runs tagd.
+/// Why the database cannot be opened, migrated or imported into; each is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL cannot be read.
@@ -92,7 +92,7 @@ impl StoreError {
 impl From<StoreError> for RequestError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Database(error) => fault_of(error),
+            StoreError::Database(error) => error.into(),
             StoreError::BadValue(error) => Self::internal(error),
             StoreError::TypeGone => Self::Unavailable { outage: Outage::Busy, source: error.into() },
             StoreError::DiskFull(_) => Self::Unavailable { outage: Outage::Full, source: error.into() },
@@ -103,19 +103,19 @@ impl From<StoreError> for RequestError {
 
 /// No connection could be made, or the session on it could not be set up.
 ///
-/// It travels as [`sqlx::Error::Configuration`], since what borrows a connection and runs a statement on it has one error.
+/// It is wrapped in [`sqlx::Error::Configuration`], since acquiring a connection and running a statement have one error type.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection to the database: {}", cause(.source))]
 pub(super) struct NoConnection {
     source: sqlx::Error,
-    /// Whether it was tried until the time was up.
-    tried_on: bool,
+    /// Whether it was tried until the acquire timeout.
+    timed_out: bool,
 }
 
 impl NoConnection {
-    /// A connection that could not be made; `tried_on` says that it was tried until the time was up.
-    pub(super) fn error(source: sqlx::Error, tried_on: bool) -> sqlx::Error {
-        sqlx::Error::Configuration(Self { source, tried_on }.into())
+    /// A connection that could not be made; `timed_out` says that it was tried until the acquire timeout.
+    pub(super) fn error(source: sqlx::Error, timed_out: bool) -> sqlx::Error {
+        sqlx::Error::Configuration(Self { source, timed_out }.into())
     }
 
     /// Finds it in an error.
@@ -137,7 +137,7 @@ impl NoConnection {
     }
 }
 
-/// What an error of the driver's means.
+/// What an error of the driver means.
 pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
     match error {
         sqlx::Error::Database(refusal) => {
@@ -155,7 +155,7 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
     }
 }
 
-/// Which state of the database an error tells of, if that is what it does.
+/// The state of the database that an error reports, if it does.
 pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
     match meaning_of(error) {
         Meaning::Outage(outage) | Meaning::Stale(outage) => Some(outage),
@@ -164,35 +164,32 @@ pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
     }
 }
 
-/// What a failed statement means to whoever asked.
-pub(super) fn fault_of(error: sqlx::Error) -> RequestError {
-    if let Some(outage) = outage_of(&error) {
-        return RequestError::Unavailable { outage, source: error.into() };
-    }
-    match refusal_of(&error) {
-        Some(Refusal::TooManyTags) => {
-            let (count, quota) = numbers_of(&error);
-            RequestError::TooManyTags { count, quota }
+/// What a failed statement means to the client.
+impl From<sqlx::Error> for RequestError {
+    fn from(error: sqlx::Error) -> Self {
+        if let Some(outage) = outage_of(&error) {
+            return Self::Unavailable { outage, source: error.into() };
         }
-        Some(Refusal::TooManyPredefined) => {
-            let (count, quota) = numbers_of(&error);
-            RequestError::TooManyPredefined { count, quota }
+        match refusal_of(&error) {
+            Some(Refusal::TooManyTags) => {
+                let (count, quota) = numbers_of(&error);
+                Self::TooManyTags { count, quota }
+            }
+            Some(Refusal::TooManyPredefined) => {
+                let (count, quota) = numbers_of(&error);
+                Self::TooManyPredefined { count, quota }
+            }
+            Some(Refusal::UnknownPredefined) => Self::UnknownPredefined,
+            Some(Refusal::PredefinedExists) => Self::PredefinedExists,
+            // the others are mapped by the statements that can meet them
+            _ => Self::internal(error),
         }
-        Some(Refusal::UnknownPredefined) => RequestError::UnknownPredefined,
-        Some(Refusal::PredefinedExists) => RequestError::PredefinedExists,
-        // the others are told by those who can meet them
-        _ => RequestError::internal(error),
     }
 }
 
-/// The same for a statement on one resource, which may not be there.
-pub(super) fn fault_on(resource_id: &str, error: sqlx::Error) -> RequestError {
-    if is_unknown_resource(&error) { RequestError::unknown_resource(resource_id) } else { fault_of(error) }
-}
-
-/// Whether a writing function did not find its resource.
-pub(super) fn is_unknown_resource(error: &sqlx::Error) -> bool {
-    refusal_of(error) == Some(Refusal::UnknownResource)
+/// The same for a statement that did not run, for a reason that others met.
+pub(super) fn unavailable(outage: Outage, reason: &str) -> RequestError {
+    RequestError::Unavailable { outage, source: reason.into() }
 }
 
 /// Why a function of the schema refused, if one did.
@@ -214,7 +211,7 @@ pub(super) fn detail_of(error: &sqlx::Error) -> &str {
     server_error(error).and_then(PgDatabaseError::detail).unwrap_or_default()
 }
 
-/// Whether the server refused a statement and nothing more: the connection is still there.
+/// Whether the server only refused a statement: the connection is still usable.
 pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     // what is worse than an error ends the session
     server_error(error).is_some_and(|error| error.severity() == PgSeverity::Error)
@@ -223,32 +220,32 @@ pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
 /// Whether the connection is gone, so that another one may do better.
 pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
     match error {
-        // where nothing was heard until the time was up, there is none left for another
+        // after a timeout no time is left for another
         sqlx::Error::Io(error) => error.kind() != ErrorKind::TimedOut,
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         // the server is being stopped or was, or it ended this session alone
         sqlx::Error::Database(_) => !is_refusal(error),
-        // one that broke while it was made; whoever was refused need not ask again
+        // one that broke while it was made; after a refusal another one is refused as well
         other => NoConnection::within(other).is_some_and(|refused| {
             let stopping = || matches!(state_of(&refused.source).as_deref(), Some("57P01" | "57P02" | "57P03"));
             let broken = match refused.source {
                 sqlx::Error::Database(_) => stopping(),
                 ref other => is_lost_connection(other),
             };
-            broken && !refused.tried_on
+            broken && !refused.timed_out
         }),
     }
 }
 
-/// Whether the statement was refused for what the session may only remember: a new connection may do better.
+/// Whether the statement was refused because of what the session remembers: a new connection may do better.
 pub(super) fn is_stale(error: &sqlx::Error) -> bool {
-    // what ends the session with it may have come behind the statement
+    // an error that ends the session may have come after the statement was done
     is_refusal(error) && matches!(meaning_of(error), Meaning::Stale(_))
 }
 
-/// Whether no connection was to be had in time.
+/// Whether no connection could be acquired in time.
 pub(super) fn is_without_connection(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut) || NoConnection::within(error).is_some_and(|refused| refused.tried_on)
+    matches!(error, sqlx::Error::PoolTimedOut) || NoConnection::within(error).is_some_and(|refused| refused.timed_out)
 }
 
 /// The state of an error that the server sent, at whatever time.

@@ -5,13 +5,13 @@ use sqlx::Executor;
 use super::{
     BatchOutcome, ImportBatch, Store, StoreError,
     imports::{copy_lines, take_lines},
-    pool::Loan,
+    pool::PooledConnection,
 };
 
 /// Batches that wait, with the connection whose table they are in. Nobody waits for it.
 #[derive(Debug)]
 pub struct StagedImport {
-    connection: Loan,
+    connection: PooledConnection,
     /// The last row of each batch.
     ends: Vec<i64>,
 }
@@ -19,7 +19,7 @@ pub struct StagedImport {
 /// Batches on their way in, in one transaction. Until its end everyone else who writes waits.
 #[derive(Debug)]
 pub struct WholeImport {
-    connection: Loan,
+    connection: PooledConnection,
     ends: std::vec::IntoIter<i64>,
     taken: i64,
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write, ops::Range};
 
 use sqlx::Executor;
 
-use super::{Store, StoreError, pool::Loan};
+use super::{Store, StoreError, pool::PooledConnection};
 use crate::domain::{change::Registration, matching::fold};
 
 /// Bytes of COPY data that go out in one message.
@@ -67,7 +67,7 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
 /// An import by batches under way, on a connection of its own, which it lets go when it is dropped.
 #[derive(Debug)]
 pub struct Importer {
-    connection: Loan,
+    connection: PooledConnection,
 }
 
 impl Store {
@@ -77,9 +77,9 @@ impl Store {
     }
 
     /// A connection with the tables that `tagd.import_batch` works in.
-    pub(super) async fn import_connection(&self) -> Result<Loan, StoreError> {
+    pub(super) async fn import_connection(&self) -> Result<PooledConnection, StoreError> {
         let begin = || async {
-            let mut connection = self.pool.borrow().await?;
+            let mut connection = self.pool.acquire().await?;
             // what the import may take for sorting and hashing a batch
             connection.execute("select set_config('work_mem', '64MB', false)").await?;
             sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
@@ -109,7 +109,11 @@ impl Importer {
 }
 
 /// Puts lines into a temporary table by a COPY of the columns that [`write_line`] writes.
-pub(super) async fn copy_lines(connection: &mut Loan, statement: &'static str, lines: &str) -> Result<(), sqlx::Error> {
+pub(super) async fn copy_lines(
+    connection: &mut PooledConnection,
+    statement: &'static str,
+    lines: &str,
+) -> Result<(), sqlx::Error> {
     let mut copy = connection.copy_in_raw(statement).await?;
     for message in lines.as_bytes().chunks(MESSAGE) {
         copy.send(message).await?;
@@ -119,7 +123,7 @@ pub(super) async fn copy_lines(connection: &mut Loan, statement: &'static str, l
 }
 
 /// Makes resources, tags and index of what is in `import_line`, within a transaction that has entered the import.
-pub(super) async fn take_lines(connection: &mut Loan) -> Result<BatchOutcome, sqlx::Error> {
+pub(super) async fn take_lines(connection: &mut PooledConnection) -> Result<BatchOutcome, sqlx::Error> {
     sqlx::query!("select tagd.hold_import_projects()").execute(&mut **connection).await?;
     let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
         .fetch_one(&mut **connection)

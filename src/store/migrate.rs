@@ -7,7 +7,7 @@ use refinery_core::{
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
-use super::{Purpose, Store, StoreError, StoreSettings, failure::outage_of};
+use super::{SessionProfile, Store, StoreError, StoreSettings, failure::outage_of};
 use crate::domain::Outage;
 
 mod embedded {
@@ -33,7 +33,7 @@ const FOUNDATION: [&str; 3] = [
 const HISTORY_COMMENTS: [&str; 5] = [
     "comment on table tagd.schema_history is 'The migrations that were applied; kept by tagd migrate.'",
     "comment on column tagd.schema_history.version is 'Number of the migration.'",
-    "comment on column tagd.schema_history.name is 'Purpose, from the name of its file.'",
+    "comment on column tagd.schema_history.name is 'SessionProfile, from the name of its file.'",
     "comment on column tagd.schema_history.applied_on is 'When it was applied.'",
     "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
 ];
@@ -90,7 +90,7 @@ impl AsyncMigrate for Driver<'_> {}
 
 impl Store {
     /// Opens the store with its schema in place: applies what is missing, where the login may.
-    pub async fn open_migrated(settings: &StoreSettings, purpose: Purpose) -> Result<Self, StoreError> {
+    pub async fn open_migrated(settings: &StoreSettings, profile: SessionProfile) -> Result<Self, StoreError> {
         let mut login = settings.connect_as_login().await?;
         let found = schema_version(&mut login).await.map_err(|error| match error {
             // neither the owner nor a member of the service's role
@@ -112,7 +112,7 @@ impl Store {
         } else if found > SCHEMA_VERSION {
             return Err(StoreError::NewerSchema { found, known: SCHEMA_VERSION });
         }
-        Self::open(settings, purpose).await
+        Self::open(settings, profile).await
     }
 }
 

@@ -1,6 +1,6 @@
-//! Connections on loan, without a word to the database before or after.
+//! The pool of connections, which asks the database nothing when one is acquired or released.
 //!
-//! `docs/adr/0007-a-pool-of-our-own.md` tells why it is not sqlx's.
+//! `docs/adr/0007-a-pool-of-our-own.md` has the reasons why it is not sqlx's.
 
 use std::{
     io::{self, ErrorKind},
@@ -14,138 +14,105 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    connect::Opener,
-    failure::{NoConnection, is_lost_connection, is_refusal, is_stale},
+    failure::{NoConnection, is_refusal, is_stale},
+    session::Connector,
 };
 
-/// How long a connection may lie unused before it is closed.
-const IDLE: Duration = Duration::from_mins(10);
+/// How long a connection may be idle before it is closed.
+const MAX_IDLE: Duration = Duration::from_mins(10);
 
-/// How often is looked for such.
-const ROUND: Duration = Duration::from_mins(1);
+/// How often idle connections are checked for that.
+const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long to wait before a refused connection is tried again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-/// A connection younger than this remembers nothing of the database that is not so any more.
+/// The session of a connection younger than this is not out of date.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Some connections, each made when it is needed. Copies share them.
+/// Some connections, each opened when it is needed. Copies share them.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
-    opener: Arc<Opener>,
-    patience: Duration,
-    most: u32,
-    /// A permit for each connection that may be lent.
+    connector: Arc<Connector>,
+    acquire_timeout: Duration,
+    max_connections: u32,
+    /// A permit for each connection that may be acquired.
     permits: Arc<Semaphore>,
     idle: Arc<Idle>,
 }
 
-/// Connections that are not lent; the one used last is the last.
+/// Connections that nobody uses; the one used last is the last.
 #[derive(Debug, Default)]
 struct Idle {
-    connections: Mutex<Vec<Unused>>,
-    /// One came back, for those who wait while the server has no new one to give.
-    returned: Notify,
+    connections: Mutex<Vec<IdleConnection>>,
+    /// One was released, for those who wait while the server does not accept a new one.
+    released: Notify,
 }
 
-/// A connection that is not lent.
 #[derive(Debug)]
-struct Unused {
+struct IdleConnection {
     connection: PgConnection,
-    made: Instant,
-    /// Since when it lies there.
-    since: Instant,
+    opened: Instant,
+    idle_since: Instant,
 }
 
-/// A connection on loan. Unless the loan is [ended](Loan::end), the connection is closed: a statement that was dropped
-/// half-way has its answer still to come, and what an import or an export does to its session is not for the next one.
+/// A connection in use. Unless it is [released](PooledConnection::release), it is closed: of a statement that was dropped
+/// half-way the answer is still to come, and what an import or an export changes in its session is not for the next user.
 #[derive(Debug)]
-pub(super) struct Loan {
+pub(super) struct PooledConnection {
     connection: PgConnection,
-    made: Instant,
+    opened: Instant,
     idle: Arc<Idle>,
-    // behind the connection, which is closed first
+    // after the connection, which is closed first
     permit: OwnedSemaphorePermit,
 }
 
 impl Pool {
-    /// A pool of at most so many connections, in which nobody waits longer than `patience` for one.
-    pub(super) fn new(opener: Opener, most: u32, patience: Duration) -> Self {
-        let permits = Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS)));
+    /// A pool of at most so many connections, which [`acquire`](Self::acquire) waits for no longer than `acquire_timeout`.
+    pub(super) fn new(connector: Connector, max_connections: u32, acquire_timeout: Duration) -> Self {
+        let permits = Arc::new(Semaphore::new(usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS)));
         let idle = Arc::default();
-        tokio::spawn(close_unused(Arc::downgrade(&idle)));
-        Self { opener: Arc::new(opener), patience, most, permits, idle }
+        tokio::spawn(close_idle(Arc::downgrade(&idle)));
+        Self { connector: Arc::new(connector), acquire_timeout, max_connections, permits, idle }
     }
 
-    /// How long somebody waits for a connection at most.
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
+    /// How long to wait for a connection at most.
+    pub(super) fn acquire_timeout(&self) -> Duration {
+        self.acquire_timeout
     }
 
     /// Most connections at a time.
-    pub(super) fn most(&self) -> u32 {
-        self.most
+    pub(super) fn max_connections(&self) -> u32 {
+        self.max_connections
     }
 
-    /// How many connections there are at most just now.
+    /// An upper bound of how many connections there are now.
     pub(super) fn size(&self) -> usize {
-        let most = usize::try_from(self.most).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
         self.idle.lock().len() + most.saturating_sub(self.permits.available_permits())
     }
 
-    /// How long borrowing and a statement may take: as long as the server lets it run, and as long as one waits for a
-    /// connection before it and for its answer behind it. `None` where statements may take their time.
+    /// How long a statement may take with its connection: as long as the server lets it run, and the acquire timeout twice,
+    /// before it for a connection and after it for its answer. `None` if there is no limit.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.opener.statement_timeout().map(|most| most + 2 * self.patience)
+        self.connector.statement_timeout().map(|timeout| timeout + 2 * self.acquire_timeout)
     }
 
-    /// Gives a statement up that is not answered in time, with its connection. The server ends what takes too long; if
-    /// not even that is heard, it is gone or a firewall has forgotten the connection, and TCP may take hours to say so.
-    pub(super) async fn in_time<T>(
-        &self,
-        statement: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, sqlx::Error> {
-        let Some(deadline) = self.deadline() else { return statement.await };
-        self.within(deadline, statement).await
-    }
-
-    /// The same for what begins work that may take its time, and takes none itself. It begins again where the connection
-    /// turns out to be dead or out of date.
-    pub(super) async fn begin<T, F>(&self, work: impl Fn() -> F) -> Result<T, sqlx::Error>
-    where
-        F: Future<Output = Result<T, sqlx::Error>>,
-    {
-        let mut left = self.size() + 1;
-        loop {
-            match self.within(2 * self.patience, work()).await {
-                Err(error) if left > 0 && is_lost_connection(&error) => left -= 1,
-                Err(error) if left > 0 && is_stale(&error) => left = 0,
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn within<T>(
-        &self,
-        deadline: Duration,
-        statement: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, sqlx::Error> {
-        if let Ok(outcome) = tokio::time::timeout(deadline, statement).await {
-            return outcome;
-        }
-        // what has lain there meanwhile is as dead, and the next would wait as long to find that out
+    /// The error of a statement that was not answered within its deadline. The server ends what takes too long; if not even
+    /// that is heard, the server is gone or a firewall has forgotten the connection, and TCP may take hours to report it.
+    pub(super) fn give_up(&self) -> sqlx::Error {
+        // idle connections are as dead, and the next statement would wait as long to find that out
         let silent = mem::take(&mut *self.idle.lock());
-        tracing::warn!(idle = silent.len(), "the database has fallen silent, its connections are given up");
-        Err(sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time")))
+        tracing::warn!(idle = silent.len(), "the database does not answer, its connections are closed");
+        sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time"))
     }
 
-    /// Borrows the connection used last, or a new one. Waits where all are lent or the server has none to give yet.
-    pub(super) async fn borrow(&self) -> Result<Loan, sqlx::Error> {
+    /// The connection used last, or a new one. Waits while all are in use or the server does not accept a new one yet.
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
         let refused = Mutex::new(None);
-        match tokio::time::timeout(self.patience, self.wait(&refused)).await {
-            Ok(loan) => loan,
-            // why there was none, if the server said so
+        match tokio::time::timeout(self.acquire_timeout, self.wait(&refused)).await {
+            Ok(acquired) => acquired,
+            // the reason, if the server gave one
             Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
@@ -153,72 +120,72 @@ impl Pool {
         }
     }
 
-    async fn wait(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<Loan, sqlx::Error> {
+    async fn wait(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let used_last = self.idle.pop();
-        let (connection, made) = match used_last {
+        let (connection, opened) = match used_last {
             Some(connection) => connection,
-            // seldom, and large: see Service::run
+            // rare, and large: see Service::run
             None => Box::pin(self.open(refused)).await?,
         };
-        Ok(Loan { connection, made, idle: Arc::clone(&self.idle), permit })
+        Ok(PooledConnection { connection, opened, idle: Arc::clone(&self.idle), permit })
     }
 
-    /// Opens a connection, or takes one that comes back while the server has none to give.
+    /// Opens a connection, or takes one that is released while the server does not accept a new one.
     async fn open(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<(PgConnection, Instant), sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
-            let refusal = match self.opener.open().await {
+            let refusal = match self.connector.connect().await {
                 Ok(connection) => return Ok((connection, Instant::now())),
                 Err(refusal) => refusal,
             };
-            let is_passing = match &refusal {
+            let is_transient = match &refusal {
                 sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
                 sqlx::Error::Database(refusal) => refusal.is_transient_in_connect_phase(),
                 _ => false,
             };
-            if !is_passing {
+            if !is_transient {
                 return Err(NoConnection::error(refusal, false));
             }
             *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
-            if let Ok(returned) = tokio::time::timeout(pause, self.idle.next()).await {
-                return Ok(returned);
+            if let Ok(released) = tokio::time::timeout(pause, self.idle.next()).await {
+                return Ok(released);
             }
             pause = longest.min(pause * 2);
         }
     }
 
-    /// Waits for the loans to end and closes the connections. Nobody can borrow any more.
+    /// Waits until no connection is in use and closes them. None can be acquired any more.
     pub(super) async fn close(&self) {
-        let loans = self.permits.acquire_many(self.most).await;
+        let all = self.permits.acquire_many(self.max_connections).await;
         self.permits.close();
-        drop(loans);
+        drop(all);
         let idle = mem::take(&mut *self.idle.lock());
         close_all(idle).await;
     }
 }
 
-impl Loan {
-    /// Ends the loan with what came of the statement, which has left nothing behind in the session. The next may have
-    /// the connection unless this one has lost it.
-    pub(super) fn end<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+impl PooledConnection {
+    /// Releases the connection with the outcome of its statement, which has left nothing behind in the session. It is used
+    /// again unless the statement has lost it.
+    pub(super) fn release<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if let Err(error) = &outcome
             && is_stale(error)
-            && self.made.elapsed() > FRESH
+            && self.opened.elapsed() > FRESH
         {
-            // those that lie there may remember the same
-            self.idle.lock().retain(|unused| unused.made.elapsed() <= FRESH);
+            // the sessions of idle ones may be as much out of date
+            self.idle.lock().retain(|idle| idle.opened.elapsed() <= FRESH);
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
-            self.idle.push(self.connection, self.made);
-            // now there is something to borrow
+            self.idle.push(self.connection, self.opened);
+            // only now is there a connection for the permit
             drop(self.permit);
         }
         outcome
     }
 }
 
-impl Deref for Loan {
+impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -226,53 +193,53 @@ impl Deref for Loan {
     }
 }
 
-impl DerefMut for Loan {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 }
 
 impl Idle {
-    fn push(&self, connection: PgConnection, made: Instant) {
-        self.lock().push(Unused { connection, made, since: Instant::now() });
-        self.returned.notify_one();
+    fn push(&self, connection: PgConnection, opened: Instant) {
+        self.lock().push(IdleConnection { connection, opened, idle_since: Instant::now() });
+        self.released.notify_one();
     }
 
-    /// The one used last, with the time when it was made.
+    /// The one used last, with the time when it was opened.
     fn pop(&self) -> Option<(PgConnection, Instant)> {
-        self.lock().pop().map(|unused| (unused.connection, unused.made))
+        self.lock().pop().map(|idle| (idle.connection, idle.opened))
     }
 
-    /// The next one that comes back.
+    /// The next one that is released.
     async fn next(&self) -> (PgConnection, Instant) {
         loop {
-            // somebody else may have been faster
+            // another task may have been faster
             if let Some(connection) = self.pop() {
                 return connection;
             }
-            self.returned.notified().await;
+            self.released.notified().await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Unused>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes connections that were not used for a while, as long as there is a pool.
-async fn close_unused(idle: Weak<Idle>) {
+/// Closes connections that have been idle for long, as long as the pool exists.
+async fn close_idle(idle: Weak<Idle>) {
     loop {
-        tokio::time::sleep(ROUND).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
         let Some(idle) = idle.upgrade() else { return };
-        // the ones at the front lie there longest
-        let unused: Vec<_> = idle.lock().extract_if(.., |unused| unused.since.elapsed() > IDLE).collect();
-        close_all(unused).await;
+        // the ones at the front have been idle longest
+        let expired: Vec<_> = idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
+        close_all(expired).await;
     }
 }
 
-async fn close_all(connections: Vec<Unused>) {
-    for unused in connections {
-        // a server that is gone needs no farewell
-        let _ = unused.connection.close().await;
+async fn close_all(connections: Vec<IdleConnection>) {
+    for idle in connections {
+        // if the server is gone, there is nobody to tell
+        let _ = idle.connection.close().await;
     }
 }

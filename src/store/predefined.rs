@@ -1,6 +1,6 @@
 //! The predefined tags of an account.
 
-use super::{Store, resources::parts_of};
+use super::{Store, retry::Retry, rows::parts_of};
 use crate::domain::{
     RequestError, Tag,
     command::{Predefined, PredefinedOrder, PredefinedQuery, ResourceType},
@@ -12,47 +12,35 @@ impl Store {
     pub async fn put_predefined(&self, domain_id: &str, tags: &[Tag], quota: u32) -> Result<(), RequestError> {
         let parts = parts_of(tags);
         let quota = i32::try_from(quota).unwrap_or(i32::MAX);
-        self.write(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query!("select tagd.put_predefined($1, $2, $3)", domain_id, &parts, quota)
-                .execute(&mut *loan)
-                .await;
-            loan.end(outcome)
-        })
-        .await?;
+        self.pool
+            .execute(Retry::Write, || sqlx::query!("select tagd.put_predefined($1, $2, $3)", domain_id, &parts, quota))
+            .await?;
         Ok(())
     }
 
     /// Removes predefined tags; absent ones are no error.
     pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         let parts = parts_of(tags);
-        self.write(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome =
-                sqlx::query!("select tagd.remove_predefined($1, $2)", domain_id, &parts).execute(&mut *loan).await;
-            loan.end(outcome)
-        })
-        .await?;
+        self.pool
+            .execute(Retry::Write, || sqlx::query!("select tagd.remove_predefined($1, $2)", domain_id, &parts))
+            .await?;
         Ok(())
     }
 
     /// Makes one predefined tag another.
     pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), RequestError> {
-        self.write(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query!(
-                "select tagd.replace_predefined($1, $2, $3, $4, $5)",
-                domain_id,
-                old.key,
-                old.value,
-                new.key,
-                new.value
-            )
-            .execute(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await?;
+        self.pool
+            .execute(Retry::Write, || {
+                sqlx::query!(
+                    "select tagd.replace_predefined($1, $2, $3, $4, $5)",
+                    domain_id,
+                    old.key,
+                    old.value,
+                    new.key,
+                    new.value
+                )
+            })
+            .await?;
         Ok(())
     }
 
@@ -60,21 +48,18 @@ impl Store {
     pub async fn list_predefined(
         &self,
         domain_id: &str,
-        ask: &PredefinedQuery,
+        query: &PredefinedQuery,
     ) -> Result<(Vec<Predefined>, u64), RequestError> {
         let rows = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query!(
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query!(
                     r#"select t.key, t.value,
                               to_char(t.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "updated_at!"
                          from tagd.predefined_tag t
                         where t.domain_id = $1"#,
                     domain_id
                 )
-                .fetch_all(&mut *loan)
-                .await;
-                loan.end(outcome)
             })
             .await?;
         // an account has a few hundred at most: found and sorted here, by the one fold there is
@@ -82,7 +67,7 @@ impl Store {
             |text: &str, part: &Option<String>| part.as_ref().is_none_or(|part| fold(text).contains(&fold(part)));
         let mut tags: Vec<Predefined> = rows
             .into_iter()
-            .filter(|row| holds(&row.key, &ask.key) && holds(&row.value, &ask.value))
+            .filter(|row| holds(&row.key, &query.key) && holds(&row.value, &query.value))
             .map(|row| Predefined { tag: Tag { key: row.key, value: row.value }, updated_at: row.updated_at })
             .collect();
         let total = u64::try_from(tags.len()).unwrap_or_default();
@@ -90,24 +75,24 @@ impl Store {
             let key = a.tag.key.cmp(&b.tag.key);
             let value = a.tag.value.cmp(&b.tag.value);
             let newest = b.updated_at.cmp(&a.updated_at);
-            let (order, ties) = match ask.order {
+            let (order, ties) = match query.order {
                 PredefinedOrder::UpdateTime => (newest.reverse(), key.then(value)),
                 PredefinedOrder::Key => (key, newest.then(value)),
                 PredefinedOrder::Value => (value, newest.then(key)),
             };
-            if ask.descending { order.reverse() } else { order }.then(ties)
+            if query.descending { order.reverse() } else { order }.then(ties)
         });
-        let offset = usize::try_from(ask.offset).unwrap_or(usize::MAX);
-        let limit = if ask.limit == 0 { usize::MAX } else { usize::try_from(ask.limit).unwrap_or(usize::MAX) };
+        let offset = usize::try_from(query.offset).unwrap_or(usize::MAX);
+        let limit = if query.limit == 0 { usize::MAX } else { usize::try_from(query.limit).unwrap_or(usize::MAX) };
         Ok((tags.into_iter().skip(offset).take(limit).collect(), total))
     }
 
     /// Every resource type, by service and name.
     pub async fn list_types(&self) -> Result<Vec<ResourceType>, RequestError> {
         let rows = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query!(
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query!(
                     r#"select t.resource_type, t.service, t.regional, t.tag_quota,
                               array(select a.resource_type from tagd.resource_type a
                                      where a.alias_of = t.resource_type
@@ -116,9 +101,6 @@ impl Store {
                         where t.alias_of is null
                         order by t.service, t.resource_type"#
                 )
-                .fetch_all(&mut *loan)
-                .await;
-                loan.end(outcome)
             })
             .await?;
         Ok(rows

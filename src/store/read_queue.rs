@@ -1,79 +1,68 @@
-//! Queries for the cheapest answers that come at the same time are answered together, in one statement.
+//! Runs compiled queries: the cheapest ones that arrive at the same time in one statement.
 //!
 //! `docs/adr/0013-cheap-reads-together.md` has the reasons.
 
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
-    failure::{is_lost_connection, is_stale, outage_of},
-    lines::{Desk, Lines, Waiting},
+    batcher::{BatchHandler, Batcher, Pending},
+    failure::{is_lost_connection, is_stale, is_without_connection, outage_of, unavailable},
     pool::Pool,
-    resources::bind,
+    retry::Retry,
+    rows::bind,
 };
 use crate::{
     compiler::{Compiled, Together, join},
-    domain::{Outage, RequestError},
+    domain::RequestError,
 };
 
-/// What a query gets that waited.
-pub(super) enum Served {
-    Rows(Vec<PgRow>),
-    /// It failed with others: its caller asks by itself, so that an error is that of the query that has it.
-    Alone,
-    /// No statement can be answered now, for this reason.
-    Unavailable(Outage, String),
-}
-
-/// Puts queries together: the first goes at once, and those that come meanwhile go with the next statement. Copies share
-/// one queue.
+/// Batches queries that read the same scope by the same statement. The first runs immediately, by itself; those that arrive
+/// meanwhile go with the next statement. Copies share one queue.
 #[derive(Debug, Clone)]
 pub(super) struct ReadQueue {
     pool: Pool,
-    lines: Lines<Self>,
+    batcher: Batcher<Self>,
 }
 
-/// What came of a query that was to go with others.
-pub(super) enum Joined {
-    /// Its rows.
+/// The outcome of a query that was batched.
+pub(super) enum Coalesced {
     Rows(Vec<PgRow>),
-    /// Nothing: the caller asks by itself. Who comes meanwhile waits until the head, if there is one, is dropped.
-    Alone(Option<Head>),
-    /// The database does not answer.
+    /// Its batch failed: it runs by itself, so that an error is that of the query that has it.
+    Single,
+    /// The database is in no state to answer any statement.
     Failed(RequestError),
 }
 
 impl ReadQueue {
     pub(super) fn new(pool: Pool) -> Self {
-        let lines = Lines::new(pool.most());
-        Self { pool, lines }
+        let batcher = Batcher::new(pool.max_connections());
+        Self { pool, batcher }
     }
 
-    /// Puts a query into its line and waits for what comes of it.
-    pub(super) async fn join(&self, query: &Compiled) -> Joined {
-        let Some(together) = query.together else { return Joined::Alone(None) };
-        if self.lines.lead(together) {
-            return Joined::Alone(Some(Head { queue: self.clone(), together }));
-        }
-        // whoever serves may stand still for long: then this one leaves the line and looks for a connection of its own
-        match self.lines.wait(self, together, query.clone(), Some(self.pool.patience())).await {
-            Some(Served::Rows(rows)) => Joined::Rows(rows),
-            Some(Served::Unavailable(outage, reason)) => {
-                Joined::Failed(RequestError::Unavailable { outage, source: reason.into() })
-            }
-            Some(Served::Alone) | None => Joined::Alone(None),
-        }
+    /// The rows of a query, which runs by itself or in a batch.
+    pub(super) async fn fetch_all(&self, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
+        // kept until the statement has ended
+        let _leader = match query.together {
+            None => None,
+            Some(key) => match self.batcher.try_lead(self, key) {
+                Some(leader) => Some(leader),
+                // a worker may be stuck: then this query leaves the queue and acquires a connection of its own
+                None => match self.batcher.submit(self, key, query.clone(), Some(self.pool.acquire_timeout())).await {
+                    Some(Coalesced::Rows(rows)) => return Ok(rows),
+                    Some(Coalesced::Failed(error)) => return Err(error),
+                    Some(Coalesced::Single) | None => None,
+                },
+            },
+        };
+        Ok(self.pool.fetch_all(Retry::Read, || bind(query)).await?)
     }
 
-    /// The rows of each query.
-    async fn run(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-        let joined = join(queries).map_err(|fault| sqlx::Error::Encode(fault.into()))?;
-        let rows = self.pool.in_time(async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = bind(&joined).fetch_all(&mut *loan).await;
-            loan.end(outcome)
-        });
+    /// The rows of each query of a batch.
+    async fn fetch_batch(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
+        let joined = join(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
-        for row in rows.await? {
+        // not again: each query runs by itself if they fail together
+        for row in self.pool.fetch_all(Retry::Never, || bind(&joined)).await? {
             let number: i64 = row.try_get_unchecked(1)?;
             let answer = usize::try_from(number - 1).ok().and_then(|number| answers.get_mut(number));
             answer.ok_or_else(|| sqlx::Error::Decode(format!("a row is of query {number}").into()))?.push(row);
@@ -82,50 +71,44 @@ impl ReadQueue {
     }
 }
 
-impl Desk for ReadQueue {
+impl BatchHandler for ReadQueue {
     type Key = Together;
     type Request = Compiled;
-    type Outcome = Served;
+    type Outcome = Coalesced;
 
     /// The first of them waits for the last.
-    const MOST: usize = 16;
+    const MAX_BATCH: usize = 16;
 
-    async fn answer(&self, together: Together, batch: Vec<Waiting<Self>>) {
-        let (queries, callers): (Vec<_>, Vec<_>) = batch.into_iter().map(Waiting::split).unzip();
-        match self.run(&queries).await {
+    async fn handle(&self, key: Together, batch: Vec<Pending<Self>>) {
+        let (queries, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
+        let error = match self.fetch_batch(&queries).await {
             Ok(answers) => {
-                for (caller, rows) in callers.into_iter().zip(answers) {
-                    caller.tell(Served::Rows(rows));
+                for (responder, rows) in responders.into_iter().zip(answers) {
+                    responder.send(Coalesced::Rows(rows));
+                }
+                return;
+            }
+            Err(error) => error,
+        };
+        match outage_of(&error) {
+            Some(outage) if !is_lost_connection(&error) && !is_stale(&error) => {
+                let reason = error.to_string();
+                let stale = if is_without_connection(&error) {
+                    self.batcher.drain_stale(key, self.pool.acquire_timeout() / 2)
+                } else {
+                    Vec::new()
+                };
+                for responder in responders.into_iter().chain(stale) {
+                    responder.send(Coalesced::Failed(unavailable(outage, &reason)));
                 }
             }
-            Err(error) => match outage_of(&error) {
-                Some(outage) if !is_lost_connection(&error) && !is_stale(&error) => {
-                    let reason = error.to_string();
-                    for caller in callers.into_iter().chain(self.lines.behind(together, &error, &self.pool)) {
-                        caller.tell(Served::Unavailable(outage, reason.clone()));
-                    }
+            // another connection may do better, or another query is to blame
+            _ => {
+                tracing::debug!(%error, queries = queries.len(), "a batch of queries failed, each runs by itself");
+                for responder in responders {
+                    responder.send(Coalesced::Single);
                 }
-                // another connection may do better, or another query is to blame
-                _ => {
-                    tracing::debug!(%error, queries = queries.len(), "queries failed together, each is asked by itself");
-                    for caller in callers {
-                        caller.tell(Served::Alone);
-                    }
-                }
-            },
+            }
         }
-    }
-}
-
-/// A query that goes by itself, with a line behind it.
-pub(super) struct Head {
-    queue: ReadQueue,
-    together: Together,
-}
-
-impl Drop for Head {
-    /// It has its rows, or its caller has gone: those behind it are served.
-    fn drop(&mut self) {
-        self.queue.lines.pass(&self.queue, self.together);
     }
 }

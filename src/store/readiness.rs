@@ -1,7 +1,7 @@
-//! Whether the database takes and answers requests: asked on a connection of its own, at most once a second.
+//! Readiness: whether the database can serve requests, checked on a connection of its own, at most once a second.
 //!
-//! Not on a connection that serves: under load nobody would get one in time, and a balancer would take the busiest
-//! replica away from those that are left.
+//! Not on a connection that serves: under load none could be acquired in time, and a balancer would remove the busiest
+//! replica.
 
 use std::{
     sync::Arc,
@@ -12,23 +12,23 @@ use sqlx::PgConnection;
 use tokio::{runtime::Handle, sync::Mutex};
 
 use super::{
-    Purpose, SCHEMA_VERSION, StoreSettings,
-    connect::Opener,
+    SCHEMA_VERSION, SessionProfile, StoreSettings,
     failure::{NoConnection, is_lost_connection, outage_of, state_of},
+    session::Connector,
 };
 use crate::domain::Outage;
 
-/// How long an answer holds.
-const HOLDS: Duration = Duration::from_secs(1);
+/// How long the outcome of a check is reused.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// How long the database may take, a new connection included.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long a connection is kept. Some of what may be wrong shows itself on a new one only: a login that was taken away, a
-/// setting of the database's.
-const KEPT: Duration = Duration::from_secs(5);
+/// How long a connection is kept. Some problems show on a new one only: a login that was revoked, a setting of the
+/// database.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
-/// What the statements of tagd name in its schema; what is called has parentheses.
+/// What the statements of tagd name in its schema; functions have parentheses.
 pub const WANTED: [&str; 40] = [
     "begin_import()",
     "bits_at()",
@@ -72,21 +72,21 @@ pub const WANTED: [&str; 40] = [
     "write_tags()",
 ];
 
-/// Tells whether the database does what tagd needs. Copies share a connection and its answers.
+/// Checks whether the database can serve requests. Copies share a connection and the outcome of its last check.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     shared: Arc<Shared>,
-    /// Of whoever made it: a check goes on when the request that asked for it has gone.
+    /// Of its creator: a check continues when the request that asked for it has gone.
     runtime: Handle,
 }
 
 #[derive(Debug)]
 struct Shared {
-    opener: Opener,
+    connector: Connector,
     probe: Mutex<Probe>,
 }
 
-/// What is left of the checks before. One is under way at a time; who comes meanwhile gets its answer.
+/// What earlier checks left. One runs at a time; requests that arrive meanwhile share its outcome.
 #[derive(Debug, Default)]
 struct Probe {
     kept: Option<Kept>,
@@ -100,12 +100,12 @@ struct Kept {
 }
 
 impl Readiness {
-    /// On the runtime of the caller. Nothing is asked yet.
+    /// On the runtime of the caller. Does not connect yet.
     pub fn new(settings: &StoreSettings) -> Self {
         let mut settings = settings.clone();
         settings.statement_timeout = DEADLINE;
-        let opener = Opener::new(&settings, Purpose::Serve);
-        let shared = Shared { opener, probe: Mutex::default() };
+        let connector = Connector::new(&settings, SessionProfile::Serve);
+        let shared = Shared { connector, probe: Mutex::default() };
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
@@ -122,23 +122,23 @@ impl Shared {
     async fn check(&self) -> Result<(), Outage> {
         let mut probe = self.probe.lock().await;
         if let Some((since, outcome)) = probe.last
-            && since.elapsed() < HOLDS
+            && since.elapsed() < MAX_AGE
         {
             return outcome;
         }
         let kept = probe.kept.take();
-        let outcome = match tokio::time::timeout(DEADLINE, self.look(kept)).await {
+        let outcome = match tokio::time::timeout(DEADLINE, self.probe(kept)).await {
             Ok(Ok((kept, outcome))) => {
                 probe.kept = Some(kept);
                 outcome
             }
-            // a server that has no connection left is busy, and that is no reason
+            // a server that has no connection left is busy, which does not make it unready
             Ok(Err(error)) if state_of(&error).as_deref() == Some("53300") => Ok(()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the database is not ready");
                 Err(outage_of(&error).unwrap_or(Outage::Failing))
             }
-            // with its connection, on which an answer may still come
+            // drops the connection, on which an answer may still arrive
             Err(_) => Err(Outage::Silent),
         };
         let before = probe.last.map(|(_, outcome)| outcome);
@@ -151,13 +151,13 @@ impl Shared {
         outcome
     }
 
-    /// Looks, on a connection that is not old, and once more on another where that was dead.
-    async fn look(&self, kept: Option<Kept>) -> Result<(Kept, Result<(), Outage>), sqlx::Error> {
+    /// Checks on a connection that is not too old, and again on another if it was dead.
+    async fn probe(&self, kept: Option<Kept>) -> Result<(Kept, Result<(), Outage>), sqlx::Error> {
         let mut kept = self.renew(kept).await?;
-        match look(&mut kept.connection).await {
+        match probe(&mut kept.connection).await {
             Err(error) if is_lost_connection(&error) => {
                 let mut kept = self.renew(None).await?;
-                let outcome = look(&mut kept.connection).await?;
+                let outcome = probe(&mut kept.connection).await?;
                 Ok((kept, outcome))
             }
             outcome => outcome.map(|outcome| (kept, outcome)),
@@ -166,10 +166,10 @@ impl Shared {
 
     async fn renew(&self, kept: Option<Kept>) -> Result<Kept, sqlx::Error> {
         let kept = match kept {
-            Some(kept) if kept.made.elapsed() < KEPT => return Ok(kept),
+            Some(kept) if kept.made.elapsed() < CONNECTION_LIFETIME => return Ok(kept),
             kept => kept,
         };
-        match (self.opener.open().await, kept) {
+        match (self.connector.connect().await, kept) {
             (Ok(connection), _) => Ok(Kept { connection, made: Instant::now() }),
             (Err(error), Some(kept)) if state_of(&error).as_deref() == Some("53300") => Ok(kept),
             (Err(error), _) => Err(NoConnection::error(error, false)),
@@ -177,8 +177,8 @@ impl Shared {
     }
 }
 
-/// What a connection has to say. It has taken the role of the service already.
-async fn look(connection: &mut PgConnection) -> Result<Result<(), Outage>, sqlx::Error> {
+/// The check itself. The connection has taken the role of the service already.
+async fn probe(connection: &mut PgConnection) -> Result<Result<(), Outage>, sqlx::Error> {
     let (read_only, version, is_there, is_granted): (bool, i32, bool, bool) = sqlx::query_as(
         "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
                 coalesce((select max(h.version) from tagd.schema_history h), 0),

@@ -1,11 +1,11 @@
-//! What the registry reads and writes: resource types, projects, and resources under a condition.
+//! Statements of the registry: resource types, projects, and resources under a condition.
 
 use super::{
     Store, StoreError,
-    failure::{detail_of, fault_of, fault_on, is_unknown_resource, refusal_of},
-    resources::{parts_of, tags_of},
+    failure::{detail_of, refusal_of},
+    retry::Retry,
+    rows::{parts_of, tags_of},
     states::Refusal,
-    writes::retried,
 };
 use crate::domain::{
     RequestError, Resource, Tag,
@@ -18,9 +18,9 @@ impl Store {
     /// A resource type by its name or by an alias; `None` if it is unknown.
     pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, RequestError> {
         let row = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query!(
+            .pool
+            .fetch_optional(Retry::Read, || {
+                sqlx::query!(
                     r#"select t.resource_type, t.service, t.regional, t.tag_quota,
                               array(select a.resource_type from tagd.resource_type a
                                      where a.alias_of = t.resource_type
@@ -30,9 +30,6 @@ impl Store {
                         where n.resource_type = $1"#,
                     resource_type
                 )
-                .fetch_optional(&mut *loan)
-                .await;
-                loan.end(outcome)
             })
             .await?;
         Ok(row.map(|row| ResourceType {
@@ -46,18 +43,16 @@ impl Store {
 
     /// The types of all aliases.
     pub async fn aliases(&self) -> Result<Aliases, StoreError> {
-        let read = || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query!(
-                r#"select t.resource_type as alias, t.alias_of as "resource_type!"
-                     from tagd.resource_type t
-                    where t.alias_of is not null"#
-            )
-            .fetch_all(&mut *loan)
-            .await;
-            loan.end(outcome)
-        };
-        let rows = self.pool.begin(read).await?;
+        let rows = self
+            .pool
+            .fetch_all(Retry::Begin, || {
+                sqlx::query!(
+                    r#"select t.resource_type as alias, t.alias_of as "resource_type!"
+                         from tagd.resource_type t
+                        where t.alias_of is not null"#
+                )
+            })
+            .await?;
         Ok(rows.into_iter().map(|row| (row.alias, row.resource_type)).collect())
     }
 
@@ -68,91 +63,80 @@ impl Store {
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
-        let row = retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query!(
-                r#"select created as "created!", aliases as "aliases!"
-                     from tagd.put_type_with_aliases($1, $2, $3, $4, $5)"#,
-                resource_type.resource_type,
-                resource_type.service,
-                resource_type.regional,
-                i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
-                aliases
-            )
-            .fetch_one(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
-        .map_err(registry_fault_of)?;
+        let row = self
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query!(
+                    r#"select created as "created!", aliases as "aliases!"
+                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5)"#,
+                    resource_type.resource_type,
+                    resource_type.service,
+                    resource_type.regional,
+                    i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
+                    aliases
+                )
+            })
+            .await
+            .map_err(registry_error)?;
         Ok((row.created, row.aliases))
     }
 
     /// Deletes a resource type that no scope is of.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
-        let removed = retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!("select tagd.remove_type($1)", resource_type).fetch_one(&mut *loan).await;
-            loan.end(outcome)
-        })
-        .await
-        .map_err(registry_fault_of)?;
+        let removed = self
+            .pool
+            .fetch_one(Retry::Write, || sqlx::query_scalar!("select tagd.remove_type($1)", resource_type))
+            .await
+            .map_err(registry_error)?;
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::UnknownType) }
     }
 
     /// Projects by identifier, behind a marker.
     pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, RequestError> {
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_as!(
-                Project,
-                "select p.project_id, p.project_name, p.domain_id
-                   from tagd.project p
-                  where $1::text is null or p.project_id > $1
-                  order by p.project_id
-                  limit $2",
-                marker,
-                i64::from(limit)
-            )
-            .fetch_all(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        Ok(self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    Project,
+                    "select p.project_id, p.project_name, p.domain_id
+                       from tagd.project p
+                      where $1::text is null or p.project_id > $1
+                      order by p.project_id
+                      limit $2",
+                    marker,
+                    i64::from(limit)
+                )
+            })
+            .await?)
     }
 
     /// A project; `None` if it is unknown.
     pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, RequestError> {
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_as!(
-                Project,
-                "select p.project_id, p.project_name, p.domain_id
-                   from tagd.project p
-                  where p.project_id = $1",
-                project_id
-            )
-            .fetch_optional(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        Ok(self
+            .pool
+            .fetch_optional(Retry::Read, || {
+                sqlx::query_as!(
+                    Project,
+                    "select p.project_id, p.project_name, p.domain_id
+                       from tagd.project p
+                      where p.project_id = $1",
+                    project_id
+                )
+            })
+            .await?)
     }
 
     /// Registers a project, or changes name and account of a known one. True if it is new.
     pub async fn put_project(&self, project: &Project) -> Result<bool, RequestError> {
         let created = self
-            .write(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!(
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query_scalar!(
                     "select tagd.put_project($1, $2, $3)",
                     project.project_id,
                     project.project_name,
                     project.domain_id
                 )
-                .fetch_one(&mut *loan)
-                .await;
-                loan.end(outcome)
             })
             .await?;
         Ok(created.unwrap_or_default())
@@ -160,24 +144,22 @@ impl Store {
 
     /// Deletes a project, with its resources only if that is said.
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
-        let removed = retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
-                .fetch_one(&mut *loan)
-                .await;
-            loan.end(outcome)
-        })
-        .await
-        .map_err(registry_fault_of)?;
+        let removed = self
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
+            })
+            .await
+            .map_err(registry_error)?;
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::UnknownProject) }
     }
 
     /// A resource as it is; `None` if it is unknown.
     pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, RequestError> {
         let row = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query!(
+            .pool
+            .fetch_optional(Retry::Read, || {
+                sqlx::query!(
                     r#"select r.resource_name, r.detail::text as detail, r.tags,
                               tagd.etag_of(r.resource_name, r.detail, r.tags) as "etag!"
                          from tagd.resource r
@@ -185,9 +167,6 @@ impl Store {
                     scope_id,
                     resource_id
                 )
-                .fetch_optional(&mut *loan)
-                .await;
-                loan.end(outcome)
             })
             .await?;
         Ok(row.map(|row| Registered {
@@ -208,10 +187,7 @@ impl Store {
     ) -> Result<(u64, Vec<(i32, Resource)>), RequestError> {
         // the last slot is never handed out, so all are before it
         let slot = slot.unwrap_or(i32::MAX);
-        let rows = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query!(
+        let rows = self.pool.fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
                               r.resource_name as "resource_name?", r.detail as "detail?", r.tags as "tags?"
                          from (select coalesce(sum(coalesce(cardinality(l.slots),
@@ -229,12 +205,7 @@ impl Store {
                     scope_id,
                     slot,
                     i64::from(limit)
-                )
-                .fetch_all(&mut *loan)
-                .await;
-                loan.end(outcome)
-            })
-            .await?;
+                ) }).await?;
         let total = rows.first().map_or(0, |row| u64::try_from(row.total).unwrap_or_default());
         let resources = rows.into_iter().filter_map(|row| {
             // an empty page is one row without a resource
@@ -259,27 +230,25 @@ impl Store {
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryError> {
         let tags = with_tags.then(|| parts_of(&resource.tags));
-        let row = retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query!(
-                r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
-                         from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9)"#,
-                project_id,
-                resource_type,
-                resource.resource_id,
-                resource.resource_name,
-                fold(&resource.resource_name),
-                resource.detail,
-                tags.as_deref(),
-                matched(condition),
-                *condition == Condition::Absent
-            )
-            .fetch_one(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
-        .map_err(registry_fault_of)?;
+        let row = self
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query!(
+                    r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
+                             from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9)"#,
+                    project_id,
+                    resource_type,
+                    resource.resource_id,
+                    resource.resource_name,
+                    fold(&resource.resource_name),
+                    resource.detail,
+                    tags.as_deref(),
+                    matched(condition),
+                    *condition == Condition::Absent
+                )
+            })
+            .await
+            .map_err(registry_error)?;
         let registered = Registered {
             resource_name: resource.resource_name.clone(),
             detail: row.detail,
@@ -296,16 +265,12 @@ impl Store {
         resource_id: &str,
         condition: &Condition,
     ) -> Result<(), RegistryError> {
-        retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome =
+        self.pool
+            .execute(Retry::Write, || {
                 sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
-                    .execute(&mut *loan)
-                    .await;
-            loan.end(outcome)
-        })
-        .await
-        .map_err(|error| registry_fault_on(resource_id, error))?;
+            })
+            .await
+            .map_err(|error| resource_error(resource_id, error))?;
         Ok(())
     }
 
@@ -318,21 +283,19 @@ impl Store {
         condition: &Condition,
     ) -> Result<String, RegistryError> {
         let parts = parts_of(tags);
-        let etag = retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!(
-                "select tagd.replace_tags_if($1, $2, $3, $4)",
-                scope_id,
-                resource_id,
-                &parts,
-                matched(condition)
-            )
-            .fetch_one(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
-        .map_err(|error| registry_fault_on(resource_id, error))?;
+        let etag = self
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query_scalar!(
+                    "select tagd.replace_tags_if($1, $2, $3, $4)",
+                    scope_id,
+                    resource_id,
+                    &parts,
+                    matched(condition)
+                )
+            })
+            .await
+            .map_err(|error| resource_error(resource_id, error))?;
         Ok(etag.unwrap_or_default())
     }
 }
@@ -346,8 +309,11 @@ fn matched(condition: &Condition) -> Option<&[String]> {
 }
 
 /// What a failed write on one resource means.
-fn registry_fault_on(resource_id: &str, error: sqlx::Error) -> RegistryError {
-    if is_unknown_resource(&error) { fault_on(resource_id, error).into() } else { registry_fault_of(error) }
+fn resource_error(resource_id: &str, error: sqlx::Error) -> RegistryError {
+    match refusal_of(&error) {
+        Some(Refusal::UnknownResource) => RequestError::unknown_resource(resource_id).into(),
+        _ => registry_error(error),
+    }
 }
 
 /// From the detail of the error: field, name and, of an alias, its type.
@@ -360,7 +326,8 @@ fn name_taken(detail: &str) -> RegistryError {
     }
 }
 
-fn registry_fault_of(error: sqlx::Error) -> RegistryError {
+/// What a failed statement of the registry means.
+fn registry_error(error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
         Some(Refusal::Condition) => return RegistryError::Condition,
         Some(Refusal::UnknownType) => return RegistryError::UnknownType,
@@ -369,5 +336,5 @@ fn registry_fault_of(error: sqlx::Error) -> RegistryError {
         Some(Refusal::NameTaken) => return name_taken(detail_of(&error)),
         _ => {}
     }
-    fault_of(error).into()
+    RequestError::from(error).into()
 }

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{
-    Store,
-    failure::{fault_of, is_lost_connection, is_stale},
-};
+use super::{Store, retry::Retry};
 use crate::domain::{RequestError, Scope};
 
-/// What a query over types found.
+/// The scopes of resource types.
 #[derive(Debug, Clone, Default)]
 pub struct TypeScopes {
     /// Scopes in the order of the types asked, then of projects. Their types are named as they were asked for.
@@ -19,10 +16,10 @@ pub struct TypeScopes {
     pub unknown: Option<Unknown>,
 }
 
-/// What is wrong with a type.
+/// Why a type has no scopes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
-    /// Nobody registered the type.
+    /// The type is not registered.
     Type {
         /// Position in the request, from 0.
         index: usize,
@@ -35,22 +32,20 @@ pub enum Unknown {
 }
 
 impl Store {
-    /// Number of a scope; `None` while nothing was ever registered there.
+    /// The number of a scope; `None` if nothing was ever registered there.
     pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, RequestError> {
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!(
-                "select s.scope_id
-                   from tagd.scope s
-                  where s.resource_type = $1 and s.project_id = $2",
-                resource_type,
-                project_id
-            )
-            .fetch_optional(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        Ok(self
+            .pool
+            .fetch_optional(Retry::Read, || {
+                sqlx::query_scalar!(
+                    "select s.scope_id
+                       from tagd.scope s
+                      where s.resource_type = $1 and s.project_id = $2",
+                    resource_type,
+                    project_id
+                )
+            })
+            .await?)
     }
 
     /// The scopes of types, by name or alias, in one project or in all of a domain, or in all there are.
@@ -60,8 +55,7 @@ impl Store {
         project_id: Option<&str>,
         domain_id: Option<&str>,
     ) -> Result<TypeScopes, RequestError> {
-        let rows = self
-            .read(|| async { let mut loan = self.pool.borrow().await?; let outcome = sqlx::query!(
+        let rows = self.pool.fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
                               coalesce(t.resource_type, w.resource_type) as "named!",
                               s.scope_id as "scope_id?", s.project_id as "project_id?", p.project_name as "project_name?"
@@ -77,10 +71,7 @@ impl Store {
                     resource_types,
                     project_id,
                     domain_id
-                )
-                .fetch_all(&mut *loan)
-                .await; loan.end(outcome) })
-            .await?;
+                ) }).await?;
         let mut found = TypeScopes::default();
         for row in rows {
             let index = usize::try_from(row.ord - 1).unwrap_or_default();
@@ -105,21 +96,5 @@ impl Store {
             }
         }
         Ok(found)
-    }
-
-    /// Runs a read, again on another connection where the one it got turns out to be dead or out of date.
-    pub(super) async fn read<T, F>(&self, statement: impl Fn() -> F) -> Result<T, RequestError>
-    where
-        F: Future<Output = Result<T, sqlx::Error>>,
-    {
-        let mut left = self.pool.size() + 1;
-        loop {
-            match self.pool.in_time(statement()).await {
-                Err(error) if left > 0 && is_lost_connection(&error) => left -= 1,
-                // one new connection shows whether it is the session's fault
-                Err(error) if left > 0 && is_stale(&error) => left = 0,
-                other => return other.map_err(fault_of),
-            }
-        }
     }
 }

@@ -1,23 +1,23 @@
-//! What the states of the database (SQLSTATE) mean to whoever asked: the one table of them.
+//! What SQLSTATEs mean to the client: the one table of them.
 
 use crate::domain::Outage;
 
 /// What a state means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// A function of the schema refuses what its caller asks for.
+    /// A function of the schema refuses the request.
     Refused(Refusal),
-    /// The database does not take a value.
+    /// The database cannot store a value.
     Value,
     /// The server rolled the statement back for its own reasons; it may run again.
     RolledBack,
-    /// What the statement refers to went away meanwhile; run again, it sees that it is gone.
+    /// What the statement refers to was deleted meanwhile; run again, it sees that.
     Gone,
     /// The database is in a state in which it cannot do this.
     Outage(Outage),
-    /// The same, but what the session remembers of the database may be the reason: a new connection may do better.
+    /// The same, but the reason may be what the session remembers of the database: a new connection may do better.
     Stale(Outage),
-    /// A fault of tagd's own.
+    /// A bug of tagd.
     Bug,
 }
 
@@ -28,7 +28,7 @@ pub enum Refusal {
     UnknownResource,
     /// More tags than the type allows; the detail has both numbers.
     TooManyTags,
-    /// The role of the service can neither be made nor taken; only migrations raise it.
+    /// The role of the service can neither be created nor taken; only migrations raise it.
     Role,
     /// More predefined tags than the account may have; the detail has both numbers.
     TooManyPredefined,
@@ -93,7 +93,7 @@ pub const STATES: [(&str, Meaning); 47] = [
     // out of memory, of connections, of what a setting allows
     ("53", Meaning::Outage(Outage::Busy)),
     ("54", Meaning::Value),
-    // somebody has it, or has locked it
+    // in use, or locked
     ("55006", Meaning::Outage(Outage::Busy)),
     ("55P03", Meaning::Outage(Outage::Busy)),
     ("55", Meaning::Outage(Outage::Closed)),
@@ -112,7 +112,7 @@ pub const STATES: [(&str, Meaning); 47] = [
     ("XX", Meaning::Bug),
 ];
 
-/// What a state means that was met in a statement.
+/// What the state of a failed statement means.
 pub fn meaning_of_state(state: &str) -> Meaning {
     let row = STATES.iter().find(|(beginning, _)| state.starts_with(beginning));
     row.map_or(Meaning::Bug, |(_, meaning)| *meaning)

@@ -1,22 +1,19 @@
 //! Tags as lists: of a resource, of a scope, of everything an account has.
 
-use super::{Store, resources::tags_of};
+use super::{Store, retry::Retry, rows::tags_of};
 use crate::domain::{RequestError, Tag, tag::is_system_key};
 
 impl Store {
     /// The tags of a resource; `None` if there is no such resource.
     pub async fn list_tags(&self, scope_id: i64, resource_id: &str) -> Result<Option<Vec<Tag>>, RequestError> {
         let parts = self
-            .read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!(
+            .pool
+            .fetch_optional(Retry::Read, || {
+                sqlx::query_scalar!(
                     "select r.tags from tagd.resource r where r.scope_id = $1 and r.resource_id = $2",
                     scope_id,
                     resource_id
                 )
-                .fetch_optional(&mut *loan)
-                .await;
-                loan.end(outcome)
             })
             .await?;
         Ok(parts.map(tags_of))
@@ -31,45 +28,41 @@ impl Store {
     ) -> Result<Vec<i64>, RequestError> {
         // from the identifier to its scopes: the index of identifiers alone has all resources that are called so, and
         // they are looked at one by one until there are two
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!(
-                "with found as materialized (
-                   select r.scope_id from tagd.resource r where r.resource_id || '' = $2)
-                 select s.scope_id
-                   from found f
-                   join tagd.scope s on s.scope_id = f.scope_id
-                   join tagd.project p on p.project_id = s.project_id
-                  where s.resource_type = $1
-                    and ($3::text is null or p.domain_id = $3)
-                  limit 2",
-                resource_type,
-                resource_id,
-                domain_id
-            )
-            .fetch_all(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        Ok(self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_scalar!(
+                    "with found as materialized (
+                       select r.scope_id from tagd.resource r where r.resource_id || '' = $2)
+                     select s.scope_id
+                       from found f
+                       join tagd.scope s on s.scope_id = f.scope_id
+                       join tagd.project p on p.project_id = s.project_id
+                      where s.resource_type = $1
+                        and ($3::text is null or p.domain_id = $3)
+                      limit 2",
+                    resource_type,
+                    resource_id,
+                    domain_id
+                )
+            })
+            .await?)
     }
 
     /// The scopes of an account, or all there are.
     pub async fn domain_scopes(&self, domain_id: Option<&str>) -> Result<Vec<i64>, RequestError> {
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!(
-                "select s.scope_id
-                   from tagd.scope s
-                   join tagd.project p on p.project_id = s.project_id
-                  where $1::text is null or p.domain_id = $1",
-                domain_id
-            )
-            .fetch_all(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        Ok(self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_scalar!(
+                    "select s.scope_id
+                       from tagd.scope s
+                       join tagd.project p on p.project_id = s.project_id
+                      where $1::text is null or p.domain_id = $1",
+                    domain_id
+                )
+            })
+            .await?)
     }
 
     /// Keys in use in scopes, behind a marker, sorted. System keys only on demand.
@@ -83,38 +76,36 @@ impl Store {
         merge(scopes, limit, async |scopes, bound| {
             // A label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept. A subquery of
             // one row, and not an exists: that would be answered from a table of all chunks of the scope.
-            self.read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!(
-                    r#"select distinct k.key as "key!"
-                         from unnest($1::bigint[]) as s (scope_id)
-                        cross join lateral (
-                          select l.key
-                            from tagd.label l
-                           where l.scope_id = s.scope_id and l.kind = 2
-                             and l.key > $2
-                             -- no key is as long as this text, and none has a larger character
-                             and l.key < coalesce($3, repeat(chr(1114111), 256))
-                             and ($5 or not starts_with(l.key, '_sys_'))
-                             and (cardinality(l.slots) > 0
-                                  or l.slots is null
-                                     and (select true from tagd.chunk c
-                                           where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
-                           order by l.key
-                           limit $4) k
-                        order by 1
-                        limit $4"#,
-                    &scopes,
-                    marker.unwrap_or_default(),
-                    bound,
-                    i64::from(limit),
-                    with_system
-                )
-                .fetch_all(&mut *loan)
-                .await;
-                loan.end(outcome)
-            })
-            .await
+            Ok(self
+                .pool
+                .fetch_all(Retry::Read, || {
+                    sqlx::query_scalar!(
+                        r#"select distinct k.key as "key!"
+                             from unnest($1::bigint[]) as s (scope_id)
+                            cross join lateral (
+                              select l.key
+                                from tagd.label l
+                               where l.scope_id = s.scope_id and l.kind = 2
+                                 and l.key > $2
+                                 -- no key is as long as this text, and none has a larger character
+                                 and l.key < coalesce($3, repeat(chr(1114111), 256))
+                                 and ($5 or not starts_with(l.key, '_sys_'))
+                                 and (cardinality(l.slots) > 0
+                                      or l.slots is null
+                                         and (select true from tagd.chunk c
+                                               where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
+                               order by l.key
+                               limit $4) k
+                            order by 1
+                            limit $4"#,
+                        &scopes,
+                        marker.unwrap_or_default(),
+                        bound,
+                        i64::from(limit),
+                        with_system
+                    )
+                })
+                .await?)
         })
         .await
     }
@@ -127,42 +118,40 @@ impl Store {
         marker: Option<&str>,
         limit: u32,
     ) -> Result<Vec<String>, RequestError> {
-        // system tags are nobody's to see here, whatever is asked
+        // system tags are never visible here
         if is_system_key(key) {
             return Ok(Vec::new());
         }
         merge(scopes, limit, async |scopes, bound| {
-            self.read(|| async {
-                let mut loan = self.pool.borrow().await?;
-                let outcome = sqlx::query_scalar!(
-                    r#"select distinct v.value as "value!"
-                         from unnest($1::bigint[]) as s (scope_id)
-                        cross join lateral (
-                          select l.value
-                            from tagd.label l
-                           where l.scope_id = s.scope_id and l.key = $2 and l.kind = 3
-                             and l.value >= coalesce($3, '')
-                             and l.value is distinct from $3
-                             and l.value < coalesce($4, repeat(chr(1114111), 256))
-                             and (cardinality(l.slots) > 0
-                                  or l.slots is null
-                                     and (select true from tagd.chunk c
-                                           where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
-                           order by l.value
-                           limit $5) v
-                        order by 1
-                        limit $5"#,
-                    &scopes,
-                    key,
-                    marker,
-                    bound,
-                    i64::from(limit)
-                )
-                .fetch_all(&mut *loan)
-                .await;
-                loan.end(outcome)
-            })
-            .await
+            Ok(self
+                .pool
+                .fetch_all(Retry::Read, || {
+                    sqlx::query_scalar!(
+                        r#"select distinct v.value as "value!"
+                             from unnest($1::bigint[]) as s (scope_id)
+                            cross join lateral (
+                              select l.value
+                                from tagd.label l
+                               where l.scope_id = s.scope_id and l.key = $2 and l.kind = 3
+                                 and l.value >= coalesce($3, '')
+                                 and l.value is distinct from $3
+                                 and l.value < coalesce($4, repeat(chr(1114111), 256))
+                                 and (cardinality(l.slots) > 0
+                                      or l.slots is null
+                                         and (select true from tagd.chunk c
+                                               where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
+                               order by l.value
+                               limit $5) v
+                            order by 1
+                            limit $5"#,
+                        &scopes,
+                        key,
+                        marker,
+                        bound,
+                        i64::from(limit)
+                    )
+                })
+                .await?)
         })
         .await
     }
@@ -183,38 +172,36 @@ impl Store {
             None if key.is_empty() => i16::MAX,
             None => 2,
         };
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_as!(
-                Tag,
-                r#"select distinct t.key as "key!", t.value as "value!"
-                     from unnest($1::bigint[]) as s (scope_id)
-                    cross join lateral (
-                      select l.key, l.value
-                        from tagd.label l
-                       where l.scope_id = s.scope_id and (l.key, l.kind, l.value) > ($2, $3::smallint, $4)
-                         and l.kind = 3
-                         and ($6 or not starts_with(l.key, '_sys_'))
-                         and (cardinality(l.slots) > 0
-                              or l.slots is null
-                                 and (select true from tagd.chunk c
-                                       where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
-                       order by l.key, l.kind, l.value
-                       limit $5) t
-                    order by 1, 2
-                    limit $5"#,
-                scopes,
-                key,
-                kind,
-                value.unwrap_or_default(),
-                i64::from(limit),
-                with_system
-            )
-            .fetch_all(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        Ok(self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    Tag,
+                    r#"select distinct t.key as "key!", t.value as "value!"
+                         from unnest($1::bigint[]) as s (scope_id)
+                        cross join lateral (
+                          select l.key, l.value
+                            from tagd.label l
+                           where l.scope_id = s.scope_id and (l.key, l.kind, l.value) > ($2, $3::smallint, $4)
+                             and l.kind = 3
+                             and ($6 or not starts_with(l.key, '_sys_'))
+                             and (cardinality(l.slots) > 0
+                                  or l.slots is null
+                                     and (select true from tagd.chunk c
+                                           where c.scope_id = s.scope_id and c.label_id = l.label_id limit 1))
+                           order by l.key, l.kind, l.value
+                           limit $5) t
+                        order by 1, 2
+                        limit $5"#,
+                    scopes,
+                    key,
+                    kind,
+                    value.unwrap_or_default(),
+                    i64::from(limit),
+                    with_system
+                )
+            })
+            .await?)
     }
 
     /// Tags in use in scopes by their text, one of those that have the same, behind a text. No system tags.
@@ -226,9 +213,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Tag>, RequestError> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_as!(
+        Ok(self.pool.fetch_all(Retry::Read, || { sqlx::query_as!(
                 Tag,
                 r#"select distinct on (t.text) t.key as "key!", t.value as "value!"
                      from (select l.key, l.value, case l.value when '' then l.key else l.key || '.' || l.value end as text
@@ -248,16 +233,11 @@ impl Store {
                 text,
                 i64::from(limit),
                 skip
-            )
-            .fetch_all(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+            ) }).await?)
     }
 }
 
-/// Scopes that one statement merges: few at first, which say where the page ends in the others.
+/// Scopes that one statement merges, at first and at most: the first few tell where the page ends in the others.
 const SCOPES: (usize, usize) = (8, 512);
 
 /// The first of what some scopes have, sorted, each once. `list` reads the same of some of the scopes; with a bound only what
@@ -272,7 +252,7 @@ async fn merge(
     let mut merged = Vec::new();
     let mut rest = scopes;
     while let Some((some, others)) = rest.split_at_checked(size.min(rest.len())).filter(|(some, _)| !some.is_empty()) {
-        // behind the last of a full page nothing is wanted
+        // nothing after the last of a full page is needed
         let bound = if merged.len() == most { merged.last().map(String::as_str) } else { None };
         let mut names = list(some, bound).await?;
         merged.append(&mut names);

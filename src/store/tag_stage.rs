@@ -2,7 +2,7 @@
 
 use sqlx::{Executor, Row};
 
-use super::{Store, StoreError, pool::Loan};
+use super::{Store, StoreError, pool::PooledConnection};
 use crate::domain::{Tag, change::Registration};
 
 /// A tag with the resource it is for.
@@ -36,14 +36,14 @@ pub struct TakenTags {
 /// The table, with the connection it belongs to.
 #[derive(Debug)]
 pub struct TagStage {
-    connection: Loan,
+    connection: PooledConnection,
 }
 
 impl Store {
     /// Makes the table.
     pub async fn stage_tags(&self) -> Result<TagStage, StoreError> {
         let begin = || async {
-            let mut connection = self.pool.borrow().await?;
+            let mut connection = self.pool.acquire().await?;
             connection
                 .execute(
                     "create temporary table staged_tag (

@@ -1,17 +1,17 @@
-//! Writes of tags that come at the same time are done together, in one statement and one transaction.
+//! Writes of tags: those that arrive at the same time run in one statement and one transaction.
 //!
 //! `docs/adr/0010-writes-together.md` has the reasons.
 
 use super::{
-    failure::{fault_of, outage_of},
-    lines::{Desk, Lines, Waiting},
+    batcher::{BatchHandler, Batcher, Pending},
+    failure::{is_without_connection, outage_of, unavailable},
     pool::Pool,
-    writes::retried,
+    retry::Retry,
 };
 use crate::domain::{Outage, RequestError};
 
-/// Most connections for them, of all scopes. One scope has half of them, though never fewer than two, so that one that
-/// stands still leaves some to the others.
+/// Most connections for them, of all scopes. One scope takes half of them, though never fewer than two, so that one whose
+/// statements wait for locks leaves some to the others.
 pub const WRITE_CONNECTIONS: u32 = 8;
 
 /// How a write changes the tags of its resource, as `tagd.write_tags` numbers it.
@@ -22,7 +22,7 @@ pub(super) enum Mode {
     Replace = 2,
 }
 
-/// What a write wants of one resource.
+/// A change of the tags of one resource.
 #[derive(Debug)]
 pub(super) struct TagWrite {
     pub(super) resource_id: String,
@@ -31,35 +31,35 @@ pub(super) struct TagWrite {
     pub(super) parts: Vec<Option<String>>,
 }
 
-/// Whether a write found something to do.
+/// Whether a write changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
     Changed,
     Unchanged,
 }
 
-/// Puts writes of a scope together: the first goes at once, and those that come meanwhile go with the next statement.
-/// Copies share one queue.
+/// Batches writes of a scope: the first runs immediately, and those that arrive meanwhile go with the next statement. Copies
+/// share one queue.
 #[derive(Debug, Clone)]
 pub struct WriteQueue {
     pool: Pool,
-    lines: Lines<Self>,
+    batcher: Batcher<Self>,
 }
 
 impl WriteQueue {
     pub(super) fn new(pool: Pool) -> Self {
-        let lines = Lines::new(pool.most() / 2);
-        Self { pool, lines }
+        let batcher = Batcher::new(pool.max_connections() / 2);
+        Self { pool, batcher }
     }
 
-    /// Writes, together with others. A write whose caller goes away, or has waited for longer than a statement may take, is
-    /// done or not, but never by half.
+    /// Runs a write, in a batch with others. A write whose caller goes away, or has waited for longer than a statement may
+    /// take, is done or not, but never by half.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
-        let outcome = self.lines.wait(self, scope_id, write, self.pool.deadline()).await;
+        let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 
-    /// What came of each write, as `tagd.write_tags` puts it.
+    /// The outcome of each write, in the words of `tagd.write_tags`.
     async fn run(
         &self,
         scope_id: i64,
@@ -73,9 +73,8 @@ impl WriteQueue {
             // a request has nowhere near so many
             ends.push(i32::try_from(parts.len()).unwrap_or(i32::MAX));
         }
-        retried(&self.pool, || async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = sqlx::query_scalar!(
+        let outcomes = self.pool.fetch_one(Retry::Write, || {
+            sqlx::query_scalar!(
                 r#"select tagd.write_tags($1, $2, $3, $4, $5) as "outcomes!: Vec<Option<String>>""#,
                 scope_id,
                 &ids as &[&str],
@@ -83,59 +82,61 @@ impl WriteQueue {
                 &ends,
                 &parts as &[Option<&str>]
             )
-            .fetch_one(&mut *loan)
-            .await;
-            loan.end(outcome)
-        })
-        .await
+        });
+        outcomes.await
     }
 }
 
-impl Desk for WriteQueue {
+impl BatchHandler for WriteQueue {
     type Key = i64;
     type Request = TagWrite;
     type Outcome = Result<Written, RequestError>;
 
     /// They hold each other's locks until the end of their statement, so there is no gain in very many.
-    const MOST: usize = 64;
+    const MAX_BATCH: usize = 64;
 
-    fn claim(write: &TagWrite) -> Option<&str> {
+    fn conflict_key(write: &TagWrite) -> Option<&str> {
         Some(&write.resource_id)
     }
 
-    /// Where one of the writes spoils it for all, each is done by itself.
-    async fn answer(&self, scope_id: i64, batch: Vec<Waiting<Self>>) {
-        let outcome = self.run(scope_id, batch.iter().map(|waiting| &waiting.request)).await;
-        let (writes, callers): (Vec<_>, Vec<_>) = batch.into_iter().map(Waiting::split).unzip();
+    /// If one of the writes makes the statement fail for all, each runs by itself.
+    async fn handle(&self, scope_id: i64, batch: Vec<Pending<Self>>) {
+        let outcome = self.run(scope_id, batch.iter().map(|pending| &pending.request)).await;
+        let (writes, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
         match outcome {
             Ok(outcomes) => {
-                for ((write, caller), outcome) in writes.iter().zip(callers).zip(outcomes) {
-                    caller.tell(written_of(&write.resource_id, outcome.as_deref()));
+                for ((write, responder), outcome) in writes.iter().zip(responders).zip(outcomes) {
+                    responder.send(written_of(&write.resource_id, outcome.as_deref()));
                 }
             }
             Err(error) if writes.len() > 1 && outage_of(&error).is_none() => {
-                tracing::warn!(%error, writes = writes.len(), "writes failed together, each is done by itself");
+                tracing::warn!(%error, writes = writes.len(), "a batch of writes failed, each runs by itself");
                 let mut outage: Option<(Outage, String)> = None;
-                for (write, caller) in writes.iter().zip(callers) {
+                for (write, responder) in writes.iter().zip(responders) {
                     let outcome = match &outage {
                         Some((outage, reason)) => Err(unavailable(*outage, reason)),
                         None => match self.run(scope_id, std::iter::once(write)).await {
                             Ok(outcomes) => written_of(&write.resource_id, outcomes.first().and_then(Option::as_deref)),
                             Err(error) => {
                                 outage = outage_of(&error).map(|outage| (outage, error.to_string()));
-                                Err(fault_of(error))
+                                Err(error.into())
                             }
                         },
                     };
-                    caller.tell(outcome);
+                    responder.send(outcome);
                 }
             }
             Err(error) => {
-                let (reason, behind) = (error.to_string(), self.lines.behind(scope_id, &error, &self.pool));
+                let reason = error.to_string();
+                let stale = if is_without_connection(&error) {
+                    self.batcher.drain_stale(scope_id, self.pool.acquire_timeout() / 2)
+                } else {
+                    Vec::new()
+                };
                 let outage = outage_of(&error).unwrap_or(Outage::Busy);
                 let mut error = Some(error);
-                for caller in callers.into_iter().chain(behind) {
-                    caller.tell(Err(error.take().map_or_else(|| unavailable(outage, &reason), fault_of)));
+                for responder in responders.into_iter().chain(stale) {
+                    responder.send(Err(error.take().map_or_else(|| unavailable(outage, &reason), RequestError::from)));
                 }
             }
         }
@@ -155,8 +156,4 @@ fn written_of(resource_id: &str, outcome: Option<&str>) -> Result<Written, Reque
         }
         _ => Err(RequestError::internal(format!("tagd.write_tags said {outcome:?}"))),
     }
-}
-
-fn unavailable(outage: Outage, reason: &str) -> RequestError {
-    RequestError::Unavailable { outage, source: reason.into() }
 }

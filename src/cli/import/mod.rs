@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    store::{Purpose, Store},
+    store::{SessionProfile, Store},
     transfer::{
         self, Atomicity, LoadError, Outcome, Progress,
         batches::{self, Batches},
@@ -63,7 +63,7 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     let (resources, size) = open_input(args.file.as_deref().or(args.resources.as_deref()).unwrap_or(Path::new("-")))?;
     let tags = args.tags.as_deref().map(open_input).transpose()?.map(|(input, _)| input);
     let opened = open(settings).await?;
-    let store = opened.store(Purpose::Work).await?;
+    let store = opened.store(SessionProfile::Bulk).await?;
     let progress = bar(size, Unit::Bytes);
     let outcome = match tags {
         None => load(&store, resources, Some(progress.clone()), args.strict).await,

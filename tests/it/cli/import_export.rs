@@ -16,7 +16,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
-use tagd::{domain::change::Registration, store::Purpose};
+use tagd::{domain::change::Registration, store::SessionProfile};
 
 use crate::support::{
     Program, Said, Stopper, TestDb, World, block_on, eventually, import_all, json_lines, registration, tag, untimed,
@@ -775,7 +775,7 @@ fn an_export_imported_elsewhere_answers_the_same_and_exports_the_same() {
     program.import(to_lines(&nasty_fleet()));
     // removals leave gaps in the order
     block_on(async {
-        let store = first.db.store(Purpose::Work, 1).await;
+        let store = first.db.store(SessionProfile::Bulk, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         assert!(store.remove_resource(scope, "bare").await.unwrap());
         store.close().await;
@@ -977,7 +977,7 @@ fn an_export_beside_writers_is_one_snapshot() {
         let (db, stop) = (&db, &stop);
         let writer = scope.spawn(move || {
             block_on(async {
-                let store = db.store(Purpose::Work, 1).await;
+                let store = db.store(SessionProfile::Bulk, 1).await;
                 let mut import = store.import().await.unwrap();
                 import_all(&mut import, &filler).await.unwrap();
                 let mut n = 0;

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     domain::{NameMatch, Resource, TagQuery, registry::Condition},
-    store::Purpose,
+    store::SessionProfile,
 };
 
 use crate::support::{Dice, World, block_on, import_all, registration, sparse_limit, tag, word_limit};
@@ -50,7 +50,7 @@ fn names_keep_their_words_whichever_way_they_are_written() {
         let mut dice = Dice(seed);
         let mut truth: BTreeMap<String, Resource> = BTreeMap::new();
         block_on(async {
-            let store = world.db.store(Purpose::Work, 2).await;
+            let store = world.db.store(SessionProfile::Bulk, 2).await;
             let first = registration("images", "r0", "web-0", &[]).resource;
             store.register("p", "images", &first, true, &Condition::None).await.unwrap();
             truth.insert("r0".into(), first);

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     compiler::{Form, compile, shapes, text},
     domain::{NameMatch, QueryOutput, Scope, TagQuery, Term, ValueMatch, change::Registration},
-    store::Purpose,
+    store::SessionProfile,
 };
 
 use crate::support::{World, block_on, registration, sparse_limit};
@@ -112,7 +112,7 @@ fn large_pages_have_what_they_must() {
         other
     }));
     block_on(async {
-        let store = world.db.store(Purpose::Serve, 2).await;
+        let store = world.db.store(SessionProfile::Serve, 2).await;
         let p = store.find_scope("p", "images").await.unwrap().unwrap();
         let q = store.find_scope("q", "images").await.unwrap().unwrap();
         let scopes = |ids: &[i64]| -> Vec<Arc<Scope>> {

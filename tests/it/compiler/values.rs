@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     compiler::{Form, Shape, compile, shapes, text},
     domain::{Page, QueryOutput, Scope, TagQuery, Term, ValueMatch, change::Registration, registry::Condition},
-    store::Purpose,
+    store::SessionProfile,
 };
 
 use crate::support::{World, block_on, registration, sparse_limit, tag};
@@ -80,7 +80,7 @@ fn a_part_of_a_value_finds_what_has_it() {
     let world = World::new();
     world.load(&fleet());
     block_on(async {
-        let store = world.db.store(Purpose::Work, 2).await;
+        let store = world.db.store(SessionProfile::Bulk, 2).await;
         // newest first, a new value and one that is gone
         let mut truth: Vec<Registration> = fleet().into_iter().rev().collect();
         let p = store.find_scope("p", "images").await.unwrap().unwrap();

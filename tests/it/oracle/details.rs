@@ -8,7 +8,7 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
-use tagd::store::Purpose;
+use tagd::store::SessionProfile;
 
 use crate::support::{Answer, Program, TestDb, Wire, World, block_on, json_lines, repository, tag};
 
@@ -99,7 +99,7 @@ fn etag(world: &World, path: &str) -> String {
 
 fn verify(db: &TestDb) {
     block_on(async {
-        let store = db.store(Purpose::Work, 1).await;
+        let store = db.store(SessionProfile::Bulk, 1).await;
         for scope in store.list_scopes().await.unwrap() {
             assert_eq!(store.verify_scope(scope.scope_id).await.unwrap(), [], "{scope:?}");
         }
@@ -253,7 +253,7 @@ fn as_many_tags_as_a_quota_allows_survive_export_and_import() {
     assert_eq!(world.send("PUT", &path, JSON, json!({ "tags": system }).to_string().as_bytes()).status, 201);
     // as a dialect puts them, a few at a time
     block_on(async {
-        let store = world.db.store(Purpose::Serve, 1).await;
+        let store = world.db.store(SessionProfile::Serve, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         let tags: Vec<_> = (0..1000).map(|i| tag(&format!("k{i:03}"), "v")).collect();
         for some in tags.chunks(100) {

@@ -21,7 +21,7 @@ use tagd::{
     domain::{
         NameMatch, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration, matching::fold, tag::is_system_key,
     },
-    store::{Purpose, Store},
+    store::{SessionProfile, Store},
 };
 
 use crate::support::{Answer, Wire, World, block_on, sparse_limit};
@@ -810,7 +810,7 @@ impl Stage {
         });
         let world = World::with(&fleet.collect::<Vec<_>>());
         let (store, owner, scopes) = block_on(async {
-            let store = world.db.store(Purpose::Work, 1).await;
+            let store = world.db.store(SessionProfile::Bulk, 1).await;
             let scopes = store.list_scopes().await.unwrap();
             (store, world.db.connect().await, scopes)
         });

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     domain::{Resource, change::Registration, registry::Condition},
-    store::Purpose,
+    store::SessionProfile,
 };
 
 use crate::support::{
@@ -294,7 +294,7 @@ fn an_empty_database_verifies_and_rebuilds() {
     assert_eq!(program.expect(&["index", "rebuild"]), "0 scopes, 0 index rows made\n");
     // a scope without resources
     block_on(async {
-        let store = db.store(Purpose::Work, 1).await;
+        let store = db.store(SessionProfile::Bulk, 1).await;
         let one = Resource { resource_id: "r".into(), ..Resource::default() };
         store.register("p", "images", &one, false, &Condition::None).await.unwrap();
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
@@ -345,7 +345,7 @@ fn a_rebuilt_index_is_the_same_index() {
 fn removed_resources_leave_no_bit_and_no_tag() {
     let world = World::with(&fleet(40));
     block_on(async {
-        let store = world.db.store(Purpose::Work, 1).await;
+        let store = world.db.store(SessionProfile::Bulk, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         for i in 0..40 {
             assert!(store.remove_resource(scope, &format!("r{i}")).await.unwrap());
@@ -393,7 +393,7 @@ fn a_rebuild_disturbs_no_reader_and_loses_no_write() {
         for writer in 0..3 {
             scope.spawn(move || {
                 block_on(async {
-                    let store = world.db.store(Purpose::Work, 1).await;
+                    let store = world.db.store(SessionProfile::Bulk, 1).await;
                     let scope = store.find_scope("p", "images").await.unwrap().unwrap();
                     let mut n = 0;
                     while !stop.load(Ordering::Relaxed) {
@@ -410,7 +410,7 @@ fn a_rebuild_disturbs_no_reader_and_loses_no_write() {
         }
         scope.spawn(move || {
             block_on(async {
-                let store = world.db.store(Purpose::Work, 1).await;
+                let store = world.db.store(SessionProfile::Bulk, 1).await;
                 let mut import = store.import().await.unwrap();
                 let mut n = 0;
                 while !stop.load(Ordering::Relaxed) {

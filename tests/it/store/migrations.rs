@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
     domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
-    store::{ImportBatch, MigrateReport, Purpose, SCHEMA_VERSION, Store, StoreError, StoreSettings, migrate},
+    store::{ImportBatch, MigrateReport, SCHEMA_VERSION, SessionProfile, Store, StoreError, StoreSettings, migrate},
 };
 
 use crate::support::{Program, TestDb, block_on, registration, tag};
@@ -35,7 +35,7 @@ fn eight_stores_open_at_once_on_an_empty_database_and_each_version_is_applied_on
     block_on(async {
         let mut settings = db.settings();
         settings.connections = 1;
-        let stores = join_all((0..8).map(|_| Store::open_migrated(&settings, Purpose::Serve))).await;
+        let stores = join_all((0..8).map(|_| Store::open_migrated(&settings, SessionProfile::Serve))).await;
         for store in stores {
             let store = store.unwrap();
             assert!(store.list_types().await.is_ok());
@@ -53,7 +53,7 @@ fn a_second_run_changes_nothing() {
         assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: 0, to: SCHEMA_VERSION });
         let before = history(&db).await;
         assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: SCHEMA_VERSION, to: SCHEMA_VERSION });
-        Store::open_migrated(&db.settings(), Purpose::Work).await.unwrap().close().await;
+        Store::open_migrated(&db.settings(), SessionProfile::Bulk).await.unwrap().close().await;
         assert_eq!(history(&db).await, before);
     });
 }
@@ -69,8 +69,8 @@ fn a_database_of_a_newer_tagd_is_refused() {
         );
         as_owner(&db, &statement).await;
         let is_refusal = |error: &StoreError| matches!(error, StoreError::NewerSchema { found, known } if *found == newer && *known == SCHEMA_VERSION);
-        for purpose in [Purpose::Serve, Purpose::Work] {
-            let error = refused(Store::open_migrated(&db.settings(), purpose).await);
+        for profile in [SessionProfile::Serve, SessionProfile::Bulk] {
+            let error = refused(Store::open_migrated(&db.settings(), profile).await);
             assert!(is_refusal(&error), "{error}");
             let line = error.to_string();
             assert!(line.contains(&newer.to_string()) && line.contains(&format!(" {SCHEMA_VERSION}:")), "{line}");
@@ -89,13 +89,13 @@ fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
         let expected = "the schema of the database is not that of this tagd: \
                         migration V2__write_functions was changed after it was applied; nothing was done";
         assert_eq!(migrate(&db.settings()).await.unwrap_err().to_string(), expected);
-        for purpose in [Purpose::Serve, Purpose::Work] {
-            assert_eq!(refused(Store::open_migrated(&db.settings(), purpose).await).to_string(), expected);
+        for profile in [SessionProfile::Serve, SessionProfile::Bulk] {
+            assert_eq!(refused(Store::open_migrated(&db.settings(), profile).await).to_string(), expected);
         }
 
         // and nothing that is missing is applied behind it
         as_owner(&db, &format!("delete from tagd.schema_history where version = {SCHEMA_VERSION}")).await;
-        assert_eq!(refused(Store::open_migrated(&db.settings(), Purpose::Serve).await).to_string(), expected);
+        assert_eq!(refused(Store::open_migrated(&db.settings(), SessionProfile::Serve).await).to_string(), expected);
         assert_eq!(history(&db).await.last().unwrap().0, SCHEMA_VERSION - 1);
     });
 }
@@ -116,7 +116,7 @@ fn a_history_with_a_gap_or_with_another_migration_is_refused() {
             let before = history(&db).await;
             let error = migrate(&db.settings()).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
-            assert_eq!(refused(Store::open_migrated(&db.settings(), Purpose::Serve).await).to_string(), error);
+            assert_eq!(refused(Store::open_migrated(&db.settings(), SessionProfile::Serve).await).to_string(), error);
             assert_eq!(history(&db).await, before);
         });
     }
@@ -182,7 +182,7 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
     let db = TestDb::new();
     let login = ServiceLogin::new(&db, "serves");
     block_on(async {
-        let store = Store::open_migrated(&login.settings(), Purpose::Serve).await.unwrap();
+        let store = Store::open_migrated(&login.settings(), SessionProfile::Serve).await.unwrap();
         let image = Resource { resource_id: "r".into(), resource_name: "web".into(), ..Resource::default() };
         let (is_new, _) = store.register("p", "images", &image, false, &Condition::None).await.unwrap();
         assert!(is_new);
@@ -198,7 +198,7 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         ));
         store.close().await;
 
-        let store = Store::open_migrated(&login.settings(), Purpose::Work).await.unwrap();
+        let store = Store::open_migrated(&login.settings(), SessionProfile::Bulk).await.unwrap();
         let mut stage = store.stage_import().await.unwrap();
         let another = registration("images", "s", "", &[]);
         stage.add(&[&another].into_iter().collect::<ImportBatch>()).await.unwrap();
@@ -244,7 +244,7 @@ fn a_login_that_is_only_a_member_of_the_service_cannot_migrate_and_is_told_so() 
     block_on(async {
         let before = history(&db).await;
         as_owner(&db, &format!("delete from tagd.schema_history where version = {SCHEMA_VERSION}")).await;
-        let error = refused(Store::open_migrated(&login.settings(), Purpose::Serve).await);
+        let error = refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await);
         let found = SCHEMA_VERSION - 1;
         assert!(
             matches!(error, StoreError::OlderSchema { found: f, known } if f == found && known == SCHEMA_VERSION),
@@ -267,7 +267,7 @@ fn a_login_that_is_only_a_member_of_the_service_is_told_of_a_changed_migration_t
         );
         as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2").await;
         for error in [
-            refused(Store::open_migrated(&login.settings(), Purpose::Serve).await),
+            refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await),
             migrate(&login.settings()).await.unwrap_err(),
         ] {
             assert!(matches!(error, StoreError::OtherSchema(_)), "{error}");
@@ -282,7 +282,7 @@ fn a_login_that_is_only_a_member_of_the_service_is_told_where_there_is_no_schema
     let db = TestDb::empty();
     let login = ServiceLogin::new(&db, "finds_nothing");
     block_on(async {
-        let error = refused(Store::open_migrated(&login.settings(), Purpose::Serve).await);
+        let error = refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await);
         assert!(matches!(error, StoreError::OlderSchema { found: 0, known: SCHEMA_VERSION }), "{error}");
     });
     drop(login);

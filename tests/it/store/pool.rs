@@ -1,4 +1,4 @@
-//! Connections on loan: which of them serve again, and which are replaced.
+//! The pool: which connections are used again, and which are replaced.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
     domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
-    store::{Purpose, Store},
+    store::{SessionProfile, Store},
 };
 
 use crate::support::{PATIENCE, Relay, TestDb, begin, block_on, eventually_found, tag, waiting_for_locks};
@@ -27,7 +27,7 @@ async fn register(store: &Store) -> i64 {
 fn with_store<F: Future<Output = ()>>(connections: u32, test: impl FnOnce(Store, i64, PgConnection) -> F) {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Serve, connections).await;
+        let store = db.store(SessionProfile::Serve, connections).await;
         let scope = register(&store).await;
         test(store.clone(), scope, db.connect().await).await;
         store.close().await;
@@ -140,7 +140,7 @@ fn a_write_on_a_connection_that_the_server_ended_is_told_so_once_and_the_next_is
 }
 
 #[test]
-fn who_waits_for_a_connection_gets_it_when_the_loan_before_ends() {
+fn who_waits_for_a_connection_gets_the_next_one_that_is_released() {
     with_store(2, |store, scope, mut owner| async move {
         let tasks: Vec<_> = (0..50)
             .map(|_| {
@@ -160,7 +160,7 @@ fn a_database_that_falls_silent_costs_one_answer() {
     let db = TestDb::new();
     block_on(async {
         let relay = Relay::to(&db).await;
-        let store = Store::open(&relay.settings(), Purpose::Serve).await.unwrap();
+        let store = Store::open(&relay.settings(), SessionProfile::Serve).await.unwrap();
         let scope = register(&store).await;
         let mut owner = db.connect().await;
         for round in 0..3 {
@@ -202,7 +202,7 @@ fn who_can_have_no_new_connection_takes_one_that_comes_back() {
     let db = TestDb::new();
     block_on(async {
         let relay = Relay::to(&db).await;
-        let store = Store::open(&relay.settings(), Purpose::Serve).await.unwrap();
+        let store = Store::open(&relay.settings(), SessionProfile::Serve).await.unwrap();
         let scope = register(&store).await;
         relay.refuse().await;
         let reads = (0..8).map(|_| store.list_tags(scope, "a"));
@@ -217,7 +217,7 @@ fn who_can_have_no_new_connection_takes_one_that_comes_back() {
 fn a_closed_store_leaves_no_connection_and_lends_none() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Serve, 2).await;
+        let store = db.store(SessionProfile::Serve, 2).await;
         let mut owner = db.connect().await;
         store.close().await;
         let refused = store.find_scope("p", "disk").await;

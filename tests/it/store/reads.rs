@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::{Compiled, Form, Pick, Shape, Span, compile, join, text},
     domain::{Page, QueryOutput, RequestError, Scope, TagQuery, Term, ValueMatch, change::Registration},
-    store::{Purpose, Store},
+    store::{SessionProfile, Store},
 };
 
 use crate::support::{PATIENCE, World, begin, block_on, eventually_found, registration, sparse_limit};
@@ -108,7 +108,7 @@ fn with_store<F: Future<Output = ()>>(connections: u32, test: impl FnOnce(Store,
     let world = World::new();
     world.load(&fleet());
     block_on(async {
-        let store = world.db.store(Purpose::Serve, connections).await;
+        let store = world.db.store(SessionProfile::Serve, connections).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         test(store.clone(), scope, world.db.connect().await).await;
         store.close().await;
@@ -197,7 +197,7 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
     block_on(async {
         let mut settings = world.db.settings();
         (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(3));
-        let store = Store::open(&settings, Purpose::Serve).await.unwrap();
+        let store = Store::open(&settings, SessionProfile::Serve).await.unwrap();
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         let count = compile(&queries()[0], &[scope], QueryOutput::Count).unwrap();
         let mut owner = world.db.connect().await;

@@ -19,8 +19,8 @@ use tagd::{
     compiler::Compiled,
     domain::{Outage, RequestError},
     store::{
-        Meaning, Purpose, Refusal, STATES, StoreSettings, WANTED, create_database, meaning_of_end, meaning_of_state,
-        migrate, outage_of_setup,
+        Meaning, Refusal, STATES, SessionProfile, StoreSettings, WANTED, create_database, meaning_of_end,
+        meaning_of_state, migrate, outage_of_setup,
     },
 };
 use tempfile::TempDir;
@@ -172,7 +172,7 @@ fn readiness_looks_for_all_that_statements_name() {
 fn a_statement_that_answers_no_row_is_a_fault_and_never_an_empty_answer() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Serve, 1).await;
+        let store = db.store(SessionProfile::Serve, 1).await;
         for text in ["", "select 1::int8, null, null, null, null, null where false"] {
             let compiled = Compiled { text, arguments: Vec::new(), together: None };
             let (page, count) = (store.list(&compiled, &[]).await, store.count(&compiled).await);

@@ -17,7 +17,7 @@ use tagd::{
         NameMatch, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery, Term, ValueMatch, change::Registration,
         registry::Condition,
     },
-    store::{ImportBatch, Purpose, Store},
+    store::{ImportBatch, SessionProfile, Store},
 };
 use tokio::task::JoinHandle;
 
@@ -61,7 +61,7 @@ async fn tags_of(store: &Store, scope_id: i64, id: &str) -> Vec<(String, String)
 fn with_store<F: Future<Output = ()>>(run: impl FnOnce(Store, i64) -> F) {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Work, 8).await;
+        let store = db.store(SessionProfile::Bulk, 8).await;
         for id in ["a", "b"] {
             assert!(register(&store, &resource(id, "")).await);
         }
@@ -216,7 +216,7 @@ fn a_removed_resource_comes_back_as_a_new_one() {
 fn slots_are_never_used_twice() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Work, 2).await;
+        let store = db.store(SessionProfile::Bulk, 2).await;
         let mut owner = db.connect().await;
         let mut seen = HashSet::new();
         for round in 0..20 {
@@ -240,7 +240,7 @@ fn slots_are_never_used_twice() {
 fn a_scope_is_made_once() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Work, 8).await;
+        let store = db.store(SessionProfile::Bulk, 8).await;
         let tasks: Vec<_> = (0..24)
             .map(|i| {
                 let store = store.clone();
@@ -442,7 +442,7 @@ async fn read(
 fn twelve_writers_an_import_and_readers_on_one_scope() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Work, 16).await;
+        let store = db.store(SessionProfile::Bulk, 16).await;
         let ids = (0..OWNED).map(|i| format!("r{i}")).chain((0..SHARED).map(|i| format!("shared{i}")));
         for id in ids {
             register(&store, &resource(&id, "")).await;
@@ -458,7 +458,7 @@ fn twelve_writers_an_import_and_readers_on_one_scope() {
                 let store = db.settings();
                 let (most, stop, asked) = (Arc::clone(&most), Arc::clone(&stop), Arc::clone(asked));
                 tokio::spawn(async move {
-                    let store = Store::open(&store, Purpose::Serve).await.unwrap();
+                    let store = Store::open(&store, SessionProfile::Serve).await.unwrap();
                     read(store.clone(), scope, seed, most, stop, asked).await;
                     store.close().await;
                 })
@@ -504,7 +504,7 @@ fn twelve_writers_an_import_and_readers_on_one_scope() {
 fn two_imports_of_the_same_resources_at_once_take_turns() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Work, 8).await;
+        let store = db.store(SessionProfile::Bulk, 8).await;
         let tasks: Vec<_> = (0..4_usize)
             .map(|import| {
                 let store = store.clone();
@@ -553,7 +553,7 @@ fn two_imports_of_the_same_resources_at_once_take_turns() {
 fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_ever() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Work, 12).await;
+        let store = db.store(SessionProfile::Bulk, 12).await;
         let fleet: Vec<Registration> =
             (0..300).map(|i| registration(["images", "disk"][i % 2], &format!("r{i}"), "", &[("k", "0")])).collect();
         let mut first = store.import().await.unwrap();
@@ -687,7 +687,7 @@ fn an_import_of_all_or_nothing_that_is_not_finished_leaves_nothing() {
 fn writes_that_wait_together_are_one_transaction_and_each_has_its_own_outcome() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(Purpose::Serve, 8).await;
+        let store = db.store(SessionProfile::Serve, 8).await;
         for i in 0..12 {
             register(&store, &resource(&format!("r{i:02}"), "")).await;
         }
@@ -695,7 +695,7 @@ fn writes_that_wait_together_are_one_transaction_and_each_has_its_own_outcome() 
         store.put_tags(scope, "r05", &(0..10).map(|i| tag(&format!("k{i}"), "")).collect::<Vec<_>>()).await.unwrap();
         let write = |id: &'static str, tags: Vec<Tag>| {
             // one worker's store or another's, the queue is one
-            let other = Store::connect_lazy(&db.settings(), Purpose::Serve).with_queue(store.queue());
+            let other = Store::connect_lazy(&db.settings(), SessionProfile::Serve).with_queue(store.queue());
             begin(async move { other.put_tags(scope, id, &tags).await })
         };
         // as many statements as there may be stand still at resources that someone else has locked
@@ -797,7 +797,7 @@ fn where_there_is_no_connection_every_write_in_line_is_told_so_in_time() {
     block_on(async {
         let mut settings = db.settings();
         (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(3));
-        let store = Store::open(&settings, Purpose::Serve).await.unwrap();
+        let store = Store::open(&settings, SessionProfile::Serve).await.unwrap();
         for id in ["a", "b"] {
             register(&store, &resource(id, "")).await;
         }

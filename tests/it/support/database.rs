@@ -17,7 +17,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     cluster::{Cluster, ClusterSettings},
-    store::{Purpose, Store, StoreSettings, migrate},
+    store::{SessionProfile, Store, StoreSettings, migrate},
 };
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
@@ -186,10 +186,10 @@ impl TestDb {
     }
 
     /// A store on the database.
-    pub async fn store(&self, purpose: Purpose, connections: u32) -> Store {
+    pub async fn store(&self, profile: SessionProfile, connections: u32) -> Store {
         let mut settings = self.settings();
         settings.connections = connections;
-        Store::open(&settings, purpose).await.unwrap()
+        Store::open(&settings, profile).await.unwrap()
     }
 }
 

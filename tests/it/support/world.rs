@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
-    store::{BatchOutcome, ImportBatch, Importer, Purpose, StoreError, StoreSettings},
+    store::{BatchOutcome, ImportBatch, Importer, SessionProfile, StoreError, StoreSettings},
 };
 
 use super::{TestDb, block_on};
@@ -94,7 +94,7 @@ impl World {
     /// Registers resources in order.
     pub fn load(&self, fleet: &[Registration]) {
         block_on(async {
-            let store = self.db.store(Purpose::Work, 1).await;
+            let store = self.db.store(SessionProfile::Bulk, 1).await;
             let mut import = store.import().await.unwrap();
             for batch in fleet.chunks(1000) {
                 import_all(&mut import, batch).await.unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     domain::change::Registration,
-    store::{Purpose, SCHEMA_VERSION, StoreError},
+    store::{SCHEMA_VERSION, SessionProfile, StoreError},
 };
 
 use crate::support::{Answer, Program, TestDb, World, block_on, ids, import_all, json_lines, registration, untimed};
@@ -292,7 +292,7 @@ fn of_a_type_and_an_alias_of_one_name_that_come_at_once_one_is_refused() {
 fn an_import_that_began_before_an_alias_ends_in_an_error_and_not_in_two_scopes() {
     let world = World::new();
     block_on(async {
-        let store = world.db.store(Purpose::Work, 1).await;
+        let store = world.db.store(SessionProfile::Bulk, 1).await;
         let mut import = store.import().await.unwrap();
         assert_eq!(import_all(&mut import, &[registration("ecs", "before", "", &[])]).await.unwrap().created, 1);
         assert_eq!(put_type(&world, "buckets", Some(&["bucket"])).status, 201);

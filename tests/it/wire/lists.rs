@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tagd::{domain::change::Registration, store::Purpose};
+use tagd::{domain::change::Registration, store::SessionProfile};
 
 use crate::support::{Answer, World, block_on, registration, repository};
 
@@ -107,7 +107,7 @@ fn no_piece_of_a_list_is_longer_than_it_may_be() {
     let images = fleet("images", 450);
     let world = World::with(&images);
     block_on(async {
-        let store = world.db.store(Purpose::Serve, 1).await;
+        let store = world.db.store(SessionProfile::Serve, 1).await;
         let mut behind: Option<(String, String)> = None;
         let mut sizes = Vec::new();
         let mut seen = Vec::new();
@@ -250,7 +250,7 @@ fn explain(world: &World, part: &str, types: &str, arguments: &str) -> (u64, Str
     let [text] = found.as_slice() else { panic!("{} statements have {part:?}", found.len()) };
     block_on(async {
         let mut connection = world.db.connect().await;
-        // as a session that serves: see store/connect.rs
+        // as a session that serves: see store/session.rs
         let settings = "set plan_cache_mode = force_generic_plan; set random_page_cost = 1.1; set enable_seqscan = off;
                         set enable_hashjoin = off; set enable_mergejoin = off;";
         connection.execute(settings).await.unwrap();
@@ -277,7 +277,7 @@ fn an_id_without_a_project_is_one_look_up() {
 fn keys_are_listed_without_their_values() {
     let world = World::with(&fleet("images", 2000));
     let scope = block_on(async {
-        let store = world.db.store(Purpose::Serve, 1).await;
+        let store = world.db.store(SessionProfile::Serve, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.close().await;
         scope

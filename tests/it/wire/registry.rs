@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tagd::store::Purpose;
+use tagd::store::SessionProfile;
 
 use crate::support::{PATIENCE, TestDb, Wire, World, block_on, check_golden, registration, tag};
 
@@ -109,7 +109,7 @@ fn exchange(world: &World, name: &str, method: &str, path: &str, headers: &[(&st
 /// Proves truth and index of every scope against each other.
 fn verify(db: &TestDb) {
     block_on(async {
-        let store = db.store(Purpose::Work, 1).await;
+        let store = db.store(SessionProfile::Bulk, 1).await;
         for scope in store.list_scopes().await.unwrap() {
             assert_eq!(store.verify_scope(scope.scope_id).await.unwrap(), [], "{scope:?}");
         }
@@ -301,7 +301,7 @@ fn an_etag_changes_with_name_detail_and_tags_and_with_nothing_else() {
     }
     // whoever changes it: here the dialect, or what stands for it
     block_on(async {
-        let store = world.db.store(Purpose::Serve, 1).await;
+        let store = world.db.store(SessionProfile::Serve, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.put_tags(scope, "r", &[tag("env", "other")]).await.unwrap();
         store.close().await;
@@ -373,7 +373,7 @@ fn of_clients_that_read_the_same_and_both_write_one_wins() {
 fn registrations_and_writers_of_tags_do_not_stand_in_each_others_way() {
     let world = furnished();
     block_on(async {
-        let store = world.db.store(Purpose::Work, 1).await;
+        let store = world.db.store(SessionProfile::Bulk, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.rebuild_scope(scope).await.unwrap();
         store.close().await;
@@ -441,7 +441,7 @@ fn a_deleted_project_is_gone_everywhere_and_can_be_put_again() {
     let tags = json!({ "tags": [{ "key": "env", "values": ["prod"] }] });
     assert_eq!(Wire::Ims.ids(&world, &tags), Vec::<String>::new(), "nothing of before is left");
     block_on(async {
-        let store = world.db.store(Purpose::Work, 1).await;
+        let store = world.db.store(SessionProfile::Bulk, 1).await;
         let scopes = store.list_scopes().await.unwrap();
         assert_eq!(scopes.len(), 2, "the scopes of before");
         store.close().await;

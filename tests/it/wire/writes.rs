@@ -1,7 +1,7 @@
 //! What writes mean on the wire: "Writes" of `docs/SEMANTICS.md` row by row, in IMS, DNS and CTS.
 
 use serde_json::{Value, json};
-use tagd::store::Purpose;
+use tagd::store::SessionProfile;
 
 use crate::support::{Answer, Broken, Wire, World, block_on, in_all_dialects, registration};
 
@@ -111,7 +111,7 @@ fn world() -> World {
 /// Index and truth agree, bit by bit.
 fn verify(world: &World) {
     block_on(async {
-        let store = world.db.store(Purpose::Work, 1).await;
+        let store = world.db.store(SessionProfile::Bulk, 1).await;
         for scope in store.list_scopes().await.unwrap() {
             assert_eq!(store.verify_scope(scope.scope_id).await.unwrap(), [], "{scope:?}");
         }

@@ -18,13 +18,13 @@ def example(tagd, name):
 
 
 def session():
-    """The settings of a serving session, as src/store/connect.rs makes them, for PGOPTIONS; deadlines are left out."""
-    source = read(os.path.join(ROOT, "src", "store", "connect.rs"))
+    """The settings of a serving session, as src/store/session.rs makes them, for PGOPTIONS; deadlines are left out."""
+    source = read(os.path.join(ROOT, "src", "store", "session.rs"))
     settings = dict(re.findall(r"set_config\('([a-z_.]+)', '([^']*)', false\)", source))
     # what is bound is on for work and off for requests
     settings.update({name: "off" for name in re.findall(r"set_config\('(enable_[a-z]+)', \$\d, false\)", source)})
     if "plan_cache_mode" not in settings or "role" not in settings:
-        fail("src/store/connect.rs no longer says how a session is set in words that this tool can read: see suite/limits.py")
+        fail("src/store/session.rs no longer says how a session is set in words that this tool can read: see suite/limits.py")
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 

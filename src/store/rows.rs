@@ -1,4 +1,4 @@
-//! Runs compiled queries and reads their pages.
+//! Arguments of compiled statements as parameters, and rows as domain types.
 
 use std::sync::Arc;
 
@@ -9,48 +9,13 @@ use sqlx::{
     query::Query,
 };
 
-use super::{Store, failure::fault_of, read_queue::Joined};
 use crate::{
     compiler::{Argument, Compiled},
-    domain::{Item, Page, RequestError, Scope, Tag},
+    domain::{Item, Page, Scope, Tag},
 };
 
-impl Store {
-    /// Runs a compiled count.
-    pub async fn count(&self, compiled: &Compiled) -> Result<u64, RequestError> {
-        let rows = self.rows(compiled).await?;
-        let row = rows.first().ok_or_else(|| fault_of(sqlx::Error::RowNotFound))?;
-        total_of(row).map_err(fault_of)
-    }
-
-    /// Runs a compiled page; `scopes` are those it was compiled for.
-    pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, RequestError> {
-        let rows = self.rows(compiled).await?;
-        // the total stands beside an empty page too: without a row there is no answer
-        if rows.is_empty() {
-            return Err(fault_of(sqlx::Error::RowNotFound));
-        }
-        page_of(&rows, scopes).map_err(fault_of)
-    }
-
-    /// The rows of a query, asked by itself or together with others.
-    async fn rows(&self, compiled: &Compiled) -> Result<Vec<PgRow>, RequestError> {
-        // the head lives to the end of the statement
-        let _head = match self.reads.join(compiled).await {
-            Joined::Rows(rows) => return Ok(rows),
-            Joined::Alone(head) => head,
-            Joined::Failed(fault) => return Err(fault),
-        };
-        self.read(|| async {
-            let mut loan = self.pool.borrow().await?;
-            let outcome = bind(compiled).fetch_all(&mut *loan).await;
-            loan.end(outcome)
-        })
-        .await
-    }
-}
-
-pub(super) fn bind(compiled: &Compiled) -> Query<'_, Postgres, PgArguments> {
+/// A compiled statement with its arguments.
+pub(super) fn bind(compiled: &Compiled) -> Query<'static, Postgres, PgArguments> {
     compiled.arguments.iter().fold(sqlx::query(compiled.text), |query, argument| match argument {
         Argument::Kind(value) => query.bind(value),
         Argument::Integer(value) => query.bind(value),
@@ -62,14 +27,15 @@ pub(super) fn bind(compiled: &Compiled) -> Query<'_, Postgres, PgArguments> {
     })
 }
 
-fn total_of(row: &PgRow) -> Result<u64, sqlx::Error> {
+/// The total, which every row of a compiled statement has.
+pub(super) fn total_of(row: &PgRow) -> Result<u64, sqlx::Error> {
     let total: i64 = row.try_get_unchecked(0)?;
     u64::try_from(total).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// The columns are those of every compiled page, which `sqlx-data.json` holds; so their types are not looked at in
+/// The columns are those of every compiled page, which `sqlx-data.json` holds; so their types are not checked in
 /// each row.
-fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
+pub(super) fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
     let mut page = Page { total: 0, items: Vec::with_capacity(rows.len()) };
     for row in rows {
         page.total = total_of(row)?;

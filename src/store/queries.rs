@@ -1,0 +1,31 @@
+//! Counts and pages of compiled queries.
+
+use std::sync::Arc;
+
+use super::{
+    Store,
+    rows::{page_of, total_of},
+};
+use crate::{
+    compiler::Compiled,
+    domain::{Page, RequestError, Scope},
+};
+
+impl Store {
+    /// Runs a compiled count.
+    pub async fn count(&self, compiled: &Compiled) -> Result<u64, RequestError> {
+        let rows = self.reads.fetch_all(compiled).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(total_of(row)?)
+    }
+
+    /// Runs a compiled page; `scopes` are those it was compiled for.
+    pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, RequestError> {
+        let rows = self.reads.fetch_all(compiled).await?;
+        // an empty page has the total too: without a row there is no answer
+        if rows.is_empty() {
+            return Err(sqlx::Error::RowNotFound.into());
+        }
+        Ok(page_of(&rows, scopes)?)
+    }
+}

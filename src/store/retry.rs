@@ -1,0 +1,198 @@
+//! The one way to run a statement: acquire a connection, run, release, and again where that is safe.
+
+use std::time::Duration;
+
+use sqlx::{
+    FromRow, PgConnection, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::{Map, Query, QueryScalar},
+};
+
+use super::{
+    failure::{is_lost_connection, is_stale, meaning_of},
+    pool::Pool,
+    states::Meaning,
+};
+
+/// Most attempts of a write. The functions take locks in one order, so repeats are for what the server itself may do under
+/// pressure.
+const WRITE_ATTEMPTS: usize = 5;
+
+/// When a statement that failed runs again. Whatever it is, once more after a refusal whose reason may be what the session
+/// remembers: nothing of the statement was done, and a new connection may do better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// It changes nothing, so also after a lost connection: once for each connection of the pool and once more.
+    Read,
+    /// It may have been committed when the connection was lost, so only where the server says that it rolled everything back.
+    Write,
+    /// The beginning of work that may take long, but takes no time itself: as a read, with a deadline even if the
+    /// profile has none.
+    Begin,
+    /// Not at all, not even that once.
+    Never,
+}
+
+/// A statement with its arguments, as `sqlx::query` and the checked macros make it.
+pub(super) trait Statement: Send {
+    type Row: Send;
+
+    fn fetch_all(
+        self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
+
+    fn fetch_one(self, connection: &mut PgConnection) -> impl Future<Output = Result<Self::Row, sqlx::Error>> + Send;
+
+    fn fetch_optional(
+        self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Option<Self::Row>, sqlx::Error>> + Send;
+}
+
+impl Pool {
+    /// Every row of a statement.
+    pub(super) async fn fetch_all<S: Statement>(
+        &self,
+        retry: Retry,
+        statement: impl Fn() -> S,
+    ) -> Result<Vec<S::Row>, sqlx::Error> {
+        self.run(retry, || async {
+            let mut connection = self.acquire().await?;
+            let outcome = statement().fetch_all(&mut connection).await;
+            connection.release(outcome)
+        })
+        .await
+    }
+
+    /// The row of a statement that has one.
+    pub(super) async fn fetch_one<S: Statement>(
+        &self,
+        retry: Retry,
+        statement: impl Fn() -> S,
+    ) -> Result<S::Row, sqlx::Error> {
+        self.run(retry, || async {
+            let mut connection = self.acquire().await?;
+            let outcome = statement().fetch_one(&mut connection).await;
+            connection.release(outcome)
+        })
+        .await
+    }
+
+    /// The row of a statement, if it has one.
+    pub(super) async fn fetch_optional<S: Statement>(
+        &self,
+        retry: Retry,
+        statement: impl Fn() -> S,
+    ) -> Result<Option<S::Row>, sqlx::Error> {
+        self.run(retry, || async {
+            let mut connection = self.acquire().await?;
+            let outcome = statement().fetch_optional(&mut connection).await;
+            connection.release(outcome)
+        })
+        .await
+    }
+
+    /// Runs a statement whose rows say nothing.
+    pub(super) async fn execute(
+        &self,
+        retry: Retry,
+        statement: impl Fn() -> Query<'static, Postgres, PgArguments>,
+    ) -> Result<(), sqlx::Error> {
+        self.run(retry, || async {
+            let mut connection = self.acquire().await?;
+            let outcome = statement().execute(&mut *connection).await.map(|_| ());
+            connection.release(outcome)
+        })
+        .await
+    }
+
+    /// Begins work that keeps its connection: `work` acquires one and prepares it.
+    pub(super) async fn begin<T, F>(&self, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        self.run(Retry::Begin, work).await
+    }
+
+    /// Runs what acquires a connection and releases it, within the deadline of the pool, as often as `retry` allows.
+    ///
+    /// Futures are made where they are awaited and not handed on: each async function that takes one would make the future of
+    /// a request larger by it.
+    async fn run<T, F>(&self, retry: Retry, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let deadline = if retry == Retry::Begin { Some(2 * self.acquire_timeout()) } else { self.deadline() };
+        let mut left = match retry {
+            Retry::Read | Retry::Begin => self.size() + 1,
+            Retry::Write => WRITE_ATTEMPTS - 1,
+            Retry::Never => 0,
+        };
+        loop {
+            let outcome = match deadline {
+                Some(deadline) => match tokio::time::timeout(deadline, work()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(self.give_up()),
+                },
+                None => work().await,
+            };
+            let Err(error) = outcome else { return outcome };
+            if left == 0 {
+                return Err(error);
+            }
+            match retry {
+                Retry::Read | Retry::Begin if is_lost_connection(&error) => left -= 1,
+                // whole, so it may simply run again
+                Retry::Write if matches!(meaning_of(&error), Meaning::RolledBack | Meaning::Gone) => {
+                    let attempts = WRITE_ATTEMPTS - left;
+                    tracing::warn!(%error, attempts, "a write was rolled back by the server, trying again");
+                    tokio::time::sleep(Duration::from_millis(5 << attempts)).await;
+                    left -= 1;
+                }
+                // one new connection shows whether it is the session's fault
+                _ if is_stale(&error) => left = 0,
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+/// The methods are those of the type itself that have the same names.
+macro_rules! statement_of {
+    ($row:ty) => {
+        type Row = $row;
+
+        async fn fetch_all(self, connection: &mut PgConnection) -> Result<Vec<$row>, sqlx::Error> {
+            Self::fetch_all(self, connection).await
+        }
+
+        async fn fetch_one(self, connection: &mut PgConnection) -> Result<$row, sqlx::Error> {
+            Self::fetch_one(self, connection).await
+        }
+
+        async fn fetch_optional(self, connection: &mut PgConnection) -> Result<Option<$row>, sqlx::Error> {
+            Self::fetch_optional(self, connection).await
+        }
+    };
+}
+
+impl Statement for Query<'_, Postgres, PgArguments> {
+    statement_of!(PgRow);
+}
+
+impl<F, O> Statement for Map<'_, Postgres, F, PgArguments>
+where
+    F: FnMut(PgRow) -> Result<O, sqlx::Error> + Send,
+    O: Send + Unpin,
+{
+    statement_of!(O);
+}
+
+impl<O> Statement for QueryScalar<'_, Postgres, O, PgArguments>
+where
+    O: Send + Unpin,
+    (O,): Send + Unpin + for<'r> FromRow<'r, PgRow>,
+{
+    statement_of!(O);
+}

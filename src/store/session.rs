@@ -1,0 +1,73 @@
+//! Sessions of the database: what each new connection is set up for.
+
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+
+use super::connect::StoreSettings;
+
+/// What sessions are set up for: requests, or work that may take long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionProfile {
+    /// Requests: every statement has a deadline, and the planner is limited to index look-ups.
+    Serve,
+    /// Imports, exports, checks of the index.
+    Bulk,
+}
+
+/// Opens connections that act as the service.
+#[derive(Debug)]
+pub(super) struct Connector {
+    options: PgConnectOptions,
+    statement_timeout: Option<Duration>,
+    idle_timeout: &'static str,
+    joins: &'static str,
+}
+
+impl Connector {
+    pub(super) fn new(settings: &StoreSettings, profile: SessionProfile) -> Self {
+        let (statement_timeout, idle_timeout, joins) = match profile {
+            SessionProfile::Serve => (Some(settings.statement_timeout), "60000", "off"),
+            SessionProfile::Bulk => (None, "0", "on"),
+        };
+        Self { options: settings.options().clone(), statement_timeout, idle_timeout, joins }
+    }
+
+    /// How long the server lets a statement run; `None` if there is no limit.
+    pub(super) fn statement_timeout(&self) -> Option<Duration> {
+        self.statement_timeout
+    }
+
+    /// A new connection, as the service, with the planner's settings.
+    ///
+    /// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
+    /// served, of index look-ups only, since every table is reached by scope and label. Memoizing look-ups does not
+    /// pay: no label is looked up twice, and what would be copied are bitmaps. A server on Linux, where it can, checks every
+    /// second whether the client of a running statement is still connected: otherwise a statement whose request was dropped
+    /// would run to its deadline, beside the connection that has replaced it.
+    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        sqlx::query(
+            "select set_config('role', 'tagd_service', false),
+                    set_config('search_path', 'pg_catalog', false),
+                    set_config('plan_cache_mode', 'force_generic_plan', false),
+                    set_config('jit', 'off', false),
+                    set_config('random_page_cost', '1.1', false),
+                    set_config('enable_hashjoin', $2, false),
+                    set_config('enable_mergejoin', $2, false),
+                    set_config('enable_seqscan', $2, false),
+                    set_config('enable_memoize', $2, false),
+                    set_config('client_connection_check_interval',
+                               case when version() like '%linux%' then '1s' else '0' end, false),
+                    set_config('statement_timeout', $1, false),
+                    set_config('idle_in_transaction_session_timeout', $3, false)",
+        )
+        .bind(self.statement_timeout.unwrap_or_default().as_millis().to_string())
+        .bind(self.joins)
+        .bind(self.idle_timeout)
+        .persistent(false)
+        .execute(&mut connection)
+        .await?;
+        Ok(connection)
+    }
+}
