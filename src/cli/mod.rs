@@ -1,6 +1,7 @@
 //! The commands.
 
 mod demo;
+mod error;
 mod export;
 mod import;
 mod index;
@@ -13,10 +14,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use error::CliError;
+
 use crate::{
-    cluster::ClusterError,
-    config::{CommonArgs, ConfigError, ServeArgs, Settings},
-    store::StoreError,
+    config::{CommonArgs, ServeArgs, Settings},
     telemetry,
 };
 
@@ -48,28 +49,6 @@ enum Command {
     Index(index::IndexCommand),
     /// Load a small believable fleet to try queries on
     Demo,
-}
-
-/// Why a command ended without success; each is one line.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CliError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Filter(#[from] telemetry::FilterError),
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("cannot listen on {address}: {source}")]
-    Listen { address: std::net::SocketAddr, source: std::io::Error },
-    #[error("{what}: {source}")]
-    File { what: String, source: std::io::Error },
-    #[error("{0}")]
-    Stopped(String),
-    /// The command has said itself what is wrong.
-    #[error("")]
-    Said,
 }
 
 /// Runs the program.

@@ -20,10 +20,10 @@ mod guard;
 mod pidfile;
 mod place;
 mod programs;
+mod settings;
 mod setup;
 
 use std::{
-    ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     thread,
@@ -33,32 +33,15 @@ use std::{
 pub use error::ClusterError;
 use pidfile::{Server, ServerState};
 use place::Place;
+pub use settings::ClusterSettings;
+use settings::{POLL_INTERVAL, SUPERUSER};
 
-/// The superuser that `initdb` makes, and the only role a new cluster has.
-const SUPERUSER: &str = "tagd";
 /// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without one takes 0.2 s.
 const START_PATIENCE: Duration = Duration::from_mins(5);
 /// A guard brings a killed server back within 1 s; after this long it has given up.
 const REVIVAL_PATIENCE: Duration = Duration::from_secs(10);
 /// A server's orphaned workers leave within moments of its violent death.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
-/// How often a waiting loop looks again.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// What the private cluster should be like.
-#[derive(Debug, Clone)]
-pub struct ClusterSettings {
-    /// tagd's data directory; the cluster lives in its `postgres` directory.
-    pub data_dir: PathBuf,
-    /// A directory with `postgres` and `initdb`. Given, it is the only one tried.
-    pub programs: Option<PathBuf>,
-    /// The value of `PATH`, the first place searched otherwise.
-    pub path: Option<OsString>,
-    /// `false` trades the data's safety for speed: for tests only.
-    pub durable: bool,
-    /// How many connections the server takes, for all tagd processes together.
-    pub max_connections: u16,
-}
 
 /// A hold on the running server: it stays up until the last hold, in whatever process, is gone.
 #[derive(Debug)]

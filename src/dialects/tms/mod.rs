@@ -5,51 +5,16 @@ mod names;
 mod predefined;
 mod query;
 mod resource_tags;
+mod routes;
 
+pub(super) use routes::TMS;
 use serde_json::json;
 
 use super::{
     codec::{self, Fields, Parameters},
-    dialect::{Dialect, Method, Operation, Route, WireError, WireReply, WireRequest},
+    dialect::WireError,
 };
-use crate::domain::{Answer, Command, FieldKind, RequestError, WriteLimits, error::quote, limits::ListLimit};
-
-/// The dialect of the Tag Management Service.
-pub(super) static TMS: Dialect =
-    Dialect { name: "TMS", routes: ROUTES, wire_error: |fault, _| wire_error(fault), encode_error };
-
-// ---- routes
-
-/// The operations on associated resources, `/v2/tms/associated-resources/…`, are not here: nobody inherits tags.
-const ROUTES: &[Route] = &[
-    route(Method::Get, "/", false, account::decode_versions, account::encode_versions),
-    route(Method::Get, "/v1.0", false, account::decode_versions, account::encode_version),
-    route(Method::Post, "/v1.0/resource-instances/filter", true, query::decode, query::encode),
-    route(Method::Post, "/v1.0/predefine_tags/action", true, predefined::decode_action, encode_none),
-    route(Method::Get, "/v1.0/predefine_tags", false, predefined::decode_list, predefined::encode_list),
-    route(Method::Put, "/v1.0/predefine_tags", true, predefined::decode_replace, predefined::encode_replace),
-    route(Method::Post, "/v1.0/resource-tags/batch-create", true, resource_tags::decode_put, resource_tags::encode),
-    route(Method::Post, "/v1.0/resource-tags/batch-delete", true, resource_tags::decode_remove, resource_tags::encode),
-    route(
-        Method::Get,
-        "/v2.0/resources/{resource_id}/tags",
-        false,
-        resource_tags::decode_list,
-        resource_tags::encode_list,
-    ),
-    route(Method::Get, "/v1.0/tag-keys", false, names::decode_keys, names::encode_keys),
-    route(Method::Get, "/v1.0/tag-values", false, names::decode_values, names::encode_values),
-    route(Method::Get, "/v1.0/tags", false, names::decode_tags, names::encode_tags),
-    route(Method::Get, "/v1.0/tms/quotas", false, account::decode_quota, account::encode_quota),
-    route(Method::Get, "/v1.0/tms/providers", false, account::decode_providers, account::encode_providers),
-];
-
-type Decode = fn(&WireRequest<'_>) -> Result<Command, RequestError>;
-type Encode = fn(&Command, &Answer) -> Result<WireReply, RequestError>;
-
-const fn route(method: Method, path: &'static str, body: bool, decode: Decode, encode: Encode) -> Route {
-    Route { method, path, operation: Operation { decode, encode, body } }
-}
+use crate::domain::{FieldKind, RequestError, WriteLimits, error::quote, limits::ListLimit};
 
 // ---- limits
 
@@ -131,12 +96,6 @@ fn number(
         None => Ok(default),
         Some(value) => codec::check_number(aspect, name, value, least, most),
     }
-}
-
-// ---- wire shapes
-
-fn encode_none(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
-    codec::encode_done(answer, 204)
 }
 
 // ---- errors

@@ -1,7 +1,8 @@
-//! What tests stand on: databases, servers, fleets, goldens, source files.
+//! What tests build on: databases, servers, fleets, goldens, source files.
 
 mod database;
 mod dice;
+mod files;
 mod golden;
 mod program;
 mod relay;
@@ -12,6 +13,7 @@ mod world;
 
 pub use database::{TestDb, block_on};
 pub use dice::Dice;
+pub use files::Files;
 pub use golden::{check_golden, golden_dir, is_update};
 pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
 pub use relay::Relay;

@@ -1,0 +1,25 @@
+//! Errors of the commands.
+
+use crate::{cluster::ClusterError, config::ConfigError, store::StoreError, telemetry};
+
+/// Why a command ended without success; each is one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Filter(#[from] telemetry::FilterError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{what}: {source}")]
+    File { what: String, source: std::io::Error },
+    #[error("{0}")]
+    Stopped(String),
+    /// The command has said itself what is wrong.
+    #[error("")]
+    Said,
+}
