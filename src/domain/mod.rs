@@ -5,6 +5,7 @@
 pub mod change;
 pub mod charset;
 pub mod command;
+pub mod context;
 pub mod error;
 pub mod limits;
 pub mod matching;
@@ -13,17 +14,20 @@ pub mod page;
 pub mod query;
 pub mod registry;
 pub mod resource;
+pub mod storable;
 pub mod tag;
 pub mod tag_list;
 pub mod write_limits;
 
 pub use command::{Answer, Command};
+pub use context::CallerContext;
 pub use error::{FieldKind, RequestError};
 pub use limits::QueryLimits;
 pub use outage::Outage;
 pub use page::{Item, Page, Scope};
 pub use query::{NameMatch, QueryOutput, ResourceQuery, ScopeSelector, TagQuery, Term, ValueMatch};
 pub use resource::Resource;
+pub use storable::is_storable;
 pub use tag::Tag;
 pub use tag_list::{TagList, TagOrder, TagWalk};
 pub use write_limits::WriteLimits;
