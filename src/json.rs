@@ -32,6 +32,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
+/// A tag. `K` is `String` where one without a key cannot be read, and `Option<String>` where that has an error of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TagBody<K> {
+    pub(crate) key: K,
+    pub(crate) value: Option<String>,
+}
+
 /// A list of at most `MOST` entries. Of a longer one nothing is read behind the last entry that may be there.
 #[derive(Debug)]
 pub(crate) struct List<T, const MOST: usize>(pub(crate) Vec<T>);

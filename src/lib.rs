@@ -8,7 +8,8 @@
 //! | [`domain`] | what a tag is: resources, queries and what they mean | |
 //! | [`json`] | the shape that JSON must have when it is read, whoever sent it | |
 //! | [`text`] | how text that comes in begins: byte order marks, encodings | |
-//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json, text |
+//! | [`parameters`] | the parameters of a query string | domain |
+//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json, text, parameters |
 //! | [`compiler`] | from a query to one SQL statement | domain |
 //! | [`cluster`] | the private Postgres of a tagd that was given no database | |
 //! | [`config`] | all settings; the only reader of the environment | |
@@ -16,7 +17,7 @@
 //! | [`auth`] | who asks | domain |
 //! | [`service`] | use cases | domain, store, auth, compiler |
 //! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, text, store |
-//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, dialects, service, transfer, auth, store |
+//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, parameters, dialects, service, transfer, auth, store |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -31,6 +32,7 @@ pub mod dialects;
 pub mod domain;
 pub mod http;
 pub mod json;
+pub mod parameters;
 pub mod service;
 pub mod store;
 pub mod telemetry;

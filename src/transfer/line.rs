@@ -15,7 +15,7 @@ use crate::{
         limits::check_length,
         registry::Project,
     },
-    json::{List, Object},
+    json::{List, Object, TagBody},
 };
 
 /// Characters of identifiers of projects and accounts.
@@ -56,21 +56,11 @@ struct LineBody {
 pub(crate) type AliasesBody = List<String, ALIASES>;
 
 /// Tags as a feeder states them.
-pub(crate) type TagsBody = List<Object<TagBody>, { TAGS + SYSTEM_TAGS }>;
+pub(crate) type TagsBody = List<Object<TagBody<String>>, { TAGS + SYSTEM_TAGS }>;
 
-/// A tag as a feeder states it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TagBody {
-    key: String,
-    value: Option<String>,
-}
-
-impl TagBody {
-    /// Tags of a list of them.
-    pub(crate) fn tags(List(list): TagsBody) -> Vec<Tag> {
-        list.into_iter().map(|Object(Self { key, value })| Tag { key, value: value.unwrap_or_default() }).collect()
-    }
+/// The tags of a list of them.
+pub(crate) fn tags_of(List(list): TagsBody) -> Vec<Tag> {
+    list.into_iter().map(|Object(TagBody { key, value })| Tag { key, value: value.unwrap_or_default() }).collect()
 }
 
 #[derive(Serialize)]
@@ -112,7 +102,7 @@ pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
         }
     })?;
     deserializer.end().map_err(|_| "more than one JSON value on the line".to_owned())?;
-    let tags = TagBody::tags(body.tags);
+    let tags = tags_of(body.tags);
     check(Registration {
         project_id: body.project_id,
         project_name: body.project_name,

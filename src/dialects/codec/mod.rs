@@ -3,7 +3,6 @@
 mod fields;
 mod list;
 mod object;
-mod parameters;
 mod query;
 mod reply;
 mod write;
@@ -11,7 +10,8 @@ mod write;
 pub(super) use fields::Fields;
 pub(super) use list::{KeyList, encode_list};
 pub(super) use object::{encode_page, push_text};
-pub(super) use parameters::{Parameters, check_number, read_parameters, read_part};
 pub(super) use query::{Action, MatchRules, read_lists, read_matches};
 pub(super) use reply::{encode, encode_count, encode_done, encode_tags, is_count, mismatch, page_of};
 pub(super) use write::{decode_action, decode_add, decode_create, decode_delete, decode_remove_key};
+
+pub(super) use crate::parameters::{Parameters, check_number, read_parameters, read_part};

@@ -7,10 +7,7 @@ use serde::{
     de::{DeserializeSeed, Error as _, MapAccess, Visitor},
 };
 
-use super::{
-    fields::{Fields, TooLong},
-    parameters::check_number,
-};
+use super::fields::{Fields, TooLong};
 use crate::{
     domain::{
         FieldKind, NameMatch, QueryLimits, QueryOutput, RequestError, TagQuery, Term,
@@ -18,6 +15,7 @@ use crate::{
         limits::{ListLimit, RawTerm, check_length},
     },
     json::{ListSeed, Object},
+    parameters::check_number,
 };
 
 impl Fields<'_> {

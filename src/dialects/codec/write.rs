@@ -1,8 +1,6 @@
 //! What a change of tags is sent as, the same in every dialect but for limits.
 
-use serde::Deserialize;
-
-use super::{fields::Fields, parameters::read_parameters};
+use super::fields::Fields;
 use crate::{
     dialects::dialect::WireRequest,
     domain::{
@@ -11,7 +9,8 @@ use crate::{
         error::quote,
         write_limits::{RawTag, check_not_system},
     },
-    json::Object,
+    json::{Object, TagBody},
+    parameters::read_parameters,
 };
 
 /// Reads `{"tag": {"key", "value"}}`: one tag to add.
@@ -111,7 +110,7 @@ impl Fields<'_> {
 
     /// One tag as it was sent, if it is there.
     pub(in crate::dialects) fn raw_tag(&self, field: &'static str) -> Result<Option<RawTag>, RequestError> {
-        let tag = self.read::<Object<TagBody>>(field)?;
+        let tag = self.read::<Object<TagBody<Option<String>>>>(field)?;
         Ok(tag.map(|Object(TagBody { key, value })| RawTag { key, value }))
     }
 
@@ -134,17 +133,9 @@ impl Fields<'_> {
     }
 
     fn raw_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<RawTag>, RequestError> {
-        let Some(tags) = self.objects::<TagBody>(field, limits.of_tags())? else {
+        let Some(tags) = self.objects::<TagBody<Option<String>>>(field, limits.of_tags())? else {
             return Err(RequestError::invalid(FieldKind::Tags, field, "missing, mandatory"));
         };
         Ok(tags.into_iter().map(|TagBody { key, value }| RawTag { key, value }).collect())
     }
-}
-
-/// A tag.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TagBody {
-    key: Option<String>,
-    value: Option<String>,
 }

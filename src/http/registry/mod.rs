@@ -35,7 +35,7 @@ use crate::{
     },
     json::List,
     service::{Place, Start},
-    transfer::{line, line::TagBody},
+    transfer::line,
 };
 use refusal::Refusal;
 use wire::{
@@ -246,7 +246,7 @@ async fn put_resource(request: HttpRequest, shared: Data<AppState>, payload: Pay
             resource_id: path.get("resource_id").to_owned(),
             resource_name: resource_name.unwrap_or_default(),
             detail: resource_detail.map(|raw| raw.get().to_owned()),
-            tags: TagBody::tags(tags.unwrap_or_default()),
+            tags: line::tags_of(tags.unwrap_or_default()),
         },
         ..Registration::default()
     })?;
@@ -273,7 +273,7 @@ async fn put_tags(request: HttpRequest, shared: Data<AppState>, payload: Payload
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     let TagsBody { tags } = read(&request, payload).await?;
-    let tags = line::check_tags(TagBody::tags(tags))?;
+    let tags = line::check_tags(line::tags_of(tags))?;
     let etag = shared.registry.replace_tags(place(&wire::path(&request)?), &tags, &condition).await?;
     Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))
 }

@@ -1,7 +1,5 @@
 //! The registry's shapes on the wire: path, query string, headers, bodies, answers.
 
-use std::borrow::Cow;
-
 use actix_web::{HttpRequest, http::header};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
 use serde_json::value::RawValue;
@@ -13,6 +11,7 @@ use crate::{
         FieldKind, RequestError, Resource, Tag,
         command::ResourceType,
         error::{quote, shorten},
+        is_storable,
         registry::{Condition, Project},
     },
     http::{
@@ -20,6 +19,7 @@ use crate::{
         dispatch,
     },
     json::{self, Object},
+    parameters,
     service::Start,
     text,
     transfer::line,
@@ -218,27 +218,12 @@ fn place(path: &str, error: &serde_json::Error) -> String {
 }
 
 /// Parameters of the query string.
-pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(super) struct Parameters<'a>(parameters::Parameters<'a>);
 
 impl<'a> Parameters<'a> {
-    /// Only those that are known may stand, each once.
+    /// Only those that are known may be given, each once.
     pub(super) fn read(request: &'a HttpRequest, known: &[&str]) -> Result<Self, RequestError> {
-        let mut parameters: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
-            let reason = if !known.contains(&name.as_ref()) {
-                match known {
-                    [] => "no such query parameter, there are none here".to_owned(),
-                    known => format!("no such query parameter, there are {}", known.join(", ")),
-                }
-            } else if parameters.iter().any(|(other, _)| *other == name) {
-                "stands twice in the query string".to_owned()
-            } else {
-                parameters.push((name, value));
-                continue;
-            };
-            return Err(RequestError::invalid(FieldKind::General, quote(&name), reason));
-        }
-        Ok(Self(parameters))
+        parameters::read_parameters(request.query_string(), known).map(Self)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -288,7 +273,7 @@ impl<'a> Parameters<'a> {
     /// The entry after which a page begins.
     pub(super) fn marker(&self) -> Result<Option<&str>, RequestError> {
         match self.get("marker") {
-            Some(text) if text.contains('\0') => {
+            Some(text) if !is_storable(text) => {
                 Err(RequestError::invalid(FieldKind::General, "marker", format!("{} is no marker", quote(text))))
             }
             marker => Ok(marker),

@@ -1,4 +1,4 @@
-//! What a request says beside its body: the parameters of the query string.
+//! The parameters of a query string.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use crate::domain::{
 };
 
 /// Parameters of a query string, names and values decoded.
-pub(in crate::dialects) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+pub(crate) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// Reads a query string in which only some parameters may stand, each once.
-pub(in crate::dialects) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Parameters<'a>, RequestError> {
+/// Reads a query string in which only some parameters are allowed, each once.
+pub(crate) fn read_parameters<'a>(query: &'a str, known: &[&str]) -> Result<Parameters<'a>, RequestError> {
     let mut parameters = Parameters::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if !known.contains(&name.as_ref()) {
@@ -31,7 +31,7 @@ pub(in crate::dialects) fn read_parameters<'a>(query: &'a str, known: &[&str]) -
 }
 
 /// Page of a sorted list, from `limit` and `marker`: 1 to `most`, all of that where nothing is said.
-pub(in crate::dialects) fn read_part(parameters: &Parameters<'_>, most: u32) -> Result<KeysetPage, RequestError> {
+pub(crate) fn read_part(parameters: &Parameters<'_>, most: u32) -> Result<KeysetPage, RequestError> {
     let value = |name| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
     let limit = match value("limit") {
         None => most,
@@ -40,8 +40,8 @@ pub(in crate::dialects) fn read_part(parameters: &Parameters<'_>, most: u32) -> 
     Ok(KeysetPage { limit, marker: value("marker").map(ToOwned::to_owned) })
 }
 
-/// Reads digits, however many, as a number within bounds; `u64::MAX` is no bound.
-pub(in crate::dialects) fn check_number(
+/// Reads digits, however many, as a number within bounds; `u64::MAX` means unbounded.
+pub(crate) fn check_number(
     aspect: FieldKind,
     field: &str,
     text: &str,
