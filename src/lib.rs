@@ -15,14 +15,16 @@
 //! | [`config`] | all settings; the only reader of the environment | |
 //! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | who asks | domain |
-//! | [`service`] | use cases | domain, store, auth, compiler |
 //! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, text, store |
-//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, parameters, dialects, service, transfer, auth, store |
+//! | [`service`] | use cases, and who may | domain, text, store, auth, compiler, transfer |
+//! | [`app`] | puts pools, queues, caches and use cases together | domain, store, service |
+//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
 //! The walk of a request is told in `docs/ARCHITECTURE.md`.
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod cluster;

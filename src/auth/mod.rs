@@ -1,22 +1,55 @@
 //! Who asks.
 //!
-//! Until tagd knows credentials, everyone is the same principal, who may see everything.
+//! Requests are not authenticated yet: everyone is the same principal, who may see and do everything.
+
+use std::{borrow::Cow, sync::Arc};
+
+use crate::domain::CallerContext;
 
 /// Who a request acts for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// Account whose projects a query without a project covers; `None` covers all there are.
+    /// Name, as changes are recorded with it.
+    pub name: Cow<'static, str>,
+    /// The request, by which its changes and its log lines are found.
+    pub request_id: Arc<str>,
+    /// Account whose projects a request without a project covers; `None` covers all there are.
     pub domain_id: Option<String>,
 }
 
 impl Principal {
-    /// Whoever reaches a tagd that asks for no credentials.
-    pub const fn anyone() -> Self {
-        Self { domain_id: None }
+    /// Anyone who reaches a tagd that asks for no credentials.
+    pub fn anyone(request_id: Arc<str>) -> Self {
+        Self { name: Cow::Borrowed("anyone"), request_id, domain_id: None }
+    }
+
+    /// A command of the program, which acts for the operator who runs it. Each run is a request.
+    pub fn command(name: &str) -> Self {
+        let request_id = uuid::Uuid::new_v4().simple().to_string();
+        Self { name: Cow::Owned(format!("cli:{name}")), request_id: request_id.into(), domain_id: None }
     }
 
     /// The account that owns what belongs to no project; empty where tagd knows no accounts.
     pub fn account(&self) -> &str {
         self.domain_id.as_deref().unwrap_or_default()
+    }
+
+    /// What is recorded with a change.
+    pub fn context(&self) -> CallerContext {
+        CallerContext { principal: self.name.clone().into_owned(), request_id: self.request_id.as_ref().to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_recorded_with_the_name_and_the_request() {
+        let context = Principal::anyone("r-1".into()).context();
+        assert_eq!(context, CallerContext { principal: "anyone".into(), request_id: "r-1".into() });
+        let (first, second) = (Principal::command("import").context(), Principal::command("import").context());
+        assert_eq!(first.principal, "cli:import");
+        assert_ne!(first.request_id, second.request_id);
     }
 }

@@ -1,6 +1,6 @@
 //! Errors of the commands.
 
-use crate::{cluster::ClusterError, config::ConfigError, store::StoreError, telemetry};
+use crate::{cluster::ClusterError, config::ConfigError, domain::RequestError, store::StoreError, telemetry};
 
 /// Why a command ended without success; each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub(crate) enum CliError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the use cases of a server refuse too.
+    #[error(transparent)]
+    Refused(#[from] RequestError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{what}: {source}")]

@@ -16,7 +16,10 @@ use super::{
     progress::{Unit, bar},
 };
 use crate::{
+    app,
+    auth::Principal,
     config::Settings,
+    service::ExportError,
     store::{SessionProfile, Store},
     transfer::line,
 };
@@ -68,7 +71,8 @@ async fn write(
     out: &mut BufWriter<Output>,
     failed: impl Fn(std::io::Error) -> CliError,
 ) -> Result<u64, CliError> {
-    let mut export = store.export().await?;
+    let (registry, principal) = (app::registry_of(store), Principal::command("export"));
+    let mut export = registry.export(&principal).await?.begin().await?;
     let progress = bar(Some(export.totals().await?.resources), Unit::Count);
     progress.set_message("resources");
     let mut count: u64 = 0;
@@ -82,6 +86,10 @@ async fn write(
             Ok(())
         })
         .await
+        .map_err(|error| match error {
+            ExportError::Store(error) => error.into(),
+            ExportError::Output(error) => error,
+        })
         .and_then(|()| out.flush().and_then(|()| out.get_mut().finish()).map_err(&failed));
     progress.finish_and_clear();
     outcome.map(|()| count)

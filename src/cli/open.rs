@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    app::WORK_CONNECTIONS,
     cli::CliError,
     cluster::{Cluster, ClusterSettings},
     config::Settings,
-    http::WORK_CONNECTIONS,
     store::{SessionProfile, Store, StoreSettings, create_database},
 };
 

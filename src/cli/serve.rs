@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{CliError, demo, open::open};
 use crate::{
+    app::{App, AppSettings},
     config::Settings,
     http::{self, ServerSettings},
     store::SessionProfile,
@@ -40,14 +41,13 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         }
     }
 
-    let server = http::start(ServerSettings {
-        listener,
+    let app = App::new(AppSettings {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
-        allowed_hosts: settings.allowed_hosts.clone(),
         store: opened.store.clone(),
-    })
-    .map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    });
+    let server = http::start(ServerSettings { listener, allowed_hosts: settings.allowed_hosts.clone(), app })
+        .map_err(|source| CliError::Listen { address: settings.listen, source })?;
     tracing::warn!("everyone who reaches this address is served; credentials that are sent are ignored");
     let address = server.address;
     // whoever started tagd may have closed its standard output; that is no reason not to serve

@@ -39,7 +39,7 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
 }
 
 /// Refuses a content type that is none of these, in UTF-8; none at all is taken for the first.
-pub(super) fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> {
+fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> {
     for given in request.headers().get_all(header::CONTENT_TYPE) {
         if !str::from_utf8(given.as_bytes()).is_ok_and(|given| is_one_of(given, allowed)) {
             let given = quote(&String::from_utf8_lossy(given.as_bytes()));
@@ -49,25 +49,34 @@ pub(super) fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(
     Ok(())
 }
 
-/// Where something is changed, a body must say that it is one of these: without a content type, a web page may send
-/// it to any server and need not ask first. Its content coding must be one of `codings`.
-pub(super) fn check_change(request: &HttpRequest, allowed: &[&str], codings: &[&'static str]) -> Result<(), String> {
-    let headers = request.headers();
-    let length = headers.get(header::CONTENT_LENGTH);
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || length.is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'));
-    if !has_body {
-        return Ok(());
-    }
-    if !headers.contains_key(header::CONTENT_TYPE) {
+/// The same for a body that changes something, and its content coding, which must be one of `codings`. A body that is there
+/// must have a content type: without one, a web page may send it to any server and need not ask first.
+pub(super) fn check_changing(
+    request: &HttpRequest,
+    allowed: &[&str],
+    codings: &[&'static str],
+) -> Result<Option<&'static str>, String> {
+    if has_body(request) && !request.headers().contains_key(header::CONTENT_TYPE) {
         return Err(format!("Content-Type: missing, must be {}", allowed.join(" or ")));
     }
     check_type_of(request, allowed)?;
-    coding(request, codings).map(drop)
+    coding(request, codings)
+}
+
+/// The same where something is changed without a body being asked for: only one that is there is looked at.
+pub(super) fn check_change(request: &HttpRequest) -> Result<(), String> {
+    if has_body(request) { check_changing(request, JSON, &[]).map(drop) } else { Ok(()) }
+}
+
+fn has_body(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'))
 }
 
 /// The content coding of a body, which must be one of these; another is refused by its name.
-pub(super) fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'static str>, String> {
+fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'static str>, String> {
     let mut found = None;
     for given in request.headers().get_all(header::CONTENT_ENCODING) {
         let given = String::from_utf8_lossy(given.as_bytes());
@@ -110,10 +119,10 @@ fn is_one_of(given: &str, allowed: &[&str]) -> bool {
     }
 }
 
-/// Blanks that may stand around the parts of a header.
+/// Blanks that are allowed around the parts of a header.
 const BLANK: [char; 2] = [' ', '\t'];
 
-/// Name and value of the first parameter, and what stands behind it.
+/// Name and value of the first parameter, and what follows it.
 fn parameter(text: &str) -> Option<(&str, &str, &str)> {
     let (name, rest) = text.split_once('=')?;
     let (value, behind) = if let Some(quoted) = rest.strip_prefix('"') {

@@ -72,7 +72,7 @@ pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outco
     Ok(Outcome::Proceed)
 }
 
-/// Refuses conditions of a write that does not know them: to pass over them would do what was not wanted.
+/// Refuses conditions of a write that does not know them: ignoring them would do what the client excluded.
 pub(super) fn none(request: &HttpRequest, reason: &str) -> Result<(), RequestError> {
     for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
         if request.headers().contains_key(&name) {

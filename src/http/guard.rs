@@ -1,7 +1,7 @@
 //! Refuses what a browser sends on behalf of a foreign web page, and upgrades to another protocol.
 //!
-//! tagd asks nobody for credentials, so a page that is open in the browser of somebody who reaches tagd would reach it
-//! too. Every request passes here before its path is looked at (ADR 18).
+//! Requests are not authenticated, so a page that is open in the browser of somebody who reaches tagd would reach it too.
+//! Every request is checked here before its path is looked at (ADR 18).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -6,7 +6,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
-use super::{refusal, router::get_or_head, server::AppState};
+use super::{path::get_or_head, refusal, state::AppState};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     // balancers ask with HEAD as often as with GET
@@ -32,8 +32,8 @@ async fn healthz() -> HttpResponse {
 }
 
 /// The database takes reads and writes; its schema was brought in place before the server started.
-async fn readyz(shared: Data<AppState>) -> HttpResponse {
-    match shared.readiness.check().await {
+async fn readyz(state: Data<AppState>) -> HttpResponse {
+    match state.app.check_ready().await {
         Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),
         Err(outage) => HttpResponse::ServiceUnavailable()
             .insert_header(("Retry-After", "1"))

@@ -3,13 +3,18 @@
 mod body;
 mod conditions;
 mod dispatch;
+mod error_log;
 mod guard;
 mod health;
+mod path;
 mod pieces;
+mod principal;
 mod refusal;
 mod registry;
+mod request_id;
 mod request_log;
 mod router;
 mod server;
+mod state;
 
-pub use server::{Running, ServerSettings, WORK_CONNECTIONS, start};
+pub use server::{Running, ServerSettings, start};

@@ -3,8 +3,9 @@
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 
-use super::dispatch;
+use super::error_log;
 use crate::{
+    auth::Principal,
     dialects::ListWriter,
     domain::{RequestError, TagList, TagWalk},
     service::Service,
@@ -13,6 +14,7 @@ use crate::{
 /// A list under way. Between two pieces nothing is held in the database, however slow the client is.
 pub(super) struct Pieces {
     service: Service,
+    principal: Principal,
     writer: Box<dyn ListWriter>,
     /// What goes out next.
     json: Vec<u8>,
@@ -23,8 +25,14 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// A list of which the first piece is written.
-    pub(super) fn new(service: Service, json: Vec<u8>, writer: Box<dyn ListWriter>, list: TagList) -> Self {
-        Self { service, writer, json, rest: list.rest, next: list.next }
+    pub(super) fn new(
+        service: Service,
+        principal: Principal,
+        json: Vec<u8>,
+        writer: Box<dyn ListWriter>,
+        list: TagList,
+    ) -> Self {
+        Self { service, principal, writer, json, rest: list.rest, next: list.next }
     }
 
     /// The answer as a whole.
@@ -41,8 +49,8 @@ impl Pieces {
             // a piece may have nothing to write, and an empty chunk would end the answer
             while pieces.json.is_empty() {
                 let walk = pieces.rest.take()?;
-                if let Err(fault) = pieces.read(walk).await {
-                    dispatch::log(&fault);
+                if let Err(error) = pieces.read(walk).await {
+                    error_log::log(&error);
                     return Some((Err(std::io::Error::other("the list could not be read to its end")), pieces));
                 }
             }
@@ -52,7 +60,7 @@ impl Pieces {
 
     /// Reads the next piece and writes it behind what is there.
     async fn read(&mut self, walk: TagWalk) -> Result<(), RequestError> {
-        let (tags, rest) = self.service.walk(walk).await?;
+        let (tags, rest) = self.service.walk(&self.principal, walk).await?;
         self.writer.each(&tags, &mut self.json);
         if rest.is_none() {
             self.writer.end(self.next.as_deref(), &mut self.json);

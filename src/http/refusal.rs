@@ -1,4 +1,4 @@
-//! Answers to requests that no dialect gets to see, or only in part.
+//! Answers to requests that are refused.
 //!
 //! Where the path belongs to no one, or the request is refused before a dialect is asked, the body is that of
 //! the gateway in front of such services; where a path is a dialect's, its own.
@@ -14,16 +14,29 @@ use serde_json::json;
 
 use super::{
     body::{BodyError, LARGEST},
+    error_log,
     guard::Denied,
-    request_log::RequestId,
+    request_id::RequestId,
 };
 use crate::{
     dialects::Dialect,
-    domain::{RequestError, error::quote},
+    domain::{Command, RequestError, error::quote},
 };
 
 pub(super) fn status(status: u16) -> HttpResponseBuilder {
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+/// An error in a dialect's own words, which may depend on the command; it goes to the log where it is not the client's.
+pub(super) fn error(dialect: &Dialect, error: &RequestError, command: Option<&Command>) -> HttpResponse {
+    error_log::log(error);
+    let wire = (dialect.wire_error)(error, command);
+    let body = (dialect.encode_error)(wire.code, &error.to_string());
+    let mut answer = status(wire.status);
+    if wire.status == 503 {
+        answer.insert_header(("Retry-After", "1"));
+    }
+    answer.content_type("application/json").body(body)
 }
 
 /// No such path.
@@ -96,7 +109,7 @@ pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyEr
 
 fn gateway(request: &HttpRequest, code: u16, error_code: &str, message: &str) -> HttpResponse {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let body = json!({ "error_code": error_code, "error_msg": message, "request_id": request_id });
+    let body = json!({ "error_code": error_code, "error_msg": message, "request_id": &*request_id });
     status(code).content_type("application/json").body(body.to_string())
 }
 
@@ -118,8 +131,8 @@ impl General<'_> {
     }
 
     fn body_of_error(mut self) -> HttpResponse {
-        let fault = RequestError::Body { reason: self.reason };
-        let code = (self.dialect.wire_error)(&fault, None).code;
-        self.answer.content_type("application/json").body((self.dialect.encode_error)(code, &fault.to_string()))
+        let error = RequestError::Body { reason: self.reason };
+        let code = (self.dialect.wire_error)(&error, None).code;
+        self.answer.content_type("application/json").body((self.dialect.encode_error)(code, &error.to_string()))
     }
 }

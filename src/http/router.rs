@@ -101,8 +101,3 @@ fn methods(method: Method) -> Vec<HttpMethod> {
         Method::Delete => vec![HttpMethod::DELETE],
     }
 }
-
-/// A route for GET, and HEAD with it.
-pub(super) fn get_or_head() -> actix_web::Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}

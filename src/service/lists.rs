@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use super::Service;
+use super::{
+    Service,
+    access::{Action, Target},
+};
 use crate::{
     auth::Principal,
     domain::{
         Answer, RequestError, Scope, Tag, TagList, TagOrder, TagWalk,
         command::{KeysetPage, PredefinedQuery, ResourceRef},
+        is_storable,
     },
 };
 
@@ -18,27 +22,37 @@ const PIECE: u32 = 2000;
 const TEXT_PIECE: u32 = 20_000;
 
 impl Service {
-    pub(super) async fn list_tags(&self, principal: &Principal, target: &ResourceRef) -> Result<Answer, RequestError> {
-        let scope_id = self.find_target(principal, target).await?;
-        let tags = self.store.list_tags(scope_id, &target.resource_id).await?;
-        tags.map(Answer::Tags).ok_or_else(|| RequestError::unknown_resource(&target.resource_id))
+    pub(super) async fn list_tags(
+        &self,
+        principal: &Principal,
+        resource: &ResourceRef,
+    ) -> Result<Answer, RequestError> {
+        let types = self.access.may(principal, Action::Read, Target::Types).await?;
+        let checked = types.check_types(std::slice::from_ref(resource), |_| "resource_type".to_owned()).await?;
+        let resource = checked.first().unwrap_or(resource);
+        let grant = self.access.may(principal, Action::Read, Target::of(resource)).await?;
+        let scope_id = grant.find_resource_scope(resource).await?;
+        let tags = grant.store().list_tags(scope_id, &resource.resource_id).await?;
+        tags.map(Answer::Tags).ok_or_else(|| RequestError::unknown_resource(&resource.resource_id))
     }
 
     pub(super) async fn list_scope_tags(
         &self,
+        principal: &Principal,
         project_id: &str,
         resource_type: &str,
         with_system: bool,
-        part: Option<&KeysetPage>,
+        page: Option<&KeysetPage>,
     ) -> Result<Answer, RequestError> {
-        let scopes = numbers(&self.find_scope(project_id, resource_type).await?);
-        let Some(part) = part else {
-            return self.begin_walk(TagWalk::by_key(scopes, with_system, None), None).await;
+        let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
+        let scopes = grant.find_scope(resource_type).await?.map(|scope| scope.scope_id).into_iter().collect();
+        let Some(page) = page else {
+            return self.begin_walk(principal, TagWalk::by_key(scopes, with_system, None), None).await;
         };
-        let marker = part.marker.as_deref().map(before_nul);
-        let keys = self.store.list_keys(&scopes, marker, part.limit, with_system).await?;
+        let marker = page.marker.as_deref().map(before_nul);
+        let keys = grant.store().list_keys(&scopes, marker, page.limit, with_system).await?;
         let next = keys.last().cloned();
-        self.begin_walk(TagWalk::by_key(scopes, with_system, Some(keys)), next).await
+        self.begin_walk(principal, TagWalk::by_key(scopes, with_system, Some(keys)), next).await
     }
 
     /// Different tags of a type's resources, or of one of them, by text; no system tags.
@@ -50,14 +64,15 @@ impl Service {
         resource_id: Option<&str>,
         (limit, offset): (u32, u64),
     ) -> Result<Answer, RequestError> {
+        let grant = self.access.may(principal, Action::Read, Target::projects(project_id)).await?;
         if let Some(resource_id) = resource_id {
-            let target = ResourceRef {
+            let resource = ResourceRef {
                 project_id: project_id.map(ToOwned::to_owned),
                 resource_type: resource_type.to_owned(),
                 resource_id: resource_id.to_owned(),
             };
-            let tags = match self.find_target(principal, &target).await {
-                Ok(scope_id) => self.store.list_tags(scope_id, resource_id).await?,
+            let tags = match grant.find_resource_scope(&resource).await {
+                Ok(scope_id) => grant.store().list_tags(scope_id, resource_id).await?,
                 // a filter that nothing meets
                 Err(RequestError::UnknownResource { .. }) => None,
                 Err(other) => return Err(other),
@@ -70,12 +85,11 @@ impl Service {
             let tags = tags.into_iter().skip(places(offset)).take(places(limit.into())).collect();
             return Ok(Answer::TagList(TagList { tags, rest: None, next: None }));
         }
-        let scopes = if let Some(project_id) = project_id {
-            self.find_scope(project_id, resource_type).await?
+        let scopes = if project_id.is_some() {
+            grant.find_scope(resource_type).await?.into_iter().collect()
         } else {
-            // all projects, also of a type that a query may only ask for by project
-            let domain = principal.domain_id.as_deref();
-            self.store.find_scopes(&[resource_type.to_owned()], None, domain).await?.scopes
+            // all projects, also of a type for which a query must name one
+            grant.store().find_scopes(&[resource_type.to_owned()], None, grant.domain_id()).await?.scopes
         };
         let walk = TagWalk {
             scopes: numbers(&scopes),
@@ -86,7 +100,7 @@ impl Service {
             skip: offset,
             left: limit.into(),
         };
-        self.begin_walk(walk, None).await
+        self.begin_walk(principal, walk, None).await
     }
 
     pub(super) async fn list_type_tags(
@@ -95,17 +109,29 @@ impl Service {
         project_id: &str,
         resource_types: &[String],
     ) -> Result<Answer, RequestError> {
-        let scopes = numbers(&self.find_scopes(principal, resource_types, Some(project_id)).await?);
-        self.begin_walk(TagWalk::by_key(scopes, false, None), None).await
+        let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
+        let scopes = numbers(&grant.find_scopes(resource_types).await?);
+        self.begin_walk(principal, TagWalk::by_key(scopes, false, None), None).await
     }
 
-    async fn begin_walk(&self, walk: TagWalk, next: Option<String>) -> Result<Answer, RequestError> {
-        let (tags, rest) = self.walk(walk).await?;
+    async fn begin_walk(
+        &self,
+        principal: &Principal,
+        walk: TagWalk,
+        next: Option<String>,
+    ) -> Result<Answer, RequestError> {
+        let (tags, rest) = self.walk(principal, walk).await?;
         Ok(Answer::TagList(TagList { tags, rest, next }))
     }
 
-    /// The next piece of a list, and where it goes on.
-    pub async fn walk(&self, mut walk: TagWalk) -> Result<(Vec<Tag>, Option<TagWalk>), RequestError> {
+    /// The next piece of a list, and where it goes on. Its scopes were granted when the list began, and are asked for again:
+    /// a long list ends with the right to it.
+    pub async fn walk(
+        &self,
+        principal: &Principal,
+        mut walk: TagWalk,
+    ) -> Result<(Vec<Tag>, Option<TagWalk>), RequestError> {
+        let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
         let first_key = walk.keys.as_ref().map(|keys| keys.first().map(String::as_str));
         if walk.scopes.is_empty() || first_key == Some(None) {
             return Ok((Vec::new(), None));
@@ -118,13 +144,14 @@ impl Service {
                     Some(tag) => (tag.key.as_str(), Some(tag.value.as_str())),
                     None => (first_key.flatten().unwrap_or_default(), None),
                 };
-                let tags = self.store.list_tags_by_key(&walk.scopes, key, value, limit + 1, walk.with_system).await?;
+                let tags =
+                    grant.store().list_tags_by_key(&walk.scopes, key, value, limit + 1, walk.with_system).await?;
                 (limit, tags)
             }
             TagOrder::Text => {
                 let limit = most.min(TEXT_PIECE);
                 let text = walk.behind.as_ref().map(Tag::text);
-                (limit, self.store.list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
+                (limit, grant.store().list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
             }
         };
         // one more than is wanted tells whether there is a next piece
@@ -146,14 +173,15 @@ impl Service {
         &self,
         principal: &Principal,
         region: Option<&str>,
-        part: &KeysetPage,
+        page: &KeysetPage,
     ) -> Result<Answer, RequestError> {
         if !self.is_here(region) {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
-        let scopes = self.store.domain_scopes(principal.domain_id.as_deref()).await?;
-        let marker = part.marker.as_deref().map(before_nul);
-        let names = self.store.list_keys(&scopes, marker, part.limit, false).await?;
+        let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
+        let scopes = grant.store().domain_scopes(grant.domain_id()).await?;
+        let marker = page.marker.as_deref().map(before_nul);
+        let names = grant.store().list_keys(&scopes, marker, page.limit, false).await?;
         Ok(Answer::Names { next: names.last().cloned(), names })
     }
 
@@ -162,16 +190,22 @@ impl Service {
         principal: &Principal,
         region: Option<&str>,
         key: &str,
-        part: &KeysetPage,
+        page: &KeysetPage,
     ) -> Result<Answer, RequestError> {
-        // no tag has a NUL, so nobody has a value with such a key
-        if !self.is_here(region) || key.contains('\0') {
+        // no tag has a key that cannot be stored
+        if !self.is_here(region) || !is_storable(key) {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
-        let scopes = self.store.domain_scopes(principal.domain_id.as_deref()).await?;
-        let marker = part.marker.as_deref().map(before_nul);
-        let names = self.store.list_values(&scopes, key, marker, part.limit).await?;
+        let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
+        let scopes = grant.store().domain_scopes(grant.domain_id()).await?;
+        let marker = page.marker.as_deref().map(before_nul);
+        let names = grant.store().list_values(&scopes, key, marker, page.limit).await?;
         Ok(Answer::Names { next: names.last().cloned(), names })
+    }
+
+    pub(super) async fn list_providers(&self, principal: &Principal) -> Result<Answer, RequestError> {
+        let grant = self.access.may(principal, Action::Read, Target::Types).await?;
+        Ok(Answer::Providers { types: grant.store().list_types().await?, region: self.region.to_string() })
     }
 
     /// Whether what is asked of a region, or of all, is asked of this one.
@@ -182,9 +216,10 @@ impl Service {
     pub(super) async fn list_predefined(
         &self,
         principal: &Principal,
-        ask: &PredefinedQuery,
+        query: &PredefinedQuery,
     ) -> Result<Answer, RequestError> {
-        let (tags, total) = self.store.list_predefined(principal.account(), ask).await?;
+        let grant = self.access.may(principal, Action::Read, Target::Account).await?;
+        let (tags, total) = grant.store().list_predefined(grant.account(), query).await?;
         Ok(Answer::Predefined { tags, total })
     }
 }

@@ -1,35 +1,24 @@
-//! What whoever feeds tagd does: resource types, projects, and resources one by one.
+//! The registry: resource types, projects, and resources one by one.
 
 use std::sync::Arc;
 
-use super::Service;
+use super::access::{AccessControl, Action, Grant, Target};
 use crate::{
+    auth::Principal,
     compiler::compile,
     domain::{
         FieldKind, Item, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery,
-        command::ResourceType,
+        command::{ResourceRef, ResourceType},
         error::quote,
+        is_storable,
         registry::{Condition, Project, Registered, RegistryError},
     },
-    store::Store,
 };
 
-/// The registry over the use cases and a store without deadlines.
+/// What can be asked of the registry.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    service: Service,
-    work: Store,
-}
-
-/// A resource by its names.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// Project.
-    pub project_id: &'a str,
-    /// Resource type.
-    pub resource_type: &'a str,
-    /// Resource.
-    pub resource_id: &'a str,
+    pub(super) access: AccessControl,
 }
 
 /// Where a page of resources begins.
@@ -70,43 +59,38 @@ fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
     }
 }
 
-/// No column can hold a NUL, so nothing is called that.
-fn is_name(text: &str) -> bool {
-    !text.contains('\0')
-}
-
 impl Registry {
-    /// A registry; `work` is for what may take its time.
-    pub fn new(service: Service, work: Store) -> Self {
-        Self { service, work }
+    pub(super) fn new(access: AccessControl) -> Self {
+        Self { access }
     }
 
     /// Every resource type, by service and name.
-    pub async fn list_types(&self) -> Result<Vec<ResourceType>, RegistryError> {
-        Ok(self.service.store.list_types().await?)
+    pub async fn list_types(&self, principal: &Principal) -> Result<Vec<ResourceType>, RegistryError> {
+        let grant = self.access.may(principal, Action::Read, Target::Types).await?;
+        Ok(grant.store().list_types().await?)
     }
 
     /// A resource type, by its name or by an alias.
-    pub async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
-        if !is_name(resource_type) {
-            return Err(RegistryError::UnknownType);
-        }
-        self.service.store.find_type(resource_type).await?.ok_or(RegistryError::UnknownType)
+    pub async fn find_type(&self, principal: &Principal, resource_type: &str) -> Result<ResourceType, RegistryError> {
+        self.access.may(principal, Action::Read, Target::Types).await?.find_type(resource_type).await
     }
 
     /// Registers a resource type or changes a known one, which without aliases keeps those it has. True if it is new, and its
     /// aliases.
     pub async fn put_type(
         &self,
+        principal: &Principal,
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
-        self.service.store.put_type(resource_type, aliases).await
+        let grant = self.access.may(principal, Action::Administer, Target::Types).await?;
+        grant.store().put_type(resource_type, aliases).await
     }
 
     /// Deletes a resource type that never had a resource, with its aliases. An alias alone goes by a change of its type.
-    pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
-        let found = self.find_type(resource_type).await?;
+    pub async fn remove_type(&self, principal: &Principal, resource_type: &str) -> Result<(), RegistryError> {
+        let grant = self.access.may(principal, Action::Administer, Target::Types).await?;
+        let found = grant.find_type(resource_type).await?;
         if found.resource_type != resource_type {
             return Err(RegistryError::NameTaken {
                 field: "resource_type".to_owned(),
@@ -114,143 +98,183 @@ impl Registry {
                 alias_of: Some(found.resource_type),
             });
         }
-        self.service.store.remove_type(resource_type).await
+        grant.store().remove_type(resource_type).await
     }
 
     /// A part of the projects by identifier, and the marker of the next.
     pub async fn list_projects(
         &self,
+        principal: &Principal,
         marker: Option<&str>,
         limit: u32,
     ) -> Result<(Vec<Project>, Option<String>), RegistryError> {
-        let projects = self.service.store.list_projects(marker, limit).await?;
+        let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
+        let projects = grant.store().list_projects(marker, limit).await?;
         let next = projects.last().map(|project| project.project_id.clone());
         Ok((projects, next))
     }
 
     /// A project.
-    pub async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
-        if !is_name(project_id) {
-            return Err(RegistryError::UnknownProject);
-        }
-        self.service.store.find_project(project_id).await?.ok_or(RegistryError::UnknownProject)
+    pub async fn find_project(&self, principal: &Principal, project_id: &str) -> Result<Project, RegistryError> {
+        self.access.may(principal, Action::Read, Target::Project(project_id)).await?.find_project(project_id).await
     }
 
     /// Registers a project or changes a known one. True if it is new.
-    pub async fn put_project(&self, project: &Project) -> Result<bool, RegistryError> {
-        Ok(self.service.store.put_project(project).await?)
+    pub async fn put_project(&self, principal: &Principal, project: &Project) -> Result<bool, RegistryError> {
+        let grant = self.access.may(principal, Action::Administer, Target::Project(&project.project_id)).await?;
+        Ok(grant.store().put_project(project).await?)
     }
 
     /// Deletes a project; with its resources, which may take its time, only if that is said.
-    pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
-        if !is_name(project_id) {
+    pub async fn remove_project(
+        &self,
+        principal: &Principal,
+        project_id: &str,
+        with_resources: bool,
+    ) -> Result<(), RegistryError> {
+        let grant = self.access.may(principal, Action::Administer, Target::Project(project_id)).await?;
+        if !is_storable(project_id) {
             return Err(RegistryError::UnknownProject);
         }
-        // the connections for long work have no deadline; a database that is silent shows itself here
-        self.service.store.find_project(project_id).await?;
-        self.work.remove_project(project_id, with_resources).await
+        // bulk connections have no deadline; a database that is silent shows itself here
+        grant.store().find_project(project_id).await?;
+        grant.bulk().remove_project(project_id, with_resources).await
     }
 
     /// A page of the resources of a type in a project, newest first.
     pub async fn list_resources(
         &self,
+        principal: &Principal,
         project_id: &str,
         resource_type: &str,
         limit: u32,
         start: Start<'_>,
     ) -> Result<ResourcePage, RegistryError> {
-        let scopes = self.find_scopes(project_id, resource_type).await?;
-        let scope_id = scopes.first().map(|scope| scope.scope_id);
+        let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
+        let scope = grant.find_scope_of_type(resource_type).await?;
         let slot = match start {
-            Start::Marker(Some(marker)) => slot_of(marker, scope_id).map(Some),
+            Start::Marker(Some(marker)) => slot_of(marker, scope.as_ref().map(|scope| scope.scope_id)).map(Some),
             Start::Marker(None) | Start::Offset(_) => Ok(None),
         };
         let mut page = ResourcePage::default();
-        match (scope_id, start, &slot) {
-            (Some(scope_id), Start::Offset(offset), _) => {
-                let compiled = compile(&TagQuery::default(), &[scope_id], QueryOutput::Page { limit, offset })?;
-                let found = self.service.store.list(&compiled, &scopes).await?;
+        match (scope, start, &slot) {
+            (Some(scope), Start::Offset(offset), _) => {
+                let output = QueryOutput::Page { limit, offset };
+                let compiled = compile(&TagQuery::default(), &[scope.scope_id], output)?;
+                let found = grant.store().list(&compiled, &[scope]).await?;
                 page.total = found.total;
                 page.resources = found.items.iter().map(Item::resource).collect();
             }
-            (Some(scope_id), Start::Marker(_), Ok(slot)) => {
-                let (total, found) = self.service.store.list_registered(scope_id, *slot, limit).await?;
+            (Some(scope), Start::Marker(_), Ok(slot)) => {
+                let (total, found) = grant.store().list_registered(scope.scope_id, *slot, limit).await?;
                 page.total = total;
-                page.next_marker = found.last().map(|(slot, _)| marker_of(scope_id, *slot));
+                page.next_marker = found.last().map(|(slot, _)| marker_of(scope.scope_id, *slot));
                 page.resources = found.into_iter().map(|(_, resource)| resource).collect();
             }
             _ => {}
         }
         if page.total == 0 {
             // nothing there, or no such place
-            self.find_project(project_id).await?;
+            grant.find_project(project_id).await?;
         }
         slot?;
         Ok(page)
     }
 
     /// A resource.
-    pub async fn find_resource(&self, place: Place<'_>) -> Result<Registered, RegistryError> {
-        let scope_id = self.find_scope(place).await?;
-        let found = self.service.store.find_registered(scope_id, place.resource_id).await?;
-        found.ok_or_else(|| RequestError::unknown_resource(place.resource_id).into())
+    pub async fn find_resource(
+        &self,
+        principal: &Principal,
+        resource: &ResourceRef,
+    ) -> Result<Registered, RegistryError> {
+        let grant = self.access.may(principal, Action::Read, Target::of(resource)).await?;
+        let scope_id = grant.find_registered_scope(resource).await?;
+        let found = grant.store().find_registered(scope_id, &resource.resource_id).await?;
+        found.ok_or_else(|| RequestError::unknown_resource(&resource.resource_id).into())
     }
 
     /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
     pub async fn put_resource(
         &self,
+        principal: &Principal,
         project_id: &str,
         resource_type: &str,
         resource: &Resource,
         with_tags: bool,
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryError> {
+        let grant = self.access.may(principal, Action::Register, Target::Project(project_id)).await?;
         // a scope that is there is one of a type; else the name may be an alias
-        let resource_type = match self.service.find_scope(project_id, resource_type).await?.first() {
+        let resource_type = match grant.find_scope(resource_type).await? {
             Some(scope) => scope.resource_type.clone(),
-            None => self.find_type(resource_type).await?.resource_type,
+            None => grant.find_type(resource_type).await?.resource_type,
         };
-        self.service.store.register(project_id, &resource_type, resource, with_tags, condition).await
+        grant.store().register(project_id, &resource_type, resource, with_tags, condition).await
     }
 
     /// Forgets a resource with its tags.
-    pub async fn remove_resource(&self, place: Place<'_>, condition: &Condition) -> Result<(), RegistryError> {
-        let scope_id = self.find_scope(place).await?;
-        self.service.store.unregister(scope_id, place.resource_id, condition).await
+    pub async fn remove_resource(
+        &self,
+        principal: &Principal,
+        resource: &ResourceRef,
+        condition: &Condition,
+    ) -> Result<(), RegistryError> {
+        let grant = self.access.may(principal, Action::Register, Target::of(resource)).await?;
+        let scope_id = grant.find_registered_scope(resource).await?;
+        grant.store().unregister(scope_id, &resource.resource_id, condition).await
     }
 
-    /// Makes these the tags of a resource. Its new etag.
+    /// Makes these the tags of a resource, system tags included. Its new etag.
     pub async fn replace_tags(
         &self,
-        place: Place<'_>,
+        principal: &Principal,
+        resource: &ResourceRef,
         tags: &[Tag],
         condition: &Condition,
     ) -> Result<String, RegistryError> {
-        let scope_id = self.find_scope(place).await?;
-        self.service.store.replace_tags_if(scope_id, place.resource_id, tags, condition).await
+        let grant = self.access.may(principal, Action::Register, Target::of(resource)).await?;
+        let scope_id = grant.find_registered_scope(resource).await?;
+        grant.store().replace_tags_if(scope_id, &resource.resource_id, tags, condition).await
     }
+}
 
-    async fn find_scope(&self, place: Place<'_>) -> Result<i64, RegistryError> {
-        if is_name(place.resource_id) {
-            if let [scope] = self.find_scopes(place.project_id, place.resource_type).await?.as_slice() {
-                return Ok(scope.scope_id);
-            }
-        } else {
-            self.find_type(place.resource_type).await?;
+/// Look-ups that tell an unknown type and an unknown project apart from an unknown resource, as the registry does.
+impl Grant<'_> {
+    async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
+        if !is_storable(resource_type) {
+            return Err(RegistryError::UnknownType);
         }
-        Err(RequestError::unknown_resource(place.resource_id).into())
+        self.store().find_type(resource_type).await?.ok_or(RegistryError::UnknownType)
     }
 
-    /// The scope of a type, which must be registered, by its name or by an alias, in a project: one or none.
-    async fn find_scopes(&self, project_id: &str, resource_type: &str) -> Result<Vec<Arc<Scope>>, RegistryError> {
-        let scopes = self.service.find_scope(project_id, resource_type).await?;
-        if !scopes.is_empty() {
-            return Ok(scopes);
+    async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
+        if !is_storable(project_id) {
+            return Err(RegistryError::UnknownProject);
+        }
+        self.store().find_project(project_id).await?.ok_or(RegistryError::UnknownProject)
+    }
+
+    /// The scope of a type, which must be registered, by its name or by an alias; `None` while nothing was ever registered
+    /// there.
+    async fn find_scope_of_type(&self, resource_type: &str) -> Result<Option<Arc<Scope>>, RegistryError> {
+        if let Some(scope) = self.find_scope(resource_type).await? {
+            return Ok(Some(scope));
         }
         let found = self.find_type(resource_type).await?;
         if found.resource_type == resource_type {
-            return Ok(scopes);
+            return Ok(None);
         }
-        Ok(self.service.find_scope(project_id, &found.resource_type).await?)
+        Ok(self.find_scope(&found.resource_type).await?)
+    }
+
+    async fn find_registered_scope(&self, resource: &ResourceRef) -> Result<i64, RegistryError> {
+        if is_storable(&resource.resource_id) {
+            if let Some(scope) = self.find_scope_of_type(&resource.resource_type).await? {
+                return Ok(scope.scope_id);
+            }
+        } else {
+            self.find_type(&resource.resource_type).await?;
+        }
+        Err(RequestError::unknown_resource(&resource.resource_id).into())
     }
 }

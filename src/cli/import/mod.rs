@@ -20,6 +20,8 @@ use super::{
     progress::{Unit, bar},
 };
 use crate::{
+    app,
+    auth::Principal,
     config::Settings,
     store::{SessionProfile, Store},
     transfer::{
@@ -114,7 +116,9 @@ async fn run_batches(
     let start = Instant::now();
     let keep = if strict { Atomicity::Nothing } else { Atomicity::Lines };
     let mut reported = 0;
-    let outcome = transfer::load(store, batches, keep, |step| match step {
+    let (registry, principal) = (app::registry_of(store), Principal::command("import"));
+    let import = registry.import(&principal).await?;
+    let outcome = transfer::load(import.store(), batches, keep, |step| match step {
         Progress::Rejected(bad) => {
             reported += 1;
             if reported <= REPORTED {

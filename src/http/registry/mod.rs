@@ -1,10 +1,9 @@
-//! The registry: tagd's own API for whoever feeds it.
+//! The registry: tagd's own API, by which types, projects and resources are registered.
 //!
-//! `docs/REGISTRY.md` describes it.
-//!
-//! No dialect: nobody else speaks it, its answers have headers (`ETag`) and streams, and it has errors that no
-//! cloud service has.
+//! `docs/REGISTRY.md` describes it. It is not a dialect: its answers have headers (`ETag`) and streams, and it has errors that
+//! no cloud service has.
 
+mod caller;
 mod refusal;
 mod transfer;
 mod wire;
@@ -15,28 +14,29 @@ use actix_web::{
         Method, StatusCode,
         header::{self, HeaderName},
     },
-    web::{self, Data, Payload, ServiceConfig},
+    web::{self, Payload, ServiceConfig},
 };
 use serde::Serialize;
 
 use super::{
     body,
     conditions::{self, Outcome},
+    path::get_or_head,
     refusal::{not_found, options},
-    router::get_or_head,
-    server::AppState,
 };
 use crate::{
+    dialects::PathParameters,
     domain::{
         Resource,
         change::Registration,
-        command::ResourceType,
+        command::{ResourceRef, ResourceType},
         registry::{Project, Registered, RegistryError},
     },
     json::List,
-    service::{Place, Start},
+    service::Start,
     transfer::line,
 };
+use caller::Caller;
 use refusal::Refusal;
 use wire::{
     MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
@@ -134,26 +134,26 @@ fn put_status(created: bool) -> StatusCode {
 
 /// The body of a request that has one; all of them change something.
 async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
-    body::check_change(request, body::JSON, &[]).and_then(|()| body::check_type(request)).map_err(Refusal::Type)?;
+    body::check_changing(request, body::JSON, &[]).map_err(Refusal::Type)?;
     let body = body::read(payload).await.map_err(Refusal::Body)?;
     Ok(wire::decode(&body)?)
 }
 
 // ---- resource types
 
-async fn list_types(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn list_types(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
-    let types = shared.registry.list_types().await?;
+    let types = caller.registry().list_types(&caller.principal).await?;
     reply_read(&request, None, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() })
 }
 
-async fn get_type(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn get_type(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = shared.registry.find_type(wire::path(&request)?.get("resource_type")).await?;
+    let found = caller.registry().find_type(&caller.principal, wire::path(&request)?.get("resource_type")).await?;
     reply_read(&request, None, &TypeReply::of(&found))
 }
 
-async fn put_type(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
+async fn put_type(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let TypeBody { service, regional, tag_quota, aliases } = read(&request, payload).await?;
@@ -162,34 +162,35 @@ async fn put_type(request: HttpRequest, shared: Data<AppState>, payload: Payload
     let resource_type = ResourceType { resource_type, service, regional, tag_quota, aliases: Vec::new() };
     line::check_type(&resource_type)?;
     line::check_aliases(aliases.as_deref().unwrap_or_default())?;
-    let (created, aliases) = shared.registry.put_type(&resource_type, aliases.as_deref()).await?;
+    let (created, aliases) = caller.registry().put_type(&caller.principal, &resource_type, aliases.as_deref()).await?;
     Ok(reply(put_status(created), &TypeReply::of(&ResourceType { aliases, ..resource_type })))
 }
 
-async fn delete_type(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn delete_type(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
-    body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
-    shared.registry.remove_type(wire::path(&request)?.get("resource_type")).await?;
+    body::check_change(&request).map_err(Refusal::Type)?;
+    caller.registry().remove_type(&caller.principal, wire::path(&request)?.get("resource_type")).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 // ---- projects
 
-async fn list_projects(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn list_projects(request: HttpRequest, caller: Caller) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker"])?;
-    let (projects, next_marker) = shared.registry.list_projects(parameters.marker()?, parameters.limit()?).await?;
+    let (projects, next_marker) =
+        caller.registry().list_projects(&caller.principal, parameters.marker()?, parameters.limit()?).await?;
     let projects = projects.iter().map(ProjectReply::of).collect();
     reply_read(&request, None, &ProjectsReply { projects, next_marker })
 }
 
-async fn get_project(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn get_project(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = shared.registry.find_project(wire::path(&request)?.get("project_id")).await?;
+    let found = caller.registry().find_project(&caller.principal, wire::path(&request)?.get("project_id")).await?;
     reply_read(&request, None, &ProjectReply::of(&found))
 }
 
-async fn put_project(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
+async fn put_project(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let ProjectBody { project_name, domain_id } = read(&request, payload).await?;
@@ -199,40 +200,43 @@ async fn put_project(request: HttpRequest, shared: Data<AppState>, payload: Payl
         domain_id: domain_id.unwrap_or_default(),
     };
     line::check_project(&project)?;
-    let created = shared.registry.put_project(&project).await?;
+    let created = caller.registry().put_project(&caller.principal, &project).await?;
     Ok(reply(put_status(created), &ProjectReply::of(&project)))
 }
 
-async fn delete_project(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn delete_project(request: HttpRequest, caller: Caller) -> Handled {
     let with_resources = Parameters::read(&request, &["with_resources"])?.flag("with_resources")?;
     wire::no_condition(&request)?;
-    body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
-    shared.registry.remove_project(wire::path(&request)?.get("project_id"), with_resources).await?;
+    body::check_change(&request).map_err(Refusal::Type)?;
+    caller
+        .registry()
+        .remove_project(&caller.principal, wire::path(&request)?.get("project_id"), with_resources)
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 // ---- resources
 
-async fn list_resources(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn list_resources(request: HttpRequest, caller: Caller) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker", "offset"])?;
     let path = wire::path(&request)?;
     let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
     let (limit, start) = (parameters.limit()?, parameters.start()?);
-    let page = shared.registry.list_resources(project_id, resource_type, limit, start).await?;
+    let page = caller.registry().list_resources(&caller.principal, project_id, resource_type, limit, start).await?;
     let resources = page.resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
     let next_marker = matches!(start, Start::Marker(_)).then_some(MarkerReply(page.next_marker));
     reply_read(&request, None, &ResourcesReply { total_count: page.total, resources, next_marker })
 }
 
-async fn get_resource(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn get_resource(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
     let path = wire::path(&request)?;
     let resource_id = path.get("resource_id");
-    let found = shared.registry.find_resource(place(&path)).await?;
+    let found = caller.registry().find_resource(&caller.principal, &resource_ref(&path)).await?;
     reply_read(&request, Some(&found.etag), &resource_reply(resource_id, &found)?)
 }
 
-async fn put_resource(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
+async fn put_resource(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, true)?;
     let ResourceBody { resource_name, resource_detail, tags } = read(&request, payload).await?;
@@ -250,39 +254,44 @@ async fn put_resource(request: HttpRequest, shared: Data<AppState>, payload: Pay
         },
         ..Registration::default()
     })?;
-    let (created, found) =
-        shared.registry.put_resource(&project_id, &resource_type, &resource, with_tags, &condition).await?;
+    let (created, found) = caller
+        .registry()
+        .put_resource(&caller.principal, &project_id, &resource_type, &resource, with_tags, &condition)
+        .await?;
     Ok(reply_with(put_status(created), &found.etag, &resource_reply(&resource.resource_id, &found)?))
 }
 
-async fn delete_resource(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn delete_resource(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
-    body::check_change(&request, body::JSON, &[]).map_err(Refusal::Type)?;
-    shared.registry.remove_resource(place(&wire::path(&request)?), &condition).await?;
+    body::check_change(&request).map_err(Refusal::Type)?;
+    caller.registry().remove_resource(&caller.principal, &resource_ref(&wire::path(&request)?), &condition).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn get_tags(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn get_tags(request: HttpRequest, caller: Caller) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = shared.registry.find_resource(place(&wire::path(&request)?)).await?;
+    let found = caller.registry().find_resource(&caller.principal, &resource_ref(&wire::path(&request)?)).await?;
     reply_read(&request, Some(&found.etag), &TagsReply { tags: TagList(&found.tags) })
 }
 
-async fn put_tags(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
+async fn put_tags(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     let TagsBody { tags } = read(&request, payload).await?;
     let tags = line::check_tags(line::tags_of(tags))?;
-    let etag = shared.registry.replace_tags(place(&wire::path(&request)?), &tags, &condition).await?;
+    let etag = caller
+        .registry()
+        .replace_tags(&caller.principal, &resource_ref(&wire::path(&request)?), &tags, &condition)
+        .await?;
     Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))
 }
 
-fn place(path: &crate::dialects::PathParameters) -> Place<'_> {
-    Place {
-        project_id: path.get("project_id"),
-        resource_type: path.get("resource_type"),
-        resource_id: path.get("resource_id"),
+fn resource_ref(path: &PathParameters) -> ResourceRef {
+    ResourceRef {
+        project_id: Some(path.get("project_id").to_owned()),
+        resource_type: path.get("resource_type").to_owned(),
+        resource_id: path.get("resource_id").to_owned(),
     }
 }
 
@@ -292,13 +301,13 @@ fn resource_reply<'a>(resource_id: &'a str, found: &'a Registered) -> Result<Res
 
 // ---- import and export
 
-async fn import(request: HttpRequest, shared: Data<AppState>, payload: Payload) -> Handled {
+async fn import(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
     wire::no_condition(&request)?;
-    body::check_change(&request, transfer::TYPES, transfer::CODINGS).map_err(Refusal::Type)?;
-    transfer::import(request, shared, payload).await
+    let coding = body::check_changing(&request, transfer::TYPES, transfer::CODINGS).map_err(Refusal::Type)?;
+    transfer::import(&request, &caller, payload, coding).await
 }
 
-async fn export(request: HttpRequest, shared: Data<AppState>) -> Handled {
+async fn export(request: HttpRequest, caller: Caller) -> Handled {
     if conditions::of_read(&request, None)? == Outcome::Failed {
         return Err(RegistryError::Condition.into());
     }
@@ -309,5 +318,5 @@ async fn export(request: HttpRequest, shared: Data<AppState>) -> Handled {
             HttpResponse::Ok().content_type(transfer::NDJSON).insert_header((header::VARY, "Accept-Encoding")).finish();
         return Ok(answer.set_body(actix_web::body::None::new()).map_into_boxed_body());
     }
-    transfer::export(request, shared).await
+    transfer::export(&request, &caller).await
 }

@@ -1,4 +1,4 @@
-//! What the registry refuses, and how that stands on the wire: one row a code.
+//! What the registry refuses, with status and code: one row for each code.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
     domain::{RequestError, registry::RegistryError},
     http::{
         body::{BodyError, LARGEST},
-        dispatch,
+        error_log,
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) enum Refusal {
     },
     /// An import did not come to its end.
     Input(String),
-    /// What an import stands on was changed while it ran.
+    /// What an import relies on was changed while it ran.
     Changed(String),
     /// The path is there, but not for this method.
     Method {
@@ -47,22 +47,22 @@ pub(super) enum Refusal {
 }
 
 impl<T: Into<RegistryError>> From<T> for Refusal {
-    fn from(fault: T) -> Self {
-        Self::RequestError(fault.into())
+    fn from(error: T) -> Self {
+        Self::RequestError(error.into())
     }
 }
 
-/// Status and code of a fault.
+/// Status and code of a refusal.
 fn code_of(refusal: &Refusal) -> (u16, &'static str) {
     match refusal {
-        Refusal::RequestError(fault) => match fault {
+        Refusal::RequestError(error) => match error {
             RegistryError::UnknownType => (404, "REGISTRY.0003"),
             RegistryError::UnknownProject => (404, "REGISTRY.0004"),
             RegistryError::TypeInUse => (409, "REGISTRY.0006"),
             RegistryError::NameTaken { .. } => (409, "REGISTRY.0019"),
             RegistryError::ProjectInUse => (409, "REGISTRY.0007"),
             RegistryError::Condition => (412, "REGISTRY.0008"),
-            RegistryError::Other(fault) => match fault {
+            RegistryError::Other(error) => match error {
                 RequestError::Body { .. } => (400, "REGISTRY.0001"),
                 RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
                 RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
@@ -87,7 +87,7 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RequestError(fault) => fault.fmt(f),
+            Self::RequestError(error) => error.fmt(f),
             Self::Body(BodyError::TooLarge) => write!(f, "body: larger than {LARGEST} bytes"),
             Self::Body(BodyError::TooSlow) => f.write_str("body: not sent in time"),
             Self::Body(BodyError::Broken(reason)) => write!(f, "body: {reason}"),
@@ -108,8 +108,8 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::RequestError(RegistryError::Other(fault)) = self {
-            dispatch::log(fault);
+        if let Self::RequestError(RegistryError::Other(error)) = self {
+            error_log::log(error);
         }
         let mut answer = HttpResponse::build(self.status_code());
         match self {

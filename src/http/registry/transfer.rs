@@ -11,24 +11,22 @@ use actix_web::{
         Version,
         header::{self, AcceptEncoding, ContentEncoding, Encoding, Header},
     },
-    web::{Bytes, Data, Payload},
+    web::{Bytes, Payload},
 };
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::{
+    caller::Caller,
     refusal::Refusal,
-    wire::{self, ImportReply, Parameters, RejectedReply},
+    wire::{ImportReply, Parameters, RejectedReply},
 };
 use crate::{
     domain::RequestError,
-    http::{
-        body::{self, BodyError, PATIENCE},
-        server::AppState,
-    },
-    store::{Exporter, StoreError},
-    transfer::{self, Atomicity, LoadError, Progress, batches, line},
+    http::body::{BodyError, PATIENCE},
+    service::{ExportError, ImportError, Snapshot},
+    transfer::{Atomicity, Progress, batches, line},
 };
 
 /// Lines that are reported one by one; of more only the number is told.
@@ -51,17 +49,18 @@ pub(super) const TYPES: &[&str] = &[NDJSON, "application/json"];
 /// Content codings that an import may have.
 pub(super) const CODINGS: &[&str] = &["gzip"];
 
-/// Imports what the body states, a resource a line.
+/// Imports what the body states, a resource a line; `coding` is one of [`CODINGS`].
 pub(super) async fn import(
-    request: HttpRequest,
-    shared: Data<AppState>,
+    request: &HttpRequest,
+    caller: &Caller,
     mut payload: Payload,
+    coding: Option<&'static str>,
 ) -> Result<HttpResponse, Refusal> {
-    let strict = Parameters::read(&request, &["strict"])?.flag("strict")?;
-    body::check_type_of(&request, TYPES).map_err(Refusal::Type)?;
-    let is_packed = body::coding(&request, CODINGS).map_err(Refusal::Type)?.is_some();
-    let keep = if strict { Atomicity::Nothing } else { Atomicity::Batches };
-    let aliases = shared.work.aliases().await.map_err(RequestError::from)?;
+    let strict = Parameters::read(request, &["strict"])?.flag("strict")?;
+    let is_packed = coding.is_some();
+    let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Batches };
+    let import = caller.registry().import(&caller.principal).await?;
+    let aliases = import.aliases().await?;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let idle = is_packed.then_some(UNPACKED_IDLE);
@@ -74,8 +73,7 @@ pub(super) async fn import(
             }
             Progress::Rejected(_) | Progress::Read { .. } | Progress::Taken { .. } => {}
         };
-        let mut load =
-            std::pin::pin!(transfer::load(&shared.work, batches::of_ndjson(input, aliases, idle), keep, tell));
+        let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, aliases, idle), atomicity, tell));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,
@@ -98,30 +96,27 @@ pub(super) async fn import(
     Ok(HttpResponse::Ok().json(reply))
 }
 
-fn refusal_of(error: LoadError, strict: bool, rejected: Vec<RejectedReply>) -> Refusal {
+fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) -> Refusal {
     let kept = if strict { "nothing was imported" } else { "whole batches before that are imported" };
     match error {
-        LoadError::Store(source @ StoreError::TypeGone)
-        | LoadError::Refused { source: source @ StoreError::TypeGone, .. } => {
-            Refusal::Changed(format!("{source}; {kept}"))
-        }
-        LoadError::Store(source) | LoadError::Refused { source, .. } => RequestError::from(source).into(),
-        LoadError::Strict => match rejected.into_iter().next() {
+        ImportError::Changed(reason) => Refusal::Changed(format!("{reason}; {kept}")),
+        ImportError::Store(error) => error.into(),
+        ImportError::Strict => match rejected.into_iter().next() {
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },
             None => Refusal::RequestError(RequestError::internal("a strict import ended without a bad line").into()),
         },
-        LoadError::Encoding(wrong) => RequestError::Body { reason: format!("body: {wrong}") }.into(),
-        LoadError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(BodyError::TooSlow),
-        LoadError::Broken(source) if source.kind() == ErrorKind::InvalidData => {
+        ImportError::Encoding(wrong) => RequestError::Body { reason: format!("body: {wrong}") }.into(),
+        ImportError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(BodyError::TooSlow),
+        ImportError::Broken(source) if source.kind() == ErrorKind::InvalidData => {
             Refusal::Input(format!("Content-Encoding: gzip: {source}; {kept}"))
         }
-        LoadError::Broken(source) => Refusal::Input(format!("the input broke off: {source}; {kept}")),
+        ImportError::Broken(source) => Refusal::Input(format!("the input broke off: {source}; {kept}")),
     }
 }
 
 type Piece = io::Result<Bytes>;
 
-/// Hands on what comes in; ends when all is in, when it broke off, or when nobody takes it any more.
+/// Hands on what comes in; ends when all is in, when it broke off, or when the receiver is gone.
 async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
     loop {
         let piece = match tokio::time::timeout(STALL, payload.next()).await {
@@ -185,16 +180,17 @@ impl Read for Unpacked {
 }
 
 /// Every resource, of one snapshot, in order.
-pub(super) async fn export(request: HttpRequest, shared: Data<AppState>) -> Result<HttpResponse, Refusal> {
-    wire::Parameters::read(&request, &[])?;
+pub(super) async fn export(request: &HttpRequest, caller: &Caller) -> Result<HttpResponse, Refusal> {
+    Parameters::read(request, &[])?;
     // without chunks the end of the connection would be the end of the answer, whole or not
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::Version);
     }
-    let is_packed = takes_gzip(&request);
-    let exporter = shared.work.export().await.map_err(RequestError::from)?;
+    let is_packed = takes_gzip(request);
+    let export = caller.registry().export(&caller.principal).await?;
+    let snapshot = export.begin().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
-    actix_web::rt::spawn(run_export(exporter, Outgoing::new(is_packed), sender));
+    actix_web::rt::spawn(run_export(snapshot, Outgoing::new(is_packed), sender));
     let pieces = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
     let mut answer = HttpResponse::Ok();
     answer.content_type(NDJSON).insert_header((header::VARY, "Accept-Encoding"));
@@ -247,22 +243,15 @@ impl Outgoing {
     }
 }
 
-/// Why an export stopped.
+/// Why nothing more goes out.
 enum Stopped {
-    Store(StoreError),
     Line(io::Error),
     /// The client is gone, or takes nothing.
     Gone,
 }
 
-impl From<StoreError> for Stopped {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-async fn run_export(exporter: Exporter, mut outgoing: Outgoing, sender: mpsc::Sender<Piece>) {
-    let outcome = exporter
+async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Sender<Piece>) {
+    let outcome = snapshot
         .run(async |registration| {
             line::encode(&mut outgoing.lines, &registration).map_err(Stopped::Line)?;
             if outgoing.lines.len() >= PIECE {
@@ -277,12 +266,12 @@ async fn run_export(exporter: Exporter, mut outgoing: Outgoing, sender: mpsc::Se
         .await;
     let last = match outcome {
         Ok(()) => outgoing.finish(),
-        Err(Stopped::Gone) => {
+        Err(ExportError::Output(Stopped::Gone)) => {
             tracing::info!("an export ended early: the client takes no more");
             return;
         }
-        Err(Stopped::Line(error)) => Err(error),
-        Err(Stopped::Store(error)) => Err(io::Error::other(error.to_string())),
+        Err(ExportError::Output(Stopped::Line(error))) => Err(error),
+        Err(ExportError::Store(error)) => Err(io::Error::other(error.to_string())),
     };
     if let Err(error) = &last {
         // the answer is broken off, so that the client does not take it for whole

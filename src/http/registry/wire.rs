@@ -16,7 +16,7 @@ use crate::{
     },
     http::{
         conditions::{self, EntityTag, Tags},
-        dispatch,
+        path,
     },
     json::{self, Object},
     parameters,
@@ -189,7 +189,7 @@ pub(super) struct RejectedReply {
 
 /// What varies in the path.
 pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
-    dispatch::parameters(request).ok_or(Refusal::Path)
+    path::parameters(request).ok_or(Refusal::Path)
 }
 
 /// Reads a body that must be a JSON object.

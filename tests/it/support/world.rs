@@ -10,6 +10,7 @@ use std::{
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
+    app::{App, AppSettings},
     domain::{Resource, Tag, change::Registration},
     http::{Running, ServerSettings, start},
     store::{BatchOutcome, ImportBatch, Importer, SessionProfile, StoreError, StoreSettings},
@@ -78,7 +79,8 @@ impl World {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             // the name that tests over plain connections use
             let allowed_hosts = vec!["tagd".into()];
-            start(ServerSettings { listener, workers: 1, region: "region-1".into(), allowed_hosts, store }).unwrap()
+            let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store });
+            start(ServerSettings { listener, allowed_hosts, app }).unwrap()
         });
         let agent = agent();
         Self { url: format!("http://{}", server.address), db, server: Some(server), agent }

@@ -8,6 +8,7 @@ mod limits;
 mod lists;
 mod methods;
 mod operations;
+mod principals;
 mod registry;
 mod rules;
 mod sdk;

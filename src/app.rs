@@ -1,0 +1,85 @@
+//! Puts tagd together: pools, queues and caches are made here, once.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::Outage,
+    service::{Registry, ScopeCache, Service},
+    store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS, WriteQueue},
+};
+
+/// Connections of a worker for imports, exports and other work without a deadline, beside those that serve.
+pub const WORK_CONNECTIONS: u32 = 2;
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct AppSettings {
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// Name of the region whose resources are served.
+    pub region: String,
+    /// The database; its connections are shared out among the workers.
+    pub store: StoreSettings,
+}
+
+/// What all workers of a server share, and what they make their own of. Copies share it too.
+#[derive(Debug, Clone)]
+pub struct App {
+    workers: usize,
+    region: Arc<str>,
+    /// The connections of one worker that serve.
+    serving: StoreSettings,
+    /// Its connections for work without a deadline.
+    bulk: StoreSettings,
+    writes: WriteQueue,
+    scopes: Arc<ScopeCache>,
+    readiness: Readiness,
+}
+
+impl App {
+    /// What is shared, on the runtime of the caller, which must outlive every worker; the schema must be in place.
+    ///
+    /// Each worker has a pool of its own: a connection is then only woken by the thread that waits for it. Changes of tags
+    /// meet in one queue, with connections of its own, to be written together.
+    pub fn new(settings: AppSettings) -> Self {
+        let AppSettings { workers, region, store } = settings;
+        let workers = workers.max(1);
+        let mut writing = store.clone();
+        writing.connections = store.connections.min(WRITE_CONNECTIONS);
+        let mut serving = store.clone();
+        serving.connections = (store.connections / u32::try_from(workers).unwrap_or(u32::MAX)).max(1);
+        let mut bulk = store.clone();
+        bulk.connections = WORK_CONNECTIONS;
+        Self {
+            workers,
+            region: region.into(),
+            serving,
+            bulk,
+            writes: Store::connect_lazy(&writing, SessionProfile::Serve).queue().clone(),
+            scopes: Arc::default(),
+            readiness: Readiness::new(&store),
+        }
+    }
+
+    /// Threads that answer requests.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The use cases for one worker, with pools of its own on the runtime of the caller.
+    pub fn service(&self) -> Service {
+        let store = Store::connect_lazy(&self.serving, SessionProfile::Serve).with_queue(&self.writes);
+        let bulk = Store::connect_lazy(&self.bulk, SessionProfile::Bulk);
+        Service::new(store, bulk, Arc::clone(&self.scopes), Arc::clone(&self.region))
+    }
+
+    /// Whether requests can be answered, reads and writes alike; if not, why.
+    pub async fn check_ready(&self) -> Result<(), Outage> {
+        self.readiness.check().await
+    }
+}
+
+/// The registry for a command, which has one store for everything.
+pub fn registry_of(store: &Store) -> Registry {
+    Service::new(store.clone(), store.clone(), Arc::default(), Arc::default()).registry()
+}

@@ -1,0 +1,27 @@
+//! Errors that are not the client's, in the log: each once, with the chain of its causes.
+
+use std::error::Error;
+
+use crate::domain::RequestError;
+
+/// Logs an error that has a cause within tagd or the database.
+pub(super) fn log(error: &RequestError) {
+    if let Some(source) = error.source() {
+        if matches!(error, RequestError::Unavailable { .. }) {
+            tracing::warn!(error = chain(source), "the database is not available");
+        } else {
+            tracing::error!(error = chain(source), "a request failed");
+        }
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,35 @@
+//! Who calls the registry: made of each request before its handler runs.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+
+use super::refusal::Refusal;
+use crate::{
+    auth::Principal,
+    http::{principal, state::AppState},
+    service::Registry,
+};
+
+/// The principal of a request, with the registry that it asks.
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    state: Data<AppState>,
+}
+
+impl Caller {
+    pub(super) fn registry(&self) -> &Registry {
+        &self.state.registry
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Refusal;
+    type Future = Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let state = AppState::of(request).cloned();
+        let caller = state.and_then(|state| Ok(Self { principal: principal::identify(request)?, state }));
+        ready(caller.map_err(Refusal::from))
+    }
+}

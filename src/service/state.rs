@@ -1,0 +1,26 @@
+//! What the use cases share.
+
+use std::sync::Arc;
+
+use super::{Registry, ScopeCache, access::AccessControl};
+use crate::store::Store;
+
+/// What a dialect can ask for.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub(super) access: AccessControl,
+    pub(super) region: Arc<str>,
+}
+
+impl Service {
+    /// The use cases over a store, for the resources of a region; `bulk` is the same database for work without a deadline.
+    /// Those that share a cache save each other look-ups.
+    pub fn new(store: Store, bulk: Store, scopes: Arc<ScopeCache>, region: Arc<str>) -> Self {
+        Self { access: AccessControl::new(store, bulk, scopes), region }
+    }
+
+    /// The use cases of the registry, over the same stores.
+    pub fn registry(&self) -> Registry {
+        Registry::new(self.access.clone())
+    }
+}
