@@ -11,7 +11,7 @@ use crate::domain::CallerContext;
 pub struct Principal {
     /// Name, as changes are recorded with it.
     pub name: Cow<'static, str>,
-    /// The request, by which its changes and its log lines are found.
+    /// The request, by which its changes and its log lines are found; empty for a command.
     pub request_id: Arc<str>,
     /// Account whose projects a request without a project covers; `None` covers all there are.
     pub domain_id: Option<String>,
@@ -23,10 +23,10 @@ impl Principal {
         Self { name: Cow::Borrowed("anyone"), request_id, domain_id: None }
     }
 
-    /// A command of the program, which acts for the operator who runs it. Each run is a request.
+    /// A command of the program, which acts for the operator who runs it and serves no request.
     pub fn command(name: &str) -> Self {
-        let request_id = uuid::Uuid::new_v4().simple().to_string();
-        Self { name: Cow::Owned(format!("cli:{name}")), request_id: request_id.into(), domain_id: None }
+        let CallerContext { principal, request_id } = CallerContext::command(name);
+        Self { name: Cow::Owned(principal), request_id: request_id.into(), domain_id: None }
     }
 
     /// The account that owns what belongs to no project; empty where tagd knows no accounts.
@@ -48,8 +48,6 @@ mod tests {
     fn a_change_is_recorded_with_the_name_and_the_request() {
         let context = Principal::anyone("r-1".into()).context();
         assert_eq!(context, CallerContext { principal: "anyone".into(), request_id: "r-1".into() });
-        let (first, second) = (Principal::command("import").context(), Principal::command("import").context());
-        assert_eq!(first.principal, "cli:import");
-        assert_ne!(first.request_id, second.request_id);
+        assert_eq!(Principal::command("import").context(), CallerContext::command("import"));
     }
 }

@@ -1,10 +1,17 @@
-//! Who changes something, and by which request.
+//! Who is behind a change, passed down to the one place in the database that all changes go through.
 
-/// What is recorded of the caller with a change.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Who changes something, and in which request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallerContext {
-    /// Name of the principal.
+    /// Who: a principal of the service, or a command such as `cli:import`.
     pub principal: String,
-    /// Request that asked for the change.
+    /// Identifier of the request; empty outside of requests.
     pub request_id: String,
+}
+
+impl CallerContext {
+    /// The context of a command, which serves no request.
+    pub fn command(name: &str) -> Self {
+        Self { principal: format!("cli:{name}"), request_id: String::new() }
+    }
 }
