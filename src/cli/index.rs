@@ -75,6 +75,12 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
 fn describe(drift: &IndexMismatch) -> String {
     let IndexMismatch { kind, key, value, block, missing, surplus } = drift;
     match kind {
+        -7 => format!(
+            "value {value:?} of key {key:?}: the index of values lacks {missing} entries, has {surplus} too many"
+        ),
+        -6 => format!(
+            "block {block}: the index of names lacks {missing} names, has {surplus} under grams that are not theirs"
+        ),
         -5 => format!("block {block}: {surplus} names kept under words that are not theirs"),
         -4 => format!("label {key:?} = {value:?}, block {block}: {surplus} slots kept in a form that is not its own"),
         -3 => {

@@ -28,14 +28,14 @@ pub(super) fn pieces(source: &str, part: &str) -> String {
     format!(
         "
       select n.low, n.high, n.bits
-        from (select b.bits, case when least({part}.want, r.hits - {part}.skip) >= 64 then tagd.stretch(b.bits, {part}.skip, {part}.want) end as ends
+        from (select b.bits, case when least({part}.want, r.hits - {part}.skip) >= 64 then tagd.dense_range(b.bits, {part}.skip, {part}.want) end as ends
                 from {source} b offset 0) b
         cross join lateral (
           select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, {part}.skip, {part}.want) end) as n (position)) n"
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, {part}.skip, {part}.want) end) as n (position)) n"
     )
 }
 

@@ -53,7 +53,7 @@ piece as materialized (
   select h.blocks[c.cut[i]] as block, h.hits[c.cut[i]] as hits, c.cut[i + 1] as skip, c.cut[i + 2] as want{cut_rank}
     from hit h
     cross join lateral (
-      select tagd.cut(h.hits, {offset}::int8, {limit}::int8) as cut offset 0) c
+      select tagd.page_blocks(h.hits, {offset}::int8, {limit}::int8) as cut offset 0) c
     cross join lateral generate_series(1, cardinality(c.cut), 3) as i),
 page as (
   select p.low, p.high, p.bits{piece_rank}

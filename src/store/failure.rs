@@ -4,7 +4,10 @@ use std::io::ErrorKind;
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-use super::states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup};
+use super::{
+    migrate::SchemaVersion,
+    states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
+};
 use crate::domain::{Outage, RequestError};
 
 /// Why the database cannot be opened, migrated or imported into; each is one line for the operator.
@@ -25,9 +28,9 @@ pub enum StoreError {
     #[error("the database has schema version {found}, this tagd knows only up to {known}: use a newer tagd")]
     NewerSchema {
         /// Version in the database.
-        found: i32,
+        found: SchemaVersion,
         /// Newest version this program has.
-        known: i32,
+        known: SchemaVersion,
     },
     /// The schema is not there, or older.
     #[error(
@@ -35,9 +38,20 @@ pub enum StoreError {
     )]
     OlderSchema {
         /// Version in the database; 0 for none.
-        found: i32,
+        found: SchemaVersion,
         /// Version needed.
-        known: i32,
+        known: SchemaVersion,
+    },
+    /// A schema from before the baseline, and not the one that is adopted.
+    #[error(
+        "the database has schema version {found}, and this tagd can only take over version {adopted} or later: run \
+         `tagd migrate` of the tagd with schema version {adopted} first, or export with that which made it and import"
+    )]
+    BeforeBaseline {
+        /// Version in the database.
+        found: i32,
+        /// The only version from before the baseline that can be taken over.
+        adopted: i32,
     },
     /// The schema was made by other migrations than those of this program.
     #[error("the schema of the database is not that of this tagd: {0}; nothing was done")]

@@ -124,7 +124,7 @@ pub(super) async fn copy_lines(
 
 /// Makes resources, tags and index of what is in `import_line`, within a transaction that has entered the import.
 pub(super) async fn take_lines(connection: &mut PooledConnection) -> Result<BatchOutcome, sqlx::Error> {
-    sqlx::query!("select tagd.hold_import_projects()").execute(&mut **connection).await?;
+    sqlx::query!("select tagd.lock_import_projects_shared()").execute(&mut **connection).await?;
     let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
         .fetch_one(&mut **connection)
         .await?;

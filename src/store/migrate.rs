@@ -1,13 +1,19 @@
-//! The migrations: refinery runs them over sqlx, under a lock, in one transaction.
+//! The migrations and functions: refinery runs the first over sqlx, under a lock, and the second follow in one transaction.
 
-use refinery::{Migration, Runner};
+use std::fmt;
+
+use refinery::{Migration, Runner, Target};
 use refinery_core::{
     AsyncMigrate,
     traits::r#async::{AsyncQuery, AsyncTransaction},
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 
-use super::{SessionProfile, Store, StoreError, StoreSettings, failure::outage_of};
+use super::{
+    SessionProfile, Store, StoreError, StoreSettings,
+    failure::outage_of,
+    functions::{FUNCTION_SET, FunctionSet, applied_set},
+};
 use crate::domain::Outage;
 
 mod embedded {
@@ -15,21 +21,24 @@ mod embedded {
     refinery::embed_migrations!("migrations");
 }
 
-/// The newest schema version that this program knows.
-pub const SCHEMA_VERSION: i32 = 20;
+/// The newest migration that this program has.
+pub const SCHEMA_VERSION: i32 = 24;
+
+/// The last version before the baseline. A database of that version is adopted; an older one is not.
+const ADOPTED_VERSION: i32 = 20;
+
+/// The migrations of the baseline that an adopted database has already: up to this one.
+const ADOPTED_AS: i32 = 23;
+
+/// MD5 of the versions, names and checksums in the history of a database of [`ADOPTED_VERSION`].
+const ADOPTED_HISTORY: &str = "c0efb6c1f43156697616b57af3e13bec";
+
+const ADOPTION: &str = include_str!("../../migrations/adopt/schema_20.sql");
 
 /// Table of the migrations that were applied.
 const HISTORY: &str = "tagd.schema_history";
 
-/// Before the migrations. Where the extensions are missing they go into `public`: left to the search path, they
-/// would go into `tagd` where the login has that name.
-const FOUNDATION: [&str; 3] = [
-    "create schema if not exists tagd",
-    "create extension if not exists pg_trgm schema public",
-    "create extension if not exists btree_gin schema public",
-];
-
-/// After them: the history is refinery's table, so no migration can know it.
+/// After the migrations: the history is refinery's table, so no migration can know it.
 const HISTORY_COMMENTS: [&str; 5] = [
     "comment on table tagd.schema_history is 'The migrations that were applied; kept by tagd migrate.'",
     "comment on column tagd.schema_history.version is 'Number of the migration.'",
@@ -38,13 +47,42 @@ const HISTORY_COMMENTS: [&str; 5] = [
     "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
 ];
 
+/// Version of a schema: its tables and its functions have a number each, which only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersion {
+    /// The newest migration; 0 for none.
+    pub migration: i32,
+    /// The set of functions; 0 for none, as before the baseline.
+    pub functions: i32,
+}
+
+impl SchemaVersion {
+    /// What this program has.
+    pub const KNOWN: Self = Self { migration: SCHEMA_VERSION, functions: FUNCTION_SET };
+
+    /// A program that has `known` cannot work with this one.
+    fn is_newer_than(self, known: Self) -> bool {
+        self.migration > known.migration || self.functions > known.functions
+    }
+}
+
+impl fmt::Display for SchemaVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.migration)?;
+        if self.functions > 0 {
+            write!(f, ".{}", self.functions)?;
+        }
+        Ok(())
+    }
+}
+
 /// What a run of the migrations did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MigrateReport {
     /// Version before.
-    pub from: i32,
+    pub from: SchemaVersion,
     /// Version now.
-    pub to: i32,
+    pub to: SchemaVersion,
 }
 
 /// A connection as refinery sees it.
@@ -91,67 +129,133 @@ impl AsyncMigrate for Driver<'_> {}
 impl Store {
     /// Opens the store with its schema in place: applies what is missing, where the login may.
     pub async fn open_migrated(settings: &StoreSettings, profile: SessionProfile) -> Result<Self, StoreError> {
+        let functions = FunctionSet::embedded();
         let mut login = settings.connect_as_login().await?;
-        let found = schema_version(&mut login).await.map_err(|error| match error {
+        let (found, task) = inspect(&mut login, &functions).await.map_err(|error| match error {
             // neither the owner nor a member of the service's role
             StoreError::Database(refusal) if outage_of(&refusal) == Some(Outage::Rights) => StoreError::Role,
             other => other,
         })?;
-        if found == SCHEMA_VERSION {
-            check_history(&mut login).await?;
-        }
         login.close().await?;
-        if found < SCHEMA_VERSION {
-            migrate(settings).await.map_err(|error| match error {
+        if task != Task::Nothing {
+            migrate_with(settings, &functions).await.map_err(|error| match error {
                 // a service's login that may not migrate is told who may
                 StoreError::Database(refusal) if outage_of(&refusal) == Some(Outage::Rights) => {
-                    StoreError::OlderSchema { found, known: SCHEMA_VERSION }
+                    StoreError::OlderSchema { found, known: SchemaVersion::KNOWN }
                 }
                 other => other,
             })?;
-        } else if found > SCHEMA_VERSION {
-            return Err(StoreError::NewerSchema { found, known: SCHEMA_VERSION });
         }
         Self::open(settings, profile).await
     }
 }
 
-/// Applies the migrations that are missing, all or none. Replicas that start at once wait for one another.
+/// Applies the migrations and functions that are missing, all or none. Replicas that start at once wait for one another.
 pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreError> {
+    migrate_with(settings, &FunctionSet::embedded()).await
+}
+
+/// The same with a set of functions of another program, for tests.
+#[doc(hidden)]
+pub async fn migrate_with(settings: &StoreSettings, functions: &FunctionSet) -> Result<MigrateReport, StoreError> {
     let mut login = settings.connect_as_login().await?;
     // ends with the transaction, so a killed process leaves no lock
     let mut transaction = login.begin().await?;
     transaction.execute("select pg_advisory_xact_lock(8386658)").await?;
-    let from = schema_version(&mut transaction).await?;
-    if from > SCHEMA_VERSION {
-        return Err(StoreError::NewerSchema { found: from, known: SCHEMA_VERSION });
-    }
-    if from > 0 {
-        check_history(&mut transaction).await?;
-    }
-    if from == SCHEMA_VERSION {
+    let (from, task) = inspect(&mut transaction, functions).await?;
+    if task == Task::Nothing {
         return Ok(MigrateReport { from, to: from });
     }
-    for statement in FOUNDATION {
-        transaction.execute(statement).await?;
+    let may_create: Option<bool> =
+        sqlx::query_scalar("select has_schema_privilege(n.oid, 'create') from pg_namespace n where n.nspname = 'tagd'")
+            .fetch_optional(&mut *transaction)
+            .await?;
+    match may_create {
+        // not left to the first statement that is refused: within a migration its error is refinery's
+        Some(false) => return Err(StoreError::OlderSchema { found: from, known: SchemaVersion::KNOWN }),
+        Some(true) => {}
+        None => {
+            transaction.execute("create schema tagd").await?;
+        }
     }
-    let mut runner: Runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
-    runner.set_migration_table_name(HISTORY);
-    let migrations = runner.get_migrations().clone();
-    Driver(&mut transaction)
-        .migrate(&migrations, true, true, false, refinery::Target::Latest, HISTORY)
-        .await
-        .map_err(|error| StoreError::Migrate(innermost(&error).to_string()))?;
+    if task == Task::Adopt {
+        adopt(&mut transaction).await?;
+    }
+    run(&mut transaction, false, Target::Latest).await?;
     for statement in HISTORY_COMMENTS {
         transaction.execute(statement).await?;
     }
+    if from.functions < functions.number() {
+        functions.apply(&mut transaction).await?;
+    }
     transaction.commit().await?;
     login.close().await?;
-    Ok(MigrateReport { from, to: SCHEMA_VERSION })
+    Ok(MigrateReport { from, to: SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() } })
 }
 
-/// Version of the schema in the database; 0 for none.
-async fn schema_version(connection: &mut PgConnection) -> Result<i32, StoreError> {
+/// What there is to do in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Nothing,
+    /// Run what is missing.
+    Migrate,
+    /// Bring a schema from before the baseline into its form first.
+    Adopt,
+}
+
+/// Version of the schema in the database and what there is to do. Refuses a schema that is not an earlier one of this
+/// program's.
+async fn inspect(connection: &mut PgConnection, functions: &FunctionSet) -> Result<(SchemaVersion, Task), StoreError> {
+    let known = SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() };
+    let found =
+        SchemaVersion { migration: last_migration(connection).await?, functions: applied_set(connection).await? };
+    if found.is_newer_than(known) {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    if found.migration == ADOPTED_VERSION {
+        return Ok((found, Task::Adopt));
+    }
+    if (1..ADOPTED_VERSION).contains(&found.migration) {
+        return Err(StoreError::BeforeBaseline { found: found.migration, adopted: ADOPTED_VERSION });
+    }
+    if found.migration > 0 {
+        check_history(connection).await?;
+    }
+    if found.functions == known.functions {
+        functions.check(connection).await?;
+    }
+    Ok((found, if found == known { Task::Nothing } else { Task::Migrate }))
+}
+
+/// Makes of a schema from before the baseline one to which the baseline was applied, as far as that one had it.
+async fn adopt(transaction: &mut PgConnection) -> Result<(), StoreError> {
+    let history: Option<String> = sqlx::query_scalar(
+        "select md5(string_agg(concat_ws(' ', h.version, h.name, h.checksum), ',' order by h.version)) from tagd.schema_history h",
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if history.as_deref() != Some(ADOPTED_HISTORY) {
+        let version = ADOPTED_VERSION;
+        return Err(StoreError::OtherSchema(format!("its migrations up to {version} are not those of tagd")));
+    }
+    transaction.execute(ADOPTION).await?;
+    run(transaction, true, Target::FakeVersion(ADOPTED_AS)).await
+}
+
+/// Lets refinery work, within a transaction. Only `grouped` it takes a target that fakes.
+async fn run(transaction: &mut PgConnection, grouped: bool, target: Target) -> Result<(), StoreError> {
+    let mut runner: Runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
+    runner.set_migration_table_name(HISTORY);
+    let migrations = runner.get_migrations().clone();
+    Driver(transaction)
+        .migrate(&migrations, true, true, grouped, target, HISTORY)
+        .await
+        .map_err(|error| StoreError::Migrate(innermost(&error).to_string()))?;
+    Ok(())
+}
+
+/// The newest migration in the database; 0 for none.
+async fn last_migration(connection: &mut PgConnection) -> Result<i32, StoreError> {
     let known: bool =
         sqlx::query_scalar("select to_regclass('tagd.schema_history') is not null").fetch_one(&mut *connection).await?;
     if !known {

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use tokio::{runtime::Handle, sync::Mutex};
 
 use super::{
-    SCHEMA_VERSION, SessionProfile, StoreSettings,
+    FUNCTION_SET, SCHEMA_VERSION, SessionProfile, StoreSettings,
     failure::{NoConnection, is_lost_connection, outage_of, state_of},
     session::Connector,
 };
@@ -29,20 +29,22 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// What the statements of tagd name in its schema; functions have parentheses.
-pub const WANTED: [&str; 40] = [
+pub const WANTED: [&str; 41] = [
     "begin_import()",
     "bits_at()",
     "bits_of()",
     "chunk",
-    "cut()",
+    "dense_range()",
     "enter_import()",
     "etag_of()",
+    "function_file",
     "grams()",
-    "hold_import_projects()",
     "import_batch()",
     "label",
+    "last_set_bits()",
+    "lock_import_projects_shared()",
     "name",
-    "newest()",
+    "page_blocks()",
     "predefined_tag",
     "project",
     "put_names()",
@@ -62,7 +64,6 @@ pub const WANTED: [&str; 40] = [
     "schema_history",
     "scope",
     "scope_counter",
-    "stretch()",
     "tag",
     "unregister_resource()",
     "value_grams()",
@@ -179,9 +180,10 @@ impl Shared {
 
 /// The check itself. The connection has taken the role of the service already.
 async fn probe(connection: &mut PgConnection) -> Result<Result<(), Outage>, sqlx::Error> {
-    let (read_only, version, is_there, is_granted): (bool, i32, bool, bool) = sqlx::query_as(
+    let (read_only, version, functions, is_there, is_granted): (bool, i32, i32, bool, bool) = sqlx::query_as(
         "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
                 coalesce((select max(h.version) from tagd.schema_history h), 0),
+                coalesce((select max(f.set_number) from tagd.function_file f), 0),
                 bool_and(w.found),
                 bool_and(w.granted)
            from (select case when right(e.name, 2) = '()'
@@ -200,7 +202,7 @@ async fn probe(connection: &mut PgConnection) -> Result<Result<(), Outage>, sqlx
     .bind(WANTED)
     .fetch_one(connection)
     .await?;
-    Ok(if !is_there || version < SCHEMA_VERSION {
+    Ok(if !is_there || version < SCHEMA_VERSION || functions < FUNCTION_SET {
         // a newer one is that of the next tagd, beside which this one still serves
         Err(Outage::Schema)
     } else if !is_granted {

@@ -278,7 +278,8 @@ fn every_golden_is_read_by_a_test() {
 fn migrations_are_numbered_without_gaps() {
     let mut numbers: Vec<i32> = files_of("migrations")
         .iter()
-        .filter(|path| *path != "migrations/README.md")
+        // the others are functions, and what takes over a database from before the baseline
+        .filter(|path| *path != "migrations/README.md" && path.matches('/').count() == 1)
         .map(|path| {
             let name = path.strip_prefix("migrations/V").and_then(|name| name.split_once("__"));
             let name = name.filter(|(_, purpose)| purpose.strip_suffix(".sql").is_some());
@@ -288,7 +289,7 @@ fn migrations_are_numbered_without_gaps() {
         })
         .collect();
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+    assert_eq!(numbers, (21..=SCHEMA_VERSION).collect::<Vec<_>>());
 }
 
 /// Rows of one text column.

@@ -58,14 +58,14 @@ page as (
       select greatest($11::int8 - r.upto + r.hits, 0) as skip, $12::int8 + least($11::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
       select n.low, n.high, n.bits
-        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.dense_range(b.bits, w.skip, w.want) end as ends
                 from (select case when r.no is null then r.yes else r.yes & ~r.no end as bits) b offset 0) b
         cross join lateral (
           select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n) p
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, w.skip, w.want) end) as n (position)) n) p
    where r.upto > $11::int8 and r.upto - r.hits < $11::int8 + $12::int8)
 select (coalesce((select max(upto) from run), 0))::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags,
        (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id

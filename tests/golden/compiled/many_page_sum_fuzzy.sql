@@ -46,7 +46,7 @@ page as (
       select greatest($10::int8 - r.upto + r.hits, 0) as skip, $11::int8 + least($10::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
       select n.low, n.high, n.bits
-        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.dense_range(b.bits, w.skip, w.want) end as ends
                 from (select case when s.nor is null then s.yes else s.yes & ~s.nor end as bits
                         from (select bit_or(b.bits) filter (where b.sign > 0) as yes, bit_or(b.bits) filter (where b.sign < 0) as nor
                                 from (select t.sign, c.bits
@@ -65,7 +65,7 @@ page as (
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, w.skip, w.want) end) as n (position)) n
       union all
       (select n.position, n.position, null
          from unnest(r.plus) as n (position)

@@ -66,14 +66,14 @@ page as (
       select greatest($14::int8 - r.upto + r.hits, 0) as skip, $15::int8 + least($14::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
       select n.low, n.high, n.bits
-        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.dense_range(b.bits, w.skip, w.want) end as ends
                 from (select case when r.no is null then r.yes else r.yes & ~r.no end as bits) b offset 0) b
         cross join lateral (
           select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n) p
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, w.skip, w.want) end) as n (position)) n) p
    where r.upto > $14::int8 and r.upto - r.hits < $14::int8 + $15::int8)
 select (coalesce((select max(upto) from run), 0))::int8 as total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags
   from (select 1 offset 0) always

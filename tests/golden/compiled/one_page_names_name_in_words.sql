@@ -56,7 +56,7 @@ page as (
       select greatest($3::int8 - r.upto + r.hits, 0) as skip, $4::int8 + least($3::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
       select n.low, n.high, n.bits
-        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.dense_range(b.bits, w.skip, w.want) end as ends
                 from (select r.bits
                        where r.bits is not null
                       union all
@@ -71,7 +71,7 @@ page as (
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, w.skip, w.want) end) as n (position)) n
       union all
       (select n.position as low, n.position as high, null::bit as bits
          from unnest(r.few) as n (position)

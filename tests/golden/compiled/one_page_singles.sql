@@ -21,7 +21,7 @@ piece as materialized (
   select h.blocks[c.cut[i]] as block, h.hits[c.cut[i]] as hits, c.cut[i + 1] as skip, c.cut[i + 2] as want
     from hit h
     cross join lateral (
-      select tagd.cut(h.hits, q.skipped::int8, q.wanted::int8) as cut offset 0) c
+      select tagd.page_blocks(h.hits, q.skipped::int8, q.wanted::int8) as cut offset 0) c
     cross join lateral generate_series(1, cardinality(c.cut), 3) as i),
 page as (
   select p.low, p.high, p.bits
@@ -31,7 +31,7 @@ page as (
       select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits
         from (
       select n.low, n.high, n.bits
-        from (select b.bits, case when least(r.want, r.hits - r.skip) >= 64 then tagd.stretch(b.bits, r.skip, r.want) end as ends
+        from (select b.bits, case when least(r.want, r.hits - r.skip) >= 64 then tagd.dense_range(b.bits, r.skip, r.want) end as ends
                 from (select c.bits from tagd.chunk c
                        where c.scope_id = $1 and c.label_id = t.label_id and c.block = r.block) b offset 0) b
         cross join lateral (
@@ -39,7 +39,7 @@ page as (
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, r.skip, r.want) end) as n (position)) n) p
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, r.skip, r.want) end) as n (position)) n) p
       union all
       select n.slot, n.slot, null
         from unnest(t.slots[(cardinality(t.slots) - r.skip - r.want + 1)::int4 : (cardinality(t.slots) - r.skip)::int4]) as n (slot)

@@ -70,7 +70,7 @@ page as (
       select greatest($5::int8 - r.upto + r.hits, 0) as skip, $6::int8 + least($5::int8 - r.upto + r.hits, 0) as want offset 0) w
     cross join lateral (
       select n.low, n.high, n.bits
-        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.stretch(b.bits, w.skip, w.want) end as ends
+        from (select b.bits, case when least(w.want, r.hits - w.skip) >= 64 then tagd.dense_range(b.bits, w.skip, w.want) end as ends
                 from (select bit_or(b.bits) as bits
                         from (select c.bits
                                 from tally t
@@ -86,7 +86,7 @@ page as (
            where b.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.newest(b.bits, w.skip, w.want) end) as n (position)) n
+            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, w.skip, w.want) end) as n (position)) n
       union all
       (select n.position, n.position, null
          from unnest(r.plus) as n (position)

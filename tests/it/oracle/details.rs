@@ -7,10 +7,10 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sqlx::Executor;
 use tagd::store::SessionProfile;
 
-use crate::support::{Answer, Program, TestDb, Wire, World, block_on, json_lines, repository, tag};
+use crate::support::{Answer, Program, TestDb, Wire, World, block_on, json_lines, tag};
 
 /// Bytes of a detail, at most.
 const BYTES: usize = 1024 * 1024;
@@ -469,78 +469,3 @@ fn whatever_is_taken_survives_export_and_import_into_an_empty_database_byte_for_
         .unwrap_or_else(|error| panic!("{error}"));
     verify(&world.db);
 }
-
-// ---- databases of the version before
-
-/// Runs the migrations with these numbers, as the program would.
-async fn apply(owner: &mut PgConnection, numbers: std::ops::RangeInclusive<u32>) {
-    for number in numbers {
-        let folder = repository("migrations");
-        let prefix = format!("V{number:04}__");
-        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let file = entries
-            .into_iter()
-            .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix))
-            .unwrap_or_else(|| panic!("no migration {number}"));
-        owner.execute(AssertSqlSafe(std::fs::read_to_string(file).unwrap())).await.unwrap();
-    }
-}
-
-#[test]
-fn details_of_the_version_before_become_text_that_can_be_exported() {
-    let db = TestDb::empty();
-    block_on(async {
-        let mut owner = db.connect().await;
-        for statement in ["create schema tagd", "create extension pg_trgm", "create extension btree_gin"] {
-            owner.execute(statement).await.unwrap();
-        }
-        apply(&mut owner, 1..=BEFORE).await;
-        let details = [
-            ("plain", Some(r#"{"b": 2.50, "a": [1, null, "é\n"]}"#.to_owned())),
-            ("none", None),
-            ("null", Some("null".to_owned())),
-            (
-                "numbers",
-                Some(format!(r#"{{"a\"":{},"b":[-1e131071,0e-100,1.5e-3],"c":{{}}}}"#, many("-1e-16383", 100))),
-            ),
-            ("ones", Some(many("1", 490_000))),
-            ("large", Some(text_of(BYTES + 1))),
-        ];
-        let put =
-            "select created from tagd.register_resource('p', 'images', $1, '', '', $2::text::jsonb, null, null, false)";
-        for (id, detail) in &details {
-            let created: bool = sqlx::query_scalar(put).bind(id).bind(detail).fetch_one(&mut owner).await.unwrap();
-            assert!(created);
-        }
-        apply(&mut owner, BEFORE + 1..=BEFORE + 1).await;
-        let kept: Vec<(String, Option<String>)> =
-            sqlx::query_as("select resource_id, detail::text from tagd.resource order by slot")
-                .fetch_all(&mut owner)
-                .await
-                .unwrap();
-        let ids: Vec<&str> = kept.iter().map(|(id, _)| id.as_str()).collect();
-        assert_eq!(ids, details.each_ref().map(|(id, _)| *id));
-        let text = |i: usize| kept[i].1.as_deref();
-        // as jsonb writes it
-        assert_eq!(text(0), Some(r#"{"a": [1, null, "é\n"], "b": 2.50}"#));
-        assert_eq!((text(1), text(2)), (None, None));
-        // what jsonb would write larger than a detail may be, without spaces and with exponents
-        assert_eq!(
-            text(3),
-            Some(&*format!(r#"{{"b":[-1e131071,0,15e-4],"c":{{}},"a\"":{}}}"#, many("-1e-16383", 100)))
-        );
-        assert_eq!(text(4), Some(&*many("1", 490_000)));
-        assert_eq!(text(5), Some(&*text_of(BYTES + 1)));
-
-        // a replica of the version before still writes, and reads what it wrote
-        let created: bool =
-            sqlx::query_scalar(put).bind("plain").bind(r#"{"a":1}"#).fetch_one(&mut owner).await.unwrap();
-        assert!(!created);
-        let read = "select detail::text, tagd.etag_of(resource_name, detail, tags) from tagd.resource where resource_id = 'plain'";
-        let (detail, etag): (String, String) = sqlx::query_as(read).fetch_one(&mut owner).await.unwrap();
-        assert_eq!((detail.as_str(), etag.len()), (r#"{"a": 1}"#, 32));
-    });
-}
-
-/// The version before details were kept as sent.
-const BEFORE: u32 = 16;

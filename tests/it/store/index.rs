@@ -195,6 +195,72 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
     assert_eq!(count(r#"{"action":"count","without_any_tag":true}"#), 19);
 }
 
+/// Writes rows of a table anew while the function behind its index gives wrong grams.
+fn index_by(function: &str, arguments: &str, grams: &str, table: &str, rows: &str) -> String {
+    format!(
+        "do $do$
+         declare
+           v_right text := pg_get_functiondef('{function}'::regproc);
+         begin
+           execute $wrong$
+             create or replace function {function}({arguments}) returns bigint[] language plpgsql immutable as
+             'begin return {grams}; end'
+           $wrong$;
+           with gone as (delete from {table} where {rows} returning *)
+           insert into {table} overriding system value select * from gone;
+           execute v_right;
+         end
+         $do$"
+    )
+}
+
+#[test]
+fn verify_tells_what_the_indexes_of_grams_do_not_find_and_rebuild_mends_it() {
+    let world = World::new();
+    let names = ["gateway-1", "gateway-2", "db", "abc", "xyz"];
+    let fleet: Vec<Registration> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| registration("images", &format!("r{i}"), name, &[("color", ["red", "green", "blue"][i % 3])]))
+        .collect();
+    world.load(&fleet);
+    let program = Program::new().on(&world.db);
+    verified(&program);
+    let names = "p_scope_id bigint, p_folded text, p_words text[]";
+    let values = "p_scope_id bigint, p_key text, p_value text";
+    let gat = "array[p_scope_id << 32 | (hashtext(''gat'')::bigint & 4294967295)]";
+    let red = "value \"red\" of key \"color\": the index of values lacks 1 entries, has 0 too many";
+    for (what, statement, words) in [
+        (
+            "no name",
+            index_by("tagd.grams", names, "array[1]", "tagd.name", "true"),
+            // `db` has no gram
+            vec!["block 0: the index of names lacks 4 names, has 0 under grams that are not theirs"],
+        ),
+        (
+            "a name under the gram of others",
+            index_by("tagd.grams", names, gat, "tagd.name", "slot = 3"),
+            vec!["block 0: the index of names lacks 1 names, has 1 under grams that are not theirs"],
+        ),
+        (
+            "a value",
+            index_by("tagd.value_grams", values, "array[1]", "tagd.label", "kind = 3 and value = 'red'"),
+            // by its key, two runs of two characters and one of three
+            vec![red; 4],
+        ),
+    ] {
+        tamper(&world.db, &statement);
+        let said = program.run(&["index", "verify"]);
+        assert_eq!(said.code, Some(1), "{what}: {}", said.err);
+        let mut told = said.complaints();
+        told.pop();
+        let expected: Vec<String> = words.iter().map(|words| format!("project p type images: {words}")).collect();
+        assert_eq!(told, expected, "{what}");
+        assert_eq!(program.run(&["index", "rebuild"]).code, Some(0), "{what}");
+        verified(&program);
+    }
+}
+
 #[test]
 fn verify_tells_what_is_wrong_with_words_of_names_and_rebuild_mends_it() {
     let world = World::new();
@@ -314,10 +380,13 @@ fn a_rebuilt_index_is_the_same_index() {
         let rows: Vec<(i64, i16, String, String, i32, String)> = block_on(async {
             let mut owner = db.connect().await;
             let rows = sqlx::query_as(
-                "select l.scope_id, l.kind, l.key, l.value, b.block, md5(b.bits::text)
+                "select l.scope_id, l.kind, l.key, l.value, c.block, md5(c.bits::text)
                    from tagd.label l
-                   -- the view has both forms in one
-                   join tagd.bitmap b using (scope_id, label_id)
+                   join tagd.chunk c using (scope_id, label_id)
+                 union all
+                 select l.scope_id, l.kind, l.key, l.value, e.slot / 16384, md5(tagd.bits_of(e.slot % 16384, 1)::text)
+                   from tagd.label l, unnest(l.slots) as e (slot)
+                  group by 1, 2, 3, 4, 5
                   order by 1, 2, 3, 4, 5",
             )
             .fetch_all(&mut owner)

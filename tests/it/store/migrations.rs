@@ -5,10 +5,15 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
     domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
-    store::{ImportBatch, MigrateReport, SCHEMA_VERSION, SessionProfile, Store, StoreError, StoreSettings, migrate},
+    store::{
+        ImportBatch, MigrateReport, SessionProfile, SCHEMA_VERSION, SchemaVersion, Store, StoreError, StoreSettings, migrate,
+    },
 };
 
 use crate::support::{Program, TestDb, block_on, registration, tag};
+
+/// A database without a schema.
+const NONE: SchemaVersion = SchemaVersion { migration: 0, functions: 0 };
 
 type History = Vec<(i32, String, String, String)>;
 
@@ -42,7 +47,7 @@ fn eight_stores_open_at_once_on_an_empty_database_and_each_version_is_applied_on
             store.close().await;
         }
         let versions: Vec<i32> = history(&db).await.into_iter().map(|(version, ..)| version).collect();
-        assert_eq!(versions, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+        assert_eq!(versions, (21..=SCHEMA_VERSION).collect::<Vec<_>>());
     });
 }
 
@@ -50,9 +55,12 @@ fn eight_stores_open_at_once_on_an_empty_database_and_each_version_is_applied_on
 fn a_second_run_changes_nothing() {
     let db = TestDb::empty();
     block_on(async {
-        assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: 0, to: SCHEMA_VERSION });
+        assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: NONE, to: SchemaVersion::KNOWN });
         let before = history(&db).await;
-        assert_eq!(migrate(&db.settings()).await.unwrap(), MigrateReport { from: SCHEMA_VERSION, to: SCHEMA_VERSION });
+        assert_eq!(
+            migrate(&db.settings()).await.unwrap(),
+            MigrateReport { from: SchemaVersion::KNOWN, to: SchemaVersion::KNOWN }
+        );
         Store::open_migrated(&db.settings(), SessionProfile::Bulk).await.unwrap().close().await;
         assert_eq!(history(&db).await, before);
     });
@@ -68,16 +76,19 @@ fn a_database_of_a_newer_tagd_is_refused() {
              values ({newer}, 'of_tomorrow', '2040-01-01T00:00:00Z', '1')"
         );
         as_owner(&db, &statement).await;
-        let is_refusal = |error: &StoreError| matches!(error, StoreError::NewerSchema { found, known } if *found == newer && *known == SCHEMA_VERSION);
+        let is_refusal = |error: &StoreError| matches!(error, StoreError::NewerSchema { found, known } if found.migration == newer && *known == SchemaVersion::KNOWN);
         for profile in [SessionProfile::Serve, SessionProfile::Bulk] {
             let error = refused(Store::open_migrated(&db.settings(), profile).await);
             assert!(is_refusal(&error), "{error}");
             let line = error.to_string();
-            assert!(line.contains(&newer.to_string()) && line.contains(&format!(" {SCHEMA_VERSION}:")), "{line}");
+            assert!(
+                line.contains(&newer.to_string()) && line.contains(&format!(" {}:", SchemaVersion::KNOWN)),
+                "{line}"
+            );
         }
         let error = migrate(&db.settings()).await.unwrap_err();
         assert!(is_refusal(&error), "{error}");
-        assert_eq!(history(&db).await.len(), usize::try_from(SCHEMA_VERSION).unwrap() + 1);
+        assert_eq!(history(&db).await.last().unwrap().0, newer);
     });
 }
 
@@ -85,9 +96,9 @@ fn a_database_of_a_newer_tagd_is_refused() {
 fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
     let db = TestDb::new();
     block_on(async {
-        as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2").await;
+        as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 22").await;
         let expected = "the schema of the database is not that of this tagd: \
-                        migration V2__write_functions was changed after it was applied; nothing was done";
+                        migration V22__tables was changed after it was applied; nothing was done";
         assert_eq!(migrate(&db.settings()).await.unwrap_err().to_string(), expected);
         for profile in [SessionProfile::Serve, SessionProfile::Bulk] {
             assert_eq!(refused(Store::open_migrated(&db.settings(), profile).await).to_string(), expected);
@@ -103,12 +114,12 @@ fn a_migration_that_was_changed_after_it_was_applied_is_refused() {
 #[test]
 fn a_history_with_a_gap_or_with_another_migration_is_refused() {
     for (statement, expected) in [
-        ("delete from tagd.schema_history where version = 3", "migration V3__import_functions was passed over"),
+        ("delete from tagd.schema_history where version = 23", "migration V23__index was passed over"),
         (
-            "update tagd.schema_history set name = 'other' where version = 4",
-            "migration V4__other was changed after it was applied",
+            "update tagd.schema_history set name = 'other' where version = 23",
+            "migration V23__other was changed after it was applied",
         ),
-        ("update tagd.schema_history set version = 0 where version = 5", "migration V0__roles is none of this tagd's"),
+        ("update tagd.schema_history set version = 0 where version = 21", "migration V0__roles is none of this tagd's"),
     ] {
         let db = TestDb::new();
         block_on(async {
@@ -125,7 +136,7 @@ fn a_history_with_a_gap_or_with_another_migration_is_refused() {
 #[test]
 fn every_command_says_that_a_migration_was_changed() {
     let db = TestDb::new();
-    block_on(as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2"));
+    block_on(as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 22"));
     let program = Program::new().on(&db);
     for args in [
         &["migrate"][..],
@@ -141,7 +152,7 @@ fn every_command_says_that_a_migration_was_changed() {
         assert_eq!(said.out, "", "{args:?}");
         let line = said.err.trim_end();
         assert!(line.starts_with("tagd: the schema of the database is not that of this tagd: "), "{args:?}: {line}");
-        assert!(line.contains("V2__write_functions") && !line.contains('\n'), "{args:?}: {line}");
+        assert!(line.contains("V22__tables") && !line.contains('\n'), "{args:?}: {line}");
     }
 }
 
@@ -223,7 +234,7 @@ fn a_login_that_is_only_a_member_of_the_service_writes_no_table_and_no_schema() 
             "delete from tagd.schema_history",
             "create table tagd.another (a int)",
             "drop table tagd.label",
-            "select tagd.apply_tags(1, 0, '{}', '{a,1}')",
+            "select tagd.apply_tags(1, 0, '{}', '{a,1}', '{}', '{}')",
             "select tagd.change_tags(1, 'r', '{a,1}', '{}', false)",
         ] {
             for role in ["reset role", "set role tagd_service"] {
@@ -245,14 +256,27 @@ fn a_login_that_is_only_a_member_of_the_service_cannot_migrate_and_is_told_so() 
         let before = history(&db).await;
         as_owner(&db, &format!("delete from tagd.schema_history where version = {SCHEMA_VERSION}")).await;
         let error = refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await);
-        let found = SCHEMA_VERSION - 1;
+        let found = SchemaVersion { migration: SCHEMA_VERSION - 1, ..SchemaVersion::KNOWN };
         assert!(
-            matches!(error, StoreError::OlderSchema { found: f, known } if f == found && known == SCHEMA_VERSION),
+            matches!(error, StoreError::OlderSchema { found: f, known } if f == found && known == SchemaVersion::KNOWN),
             "{error}"
         );
         let line = error.to_string();
         assert!(line.contains(&found.to_string()) && line.contains("tagd migrate"), "{line}");
         assert_eq!(history(&db).await, before[..before.len() - 1]);
+    });
+}
+
+#[test]
+fn a_login_that_is_only_a_member_of_the_service_is_told_who_applies_functions() {
+    let db = TestDb::new();
+    let login = ServiceLogin::new(&db, "applies_nothing");
+    block_on(async {
+        as_owner(&db, "update tagd.function_file set set_number = 0").await;
+        let error = refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await);
+        let found = SchemaVersion { functions: 0, ..SchemaVersion::KNOWN };
+        assert!(matches!(error, StoreError::OlderSchema { found: f, .. } if f == found), "{error}");
+        assert!(error.to_string().contains("tagd migrate"), "{error}");
     });
 }
 
@@ -263,9 +287,9 @@ fn a_login_that_is_only_a_member_of_the_service_is_told_of_a_changed_migration_t
     block_on(async {
         assert_eq!(
             migrate(&login.settings()).await.unwrap(),
-            MigrateReport { from: SCHEMA_VERSION, to: SCHEMA_VERSION }
+            MigrateReport { from: SchemaVersion::KNOWN, to: SchemaVersion::KNOWN }
         );
-        as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 2").await;
+        as_owner(&db, "update tagd.schema_history set checksum = '1' where version = 22").await;
         for error in [
             refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await),
             migrate(&login.settings()).await.unwrap_err(),
@@ -283,7 +307,7 @@ fn a_login_that_is_only_a_member_of_the_service_is_told_where_there_is_no_schema
     let login = ServiceLogin::new(&db, "finds_nothing");
     block_on(async {
         let error = refused(Store::open_migrated(&login.settings(), SessionProfile::Serve).await);
-        assert!(matches!(error, StoreError::OlderSchema { found: 0, known: SCHEMA_VERSION }), "{error}");
+        assert!(matches!(error, StoreError::OlderSchema { found: NONE, known: SchemaVersion::KNOWN }), "{error}");
     });
     drop(login);
     drop(migrated);

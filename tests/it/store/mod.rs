@@ -1,6 +1,8 @@
 //! What runs SQL: sessions and the pool, batches, migrations, the index, states and deaths of the database.
 
+mod adoption;
 mod durability;
+mod functions;
 mod index;
 mod migrations;
 mod pool;

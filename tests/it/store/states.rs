@@ -25,7 +25,7 @@ use tagd::{
 };
 use tempfile::TempDir;
 
-use crate::support::{Answer, TestDb, World, block_on, eventually, registration, repository, sources_of};
+use crate::support::{Answer, TestDb, World, block_on, eventually, files_of, registration, repository, sources_of};
 
 // ---- the table
 
@@ -127,8 +127,8 @@ fn every_state_is_the_fault_that_the_table_says() {
 #[test]
 fn every_state_that_a_function_raises_has_a_row() {
     let mut raised = BTreeSet::new();
-    for entry in repository("migrations").read_dir().unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+    for path in files_of("migrations") {
+        let text = fs::read_to_string(repository(&path)).unwrap();
         raised.extend(text.split("errcode = '").skip(1).map(|rest| rest[..5].to_owned()));
     }
     let rows: BTreeSet<&str> = STATES.iter().map(|(beginning, _)| *beginning).collect();
@@ -372,14 +372,21 @@ fn a_schema_or_function_that_was_renamed_is_503_until_it_is_back() {
     all_are_answered(&world);
 
     // the schema of an older tagd; of a newer one this tagd is still the replica beside it
-    run_as_owner(&world.db, "update tagd.schema_history set version = version + 1000 where version = 1");
+    run_as_owner(&world.db, "update tagd.schema_history set version = version + 1000 where version = 21");
     thread::sleep(Duration::from_millis(1100));
     assert_eq!(ready(&world), (200, json!("ready")));
-    run_as_owner(&world.db, "update tagd.schema_history set version = 1 where version > 1000");
+    run_as_owner(&world.db, "update tagd.schema_history set version = 21 where version > 1000");
     run_as_owner(&world.db, "update tagd.schema_history set version = -version");
     wait_ready(&world, Some(Outage::Schema));
     run_as_owner(&world.db, "update tagd.schema_history set version = -version");
     wait_ready(&world, None);
+
+    // the same for the set of functions
+    run_as_owner(&world.db, "update tagd.function_file set set_number = set_number + 1");
+    thread::sleep(Duration::from_millis(1100));
+    assert_eq!(ready(&world), (200, json!("ready")));
+    run_as_owner(&world.db, "update tagd.function_file set set_number = 0");
+    wait_ready(&world, Some(Outage::Schema));
 }
 
 #[test]

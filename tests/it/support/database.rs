@@ -20,6 +20,8 @@ use tagd::{
     store::{SessionProfile, Store, StoreSettings, migrate},
 };
 
+use super::{files_of, repository};
+
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
@@ -122,11 +124,9 @@ impl TestDb {
         static TEMPLATE: OnceLock<String> = OnceLock::new();
         TEMPLATE.get_or_init(|| {
             let mut hasher = DefaultHasher::new();
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-            let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-            files.sort();
-            for file in files {
-                std::fs::read(file).unwrap().hash(&mut hasher);
+            for path in files_of("migrations") {
+                path.hash(&mut hasher);
+                std::fs::read(repository(&path)).unwrap().hash(&mut hasher);
             }
             let name = format!("tagd_template_{:x}", hasher.finish());
             block_on(async {

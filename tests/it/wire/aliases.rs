@@ -1,12 +1,11 @@
 //! Aliases of resource types: known to TMS, registry and imports, and never beside a type of the same name.
 
-use std::{fs, path::Path, sync::Barrier, thread};
+use std::{sync::Barrier, thread};
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     domain::change::Registration,
-    store::{SCHEMA_VERSION, SessionProfile, StoreError},
+    store::{SessionProfile, StoreError},
 };
 
 use crate::support::{Answer, Program, TestDb, World, block_on, ids, import_all, json_lines, registration, untimed};
@@ -371,88 +370,4 @@ fn an_import_line_that_names_an_alias_is_one_of_the_type() {
         let vpcs = json!("vpcs");
         assert_eq!(found, [(&vpcs, &json!("1")), (&vpcs, &json!("2")), (&vpcs, &json!("3"))]);
     }
-}
-
-/// A database as the version before the aliases left it.
-fn before_aliases() -> (TestDb, i32) {
-    let (db, newest) = (TestDb::empty(), TestDb::new());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let mut files: Vec<(i32, String)> = folder
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter_map(|name| Some((name.strip_prefix('V')?.split_once("__")?.0.parse().ok()?, name)))
-        .collect();
-    files.sort();
-    let aliases = files.iter().find(|(_, name)| name.ends_with("__type_aliases.sql")).unwrap().0;
-    block_on(async {
-        let mut owner = db.connect().await;
-        owner.execute("create schema tagd; create extension pg_trgm; create extension btree_gin").await.unwrap();
-        for (_, name) in files.iter().filter(|(version, _)| *version < aliases) {
-            let text = fs::read_to_string(folder.join(name)).unwrap();
-            owner.execute(AssertSqlSafe(text)).await.unwrap();
-        }
-        let statement = "select version, name, applied_on, checksum from tagd.schema_history";
-        let mut other = newest.connect().await;
-        let history: Vec<(i32, String, String, String)> =
-            sqlx::query_as(statement).fetch_all(&mut other).await.unwrap();
-        owner
-            .execute(
-                "create table tagd.schema_history (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))",
-            )
-            .await
-            .unwrap();
-        for (version, name, applied_on, checksum) in history.into_iter().filter(|(version, ..)| *version < aliases) {
-            sqlx::query("insert into tagd.schema_history values ($1, $2, $3, $4)")
-                .bind(version)
-                .bind(name)
-                .bind(applied_on)
-                .bind(checksum)
-                .execute(&mut owner)
-                .await
-                .unwrap();
-        }
-        owner.close().await.unwrap();
-        other.close().await.unwrap();
-    });
-    (db, aliases)
-}
-
-#[test]
-fn a_shipped_alias_is_left_out_where_its_name_is_a_type_and_the_log_says_so() {
-    let (db, aliases) = before_aliases();
-    assert!(aliases <= SCHEMA_VERSION);
-    block_on(async {
-        let mut owner = db.connect().await;
-        // one with a resource, one registered by hand, one whose type is gone
-        owner
-            .execute(
-                "insert into tagd.resource_type values ('vpc', 'TMS', true, 7), ('private_image', 'TMS', false, 8);
-                 insert into tagd.project values ('p');
-                 insert into tagd.scope (project_id, resource_type) values ('p', 'vpc');
-                 delete from tagd.resource_type where resource_type = 'DNS-ptr_record'",
-            )
-            .await
-            .unwrap();
-        owner.close().await.unwrap();
-    });
-    let said = Program::new().on(&db).run(&["migrate"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    for (alias, kind) in [("vpc", "vpcs"), ("private_image", "images")] {
-        let warning = format!("the alias {alias} of the resource type {kind} is left out");
-        assert_eq!(said.err.matches(&warning).count(), 1, "{}", said.err);
-    }
-    assert_eq!(said.err.matches("is left out").count(), 2, "{}", said.err);
-    let store = db.settings();
-    let world = World::over(db, store);
-    let type_of = |name: &str| get(&world, &format!("/registry/v1/types/{name}"));
-    assert_eq!(
-        type_of("vpc"),
-        json!({ "resource_type": "vpc", "service": "TMS", "regional": true, "tag_quota": 7, "aliases": [] })
-    );
-    assert_eq!(type_of("private_image")["tag_quota"], 8);
-    assert_eq!(type_of("vpcs")["aliases"], json!([]));
-    assert_eq!(type_of("DNS_public_zone")["resource_type"], "DNS-public_zone");
-    assert_eq!(type_of("elb")["resource_type"], "loadbalancers");
-    assert_eq!(send(&world, "GET", "/registry/v1/types/DNS_ptr_record", &Value::Null).status, 404);
 }

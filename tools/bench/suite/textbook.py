@@ -11,6 +11,7 @@ import string
 SETTINGS = {"jit": "off", "random_page_cost": "1.1", "work_mem": "64MB", "search_path": "public"}
 
 SETUP = """
+create extension if not exists pg_trgm schema public;
 create schema book;
 create table book.resource as select scope_id, slot, resource_id, resource_name, detail from tagd.resource order by 1, 2;
 alter table book.resource add primary key (scope_id, slot);

@@ -1,0 +1,53 @@
+create or replace function tagd.begin_import()
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  create temporary table import_line (
+    line          bigint not null,
+    project_id    text collate "C" not null,
+    project_name  text collate "C",
+    domain_id     text collate "C",
+    resource_type text collate "C" not null,
+    resource_id   text collate "C" not null,
+    resource_name text collate "C" not null,
+    name_folded   text collate "C" not null,
+    detail        json,
+    tags          text[] collate "C" not null
+  );
+  create temporary table import_work (
+    scope_id bigint not null,
+    slot     integer,
+    line     bigint not null,
+    is_new   boolean not null,
+    old_tags text[] collate "C"
+  );
+  create temporary table import_bit (
+    scope_id bigint not null,
+    slot     integer not null,
+    kind     smallint not null,
+    key      text collate "C" not null,
+    value    text collate "C" not null
+  );
+  create temporary table import_label (
+    scope_id bigint not null,
+    kind     smallint not null,
+    key      text collate "C" not null,
+    value    text collate "C" not null,
+    dense_id bigint,
+    flipped  integer[] not null
+  );
+  create temporary table import_sparse (
+    scope_id bigint not null,
+    label_id bigint not null,
+    kind     smallint not null,
+    key      text collate "C" not null,
+    value    text collate "C" not null
+  );
+  grant insert on pg_temp.import_line to tagd_service;
+end
+$$;
+comment on function tagd.begin_import() is 'Makes the temporary tables of an import; once a connection.';
+revoke execute on function tagd.begin_import() from public;
+grant execute on function tagd.begin_import() to tagd_service;

@@ -1,0 +1,13 @@
+create or replace function tagd.put_project(p_project_id text, p_project_name text, p_domain_id text)
+returns boolean
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into tagd.project (project_id, project_name, domain_id) values (p_project_id, p_project_name, p_domain_id)
+  on conflict (project_id) do update set project_name = excluded.project_name, domain_id = excluded.domain_id
+  -- a row that this statement made was never locked or changed
+  returning xmax = 0
+$$;
+comment on function tagd.put_project(text, text, text) is 'Registers a project, or changes name and account of a known one. True if it is new.';
+revoke execute on function tagd.put_project(text, text, text) from public;
+grant execute on function tagd.put_project(text, text, text) to tagd_service;

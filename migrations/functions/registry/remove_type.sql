@@ -1,0 +1,22 @@
+create or replace function tagd.remove_type(p_resource_type text)
+returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- a caller who makes a scope of the type waits here, or has committed it
+  perform from tagd.resource_type t where t.resource_type = p_resource_type and t.alias_of is null for update;
+  if not found then
+    return false;
+  end if;
+  if exists (select from tagd.scope s where s.resource_type = p_resource_type) then
+    raise exception using errcode = 'TG010', message = 'the resource type is in use';
+  end if;
+  -- its aliases go with it
+  delete from tagd.resource_type t where t.resource_type = p_resource_type;
+  return true;
+end
+$$;
+comment on function tagd.remove_type(text) is 'Deletes a resource type that no scope is of; raises TG010 for any other. False if it is unknown or an alias.';
+revoke execute on function tagd.remove_type(text) from public;
+grant execute on function tagd.remove_type(text) to tagd_service;
