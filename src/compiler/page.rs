@@ -1,74 +1,124 @@
-//! The end of every statement: the total, and the resources of the page.
+//! The end of every statement: the total, the slots of the page, and its resources.
 
-use std::fmt::Write;
+use super::{
+    fragments::{ScopeSql, resources_by_slot},
+    label::BLOCK_BITS,
+    shape::ScopeCount,
+};
 
-use super::statement::Words;
-
-pub(super) fn write_count(sql: &mut String) -> std::fmt::Result {
-    write!(sql, "\nselect coalesce(sum(hits), 0)::int8 as total\n  from hit")
+/// Placeholders of a page.
+pub(super) struct PageSql {
+    pub(super) offset: String,
+    pub(super) limit: String,
 }
 
-/// What the blocks of `run` that the page overlaps have of it; no other is opened. `body` says it of the block `r`, as
-/// columns `low`, `high` and `bits`, and finds in `w` how many of its hits are to be skipped and how many the page lacks.
-pub(super) fn from_runs(rank: &str, offset: &str, limit: &str, body: &str) -> String {
+impl From<[String; 2]> for PageSql {
+    fn from([offset, limit]: [String; 2]) -> Self {
+        Self { offset, limit }
+    }
+}
+
+/// The answer of a count.
+pub(super) const COUNT: &str = "
+-- The total.
+select coalesce(sum(match_count), 0)::int8 as total
+  from block_match";
+
+/// The total where there is a CTE [`block_offsets`].
+pub(super) const TOTAL: &str = "coalesce((select max(end_offset) from block_offsets), 0)";
+
+/// CTE `block_offsets` over `block_match`, whose further columns it carries on.
+pub(super) fn block_offsets(scopes: &ScopeSql, carried: &str) -> String {
+    let ScopeSql { rank, rank_first, .. } = scopes;
     format!(
-        "  select r.block * 16384 + p.low as low, r.block * 16384 + p.high as high, p.bits{rank}
-    from run r
-    cross join lateral (
-      select greatest({offset}::int8 - r.upto + r.hits, 0) as skip, {limit}::int8 + least({offset}::int8 - r.upto + r.hits, 0) as want offset 0) w
-    cross join lateral ({body}) p
-   where r.upto > {offset}::int8 and r.upto - r.hits < {offset}::int8 + {limit}::int8"
+        "
+block_offsets as materialized (
+  -- The blocks from the newest on. A running total of matches tells which of them the page overlaps.
+  select block{rank}{carried}, match_count,
+         sum(match_count) over (order by {rank_first}block desc rows unbounded preceding) as end_offset
+    from block_match
+   where match_count > 0),"
     )
 }
 
-/// What the block `r` has of a page, as columns `low`, `high` and `bits`: a stretch of it whose bits are to be looked at, if
-/// many resources are wanted that lie close together, else each resource as a stretch of its own. `source` has the bits,
-/// `part` what is to be skipped and wanted of them.
-pub(super) fn pieces(source: &str, part: &str) -> String {
+/// Query: what the blocks of `block_offsets` have of the page; no other block is expanded.
+///
+/// `body` answers for the block `b` with the columns `low`, `high` and `bits`; `part.skip` and `part.take` say how many of
+/// its matches lie before the page and how many the page still takes.
+pub(super) fn expand_blocks(scopes: &ScopeSql, PageSql { offset, limit }: &PageSql, body: &str) -> String {
+    let rank = scopes.rank;
     format!(
-        "
-      select n.low, n.high, n.bits
-        from (select b.bits, case when least({part}.want, r.hits - {part}.skip) >= 64 then tagd.dense_range(b.bits, {part}.skip, {part}.want) end as ends
-                from {source} b offset 0) b
+        "select b.block * {BLOCK_BITS} + p.low as low, b.block * {BLOCK_BITS} + p.high as high, p.bits{rank}
+    from block_offsets b
+    cross join lateral (
+      select greatest({offset} - b.end_offset + b.match_count, 0) as skip,
+             {limit} + least({offset} - b.end_offset + b.match_count, 0) as take offset 0) part
+    cross join lateral (
+      {body}) p
+   where b.end_offset > {offset} and b.end_offset - b.match_count < {offset} + {limit}"
+    )
+}
+
+/// Query: what the block `b` has of a page. If the page takes many resources that lie close together, this is one range of
+/// slots, with the bits to look at; otherwise each resource is a range by itself.
+///
+/// `source` has the bits of the block, `part` the columns `skip` and `take`.
+pub(super) fn slots_of_bits(source: &str, part: &str) -> String {
+    format!(
+        "select n.low, n.high, n.bits
+        from (select x.bits, case when least({part}.take, b.match_count - {part}.skip) >= 64
+                                  then tagd.dense_range(x.bits, {part}.skip, {part}.take) end as ends
+                from {source} x offset 0) x
         cross join lateral (
-          select b.ends[1] as low, b.ends[2] as high, substring(b.bits from 1) as bits
-           where b.ends is not null
+          select x.ends[1] as low, x.ends[2] as high, substring(x.bits from 1) as bits
+           where x.ends is not null
           union all
           select n.position, n.position, null
-            from unnest(case when b.ends is null then tagd.last_set_bits(b.bits, {part}.skip, {part}.want) end) as n (position)) n"
+            from unnest(case when x.ends is null then tagd.last_set_bits(x.bits, {part}.skip, {part}.take) end) as n (position)) n"
     )
 }
 
-/// The resources of the page, each beside the total; the total alone where the page is empty.
-pub(super) fn write_answer(sql: &mut String, words: &Words, total: &str) -> std::fmt::Result {
-    let (spans, scope, rank, project, order) = match words.rank {
-        "" => ("", "$1", "1::int8 as rank", "", "r.slot desc"),
-        _ => (
-            "\n          join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank",
-            "s.scope_id",
-            "page.rank",
-            // numbers of scopes are remembered, but a project may have got another name
-            ",
+/// Query: what the block `b` has of a page, if it has nothing but an array of positions.
+pub(super) fn slots_of_positions(positions: &str, condition: &str) -> String {
+    format!(
+        "(select n.position as low, n.position as high, null::bit as bits
+         from unnest({positions}) as n (position){condition}
+        order by n.position desc
+       offset part.skip
+        limit part.take)"
+    )
+}
+
+/// The answer of a page, in order.
+pub(super) fn resources(scopes: ScopeCount, total: &str) -> String {
+    match scopes {
+        ScopeCount::One => format!("{}\n order by r.slot desc", resources_of_scope(total, "")),
+        ScopeCount::Many => format!(
+            "
+-- The resources of the page, each beside the total; the total alone if the page is empty.
+-- The caller knows the scopes, but a project may have been renamed since.
+select ({total})::int8 as total, page.rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags,
        (select p.project_name from tagd.scope o join tagd.project p on p.project_id = o.project_id
-         where o.scope_id = s.scope_id) as project_name",
-            "page.rank, r.slot desc",
-        ),
-    };
-    let slot = words.slot;
-    write!(
-        sql,
-        "
-select (coalesce({total}, 0))::int8 as total, {rank}, r.resource_id, r.resource_name, r.detail::text as detail, r.tags{project}{slot}
+         where o.scope_id = s.scope_id) as project_name
   from (select 1 offset 0) always
-  left join (page{spans}
-    cross join lateral (
-      select r.slot, r.resource_id, r.resource_name, r.detail, r.tags from tagd.resource r
-       where r.scope_id = {scope} and r.slot between page.low and page.high
-         and (page.bits is null or get_bit(page.bits, r.slot % 16384) = 1)
-       order by r.slot desc offset 0) r) on true"
-    )?;
-    if slot.is_empty() {
-        write!(sql, "\n order by {order}")?;
+  left join (page
+    join unnest($1::int8[]) with ordinality as s (scope_id, rank) on s.rank = page.rank
+    cross join {resources}) on true
+ order by page.rank, r.slot desc",
+            resources = resources_by_slot("s.scope_id"),
+        ),
     }
-    Ok(())
+}
+
+/// The answer of a page in one scope, not in order; `columns` follow its columns.
+pub(super) fn resources_of_scope(total: &str, columns: &str) -> String {
+    format!(
+        "
+-- The resources of the page, each beside the total; the total alone if the page is empty.
+select ({total})::int8 as total, 1::int8 as rank, r.resource_id, r.resource_name, r.detail::text as detail, r.tags{columns}
+  from (select 1 offset 0) always
+  left join (page
+    cross join {resources}) on true",
+        resources = resources_by_slot("$1"),
+    )
 }

@@ -27,7 +27,7 @@ impl Service {
             return Ok(Page::default());
         }
         let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let compiled = compile(&query.query, &numbers, query.want)?;
+        let compiled = compile(&query.query, &numbers, query.want);
         match query.want {
             QueryOutput::Count => Ok(Page { total: grant.store().count(&compiled).await?, items: Vec::new() }),
             QueryOutput::Page { .. } => grant.store().list(&compiled, &scopes).await,

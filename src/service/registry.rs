@@ -160,7 +160,7 @@ impl Registry {
         match (scope, start, &slot) {
             (Some(scope), Start::Offset(offset), _) => {
                 let output = QueryOutput::Page { limit, offset };
-                let compiled = compile(&TagQuery::default(), &[scope.scope_id], output)?;
+                let compiled = compile(&TagQuery::default(), &[scope.scope_id], output);
                 let found = grant.store().list(&compiled, &[scope]).await?;
                 page.total = found.total;
                 page.resources = found.items.iter().map(Item::resource).collect();

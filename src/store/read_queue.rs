@@ -12,7 +12,7 @@ use super::{
     rows::bind,
 };
 use crate::{
-    compiler::{Compiled, Together, join},
+    compiler::{BatchKey, Compiled, batch},
     domain::RequestError,
 };
 
@@ -42,7 +42,7 @@ impl ReadQueue {
     /// The rows of a query, which runs by itself or in a batch.
     pub(super) async fn fetch_all(&self, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
         // kept until the statement has ended
-        let _leader = match query.together {
+        let _leader = match query.batch_key {
             None => None,
             Some(key) => match self.batcher.try_lead(self, key) {
                 Some(leader) => Some(leader),
@@ -59,7 +59,7 @@ impl ReadQueue {
 
     /// The rows of each query of a batch.
     async fn fetch_batch(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-        let joined = join(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let joined = batch(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
         // not again: each query runs by itself if they fail together
         for row in self.pool.fetch_all(Retry::Never, || bind(&joined)).await? {
@@ -72,14 +72,14 @@ impl ReadQueue {
 }
 
 impl BatchHandler for ReadQueue {
-    type Key = Together;
+    type Key = BatchKey;
     type Request = Compiled;
     type Outcome = Coalesced;
 
     /// The first of them waits for the last.
     const MAX_BATCH: usize = 16;
 
-    async fn handle(&self, key: Together, batch: Vec<Pending<Self>>) {
+    async fn handle(&self, key: BatchKey, batch: Vec<Pending<Self>>) {
         let (queries, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
         let error = match self.fetch_batch(&queries).await {
             Ok(answers) => {

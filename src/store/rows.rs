@@ -33,8 +33,8 @@ pub(super) fn total_of(row: &PgRow) -> Result<u64, sqlx::Error> {
     u64::try_from(total).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// The columns are those of every compiled page, which `sqlx-data.json` holds; so their types are not checked in
-/// each row.
+/// The columns are those of every compiled page, which `tests/it/compiler/compiled.rs` holds; so their types are not
+/// checked in each row.
 pub(super) fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
     let mut page = Page { total: 0, items: Vec::with_capacity(rows.len()) };
     for row in rows {

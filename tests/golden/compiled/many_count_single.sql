@@ -1,18 +1,25 @@
-with term as materialized (
+-- $1 Scopes: int8[]
+-- $2 LabelKind: int2
+-- $3 LabelKey: text
+-- $4 LabelValue: text
+with query_label as materialized (
+  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
   select l.label_id, l.slots, s.scope_id, s.rank
     from unnest($1::int8[]) with ordinality as s (scope_id, rank)
     cross join lateral (
       select l.label_id, l.slots from tagd.label l
        where l.scope_id = s.scope_id and l.key = $3::text and l.kind = $2::int2 and l.value = $4::text offset 0) l),
-hit as materialized (
-  select p.block, p.hits, t.rank
-    from term t
+block_match as materialized (
+  -- The count of each chunk of a dense label, or the number of slots of a sparse one.
+  select p.block, p.match_count, ql.rank
+    from query_label ql
     cross join lateral (
-      select c.block, c.hits from tagd.chunk c
-       where c.scope_id = t.scope_id and c.label_id = t.label_id
+      select c.block, c.hits as match_count from tagd.chunk c
+       where c.scope_id = ql.scope_id and c.label_id = ql.label_id
       union all
-      select null, cardinality(t.slots)
-       where t.slots is not null
+      select null, cardinality(ql.slots)
+       where ql.slots is not null
       offset 0) p)
-select coalesce(sum(hits), 0)::int8 as total
-  from hit
+-- The total.
+select coalesce(sum(match_count), 0)::int8 as total
+  from block_match

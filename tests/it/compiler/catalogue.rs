@@ -1,63 +1,31 @@
-//! `sqlx-data.json`, the one catalogue of every statement that tagd can send, against source and database.
+//! `sqlx-data.json`, the catalogue of the statements in `src/store`, against source and database.
+//!
+//! The statements of tag queries are goldens: see `compiled.rs`.
 //!
 //! | section | what | who writes it |
 //! |---|---|---|
 //! | fixed | statements of query macros | `tools/sqlx-data` |
-//! | compiled | statements of tag queries, one a shape | this test, with `TAGD_UPDATE=1` |
 //! | session | the rest: settings, transactions, temporary tables, COPY, the surroundings of migrating | by hand |
 //! | refinery | what refinery sends around the files in `migrations/` | by hand |
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use refinery_core::{
     AsyncMigrate, Migration, Target,
     traits::r#async::{AsyncQuery, AsyncTransaction},
 };
-use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, SqlSafeStr, Statement, TypeInfo};
-use tagd::compiler::{shapes, text};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
 
-use super::compiled::name;
-use crate::support::{TestDb, block_on, is_update, repository, sources_of};
+use crate::support::{TestDb, block_on, repository, sources_of};
 
 fn read() -> Value {
     serde_json::from_str(&std::fs::read_to_string(repository("sqlx-data.json")).unwrap()).unwrap()
 }
 
-/// As Python's `json.dump(.., indent=2, sort_keys=True)` writes it, which `tools/sqlx-data` uses.
-fn to_text(catalogue: &Value) -> String {
-    let mut text = String::new();
-    for c in format!("{catalogue:#}\n").chars() {
-        if c == '\n' || (' '..='~').contains(&c) {
-            text.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(text, "\\u{unit:04x}").unwrap();
-            }
-        }
-    }
-    text
-}
-
 /// White space is no part of a statement.
 fn fold(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn strings<'a>(value: &'a Value, field: &str) -> Vec<&'a str> {
-    value[field].as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
-}
-
-/// Types of a compiled statement's parameters.
-pub fn parameters_of_compiled(name: &str) -> Vec<String> {
-    let catalogue = read();
-    let compiled = catalogue["compiled"].as_array().unwrap();
-    let entry = compiled.iter().find(|entry| entry["name"] == name);
-    let entry = entry.unwrap_or_else(|| panic!("{name} is not in sqlx-data.json; TAGD_UPDATE=1 writes it"));
-    strings(entry, "parameters").into_iter().map(ToOwned::to_owned).collect()
 }
 
 fn session() -> Vec<String> {
@@ -68,16 +36,6 @@ fn session() -> Vec<String> {
 pub async fn set_serving_session(connection: &mut PgConnection) {
     let settings = session().into_iter().find(|sql| sql.starts_with("select set_config('role'")).unwrap();
     sqlx::query(AssertSqlSafe(settings)).bind("30000").bind("off").bind("60000").execute(connection).await.unwrap();
-}
-
-#[test]
-fn the_catalogue_is_written_as_both_of_its_writers_write_it() {
-    let text = std::fs::read_to_string(repository("sqlx-data.json")).unwrap();
-    assert!(text == to_text(&read()), "sqlx-data.json: sorted keys, an indent of 2, ASCII, a new line at the end");
-    assert_eq!(
-        to_text(&json!({ "b": "é\u{7f}𝄞", "a": [] })),
-        "{\n  \"a\": [],\n  \"b\": \"\\u00e9\\u007f\\ud834\\udd1e\"\n}\n"
-    );
 }
 
 #[test]
@@ -102,48 +60,6 @@ fn every_fixed_statement_is_prepared_with_the_types_that_the_catalogue_says() {
         }
         connection.close().await.unwrap();
     });
-}
-
-#[test]
-fn every_compiled_statement_is_in_the_catalogue() {
-    let db = TestDb::new();
-    let compiled: Vec<Value> = block_on(async {
-        let mut connection = db.connect().await;
-        set_serving_session(&mut connection).await;
-        let mut compiled = Vec::new();
-        for shape in shapes() {
-            let type_name = |info: &sqlx::postgres::PgTypeInfo| info.name().to_lowercase();
-            let statement = connection.prepare(text(shape).unwrap().into_sql_str()).await.unwrap();
-            let parameters = statement.parameters().unwrap().left().unwrap();
-            compiled.push(json!({
-                "name": name(shape),
-                "parameters": parameters.iter().map(type_name).collect::<Vec<_>>(),
-                "columns": statement
-                    .columns()
-                    .iter()
-                    .map(|column| json!({ "name": column.name(), "type": type_name(column.type_info()) }))
-                    .collect::<Vec<_>>(),
-                "sql": text(shape).unwrap().lines().collect::<Vec<_>>(),
-            }));
-        }
-        connection.close().await.unwrap();
-        compiled
-    });
-    let mut catalogue = read();
-    if is_update() {
-        catalogue["compiled"] = compiled.into();
-        // other tests read the file meanwhile
-        let unfinished = repository("target/sqlx-data.json.new");
-        std::fs::write(&unfinished, to_text(&catalogue)).unwrap();
-        std::fs::rename(unfinished, repository("sqlx-data.json")).unwrap();
-        return;
-    }
-    let said = catalogue["compiled"].as_array().unwrap();
-    let names = |entries: &[Value]| -> Vec<String> { entries.iter().map(|entry| entry["name"].to_string()).collect() };
-    assert_eq!(names(said), names(&compiled), "TAGD_UPDATE=1 writes the section anew");
-    for (said, compiled) in said.iter().zip(&compiled) {
-        assert_eq!(said, compiled, "TAGD_UPDATE=1 writes the section anew");
-    }
 }
 
 /// First words of statements, by which a string literal is known as one.

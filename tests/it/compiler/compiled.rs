@@ -1,35 +1,80 @@
 //! Every compiled statement: its text as a golden, and the plan that a serving session makes of it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Write};
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, SqlSafeStr, Statement as _, TypeInfo};
 use tagd::{
-    compiler::{Argument, Form, Pick, Shape, Span, compile, join, shapes, text},
+    compiler::{Argument, NameSearch, ResourceFilter, ScopeCount, Shape, Strategy, batch, compile, shapes, statement},
     domain::{NameMatch, QueryOutput, TagQuery, Term, ValueMatch, change::Registration},
 };
 
 use super::catalogue;
 use crate::support::{TestDb, World, block_on, check_golden, registration};
 
-/// Name of a shape, made of its fields: `one_page_mixed_fuzzy_name_by_scan`.
+/// Name of a strategy, without its fields.
+pub fn strategy_name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Single(_) => "single",
+        Strategy::BatchedSingle => "batched_single",
+        Strategy::DisjointSum { .. } => "disjoint_sum",
+        Strategy::Values => "values",
+        Strategy::Union(_) => "union",
+        Strategy::Intersection(_) => "intersection",
+        Strategy::Names { .. } => "names",
+        Strategy::General { .. } => "general",
+    }
+}
+
+fn scopes_of(shape: Shape) -> ScopeCount {
+    match shape.strategy {
+        Strategy::BatchedSingle | Strategy::Values => ScopeCount::One,
+        Strategy::Single(scopes)
+        | Strategy::Union(scopes)
+        | Strategy::Intersection(scopes)
+        | Strategy::DisjointSum { scopes, .. }
+        | Strategy::Names { scopes, .. }
+        | Strategy::General { scopes, .. } => scopes,
+    }
+}
+
+/// Whether it looks for a text in values.
+pub fn has_substring(shape: Shape) -> bool {
+    match shape.strategy {
+        Strategy::Values => true,
+        Strategy::DisjointSum { substring, .. } | Strategy::General { substring, .. } => substring,
+        _ => false,
+    }
+}
+
+fn filter_of(shape: Shape) -> Option<ResourceFilter> {
+    match shape.strategy {
+        Strategy::Names { search, .. } => Some(ResourceFilter::Name(search)),
+        Strategy::General { filter, .. } => filter,
+        _ => None,
+    }
+}
+
+/// Name of a shape, made of its fields: `one_page_general_substring_short_name`.
 pub fn name(shape: Shape) -> String {
-    let mut words = vec![format!("{:?}", shape.span)];
-    words.push(if shape.page { "page" } else { "count" }.to_owned());
-    words.push(format!("{:?}", shape.form));
-    if shape.fuzzy {
-        words.push("fuzzy".to_owned());
+    let scopes = match scopes_of(shape) {
+        ScopeCount::One => "one",
+        ScopeCount::Many => "many",
+    };
+    let mut words = vec![scopes, if shape.page { "page" } else { "count" }, strategy_name(shape.strategy)];
+    if has_substring(shape) && shape.strategy != Strategy::Values {
+        words.push("substring");
     }
-    if shape.pick != Pick::Nothing {
-        // NameByScan: name_by_scan
-        for c in format!("{:?}", shape.pick).chars() {
-            if c.is_uppercase() {
-                words.push(String::new());
-            }
-            words.last_mut().unwrap().push(c);
-        }
-    }
-    words.join("_").to_lowercase()
+    words.extend(match filter_of(shape) {
+        None => None,
+        Some(ResourceFilter::Id) => Some("id"),
+        Some(ResourceFilter::IdAndName) => Some("id_and_name"),
+        Some(ResourceFilter::Name(NameSearch::WithinWord)) => Some("within_word"),
+        Some(ResourceFilter::Name(NameSearch::AcrossWords)) => Some("across_words"),
+        Some(ResourceFilter::ShortName) => Some("short_name"),
+        Some(ResourceFilter::EmptyName) => Some("empty_name"),
+    });
+    words.join("_")
 }
 
 fn term(key: &str, values: Vec<ValueMatch>) -> Term {
@@ -39,62 +84,112 @@ fn term(key: &str, values: Vec<ValueMatch>) -> Term {
 /// A query that compiles to the shape.
 fn query_of(shape: Shape) -> TagQuery {
     let exact = |value: &str| ValueMatch::Exact(value.into());
+    let part = || vec![term("a", vec![ValueMatch::Contains("1".into())])];
     let mut query = TagQuery::default();
-    match shape.form {
-        Form::Single | Form::Singles => query.tags = vec![term("a", vec![exact("1")])],
-        // in one scope a text alone has a form of its own
-        Form::Sum if shape.fuzzy && shape.span == Span::One => {
-            query.not_tags = vec![term("a", vec![ValueMatch::Contains("1".into())])];
-            return query;
-        }
-        Form::Sum => query.tags = if shape.fuzzy { vec![] } else { vec![term("a", vec![exact("1"), exact("2")])] },
-        Form::Any => query.tags_any = vec![term("a", vec![exact("1")]), term("b", vec![])],
-        Form::Every => query.tags = vec![term("a", vec![exact("1")]), term("b", vec![])],
-        Form::Names | Form::Values => {}
-        Form::Mixed => {
+    match shape.strategy {
+        Strategy::Single(_) | Strategy::BatchedSingle => query.tags = vec![term("a", vec![exact("1")])],
+        Strategy::DisjointSum { substring: false, .. } => query.tags = vec![term("a", vec![exact("1"), exact("2")])],
+        // in one scope, a text that is not taken away has a strategy of its own
+        Strategy::DisjointSum { .. } => query.not_tags = part(),
+        Strategy::Union(_) => query.tags_any = vec![term("a", vec![exact("1")]), term("b", vec![])],
+        Strategy::Intersection(_) => query.tags = vec![term("a", vec![exact("1")]), term("b", vec![])],
+        Strategy::Names { .. } => {}
+        Strategy::Values => query.tags_any = part(),
+        Strategy::General { substring, .. } => {
             query.tags = vec![term("a", vec![exact("1"), exact("2")])];
             query.not_tags = vec![term("b", vec![])];
+            query.tags_any = if substring { part() } else { vec![] };
         }
     }
-    if shape.fuzzy {
-        query.tags_any = vec![term("a", vec![ValueMatch::Contains("1".into())])];
-    }
-    match shape.pick {
-        Pick::Nothing => {}
-        Pick::Id => query.resource_id = Some("r1".into()),
-        Pick::IdAndName => {
+    match filter_of(shape) {
+        None => {}
+        Some(ResourceFilter::Id) => query.resource_id = Some("r1".into()),
+        Some(ResourceFilter::IdAndName) => {
             query.resource_id = Some("r1".into());
             query.resource_name = Some(NameMatch::Contains("web".into()));
         }
-        Pick::NameInWords => query.resource_name = Some(NameMatch::Contains("web".into())),
-        Pick::NameAcross => query.resource_name = Some(NameMatch::Contains("web-".into())),
-        Pick::NameByScan => query.resource_name = Some(NameMatch::Contains("w".into())),
-        Pick::NoName => query.resource_name = Some(NameMatch::Empty),
+        Some(ResourceFilter::Name(NameSearch::WithinWord)) => {
+            query.resource_name = Some(NameMatch::Contains("web".into()));
+        }
+        Some(ResourceFilter::Name(NameSearch::AcrossWords)) => {
+            query.resource_name = Some(NameMatch::Contains("web-".into()));
+        }
+        Some(ResourceFilter::ShortName) => query.resource_name = Some(NameMatch::Contains("w".into())),
+        Some(ResourceFilter::EmptyName) => query.resource_name = Some(NameMatch::Empty),
     }
     query
 }
 
+/// The list of parameters as comments, and the statement.
 #[test]
-fn every_text_is_its_golden() {
+fn every_statement_is_its_golden() {
     let mut names = HashSet::new();
     for shape in shapes() {
+        let statement = statement(shape);
+        let mut golden = String::new();
+        for (number, parameter) in (1..).zip(&statement.parameters) {
+            let role = format!("{parameter:?}");
+            let role = role.split('(').next().unwrap();
+            writeln!(golden, "-- ${number} {role}: {}", parameter.sql_type()).unwrap();
+        }
         let name = name(shape);
-        check_golden(&format!("compiled/{name}.sql"), &format!("{}\n", text(shape).unwrap()));
+        check_golden(&format!("compiled/{name}.sql"), &format!("{golden}{}\n", statement.commented));
         assert!(names.insert(name), "two shapes have one name");
     }
     assert_eq!(names.len(), 88);
 }
 
 #[test]
+fn every_cte_has_a_comment() {
+    for shape in shapes() {
+        let lines: Vec<&str> = statement(shape).commented.lines().collect();
+        for pair in lines.windows(2) {
+            let is_cte = pair[0].ends_with(" as (") || pair[0].ends_with(" as materialized (");
+            assert!(!is_cte || pair[1].starts_with("  -- "), "{}: {}", name(shape), pair[0]);
+        }
+    }
+}
+
+#[test]
+fn every_statement_is_prepared_with_its_parameters_and_the_columns_of_its_shape() {
+    let db = TestDb::new();
+    block_on(async {
+        let mut connection = db.connect().await;
+        catalogue::set_serving_session(&mut connection).await;
+        let type_name = |info: &sqlx::postgres::PgTypeInfo| info.name().to_lowercase();
+        for shape in shapes() {
+            let name = name(shape);
+            let statement = statement(shape);
+            let prepared = connection.prepare(statement.text.as_str().into_sql_str()).await.unwrap();
+            let found: Vec<String> = prepared.parameters().unwrap().left().unwrap().iter().map(type_name).collect();
+            let parameters = statement.parameters.iter();
+            assert_eq!(found, parameters.map(|p| p.sql_type()).collect::<Vec<_>>(), "parameters of {name}");
+            let columns = prepared.columns().iter();
+            let found: Vec<String> = columns.map(|c| format!("{} {}", c.name(), type_name(c.type_info()))).collect();
+            let mut columns = vec!["total int8", "rank int8"];
+            if shape.page {
+                columns.extend(["resource_id text", "resource_name text", "detail text", "tags text[]"]);
+                columns.extend((scopes_of(shape) == ScopeCount::Many).then_some("project_name text"));
+            } else if shape.strategy != Strategy::BatchedSingle {
+                columns.truncate(1);
+            }
+            assert_eq!(found, columns, "columns of {name}");
+        }
+        connection.close().await.unwrap();
+    });
+}
+
+#[test]
 fn every_shape_is_compiled_from_some_query_with_arguments_of_the_types_it_declares() {
     for shape in shapes() {
-        let scopes: &[i64] = if shape.span == Span::One { &[1] } else { &[1, 2] };
-        let want = if shape.page { QueryOutput::Page { limit: 10, offset: 0 } } else { QueryOutput::Count };
-        let mut compiled = compile(&query_of(shape), scopes, want).unwrap();
-        if shape.form == Form::Singles {
-            compiled = join(&[compiled]).unwrap();
+        let scopes: &[i64] = if scopes_of(shape) == ScopeCount::One { &[1] } else { &[1, 2] };
+        let output = if shape.page { QueryOutput::Page { limit: 10, offset: 0 } } else { QueryOutput::Count };
+        let mut compiled = compile(&query_of(shape), scopes, output);
+        if shape.strategy == Strategy::BatchedSingle {
+            compiled = batch(&[compiled]).unwrap();
         }
-        assert!(compiled.text == text(shape).unwrap(), "{}: another shape was compiled", name(shape));
+        let statement = statement(shape);
+        assert!(compiled.text == statement.text, "{}: another shape was compiled", name(shape));
         let types: Vec<&str> = compiled
             .arguments
             .iter()
@@ -108,7 +203,8 @@ fn every_shape_is_compiled_from_some_query_with_arguments_of_the_types_it_declar
                 Argument::Texts(_) => "text[]",
             })
             .collect();
-        assert_eq!(types, catalogue::parameters_of_compiled(&name(shape)), "{}", name(shape));
+        let declared: Vec<&str> = statement.parameters.iter().map(|parameter| parameter.sql_type()).collect();
+        assert_eq!(types, declared, "{}", name(shape));
     }
 }
 
@@ -119,7 +215,7 @@ const NUMBERS: [&str; 11] = ["0", "1", "2", "3", "4", "15", "31", "32", "64", "1
 #[test]
 fn no_text_holds_a_value() {
     for shape in shapes() {
-        let text = text(shape).unwrap();
+        let text = &statement(shape).text;
         let name = name(shape);
         // the empty literal alone, which makes an expression of a column
         assert!(!text.replace("''", "").contains(['\'', '"', '\\']), "{name}: a literal");
@@ -140,15 +236,16 @@ fn no_text_holds_a_value() {
 #[test]
 fn every_table_in_a_text_is_held_to_the_scope() {
     for shape in shapes() {
-        let (name, text) = (name(shape), text(shape).unwrap());
+        let (name, text) = (name(shape), &statement(shape).text);
         let words: Vec<&str> = text.split_whitespace().collect();
-        let scopes = if shape.span == Span::One { &["$1"][..] } else { &["s.scope_id", "t.scope_id"] };
+        let scopes = scopes_of(shape);
+        let held = if scopes == ScopeCount::One { &["$1"][..] } else { &["s.scope_id", "ql.scope_id"] };
         let mut tables = 0;
         for (i, word) in words.iter().enumerate() {
             let Some(table) = word.strip_prefix("tagd.").filter(|table| !table.contains('(')) else { continue };
             // small tables that every machine has in full
             if ["scope", "project"].contains(&table) {
-                assert_eq!((shape.span, shape.page), (Span::Many, true), "{name}: reads tagd.{table}");
+                assert_eq!((scopes, shape.page), (ScopeCount::Many, true), "{name}: reads tagd.{table}");
                 continue;
             }
             assert!(["resource", "name", "tag", "label", "chunk"].contains(&table), "{name}: reads tagd.{table}");
@@ -157,9 +254,11 @@ fn every_table_in_a_text_is_held_to_the_scope() {
             let alias = words[i + 1];
             let place = format!("{name}: tagd.{table} {alias}");
             assert_eq!(words[i + 2..i + 5], ["where", &format!("{alias}.scope_id"), "="], "{place}");
-            assert!(scopes.contains(&words[i + 5]), "{place} is held to {}", words[i + 5]);
+            assert!(held.contains(&words[i + 5]), "{place} is held to {}", words[i + 5]);
         }
-        assert!(tables >= if shape.pick == Pick::NameAcross && !shape.page { 1 } else { 2 }, "{name}");
+        let only_names =
+            matches!(shape.strategy, Strategy::Names { search: NameSearch::AcrossWords, .. }) && !shape.page;
+        assert!(tables >= if only_names { 1 } else { 2 }, "{name}");
     }
 }
 
@@ -172,8 +271,8 @@ enum Statistics {
 
 /// Plan of a prepared statement, as serving sessions have them.
 async fn plan_of(connection: &mut PgConnection, shape: Shape) -> Value {
-    let nulls = vec!["null"; catalogue::parameters_of_compiled(&name(shape)).len()].join(", ");
-    for statement in ["deallocate all".to_owned(), format!("prepare compiled as {}", text(shape).unwrap())] {
+    let nulls = vec!["null"; statement(shape).parameters.len()].join(", ");
+    for statement in ["deallocate all".to_owned(), format!("prepare compiled as {}", statement(shape).text)] {
         connection.execute(AssertSqlSafe(statement)).await.unwrap();
     }
     let explain = format!("explain (costs off, format json) execute compiled({nulls})");
@@ -202,8 +301,9 @@ fn check_plan(shape: Shape, plan: &Value, statistics: Statistics) {
     let mut reads = Vec::new();
     reads_of(plan, &mut reads);
     let plan = || format!("{name} reads {reads:#?}");
-    let by_grams = matches!(shape.pick, Pick::NameInWords | Pick::NameAcross);
-    let by_label = shape.form != Form::Names || shape.pick == Pick::NameInWords;
+    let filter = filter_of(shape);
+    let by_grams = matches!(filter, Some(ResourceFilter::Name(_)));
+    let by_label = !matches!(shape.strategy, Strategy::Names { search: NameSearch::AcrossWords, .. });
     assert_eq!(reads.iter().any(|(_, index, _)| index == "chunk_pkey"), by_label, "{}", plan());
     for (node, on, condition) in &reads {
         match node.as_str() {
@@ -219,18 +319,18 @@ fn check_plan(shape: Shape, plan: &Value, statistics: Statistics) {
             // what a resource's project is called
             "Index Scan" if ["scope_pkey", "project_pkey"].contains(&on.as_str()) => {
                 assert_eq!(
-                    (shape.span, shape.page, condition.matches('=').count()),
-                    (Span::Many, true, 1),
+                    (scopes_of(shape), shape.page, condition.matches('=').count()),
+                    (ScopeCount::Many, true, 1),
                     "{}",
                     plan()
                 );
             }
             // the newest resource
-            "Index Only Scan" if on == "resource_pkey" && shape.form == Form::Values => {}
+            "Index Only Scan" if on == "resource_pkey" && shape.strategy == Strategy::Values => {}
             "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" => {
                 assert!(condition.contains("scope_id = "), "{node} of {on} reads more than a scope: {}", plan());
                 // a name is looked for in all of the scope where the index cannot help
-                let by_name = matches!(shape.pick, Pick::NameByScan | Pick::NoName);
+                let by_name = matches!(filter, Some(ResourceFilter::ShortName | ResourceFilter::EmptyName));
                 let whole_scope = condition.matches('=').count() == 1 && !condition.contains("~~");
                 assert!(
                     !whole_scope || (by_name && on.starts_with("name_")),
@@ -242,16 +342,16 @@ fn check_plan(shape: Shape, plan: &Value, statistics: Statistics) {
         }
     }
     let uses = |index: &str| reads.iter().any(|(_, on, _)| on == index);
-    assert_eq!(uses("label_gram_idx"), shape.fuzzy, "the index of values: {}", plan());
+    assert_eq!(uses("label_gram_idx"), has_substring(shape), "the index of values: {}", plan());
     assert_eq!(uses("name_gram_idx"), by_grams, "the index of grams: {}", plan());
-    match shape.pick {
-        Pick::Nothing | Pick::NameByScan => {}
-        Pick::NoName => {
-            assert!(statistics == Statistics::None || uses("name_empty_idx"), "the index of no names: {}", plan())
+    match filter {
+        None | Some(ResourceFilter::ShortName) => {}
+        Some(ResourceFilter::EmptyName) => {
+            assert!(statistics == Statistics::None || uses("name_empty_idx"), "the index of no names: {}", plan());
         }
-        Pick::Id | Pick::IdAndName => assert!(uses("resource_id_key"), "{}", plan()),
+        Some(ResourceFilter::Id | ResourceFilter::IdAndName) => assert!(uses("resource_id_key"), "{}", plan()),
         // no scope's names are read, however few the planner takes them for
-        Pick::NameInWords | Pick::NameAcross => assert!(!uses("name_pkey"), "{}", plan()),
+        Some(ResourceFilter::Name(_)) => assert!(!uses("name_pkey"), "{}", plan()),
     }
 }
 
@@ -320,7 +420,7 @@ fn names_are_found_by_grams_where_most_scopes_are_small_and_one_is_large() {
         block_on(async {
             let mut connection = world.db.connect().await;
             catalogue::set_serving_session(&mut connection).await;
-            for shape in shapes().into_iter().filter(|s| matches!(s.pick, Pick::NameInWords | Pick::NameAcross)) {
+            for shape in shapes().into_iter().filter(|s| matches!(filter_of(*s), Some(ResourceFilter::Name(_)))) {
                 let plan = plan_of(&mut connection, shape).await;
                 let mut reads = Vec::new();
                 reads_of(&plan, &mut reads);

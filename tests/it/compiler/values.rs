@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
-    compiler::{Form, Shape, compile, shapes, text},
+    compiler::{Strategy, compile, shapes, statement},
     domain::{Page, QueryOutput, Scope, TagQuery, Term, ValueMatch, change::Registration, registry::Condition},
     store::SessionProfile,
 };
 
+use super::{catalogue::set_serving_session, compiled::has_substring};
 use crate::support::{World, block_on, registration, sparse_limit, tag};
 
 /// Texts of no, one, two and more characters; some in a key beside the one that is searched, some nowhere.
@@ -63,7 +64,7 @@ fn fleet() -> Vec<Registration> {
     fleet
 }
 
-/// Queries of the forms in which a text in a value can stand.
+/// Queries of all strategies that know a text in a value.
 fn queries(text: &str) -> [TagQuery; 5] {
     let part = |key: &str| vec![Term { key: key.into(), values: vec![ValueMatch::Contains(text.into())] }];
     [
@@ -118,12 +119,12 @@ fn a_part_of_a_value_finds_what_has_it() {
                             .map(|r| (r.project_id.as_str(), r.resource.resource_id.as_str()))
                             .collect();
                         let case = format!("{projects:?}, sparse {sparse}, {query:?}");
-                        let count = store.count(&compile(&query, &ids, QueryOutput::Count).unwrap()).await.unwrap();
+                        let count = store.count(&compile(&query, &ids, QueryOutput::Count)).await.unwrap();
                         assert_eq!(count, expected.len() as u64, "{case}");
                         for (offset, limit) in
                             [(0, 10), (3, 1), (40, 25), (0, 1000), (count.saturating_sub(2), 5), (5000, 7)]
                         {
-                            let page = compile(&query, &ids, QueryOutput::Page { limit, offset }).unwrap();
+                            let page = compile(&query, &ids, QueryOutput::Page { limit, offset });
                             let page: Page = store.list(&page, scopes).await.unwrap();
                             let got: Vec<&str> = page.items.iter().map(|item| item.resource_id()).collect();
                             let wanted = expected.iter().skip(usize::try_from(offset).unwrap()).take(limit as usize);
@@ -154,16 +155,17 @@ fn values_are_found_by_grams_where_most_scopes_are_small() {
         let mut owner = world.db.connect().await;
         for learn in ["select", "vacuum analyze"] {
             owner.execute(learn).await.unwrap();
-            for shape in shapes().into_iter().filter(|shape: &Shape| shape.fuzzy) {
+            for shape in shapes().into_iter().filter(|shape| has_substring(*shape)) {
                 let mut serving = world.db.connect().await;
-                super::catalogue::set_serving_session(&mut serving).await;
-                let nulls = vec!["null"; super::catalogue::parameters_of_compiled(&super::compiled::name(shape)).len()];
-                serving.execute(AssertSqlSafe(format!("prepare compiled as {}", text(shape).unwrap()))).await.unwrap();
+                set_serving_session(&mut serving).await;
+                let statement = statement(shape);
+                let nulls = vec!["null"; statement.parameters.len()];
+                serving.execute(AssertSqlSafe(format!("prepare compiled as {}", statement.text))).await.unwrap();
                 let explain = format!("explain (costs off) execute compiled({})", nulls.join(", "));
                 let plan: Vec<String> =
                     sqlx::query_scalar(AssertSqlSafe(explain)).persistent(false).fetch_all(&mut serving).await.unwrap();
                 let uses = plan.iter().filter(|line| line.contains("on label_gram_idx")).count();
-                let wanted = if shape.form == Form::Values && shape.page { 2 } else { 1 };
+                let wanted = if shape.strategy == Strategy::Values && shape.page { 2 } else { 1 };
                 assert_eq!(uses, wanted, "{learn}: {plan:#?}");
                 serving.close().await.unwrap();
             }

@@ -13,11 +13,11 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 use tagd::{
-    compiler::{Form, compile, shapes, text},
+    compiler::{Shape, compile, shapes, statement},
     domain::{NameMatch, QueryOutput, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration},
 };
 
-use crate::support::World;
+use crate::{compiler::compiled::strategy_name, support::World};
 
 /// Cases in the test command.
 const CASES: u32 = 2_400;
@@ -182,7 +182,7 @@ fn case() -> impl Strategy<Value = Case> {
             prop::bool::weighted(0.15),
             prop::option::weighted(0.8, 1..=200u32),
             prop::option::weighted(0.5, prop_oneof![0..20u64, 0..900u64]),
-            // one list and nothing else: `Form::Any` comes of `tags_any` alone
+            // one list and nothing else: `Strategy::Union` comes of `tags_any` alone
             prop::option::weighted(0.2, prop::sample::select(&[0, 1, 1, 1, 2, 3, 4][..])),
         );
         (place, lists, rest).prop_map(
@@ -398,34 +398,35 @@ impl Case {
 }
 
 #[test]
-fn the_queries_reach_every_form() {
-    let forms: HashMap<&str, Form> = shapes().into_iter().map(|shape| (text(shape).unwrap(), shape.form)).collect();
+fn the_queries_reach_every_strategy() {
+    let name = |shape: Shape| (statement(shape).text.as_str(), strategy_name(shape.strategy));
+    let strategies: HashMap<&str, &str> = shapes().into_iter().map(name).collect();
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]));
     let strategy = case();
     let mut found = HashMap::new();
     for _ in 0..CASES {
         let query = strategy.new_tree(&mut runner).unwrap().current().query();
-        let form = forms[compile(&query, &[1], QueryOutput::Count).unwrap().text];
+        let chosen = strategies[compile(&query, &[1], QueryOutput::Count).text];
         // what is asked for, or everything; less something or nothing
         let asks = [&query.tags, &query.tags_any, &query.sys_tags].iter().any(|list| !list.is_empty())
             || query.without_any_tag
             || query.resource_name.is_some()
             || query.resource_id.is_some();
         let takes = [&query.not_tags, &query.not_tags_any].iter().any(|list| !list.is_empty());
-        *found.entry((form, asks, takes)).or_insert(0) += 1;
+        *found.entry((chosen, asks, takes)).or_insert(0) += 1;
     }
     for kind in [
-        (Form::Single, true, false),
-        (Form::Single, false, false),
-        (Form::Sum, true, false),
-        (Form::Sum, false, true),
-        (Form::Values, true, false),
-        (Form::Any, true, false),
-        (Form::Every, true, false),
-        (Form::Names, true, false),
-        (Form::Mixed, true, false),
-        (Form::Mixed, true, true),
-        (Form::Mixed, false, true),
+        ("single", true, false),
+        ("single", false, false),
+        ("disjoint_sum", true, false),
+        ("disjoint_sum", false, true),
+        ("values", true, false),
+        ("union", true, false),
+        ("intersection", true, false),
+        ("names", true, false),
+        ("general", true, false),
+        ("general", true, true),
+        ("general", false, true),
     ] {
         assert!(found.get(&kind).is_some_and(|count| *count >= 10), "{kind:?} of {found:?}");
     }

@@ -200,7 +200,7 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         store.put_tags(scope, "r", &[tag("a", "1"), tag("b", "2")]).await.unwrap();
         store.remove_tags(scope, "r", &[("b".into(), None)]).await.unwrap();
-        let compiled = compile(&TagQuery::default(), &[scope], QueryOutput::Count).unwrap();
+        let compiled = compile(&TagQuery::default(), &[scope], QueryOutput::Count);
         assert_eq!(store.count(&compiled).await.unwrap(), 1);
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
         assert!(matches!(

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
-    compiler::{Compiled, Form, Pick, Shape, Span, compile, join, text},
+    compiler::{Compiled, Shape, Strategy, batch, compile, statement},
     domain::{Page, QueryOutput, RequestError, Scope, TagQuery, Term, ValueMatch, change::Registration},
     store::{SessionProfile, Store},
 };
@@ -56,7 +56,7 @@ fn asked(scope: i64) -> Vec<Compiled> {
     let pages = [(0, 10), (3, 1), (0, 50), (195, 10), (5000, 7), (u64::MAX, 10)];
     let wants = pages.map(|(offset, limit)| QueryOutput::Page { limit, offset });
     let wants: Vec<QueryOutput> = wants.into_iter().chain([QueryOutput::Count]).collect();
-    queries().iter().flat_map(|query| wants.iter().map(|want| compile(query, &[scope], *want).unwrap())).collect()
+    queries().iter().flat_map(|query| wants.iter().map(|want| compile(query, &[scope], *want))).collect()
 }
 
 #[derive(Debug, PartialEq)]
@@ -75,8 +75,8 @@ async fn ask(store: &Store, scope: i64, query: &Compiled) -> Answer {
 }
 
 /// Text that answers several pages.
-fn together() -> &'static str {
-    text(Shape { span: Span::One, page: true, form: Form::Singles, fuzzy: false, pick: Pick::Nothing }).unwrap()
+fn batched() -> &'static str {
+    &statement(Shape { strategy: Strategy::BatchedSingle, page: true }).text
 }
 
 /// Statements under way with a text, and all of other connections.
@@ -88,7 +88,7 @@ async fn under_way(owner: &mut PgConnection) -> (Vec<i32>, usize) {
         "select pid, starts_with($1, query) from pg_stat_activity
           where datname = current_database() and state = 'active' and pid <> pg_backend_pid()",
     )
-    .bind(together())
+    .bind(batched())
     .fetch_all(owner)
     .await
     .unwrap();
@@ -124,7 +124,7 @@ fn queries_asked_together_have_the_answers_they_have_by_themselves() {
             let asked = asked(scope);
             let mut alone = Vec::new();
             for query in &asked {
-                assert!(query.together.is_some(), "{query:?}");
+                assert!(query.batch_key.is_some(), "{query:?}");
                 alone.push(ask(&store, scope, query).await);
             }
             assert!(alone.iter().any(|answer| answer.ids.len() == 50) && alone.iter().any(|answer| answer.total == 0));
@@ -143,7 +143,7 @@ fn those_that_come_while_one_is_asked_go_with_the_next_statement() {
     with_store(8, |store, scope, mut owner| async move {
         let mut held = owner.begin().await.unwrap();
         held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
-        let page = compile(&queries()[0], &[scope], QueryOutput::Page { limit: 10, offset: 0 }).unwrap();
+        let page = compile(&queries()[0], &[scope], QueryOutput::Page { limit: 10, offset: 0 });
         let asked: Vec<_> = (0..12)
             .map(|_| {
                 let (store, page) = (store.clone(), page.clone());
@@ -163,7 +163,7 @@ fn those_that_come_while_one_is_asked_go_with_the_next_statement() {
 #[test]
 fn who_goes_away_or_loses_its_connection_leaves_the_others_their_answers() {
     with_store(4, |store, scope, mut owner| async move {
-        let page = compile(&queries()[0], &[scope], QueryOutput::Page { limit: 10, offset: 0 }).unwrap();
+        let page = compile(&queries()[0], &[scope], QueryOutput::Page { limit: 10, offset: 0 });
         let spawn = || {
             let (store, page) = (store.clone(), page.clone());
             begin(async move { ask(&store, scope, &page).await })
@@ -199,7 +199,7 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
         (settings.connections, settings.acquire_timeout) = (1, Duration::from_secs(3));
         let store = Store::open(&settings, SessionProfile::Serve).await.unwrap();
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
-        let count = compile(&queries()[0], &[scope], QueryOutput::Count).unwrap();
+        let count = compile(&queries()[0], &[scope], QueryOutput::Count);
         let mut owner = world.db.connect().await;
         let mut held = owner.begin().await.unwrap();
         held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
@@ -222,18 +222,18 @@ fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
 }
 
 #[test]
-fn a_large_page_many_scopes_and_other_forms_go_alone() {
+fn a_large_page_many_scopes_and_other_strategies_go_alone() {
     let [few, .., everything, untagged] = &queries()[..] else { unreachable!() };
     let page = |limit| QueryOutput::Page { limit, offset: 0 };
     let both = TagQuery { tags: [&few.tags[..], &queries()[2].tags[..]].concat(), ..TagQuery::default() };
-    assert_eq!(compile(few, &[1], page(51)).unwrap().together, None);
-    assert_eq!(compile(few, &[1, 2], QueryOutput::Count).unwrap().together, None);
-    assert_eq!(compile(&both, &[1], QueryOutput::Count).unwrap().together, None);
+    assert_eq!(compile(few, &[1], page(51)).batch_key, None);
+    assert_eq!(compile(few, &[1, 2], QueryOutput::Count).batch_key, None);
+    assert_eq!(compile(&both, &[1], QueryOutput::Count).batch_key, None);
     // and only what is asked of one scope in one way goes together
-    let ask = |query, scope, want| compile(query, &[scope], want).unwrap().together.unwrap();
+    let ask = |query, scope, want| compile(query, &[scope], want).batch_key.unwrap();
     assert_eq!(ask(few, 1, page(50)), ask(untagged, 1, page(1)));
     assert_ne!(ask(few, 1, page(50)), ask(few, 2, page(50)));
     assert_ne!(ask(few, 1, page(50)), ask(everything, 1, QueryOutput::Count));
-    let joined = join(&[compile(few, &[7], page(10)).unwrap(), compile(everything, &[7], page(3)).unwrap()]).unwrap();
-    assert_eq!((joined.text, joined.arguments.len()), (together(), 6));
+    let joined = batch(&[compile(few, &[7], page(10)), compile(everything, &[7], page(3))]).unwrap();
+    assert_eq!((joined.text, joined.arguments.len()), (batched(), 6));
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     cluster::{Cluster, ClusterSettings},
-    compiler::Compiled,
+    compiler::{Compiled, shapes, statement},
     domain::{Outage, RequestError},
     store::{
         Meaning, Refusal, STATES, SessionProfile, StoreSettings, WANTED, create_database, meaning_of_end,
@@ -151,8 +151,9 @@ fn readiness_looks_for_all_that_statements_name() {
     let catalogue = fs::read_to_string(repository("sqlx-data.json")).unwrap();
     let mut catalogue: Value = serde_json::from_str(&catalogue).unwrap();
     catalogue.as_object_mut().unwrap().remove("refinery");
+    let compiled: Vec<&str> = shapes().into_iter().map(|shape| statement(shape).text.as_str()).collect();
     // a new line in a text is written as an escape
-    let catalogue = catalogue.to_string().replace("\\n", " ");
+    let catalogue = format!("{} {}", catalogue.to_string().replace("\\n", " "), compiled.join(" "));
     let mut named = BTreeSet::new();
     for (at, _) in catalogue.match_indices("tagd.") {
         let rest = &catalogue[at + "tagd.".len()..];
@@ -174,7 +175,7 @@ fn a_statement_that_answers_no_row_is_a_fault_and_never_an_empty_answer() {
     block_on(async {
         let store = db.store(SessionProfile::Serve, 1).await;
         for text in ["", "select 1::int8, null, null, null, null, null where false"] {
-            let compiled = Compiled { text, arguments: Vec::new(), together: None };
+            let compiled = Compiled { text, arguments: Vec::new(), batch_key: None };
             let (page, count) = (store.list(&compiled, &[]).await, store.count(&compiled).await);
             assert!(matches!(page, Err(RequestError::Internal { .. })), "{page:?}");
             assert!(matches!(count, Err(RequestError::Internal { .. })), "{count:?}");

@@ -42,10 +42,7 @@ fn pairs(tags: &[Tag]) -> Vec<(&str, &str)> {
 async fn held(store: &Store, scope_id: i64) -> Vec<Resource> {
     let scope = Arc::new(Scope { scope_id, ..Scope::default() });
     let page = store
-        .list(
-            &compile(&TagQuery::default(), &[scope_id], QueryOutput::Page { limit: 1_000_000, offset: 0 }).unwrap(),
-            &[scope],
-        )
+        .list(&compile(&TagQuery::default(), &[scope_id], QueryOutput::Page { limit: 1_000_000, offset: 0 }), &[scope])
         .await
         .unwrap();
     assert_eq!(page.total, page.items.len() as u64);
@@ -189,7 +186,7 @@ fn registering_without_tags_makes_or_renames_a_resource_and_keeps_tags() {
             |text: &str| TagQuery { resource_name: Some(NameMatch::Contains(text.into())), ..TagQuery::default() };
         for (text, total) in [("GRÖ", 1), ("new", 1), ("old", 0)] {
             assert_eq!(
-                store.count(&compile(&named(text), &[scope], QueryOutput::Count).unwrap()).await.unwrap(),
+                store.count(&compile(&named(text), &[scope], QueryOutput::Count)).await.unwrap(),
                 total,
                 "{text}"
             );
@@ -421,7 +418,7 @@ async fn read(
         let limit = 1 + dice.roll(200) as u32;
         let offset = dice.roll(3) as u64 * 50;
         let page = store
-            .list(&compile(&query, &[scope_id], QueryOutput::Page { limit, offset }).unwrap(), &[Arc::clone(&scope)])
+            .list(&compile(&query, &[scope_id], QueryOutput::Page { limit, offset }), &[Arc::clone(&scope)])
             .await
             .unwrap();
         let ids: HashSet<&str> = page.items.iter().map(|item| item.resource_id()).collect();

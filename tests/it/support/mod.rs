@@ -14,7 +14,7 @@ mod world;
 pub use database::{TestDb, block_on};
 pub use dice::Dice;
 pub use files::Files;
-pub use golden::{check_golden, golden_dir, is_update};
+pub use golden::{check_golden, golden_dir};
 pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
 pub use relay::Relay;
 pub use source::{Source, files_of, repository, sources_of};

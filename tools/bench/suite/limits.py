@@ -2,6 +2,7 @@
 
 Nothing here knows what the statements look like: `examples/statement.rs` asks the compiler.
 """
+import glob
 import json
 import os
 import re
@@ -66,7 +67,14 @@ def statement(tagd, question, scopes):
 
 def catalogue():
     """The statements of today's sources."""
-    return {"\n".join(one["sql"]) for one in json.loads(read(os.path.join(ROOT, "sqlx-data.json")))["compiled"]}
+    goldens = glob.glob(os.path.join(ROOT, "tests", "golden", "compiled", "*.sql"))
+    return {sent(read(golden)) for golden in goldens}
+
+
+def sent(golden):
+    """Statements are sent without comments and indentation."""
+    lines = (line.strip() for line in golden.splitlines())
+    return "\n".join(line for line in lines if not line.startswith("--"))
 
 
 class SameBytes:

@@ -1,0 +1,35 @@
+//! The statement of each shape, written once.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::{
+    disjoint_sum::disjoint_sum,
+    general::general,
+    names::names,
+    set_operation::{intersection, union},
+    shape::{Shape, Strategy, shapes},
+    single::{batched_single, single},
+    statement::Statement,
+    values::values,
+};
+
+/// The statement of a shape.
+pub fn statement(shape: Shape) -> &'static Statement {
+    static STATEMENTS: LazyLock<HashMap<Shape, Statement>> =
+        LazyLock::new(|| shapes().into_iter().map(|shape| (shape, write(shape))).collect());
+    // a shape that the list of shapes lacked would cost time and memory, but have its statement all the same
+    STATEMENTS.get(&shape).unwrap_or_else(|| Box::leak(Box::new(write(shape))))
+}
+
+fn write(Shape { strategy, page }: Shape) -> Statement {
+    match strategy {
+        Strategy::Single(scopes) => single(scopes, page),
+        Strategy::BatchedSingle => batched_single(page),
+        Strategy::DisjointSum { scopes, substring } => disjoint_sum(scopes, substring, page),
+        Strategy::Values => values(page),
+        Strategy::Union(scopes) => union(scopes, page),
+        Strategy::Intersection(scopes) => intersection(scopes, page),
+        Strategy::Names { scopes, search } => names(scopes, search, page),
+        Strategy::General { scopes, substring, filter } => general(scopes, substring, filter, page),
+    }
+}

@@ -1,0 +1,29 @@
+//! What a bitmap of the index is about, and how many slots it covers.
+
+/// Slots of a block; the migrations hold the same number.
+pub(super) const BLOCK_BITS: i32 = 16_384;
+
+/// The column `kind` of `tagd.label`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i16)]
+pub(super) enum LabelKind {
+    /// No label has this kind: a condition that nothing meets.
+    Nothing = -1,
+    /// Every resource of the scope.
+    All = 0,
+    /// Resources without a tag, system tags not counted.
+    Untagged = 1,
+    /// Resources with a key.
+    Key = 2,
+    /// Resources with a key and a value.
+    Pair = 3,
+    /// Resources with a word in their name.
+    Word = 4,
+}
+
+impl LabelKind {
+    /// The value of the column.
+    pub(super) const fn number(self) -> i16 {
+        self as i16
+    }
+}

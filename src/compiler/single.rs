@@ -1,0 +1,139 @@
+//! [`Strategy::Single`](super::Strategy::Single) and [`Strategy::BatchedSingle`](super::Strategy::BatchedSingle): one label.
+
+use super::{
+    fragments::ScopeSql,
+    label::BLOCK_BITS,
+    page::{COUNT, PageSql, resources, resources_of_scope, slots_of_bits},
+    shape::ScopeCount,
+    statement::{Parameter, Placeholders, Statement},
+};
+
+pub(super) fn single(scopes: ScopeCount, page: bool) -> Statement {
+    let mut placeholders = Placeholders::new(scopes);
+    let label = placeholders.add([Parameter::LabelKind, Parameter::LabelKey, Parameter::LabelValue]);
+    let text = if page {
+        let page = placeholders.add([Parameter::Offset, Parameter::Limit]).into();
+        format!("{}{}", page_of_label(scopes, &label, &page), resources(scopes, TOTAL))
+    } else {
+        count_of_label(scopes, &label)
+    };
+    placeholders.into_statement(text)
+}
+
+/// The statement for one query, run for each row of `q`, whose columns take the place of its parameters. Instead of the
+/// rank of the scope it answers the number of the query; its other columns are the same.
+pub(super) fn batched_single(page: bool) -> Statement {
+    let mut placeholders = Placeholders::new(ScopeCount::One);
+    let label = ["q.kind", "q.key", "q.value"].map(str::to_owned);
+    let [kinds, keys, values] = placeholders.add([Parameter::LabelKinds, Parameter::LabelKeys, Parameter::LabelValues]);
+    let text = if page {
+        let [offsets, limits] = placeholders.add([Parameter::Offsets, Parameter::Limits]);
+        let each_page = PageSql { offset: "q.offset_of_page".to_owned(), limit: "q.limit_of_page".to_owned() };
+        format!(
+            "select p.total, q.rank, p.resource_id, p.resource_name, p.detail, p.tags
+  from unnest({kinds}, {keys}, {values}, {offsets}, {limits})
+       with ordinality as q (kind, key, value, offset_of_page, limit_of_page, rank)
+  cross join lateral (
+{page}{resources}) p
+ order by q.rank, p.slot desc",
+            page = page_of_label(ScopeCount::One, &label, &each_page),
+            resources = resources_of_scope(TOTAL, ", r.slot"),
+        )
+    } else {
+        format!(
+            "select p.total, q.rank
+  from unnest({kinds}, {keys}, {values}) with ordinality as q (kind, key, value, rank)
+  cross join lateral (
+{count}) p
+ order by q.rank",
+            count = count_of_label(ScopeCount::One, &label),
+        )
+    };
+    placeholders.into_statement(text)
+}
+
+/// The total behind [`page_of_label`].
+const TOTAL: &str = "coalesce((select m.total from block_match m), 0)";
+
+fn count_of_label(scopes: ScopeCount, label: &[String; 3]) -> String {
+    let ScopeSql { label_scope, label_rank, .. } = ScopeSql::of(scopes);
+    format!(
+        "with {query_label},
+block_match as materialized (
+  -- The count of each chunk of a dense label, or the number of slots of a sparse one.
+  select p.block, p.match_count{label_rank}
+    from query_label ql
+    cross join lateral (
+      select c.block, c.hits as match_count from tagd.chunk c
+       where c.scope_id = {label_scope} and c.label_id = ql.label_id
+      union all
+      select null, cardinality(ql.slots)
+       where ql.slots is not null
+      offset 0) p){COUNT}",
+        query_label = query_label(scopes, label),
+    )
+}
+
+fn page_of_label(scopes: ScopeCount, label: &[String; 3], PageSql { offset, limit }: &PageSql) -> String {
+    let ScopeSql { label_scope, same_rank, block_rank, .. } = ScopeSql::of(scopes);
+    let (ranks, rank_of_block) = match scopes {
+        ScopeCount::One => ("", ""),
+        ScopeCount::Many => (", array_agg(ql.rank) as ranks", ", m.ranks[o.triples[i]] as rank"),
+    };
+    format!(
+        "with {query_label},
+block_match as materialized (
+  -- The count of each chunk of a dense label, newest first, or the number of slots of a sparse one.
+  -- Arrays cost less than rows, and the index has the chunks in this order.
+  select sum(p.match_count) as total, array_agg(p.block) as blocks, array_agg(p.match_count) as match_counts{ranks}
+    from query_label ql
+    cross join lateral (
+      (select c.block, c.hits as match_count from tagd.chunk c
+        where c.scope_id = {label_scope} and c.label_id = ql.label_id
+        order by c.block desc offset 0)
+      union all
+      select null, cardinality(ql.slots)
+       where ql.slots is not null
+      offset 0) p),
+page_block as materialized (
+  -- The blocks that the page overlaps: for each its place in the arrays, matches to skip, matches to take.
+  select m.blocks[o.triples[i]] as block, m.match_counts[o.triples[i]] as match_count,
+         o.triples[i + 1] as skip, o.triples[i + 2] as take{rank_of_block}
+    from block_match m
+    cross join lateral (
+      select tagd.page_blocks(m.match_counts, {offset}, {limit}) as triples offset 0) o
+    cross join lateral generate_series(1, cardinality(o.triples), 3) as i),
+page as (
+  -- The slots of a block, from its chunk, or those of a sparse label.
+  select p.low, p.high, p.bits{block_rank}
+    from page_block b
+    join query_label ql on true{same_rank}
+    cross join lateral (
+      select b.block * {BLOCK_BITS} + p.low as low, b.block * {BLOCK_BITS} + p.high as high, p.bits
+        from ({slots}) p
+      union all
+      select n.slot, n.slot, null
+        from unnest(ql.slots[(cardinality(ql.slots) - b.skip - b.take + 1)::int4 : (cardinality(ql.slots) - b.skip)::int4]) as n (slot)
+      offset 0) p)",
+        query_label = query_label(scopes, label),
+        slots = slots_of_bits(
+            &format!(
+                "(select c.bits from tagd.chunk c
+                       where c.scope_id = {label_scope} and c.label_id = ql.label_id and c.block = b.block)"
+            ),
+            "b",
+        ),
+    )
+}
+
+fn query_label(scopes: ScopeCount, [kind, key, value]: &[String; 3]) -> String {
+    let ScopeSql { each_scope, scope, scope_and_rank, .. } = ScopeSql::of(scopes);
+    format!(
+        "query_label as materialized (
+  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
+  select l.label_id, l.slots{scope_and_rank}
+    from {each_scope}lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = {scope} and l.key = {key} and l.kind = {kind} and l.value = {value} offset 0) l)"
+    )
+}

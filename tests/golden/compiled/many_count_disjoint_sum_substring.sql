@@ -1,0 +1,34 @@
+-- $1 Scopes: int8[]
+-- $2 LabelSigns: int4[]
+-- $3 LabelKinds: int2[]
+-- $4 LabelKeys: text[]
+-- $5 LabelValues: text[]
+-- $6 SubstringSigns: int4[]
+-- $7 SubstringKeys: text[]
+-- $8 Substrings: text[]
+with query_label as materialized (
+  -- The labels that exist: 1 adds, -1 takes away. A sparse label has its slots here, a dense one has chunks.
+  select t.sign, l.label_id, l.slots, s.scope_id, s.rank
+    from unnest($1::int8[]) with ordinality as s (scope_id, rank)
+    cross join unnest($2::int4[], $3::int2[], $4::text[], $5::text[]) as t (sign, kind, key, value)
+    cross join lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = s.scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value offset 0) l
+   union all
+  -- Values with a text in them.
+  select t.sign, l.label_id, l.slots, s.scope_id, s.rank
+    from unnest($1::int8[]) with ordinality as s (scope_id, rank)
+    cross join unnest($6::int4[], $7::text[], $8::text[]) as t (sign, key, text)
+    cross join lateral (
+      select tagd.wanted_value_grams(s.scope_id, t.key, t.text) as grams offset 0) w
+    cross join lateral (
+      select l.label_id, l.slots from tagd.label l
+       where l.scope_id = s.scope_id and l.kind + 0 = 3 and tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams
+         and tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams
+         and l.key is not distinct from t.key and strpos(l.value, t.text) > 0 offset 0) l)
+-- The total: numbers of slots of sparse labels and counts of chunks of dense ones, added and taken away.
+select (coalesce((select sum(ql.sign * cardinality(ql.slots)) from query_label ql), 0)
+       + coalesce((select sum(ql.sign * c.hits)
+                     from query_label ql
+                     cross join lateral (select c.hits from tagd.chunk c where c.scope_id = ql.scope_id and c.label_id = ql.label_id offset 0) c
+                    where ql.slots is null), 0))::int8 as total
