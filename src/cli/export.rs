@@ -40,8 +40,8 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Cli
     } else if is_stream(&args.file) {
         Box::new(File::options().write(true).open(&args.file).map_err(failed)?)
     } else {
-        let (kept, file) = Partial::create(&args.file).map_err(failed)?;
-        partial = Some(kept);
+        let (created, file) = Partial::create(&args.file).map_err(failed)?;
+        partial = Some(created);
         Box::new(file)
     };
     let is_packed = !to_stdout && args.file.extension().is_some_and(|ending| ending == "gz");
@@ -53,12 +53,12 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Cli
     store.close().await;
     opened.close().await;
     match outcome {
-        // whoever read the output has had enough
+        // the reader of the output has closed it
         Err(CliError::File { source, .. }) if to_stdout && source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(error),
         Ok(count) => {
             if let Some(partial) = partial {
-                partial.keep().map_err(failed)?;
+                partial.publish().map_err(failed)?;
             }
             eprintln!("{count} resources");
             Ok(())
@@ -95,12 +95,12 @@ async fn write(
     outcome.map(|()| count)
 }
 
-/// Whether there is a pipe or a device, to be written as it is.
+/// Whether the path is a pipe or a device, which is written to directly.
 fn is_stream(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// What is written to.
+/// The destination, compressed or not.
 enum Output {
     Plain(Box<dyn Write>),
     Gzip(GzEncoder<Box<dyn Write>>),
@@ -111,7 +111,7 @@ impl Output {
         if is_packed { Self::Gzip(GzEncoder::new(out, Compression::default())) } else { Self::Plain(out) }
     }
 
-    /// Call behind the last byte.
+    /// Call after the last byte.
     fn finish(&mut self) -> std::io::Result<()> {
         match self {
             Self::Plain(out) => out.flush(),
@@ -131,57 +131,58 @@ impl Write for Output {
     fn flush(&mut self) -> std::io::Result<()> {
         match self {
             Self::Plain(out) => out.flush(),
-            // a flush in the middle of gzip costs room and is of no use
+            // flushing in the middle of gzip makes the file larger and serves nobody
             Self::Gzip(_) => Ok(()),
         }
     }
 }
 
-/// A file that is written beside its place and put there when it is whole: an export that fails leaves no half
-/// file, and none that was there is lost.
+/// A file that is written under another name and renamed when it is complete: an export that fails leaves no partial
+/// file, and does not destroy an existing one.
 ///
-/// Others may write in the folder too: what is there is never written into nor followed, and nobody else may read.
+/// Other users may be able to write to the folder: existing files are never written to and links never followed, and
+/// only the owner may read the file.
 struct Partial {
     path: PathBuf,
-    place: PathBuf,
-    made: Metadata,
+    destination: PathBuf,
+    created: Metadata,
 }
 
 impl Partial {
-    fn create(place: &Path) -> std::io::Result<(Self, File)> {
-        if place.is_dir() {
+    fn create(destination: &Path) -> std::io::Result<(Self, File)> {
+        if destination.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
-        // a link stays one
-        let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
-        let path = place.with_added_extension("partial");
-        // of an export that was killed, or a link that somebody laid: the link goes, not what it points to
+        // a link remains a link
+        let destination = fs::canonicalize(destination).unwrap_or_else(|_| destination.to_owned());
+        let path = destination.with_added_extension("partial");
+        // left by an export that was killed, or a link that somebody planted: the link is removed, not its target
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        let made = file.metadata()?;
-        Ok((Self { path, place, made }, file))
+        let created = file.metadata()?;
+        Ok((Self { path, destination, created }, file))
     }
 
-    /// Whether the file is still the one that was made.
+    /// Whether the file is still the one that was created.
     fn is_there(&self) -> bool {
         fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == (self.made.dev(), self.made.ino()))
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.created.dev(), self.created.ino()))
     }
 
-    fn keep(self) -> std::io::Result<()> {
+    fn publish(self) -> std::io::Result<()> {
         if !self.is_there() {
             return Err(std::io::Error::other(format!("{} was taken away or replaced", self.path.display())));
         }
-        fs::rename(&self.path, &self.place)
+        fs::rename(&self.path, &self.destination)
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // not there any more if it was kept
+        // gone if it was published
         if self.is_there() {
             let _ = fs::remove_file(&self.path);
         }

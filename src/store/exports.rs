@@ -6,14 +6,14 @@ use sqlx::Executor;
 use super::{Store, StoreError, pool::PooledConnection, rows::tags_of};
 use crate::domain::{Resource, change::Registration};
 
-/// An export under way: a connection that looks at one snapshot.
+/// An export in progress: a connection that reads one snapshot.
 #[derive(Debug)]
 pub struct Exporter {
     connection: PooledConnection,
     scopes: Vec<ExportScope>,
 }
 
-/// A scope with what a line says of its project.
+/// A scope with the columns that each line has of its project.
 #[derive(Debug)]
 struct ExportScope {
     scope_id: i64,
@@ -31,12 +31,12 @@ pub struct ExportTotals {
 }
 
 impl Store {
-    /// Takes the snapshot, and finds out whether it can be read: whoever has begun to answer cannot say so any more.
+    /// Takes the snapshot and checks that it can be read: once an answer has begun, an error can no longer be reported.
     pub async fn export(&self) -> Result<Exporter, StoreError> {
         let begin = || async {
             let mut connection = self.pool.acquire().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
-            // along the primary key, so that the first row comes at once and nothing is sorted on disk
+            // reads along the primary key, so that the first row comes immediately and nothing is sorted on disk
             connection.execute("select set_config('enable_sort', 'off', true)").await?;
             let scopes = sqlx::query_as!(
                 ExportScope,
@@ -69,10 +69,10 @@ impl Exporter {
         Ok(ExportTotals { resources: u64::try_from(resources).unwrap_or_default() })
     }
 
-    /// Hands every resource to `each`, by project and type and, within those, in the order of registration.
+    /// Hands every resource to `each`, ordered by project, type and registration.
     ///
-    /// By name, not by number of scope: numbers depend on who came first, and what is exported, imported
-    /// elsewhere and exported again is the same.
+    /// Projects are ordered by ID, not by the number of the scope, which depends on which came first: an export that is
+    /// imported elsewhere and exported again stays the same.
     pub async fn run<E: From<StoreError>>(
         mut self,
         mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
