@@ -3,6 +3,13 @@
 /// Keys that start with this belong to the system: only the registry and imports write them.
 pub const SYSTEM_PREFIX: &str = "_sys_";
 
+/// Most tags of a resource that are not system tags: as many as the largest quota allows, so that whatever was written
+/// tag by tag can be imported.
+pub const MOST_TAGS: usize = 1000;
+
+/// Most system tags of a resource. Quotas do not count them.
+pub const MOST_SYSTEM_TAGS: usize = 256;
+
 /// A key with its value. A resource carries each key at most once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {

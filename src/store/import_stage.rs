@@ -1,98 +1,194 @@
-//! Import of all or nothing: batches wait in a temporary table, so that others wait only while they are taken in.
+//! Import by way of a temporary table: of all or nothing, or of resources whose tags are in a table already.
+
+use std::ops::Range;
 
 use sqlx::Executor;
 
 use super::{
     BatchOutcome, ImportBatch, Store, StoreError,
-    imports::{copy_lines, take_lines},
+    copy_text::copy_rows,
+    imports::{begin, end, import_rows},
     pool::PooledConnection,
+    tag_stage::{TagError, TagStage, group, report_unused, use_tags},
 };
 
-/// Batches that wait, with the connection whose table they are in. Nobody waits for it.
+/// Batches in a temporary table, with the connection that it belongs to. Other writers do not wait for them.
 #[derive(Debug)]
 pub struct StagedImport {
     connection: PooledConnection,
-    /// The last row of each batch.
+    tags: TagSource,
+    /// The place of the last row of each batch.
     ends: Vec<i64>,
 }
 
-/// Batches on their way in, in one transaction. Until its end everyone else who writes waits.
+/// Where the tags of staged resources are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TagSource {
+    /// In the rows themselves.
+    Rows,
+    /// In a table of their own.
+    Stage,
+}
+
+/// Staged batches while they are imported, in one transaction. Other writers wait until it ends.
 #[derive(Debug)]
 pub struct WholeImport {
     connection: PooledConnection,
+    tags: TagSource,
     ends: std::vec::IntoIter<i64>,
-    taken: i64,
+    imported: i64,
 }
 
 impl Store {
     /// Starts an import of all or nothing.
     pub async fn stage_import(&self) -> Result<StagedImport, StoreError> {
-        let mut connection = self.import_connection().await?;
-        // rows are numbered by the sequence, which nobody else draws from: without gaps, in the order of COPY
-        connection
-            .execute(
-                "create temporary table staged_line (
-                   place         bigint generated always as identity primary key,
-                   line          bigint not null,
-                   project_id    text not null,
-                   project_name  text,
-                   domain_id     text,
-                   resource_type text not null,
-                   resource_id   text not null,
-                   resource_name text not null,
-                   name_folded   text not null,
-                   detail        json,
-                   tags          text[] not null)",
-            )
-            .await
-            .map_err(StoreError::of)?;
-        Ok(StagedImport { connection, ends: Vec::new() })
+        StagedImport::new(self.import_connection().await?, TagSource::Rows).await
+    }
+}
+
+impl TagStage {
+    /// Goes on with the resources, once all tags are there. The batches have no tags of their own.
+    pub async fn stage_import(mut self) -> Result<StagedImport, StoreError> {
+        group(&mut self.connection).await.map_err(StoreError::of)?;
+        StagedImport::new(self.connection, TagSource::Stage).await
     }
 }
 
 impl StagedImport {
-    /// Adds a batch. The database checks its values; after a refusal the import is of no more use.
-    pub async fn add(&mut self, batch: &ImportBatch) -> Result<(), StoreError> {
+    async fn new(mut connection: PooledConnection, tags: TagSource) -> Result<Self, StoreError> {
+        // rows are numbered by a sequence that only this session draws from: without gaps, in the order of COPY
+        connection
+            .execute(
+                r#"create temporary table staged_line (
+                     place         bigint generated always as identity primary key,
+                     line          bigint not null,
+                     project_id    text collate "C" not null,
+                     project_name  text,
+                     domain_id     text,
+                     resource_type text collate "C" not null,
+                     resource_id   text collate "C" not null,
+                     resource_name text not null,
+                     name_folded   text not null,
+                     detail        json,
+                     tags          text[] not null)"#,
+            )
+            .await
+            .map_err(StoreError::of)?;
+        Ok(Self { connection, tags, ends: Vec::new() })
+    }
+
+    /// Adds a batch. The database checks its values; if it refuses one, the import cannot go on. Resources are left out
+    /// whose tags, in a table of their own, cannot be imported: what is wrong with those.
+    pub async fn add(&mut self, batch: &ImportBatch) -> Result<Vec<TagError>, StoreError> {
+        self.add_part(batch, 0..batch.len()).await
+    }
+
+    async fn add_part(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<Vec<TagError>, StoreError> {
         let statement = "copy pg_temp.staged_line
                (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
              from stdin";
-        copy_lines(&mut self.connection, statement, batch.slice(&(0..batch.len()))).await.map_err(StoreError::of)?;
+        copy_rows(&mut self.connection, statement, batch.slice(&part)).await.map_err(StoreError::of)?;
         let before = self.ends.last().copied().unwrap_or_default();
-        self.ends.push(before.saturating_add(i64::try_from(batch.len()).unwrap_or(i64::MAX)));
-        Ok(())
+        let end = before.saturating_add(i64::try_from(part.len()).unwrap_or(i64::MAX));
+        self.ends.push(end);
+        match self.tags {
+            TagSource::Rows => Ok(Vec::new()),
+            TagSource::Stage => use_tags(&mut self.connection, before, end).await.map_err(StoreError::of),
+        }
     }
 
-    /// Waits for those who write, and keeps them out.
+    /// Imports a part of a batch at once, in order, all or nothing, instead of keeping it until the end.
+    pub async fn run(
+        &mut self,
+        batch: &ImportBatch,
+        part: Range<usize>,
+    ) -> Result<(BatchOutcome, Vec<TagError>), StoreError> {
+        let outcome = self.stage_and_run(batch, part).await;
+        // a COPY that failed has drawn from the sequence too
+        let cleared = self.connection.execute("truncate pg_temp.staged_line restart identity").await;
+        self.ends.clear();
+        let outcome = outcome?;
+        cleared.map_err(StoreError::of)?;
+        Ok(outcome)
+    }
+
+    async fn stage_and_run(
+        &mut self,
+        batch: &ImportBatch,
+        part: Range<usize>,
+    ) -> Result<(BatchOutcome, Vec<TagError>), StoreError> {
+        let errors = self.add_part(batch, part).await?;
+        begin(&mut self.connection).await?;
+        let outcome = self.run_in_transaction().await;
+        Ok((end(&mut self.connection, outcome).await?, errors))
+    }
+
+    async fn run_in_transaction(&mut self) -> Result<BatchOutcome, sqlx::Error> {
+        sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
+        let last = self.ends.last().copied().unwrap_or_default();
+        insert_rows(&mut self.connection, self.tags, 0, last).await?;
+        import_rows(&mut self.connection).await
+    }
+
+    /// Hands each line of a tag whose resource was not among the batches to `each`, with the reason, by line.
+    pub async fn unused_tags(&mut self, each: impl FnMut(u64, String)) -> Result<(), StoreError> {
+        match self.tags {
+            TagSource::Rows => Ok(()),
+            TagSource::Stage => report_unused(&mut self.connection, each).await,
+        }
+    }
+
+    /// Waits for running writes to end, and makes later ones wait.
     pub async fn begin(mut self) -> Result<WholeImport, StoreError> {
-        self.connection.execute("begin").await?;
+        begin(&mut self.connection).await?;
         sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
-        Ok(WholeImport { connection: self.connection, ends: self.ends.into_iter(), taken: 0 })
+        let Self { connection, tags, ends } = self;
+        Ok(WholeImport { connection, tags, ends: ends.into_iter(), imported: 0 })
     }
 }
 
 impl WholeImport {
-    /// Takes in the next batch; `None` if there is no more.
-    pub async fn take(&mut self) -> Result<Option<BatchOutcome>, StoreError> {
+    /// Imports the next batch; `None` after the last.
+    pub async fn import_next(&mut self) -> Result<Option<BatchOutcome>, StoreError> {
         let Some(end) = self.ends.next() else { return Ok(None) };
-        let first = std::mem::replace(&mut self.taken, end);
-        sqlx::query(
-            "insert into pg_temp.import_line
-               (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
-             select s.line, s.project_id, s.project_name, s.domain_id, s.resource_type, s.resource_id, s.resource_name, s.name_folded, s.detail, s.tags
-               from pg_temp.staged_line s
-              where s.place > $1 and s.place <= $2",
-        )
-        .bind(first)
-        .bind(end)
-        .execute(&mut *self.connection)
-        .await
-        .map_err(StoreError::of)?;
-        take_lines(&mut self.connection).await.map(Some).map_err(StoreError::of)
+        let after = std::mem::replace(&mut self.imported, end);
+        insert_rows(&mut self.connection, self.tags, after, end).await.map_err(StoreError::of)?;
+        import_rows(&mut self.connection).await.map(Some).map_err(StoreError::of)
     }
 
-    /// Makes the import last. Without this, nothing of it stays.
+    /// Commits the import. Without this, nothing of it remains.
     pub async fn finish(mut self) -> Result<(), StoreError> {
         self.connection.execute("commit").await.map_err(StoreError::of)?;
         Ok(())
     }
+}
+
+/// Hands the staged rows behind a place up to another on to the import.
+async fn insert_rows(
+    connection: &mut PooledConnection,
+    tags: TagSource,
+    after: i64,
+    last: i64,
+) -> Result<(), sqlx::Error> {
+    let statement = match tags {
+        TagSource::Rows => {
+            "insert into pg_temp.import_line
+               (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
+             select s.line, s.project_id, s.project_name, s.domain_id, s.resource_type, s.resource_id, s.resource_name,
+                    s.name_folded, s.detail, s.tags
+               from pg_temp.staged_line s
+              where s.place > $1 and s.place <= $2"
+        }
+        TagSource::Stage => {
+            "insert into pg_temp.import_line
+               (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
+             select s.line, s.project_id, s.project_name, s.domain_id, s.resource_type, s.resource_id, s.resource_name,
+                    s.name_folded, s.detail, array(select unnest(g.tags))
+               from pg_temp.staged_line s
+               left join pg_temp.resource_tags g using (resource_id, resource_type, project_id)
+              where s.place > $1 and s.place <= $2"
+        }
+    };
+    sqlx::query(statement).bind(after).bind(last).execute(&mut **connection).await?;
+    Ok(())
 }

@@ -4,27 +4,28 @@ use std::{fmt::Write, ops::Range};
 
 use sqlx::Executor;
 
-use super::{Store, StoreError, pool::PooledConnection};
+use super::{
+    Store, StoreError,
+    copy_text::{copy_rows, write_array, write_column},
+    pool::PooledConnection,
+};
 use crate::domain::{change::Registration, matching::fold};
-
-/// Bytes of COPY data that go out in one message.
-const MESSAGE: usize = 256 * 1024;
 
 /// What a batch did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchOutcome {
     /// Resources that were registered.
     pub created: u64,
-    /// Known resources that are different now.
+    /// Known resources that were changed.
     pub changed: u64,
-    /// Known resources that were just so.
+    /// Known resources that already were as the batch states them.
     pub unchanged: u64,
-    /// Resource types that nobody had registered.
+    /// Resource types that were not registered before.
     pub new_types: Vec<String>,
 }
 
 /// Resources on their way into the database, already in the form in which COPY takes them: a tenth of the memory
-/// that they take in pieces, and made where the input is read, not where the database is waited for.
+/// that they take as values, and written on the thread that reads the input, not on the one that waits for the database.
 #[derive(Debug, Default)]
 pub struct ImportBatch {
     text: String,
@@ -33,9 +34,9 @@ pub struct ImportBatch {
 }
 
 impl ImportBatch {
-    /// Adds a resource; each may stand in a batch once.
+    /// Adds a resource. A batch must not have the same resource twice.
     pub fn push(&mut self, registration: &Registration) {
-        write_line(&mut self.text, self.ends.len(), registration);
+        write_row(&mut self.text, self.ends.len(), registration);
         self.ends.push(self.text.len());
     }
 
@@ -64,23 +65,23 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
     }
 }
 
-/// An import by batches under way, on a connection of its own, which it lets go when it is dropped.
+/// An import in progress, on a connection of its own, which is closed when the import is dropped.
 #[derive(Debug)]
 pub struct Importer {
     connection: PooledConnection,
 }
 
 impl Store {
-    /// Starts an import of which each part of a batch is a transaction of its own.
+    /// Starts an import in which each part of a batch is a transaction of its own.
     pub async fn import(&self) -> Result<Importer, StoreError> {
         Ok(Importer { connection: self.import_connection().await? })
     }
 
-    /// A connection with the tables that `tagd.import_batch` works in.
+    /// A connection with the temporary tables that `tagd.import_batch` works in.
     pub(super) async fn import_connection(&self) -> Result<PooledConnection, StoreError> {
         let begin = || async {
             let mut connection = self.pool.acquire().await?;
-            // what the import may take for sorting and hashing a batch
+            // memory for sorting and hashing a batch
             connection.execute("select set_config('work_mem', '64MB', false)").await?;
             sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
             Ok(connection)
@@ -92,38 +93,41 @@ impl Store {
 impl Importer {
     /// Imports a part of a batch, in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
-        self.connection.execute("begin").await?;
-        let outcome = self.run_in_transaction(batch.slice(&part)).await.map_err(StoreError::of);
-        self.connection.execute(if outcome.is_ok() { "commit" } else { "rollback" }).await.map_err(StoreError::of)?;
-        outcome
+        begin(&mut self.connection).await?;
+        let outcome = self.run_in_transaction(batch.slice(&part)).await;
+        end(&mut self.connection, outcome).await
     }
 
-    async fn run_in_transaction(&mut self, lines: &str) -> Result<BatchOutcome, sqlx::Error> {
+    async fn run_in_transaction(&mut self, rows: &str) -> Result<BatchOutcome, sqlx::Error> {
         sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
         let statement = "copy pg_temp.import_line
                    (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
                  from stdin";
-        copy_lines(&mut self.connection, statement, lines).await?;
-        take_lines(&mut self.connection).await
+        copy_rows(&mut self.connection, statement, rows).await?;
+        import_rows(&mut self.connection).await
     }
 }
 
-/// Puts lines into a temporary table by a COPY of the columns that [`write_line`] writes.
-pub(super) async fn copy_lines(
-    connection: &mut PooledConnection,
-    statement: &'static str,
-    lines: &str,
-) -> Result<(), sqlx::Error> {
-    let mut copy = connection.copy_in_raw(statement).await?;
-    for message in lines.as_bytes().chunks(MESSAGE) {
-        copy.send(message).await?;
-    }
-    copy.finish().await?;
+/// Begins the transaction of a part of a batch.
+pub(super) async fn begin(connection: &mut PooledConnection) -> Result<(), StoreError> {
+    connection.execute("begin").await?;
     Ok(())
 }
 
-/// Makes resources, tags and index of what is in `import_line`, within a transaction that has entered the import.
-pub(super) async fn take_lines(connection: &mut PooledConnection) -> Result<BatchOutcome, sqlx::Error> {
+/// Ends the transaction: commits what succeeded, rolls back what failed.
+pub(super) async fn end<T>(
+    connection: &mut PooledConnection,
+    outcome: Result<T, sqlx::Error>,
+) -> Result<T, StoreError> {
+    let outcome = outcome.map_err(StoreError::of);
+    connection.execute(if outcome.is_ok() { "commit" } else { "rollback" }).await.map_err(StoreError::of)?;
+    outcome
+}
+
+/// Turns the rows of `import_line` into resources, tags and index, within a transaction that has entered the import.
+///
+/// Every batch of every kind of import passes through here.
+pub(super) async fn import_rows(connection: &mut PooledConnection) -> Result<BatchOutcome, sqlx::Error> {
     sqlx::query!("select tagd.lock_import_projects_shared()").execute(&mut **connection).await?;
     let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
         .fetch_one(&mut **connection)
@@ -137,52 +141,25 @@ pub(super) async fn take_lines(connection: &mut PooledConnection) -> Result<Batc
     })
 }
 
-/// One line in COPY's text format.
-fn write_line(out: &mut String, line: usize, registration: &Registration) {
+/// Writes a resource as a row of `import_line`.
+fn write_row(out: &mut String, line: usize, registration: &Registration) {
     let resource = &registration.resource;
+    let folded = fold(&resource.resource_name);
     // writing to a String cannot fail
     let _ = write!(out, "{line}\t");
-    write_column(out, Some(&registration.project_id));
-    write_column(out, registration.project_name.as_deref());
-    write_column(out, registration.domain_id.as_deref());
-    write_column(out, Some(&registration.resource_type));
-    write_column(out, Some(&resource.resource_id));
-    write_column(out, Some(&resource.resource_name));
-    write_column(out, Some(&fold(&resource.resource_name)));
-    write_column(out, resource.detail.as_deref());
-    out.push('{');
-    for (i, part) in resource.tags.iter().flat_map(|tag| [&tag.key, &tag.value]).enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        out.push('"');
-        for c in part.chars() {
-            match c {
-                // once for the array, once for COPY
-                '"' => out.push_str("\\\\\""),
-                '\\' => out.push_str("\\\\\\\\"),
-                c => write_char(out, c),
-            }
-        }
-        out.push('"');
+    for column in [
+        Some(registration.project_id.as_str()),
+        registration.project_name.as_deref(),
+        registration.domain_id.as_deref(),
+        Some(&registration.resource_type),
+        Some(&resource.resource_id),
+        Some(&resource.resource_name),
+        Some(&folded),
+        resource.detail.as_deref(),
+    ] {
+        write_column(out, column);
+        out.push('\t');
     }
-    out.push_str("}\n");
-}
-
-fn write_column(out: &mut String, text: Option<&str>) {
-    match text {
-        None => out.push_str("\\N"),
-        Some(text) => text.chars().for_each(|c| write_char(out, c)),
-    }
-    out.push('\t');
-}
-
-fn write_char(out: &mut String, c: char) {
-    match c {
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        c => out.push(c),
-    }
+    write_array(out, resource.tags.iter().flat_map(|tag| [tag.key.as_str(), tag.value.as_str()]));
+    out.push('\n');
 }

@@ -2,6 +2,7 @@
 
 mod batcher;
 mod connect;
+mod copy_text;
 mod exports;
 mod failure;
 mod functions;
@@ -39,5 +40,5 @@ pub use readiness::{Readiness, WANTED};
 pub use scopes::{TypeScopes, Unknown};
 pub use session::SessionProfile;
 pub use states::{Meaning, Refusal, STATES, meaning_of_end, meaning_of_state, outage_of_setup};
-pub use tag_stage::{TagRow, TagStage, TakenTags};
+pub use tag_stage::{TagBatch, TagError, TagRow, TagStage};
 pub use write_queue::{WRITE_CONNECTIONS, WriteQueue};

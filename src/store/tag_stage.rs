@@ -1,16 +1,23 @@
-//! Tags that wait for their resources: those of a CSV import, in a temporary table.
+//! The tags of a CSV import: they go to temporary tables once, from which the batches of resources take theirs.
 
+use std::fmt::Write;
+
+use futures_util::TryStreamExt;
 use sqlx::{Executor, Row};
 
-use super::{Store, StoreError, pool::PooledConnection};
-use crate::domain::{Tag, change::Registration};
+use super::{
+    Store, StoreError,
+    copy_text::{copy_rows, write_column},
+    pool::PooledConnection,
+};
+use crate::domain::tag::{MOST_SYSTEM_TAGS, MOST_TAGS, SYSTEM_PREFIX};
 
-/// A tag with the resource it is for.
+/// A row of the tags file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagRow {
     /// Line of the file.
-    pub line: i64,
-    /// Project.
+    pub line: u64,
+    /// Project of the resource.
     pub project_id: String,
     /// Resource type.
     pub resource_type: String,
@@ -20,136 +27,244 @@ pub struct TagRow {
     pub key: String,
     /// Value.
     pub value: String,
-    /// Why it is no tag, if it is none: then key and value say nothing.
-    pub fault: Option<String>,
+    /// Why the row cannot be imported; its key and value are then empty.
+    pub error: Option<String>,
 }
 
-/// What the file says about a resource.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TakenTags {
-    /// Its tags by line, each with its line.
-    pub tags: Vec<(i64, Tag)>,
-    /// Whether a row of its is no tag.
-    pub is_faulty: bool,
+/// Rows on their way into the database, in the form in which COPY takes them.
+#[derive(Debug, Default)]
+pub struct TagBatch {
+    text: String,
 }
 
-/// The table, with the connection it belongs to.
+impl TagBatch {
+    /// Adds a row.
+    pub fn push(&mut self, row: &TagRow) {
+        // writing to a String cannot fail
+        let _ = write!(self.text, "{}", row.line);
+        let texts = [&row.project_id, &row.resource_type, &row.resource_id, &row.key, &row.value];
+        for column in texts.map(|text| Some(text.as_str())).into_iter().chain([row.error.as_deref()]) {
+            self.text.push('\t');
+            write_column(&mut self.text, column);
+        }
+        self.text.push('\n');
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+}
+
+/// Why the tags of a staged resource cannot be imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagError {
+    /// The resource has the key on an earlier line too.
+    DuplicateKey {
+        /// Line of the tags file.
+        line: u64,
+        /// The key.
+        key: String,
+    },
+    /// The resource has more tags than are allowed.
+    TooMany {
+        /// Position of the resource in its batch.
+        resource: usize,
+        /// Its tags other than system tags.
+        tags: usize,
+        /// Its system tags.
+        system_tags: usize,
+    },
+}
+
+/// The tags while they come in, on the connection that will import their resources.
 #[derive(Debug)]
 pub struct TagStage {
-    connection: PooledConnection,
+    pub(super) connection: PooledConnection,
 }
 
 impl Store {
-    /// Makes the table.
+    /// Starts an import of resources whose tags come first, by themselves.
     pub async fn stage_tags(&self) -> Result<TagStage, StoreError> {
-        let begin = || async {
-            let mut connection = self.pool.acquire().await?;
-            connection
-                .execute(
-                    "create temporary table staged_tag (
-                   line bigint, project_id text, resource_type text, resource_id text, key text, value text, fault text,
-                   taken boolean not null default false)",
-                )
-                .await?;
-            Ok(connection)
-        };
-        Ok(TagStage { connection: self.pool.begin(begin).await? })
+        let mut connection = self.import_connection().await?;
+        connection
+            .execute(
+                r#"create temporary table staged_tag (
+                     line          bigint not null,
+                     project_id    text collate "C" not null,
+                     resource_type text collate "C" not null,
+                     resource_id   text collate "C" not null,
+                     key           text collate "C" not null,
+                     value         text collate "C" not null,
+                     error         text)"#,
+            )
+            .await
+            .map_err(StoreError::of)?;
+        Ok(TagStage { connection })
     }
 }
 
 impl TagStage {
-    /// Adds tags.
-    pub async fn add(&mut self, rows: &[TagRow]) -> Result<(), StoreError> {
-        let column = |part: fn(&TagRow) -> &String| rows.iter().map(|row| part(row).as_str()).collect::<Vec<_>>();
-        sqlx::query(
-            "insert into pg_temp.staged_tag (line, project_id, resource_type, resource_id, key, value, fault)
-             select * from unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])",
+    /// Adds rows.
+    pub async fn add(&mut self, rows: &TagBatch) -> Result<(), StoreError> {
+        let statement = "copy pg_temp.staged_tag
+               (line, project_id, resource_type, resource_id, key, value, error)
+             from stdin";
+        copy_rows(&mut self.connection, statement, &rows.text).await.map_err(StoreError::of)
+    }
+
+    /// Hands each row that cannot be imported to `each`: its line and why, by line.
+    pub async fn malformed(&mut self, each: impl FnMut(u64, String)) -> Result<(), StoreError> {
+        let statement = "select t.line, t.error
+                           from pg_temp.staged_tag t
+                          where t.error is not null
+                          order by t.line";
+        report(&mut self.connection, statement, each).await
+    }
+}
+
+/// Hands each line of the tags file that no staged resource has used to `each`, by line.
+pub(super) async fn report_unused(
+    connection: &mut PooledConnection,
+    each: impl FnMut(u64, String),
+) -> Result<(), StoreError> {
+    let statement = "select l.line, 'its resource is not in the resources file'
+                       from pg_temp.resource_tags g, unnest(g.lines) as l (line)
+                      where not exists (select from pg_temp.used_tags u where u.tags_id = g.tags_id)
+                      order by l.line";
+    report(connection, statement, each).await
+}
+
+/// Streams lines with what is wrong with each: there may be more than fit in memory.
+async fn report(
+    connection: &mut PooledConnection,
+    statement: &'static str,
+    mut each: impl FnMut(u64, String),
+) -> Result<(), StoreError> {
+    let mut rows = sqlx::query_as(statement).fetch(&mut **connection);
+    while let Some((line, reason)) = rows.try_next().await.map_err(StoreError::of)? {
+        each(line_of(line), reason);
+    }
+    Ok(())
+}
+
+/// Groups the rows by resource, once all are there.
+///
+/// A resource keeps the lines of its rows, and no more tags than show that there are too many.
+pub(super) async fn group(connection: &mut PooledConnection) -> Result<(), sqlx::Error> {
+    connection
+        .execute(
+            r#"create temporary table resource_tags (
+                 tags_id        bigint generated always as identity,
+                 project_id     text collate "C" not null,
+                 resource_type  text collate "C" not null,
+                 resource_id    text collate "C" not null,
+                 -- pairs of key and value, by key
+                 tags           text[] collate "C",
+                 tag_count      bigint not null,
+                 system_count   bigint not null,
+                 lines          bigint[],
+                 is_malformed   boolean not null,
+                 has_duplicates boolean not null);
+               create temporary table duplicate_tag (tags_id bigint not null, line bigint not null, key text not null);
+               create temporary table used_tags (tags_id bigint not null)"#,
         )
-        .bind(rows.iter().map(|row| row.line).collect::<Vec<_>>())
-        .bind(column(|row| &row.project_id))
-        .bind(column(|row| &row.resource_type))
-        .bind(column(|row| &row.resource_id))
-        .bind(column(|row| &row.key))
-        .bind(column(|row| &row.value))
-        .bind(rows.iter().map(|row| row.fault.as_deref()).collect::<Vec<_>>())
-        .execute(&mut *self.connection)
         .await?;
-        Ok(())
-    }
-
-    /// Call when all are in, before the first [`TagStage::take`].
-    pub async fn index(&mut self) -> Result<(), StoreError> {
-        for statement in [
-            "create index on pg_temp.staged_tag (resource_id, resource_type, project_id)",
-            "create index on pg_temp.staged_tag (line)",
-            "analyze pg_temp.staged_tag",
-        ] {
-            self.connection.execute(statement).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes the tags of resources, in the order of the resources; one that comes again gets its tags again.
-    pub async fn take(&mut self, wanted: &[&Registration]) -> Result<Vec<TakenTags>, StoreError> {
-        let rows = sqlx::query(
-            "with wanted as (
-               select * from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (project_id, resource_type, resource_id, ord)),
-             taken as (
-               update pg_temp.staged_tag t
-                  set taken = true
-                 from wanted w
-                where t.resource_id = w.resource_id and t.resource_type = w.resource_type and t.project_id = w.project_id
-               returning t.line, t.project_id, t.resource_type, t.resource_id, t.key, t.value, t.fault)
-             select w.ord, t.line, t.key, t.value, t.fault is not null
-               from taken t
-               join wanted w using (project_id, resource_type, resource_id)
-              order by w.ord, t.line",
+    sqlx::query(
+        "with tag as (
+           -- one window, so one sort for everything below
+           select t.*,
+                  row_number() over by_key as position,
+                  coalesce(lag(t.key) over by_key = t.key, false) as is_duplicate
+             from pg_temp.staged_tag t
+           window by_key as (partition by t.resource_id, t.resource_type, t.project_id order by t.key))
+         insert into pg_temp.resource_tags
+           (project_id, resource_type, resource_id, tags, tag_count, system_count, lines, is_malformed, has_duplicates)
+         select t.project_id, t.resource_type, t.resource_id,
+                array_agg(array[t.key, t.value] order by t.key) filter (where t.error is null and t.position <= $1),
+                count(*) filter (where t.error is null and not starts_with(t.key, $2)),
+                count(*) filter (where t.error is null and starts_with(t.key, $2)),
+                array_agg(t.line) filter (where t.error is null),
+                bool_or(t.error is not null),
+                bool_or(t.error is null and t.is_duplicate)
+           from tag t
+          group by t.resource_id, t.resource_type, t.project_id",
+    )
+    .bind(count_of(MOST_TAGS + MOST_SYSTEM_TAGS))
+    .bind(SYSTEM_PREFIX)
+    .execute(&mut **connection)
+    .await?;
+    connection
+        .execute(
+            "create unique index on pg_temp.resource_tags (resource_id, resource_type, project_id);
+             analyze pg_temp.resource_tags;
+             insert into pg_temp.duplicate_tag (tags_id, line, key)
+             select d.tags_id, d.line, d.key
+               from (select g.tags_id, t.line, t.key,
+                            row_number() over (partition by g.tags_id, t.key order by t.line) as occurrence
+                       from pg_temp.resource_tags g
+                       join pg_temp.staged_tag t using (resource_id, resource_type, project_id)
+                      where g.has_duplicates and t.error is null) d
+              where d.occurrence > 1;
+             create index on pg_temp.duplicate_tag (tags_id);
+             drop table pg_temp.staged_tag",
         )
-        .bind(wanted.iter().map(|w| w.project_id.as_str()).collect::<Vec<_>>())
-        .bind(wanted.iter().map(|w| w.resource_type.as_str()).collect::<Vec<_>>())
-        .bind(wanted.iter().map(|w| w.resource.resource_id.as_str()).collect::<Vec<_>>())
-        .fetch_all(&mut *self.connection)
         .await?;
-        let mut taken = vec![TakenTags::default(); wanted.len()];
-        for row in rows {
-            let ord: i64 = row.try_get(0)?;
-            let Some(taken) = usize::try_from(ord - 1).ok().and_then(|ord| taken.get_mut(ord)) else { continue };
-            if row.try_get(4)? {
-                taken.is_faulty = true;
-            } else {
-                taken.tags.push((row.try_get(1)?, Tag { key: row.try_get(2)?, value: row.try_get(3)? }));
-            }
-        }
-        Ok(taken)
-    }
+    Ok(())
+}
 
-    /// Rows that are no tags, each with what is wrong, the first ones behind a line.
-    pub async fn faults(&mut self, after: i64, most: i64) -> Result<Vec<(i64, String)>, StoreError> {
-        Ok(sqlx::query_as(
-            "select line, fault
-               from pg_temp.staged_tag
-              where fault is not null and line > $1
-              order by line
-              limit $2",
-        )
-        .bind(after)
-        .bind(most)
-        .fetch_all(&mut *self.connection)
-        .await?)
-    }
+/// Marks the tags of the resources that were staged behind a place up to another as used, and removes resources whose
+/// tags cannot be imported, so that they are left as they are. Why, except for malformed rows, which are reported already.
+pub(super) async fn use_tags(
+    connection: &mut PooledConnection,
+    after: i64,
+    last: i64,
+) -> Result<Vec<TagError>, sqlx::Error> {
+    let rows = sqlx::query(
+        "with resource as (
+           select s.place, s.line, g.tags_id, g.tag_count, g.system_count, g.is_malformed, g.has_duplicates
+             from pg_temp.staged_line s
+             join pg_temp.resource_tags g using (resource_id, resource_type, project_id)
+            where s.place > $1 and s.place <= $2),
+         used as (
+           insert into pg_temp.used_tags (tags_id) select r.tags_id from resource r),
+         removed as (
+           delete from pg_temp.staged_line s
+            using resource r
+            where s.place = r.place
+              and (r.is_malformed or r.has_duplicates or r.tag_count > $3 or r.system_count > $4)
+           returning r.*)
+         select r.line, r.tag_count, r.system_count, d.line, d.key
+           from removed r
+           left join pg_temp.duplicate_tag d on d.tags_id = r.tags_id
+          where d.line is not null or not r.is_malformed
+          order by r.place, d.line",
+    )
+    .bind(after)
+    .bind(last)
+    .bind(count_of(MOST_TAGS))
+    .bind(count_of(MOST_SYSTEM_TAGS))
+    .fetch_all(&mut **connection)
+    .await?;
+    let size = |count: i64| usize::try_from(count).unwrap_or_default();
+    rows.into_iter()
+        .map(|row| {
+            Ok(match (row.try_get(3)?, row.try_get(4)?) {
+                (Some(line), Some(key)) => TagError::DuplicateKey { line: line_of(line), key },
+                _ => TagError::TooMany {
+                    resource: size(row.try_get(0)?),
+                    tags: size(row.try_get(1)?),
+                    system_tags: size(row.try_get(2)?),
+                },
+            })
+        })
+        .collect()
+}
 
-    /// Lines of the tags that nobody took, the first ones behind a line.
-    pub async fn left(&mut self, after: i64, most: i64) -> Result<Vec<i64>, StoreError> {
-        Ok(sqlx::query_scalar(
-            "select line
-               from pg_temp.staged_tag
-              where not taken and fault is null and line > $1
-              order by line
-              limit $2",
-        )
-        .bind(after)
-        .bind(most)
-        .fetch_all(&mut *self.connection)
-        .await?)
-    }
+fn line_of(line: i64) -> u64 {
+    u64::try_from(line).unwrap_or_default()
+}
+
+fn count_of(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Cuts the input into batches, on a thread of its own, a few ahead of the database.
+//! Divides the input into batches, on a thread of its own, a few ahead of the database.
 
 use std::{
     collections::HashSet,
@@ -20,7 +20,7 @@ const BATCH_LINES: usize = 10_000;
 /// Bytes of lines in a batch: what bounds memory where lines are long.
 pub(crate) const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 
-/// Batches as they come.
+/// Batches in the order of the input.
 pub(crate) type Batches = mpsc::Receiver<Batch>;
 
 /// A piece of the input.
@@ -30,11 +30,11 @@ pub(crate) struct Batch {
     pub(crate) resources: ImportBatch,
     /// The line of each.
     pub(crate) lines: Vec<u64>,
-    /// Lines that are no resource.
+    /// Lines that were not imported.
     pub(crate) rejected: Vec<Rejected>,
-    /// Bytes read up to here.
+    /// Bytes read so far.
     pub(crate) read: u64,
-    /// Why there is no more, if not because the input is over.
+    /// Why there is no more, unless the input is at its end.
     pub(crate) broken: Option<Error>,
 }
 
@@ -47,12 +47,12 @@ pub(crate) struct Rejected {
     pub(crate) reason: String,
 }
 
-/// Puts resources together to batches.
+/// Groups resources into batches.
 pub(crate) struct BatchBuilder {
     sender: mpsc::Sender<Batch>,
     batch: Batch,
     bytes: u64,
-    /// Hashes of the resources in the batch. Two resources of one hash only cut it early.
+    /// Hashes of the resources in the batch. A collision only ends the batch early.
     seen: HashSet<u64>,
     hasher: RandomState,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Stopped;
 
 impl BatchBuilder {
     pub(crate) fn new() -> (Self, Batches) {
-        // one batch waits while one is worked on: more would only take memory
+        // one batch waits while another is imported: more would only take memory
         let (sender, receiver) = mpsc::channel(1);
         (Self { sender, batch: Batch::default(), bytes: 0, seen: HashSet::new(), hasher: RandomState::new() }, receiver)
     }
@@ -75,9 +75,9 @@ impl BatchBuilder {
             &registration.resource_type,
             &registration.resource.resource_id,
         ));
-        // a resource that comes again begins a new batch: it changes what the earlier line made
+        // a repeated resource begins a new batch: it changes what the earlier line registered
         if !self.seen.insert(identity) {
-            self.cut()?;
+            self.flush()?;
             self.seen.insert(identity);
         }
         self.batch.resources.push(registration);
@@ -85,13 +85,13 @@ impl BatchBuilder {
         self.advance(bytes)
     }
 
-    /// Adds a line that is no resource.
+    /// Adds a line that cannot be imported.
     pub(crate) fn reject(&mut self, line: u64, bytes: u64, reason: String) -> Result<(), Stopped> {
         self.batch.rejected.push(Rejected { line, reason });
         self.advance(bytes)
     }
 
-    /// Passes over input that says nothing.
+    /// Counts input without a resource.
     pub(crate) fn skip(&mut self, bytes: u64) {
         self.batch.read += bytes;
     }
@@ -100,11 +100,11 @@ impl BatchBuilder {
         self.batch.read += bytes;
         self.bytes += bytes;
         let full = self.batch.lines.len() + self.batch.rejected.len() >= BATCH_LINES || self.bytes >= BATCH_BYTES;
-        if full { self.cut() } else { Ok(()) }
+        if full { self.flush() } else { Ok(()) }
     }
 
-    /// Hands on what there is.
-    pub(crate) fn cut(&mut self) -> Result<(), Stopped> {
+    /// Sends the batch on and begins the next.
+    pub(crate) fn flush(&mut self) -> Result<(), Stopped> {
         let read = self.batch.read;
         let batch = std::mem::replace(&mut self.batch, Batch { read, ..Batch::default() });
         self.bytes = 0;
@@ -112,26 +112,27 @@ impl BatchBuilder {
         self.sender.blocking_send(batch).map_err(|_| Stopped)
     }
 
-    /// Hands on the rest.
+    /// Sends the rest.
     pub(crate) fn finish(mut self, broken: Option<Error>) {
         self.batch.broken = broken;
-        // a receiver that is gone wants nothing more
-        let _ = self.cut();
+        // an import that has stopped needs no more
+        let _ = self.flush();
     }
 }
 
-/// Batches of NDJSON. `most_idle` are the bytes that may follow one another without a resource. A line that names an alias is one of its type, so that a resource is known by one name.
+/// Reads batches from NDJSON. `most_idle` is how many bytes may follow one another without a resource. A type that is named by an
+/// alias is replaced by its own name, so that a resource is known by one name.
 pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases, most_idle: Option<u64>) -> Batches {
-    let (cutter, batches) = BatchBuilder::new();
+    let (builder, batches) = BatchBuilder::new();
     std::thread::spawn(move || {
-        let mut cutter = cutter;
+        let mut builder = builder;
         let read = match text::begin_input(input) {
-            Ok(input) => read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, most_idle, &mut cutter),
+            Ok(input) => read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, most_idle, &mut builder),
             Err(error) => Ok(Some(error)),
         };
-        // an import that has stopped wants nothing more
+        // an import that has stopped needs no more
         if let Ok(broken) = read {
-            cutter.finish(broken);
+            builder.finish(broken);
         }
     });
     batches
@@ -141,7 +142,7 @@ fn read_ndjson(
     mut input: impl BufRead,
     aliases: &Aliases,
     most_idle: Option<u64>,
-    cutter: &mut BatchBuilder,
+    builder: &mut BatchBuilder,
 ) -> Result<Option<Error>, Stopped> {
     let most_idle = most_idle.unwrap_or(u64::MAX);
     // bytes since the last resource
@@ -155,31 +156,31 @@ fn read_ndjson(
             Err(error) => return Ok(Some(error)),
         };
         if idle > most_idle {
-            return Ok(Some(says_nothing(most_idle)));
+            return Ok(Some(too_idle(most_idle)));
         }
         if bytes > LINE_BYTES && !line.ends_with(b"\n") {
             let rest = match skip_line(&mut input, most_idle) {
                 Ok(rest) => rest,
                 Err(error) => return Ok(Some(error)),
             };
-            cutter.reject(number, bytes + rest, format!("{} bytes, a line has at most {LINE_BYTES}", bytes + rest))?;
+            builder.reject(number, bytes + rest, format!("{} bytes, a line has at most {LINE_BYTES}", bytes + rest))?;
             idle += bytes + rest;
             continue;
         }
         let text = line.trim_ascii();
         if text.is_empty() {
-            cutter.skip(bytes);
+            builder.skip(bytes);
             idle += bytes;
             continue;
         }
         match line::decode(text) {
             Ok(mut registration) => {
                 aliases.resolve(&mut registration.resource_type);
-                cutter.push(number, bytes, &registration)?;
+                builder.push(number, bytes, &registration)?;
                 idle = 0;
             }
             Err(reason) => {
-                cutter.reject(number, bytes, reason)?;
+                builder.reject(number, bytes, reason)?;
                 idle += bytes;
             }
         }
@@ -187,8 +188,8 @@ fn read_ndjson(
     Ok(None)
 }
 
-/// Why an input that goes on without a resource is read no further.
-fn says_nothing(bytes: u64) -> Error {
+/// Why an input without resources is not read on.
+fn too_idle(bytes: u64) -> Error {
     Error::new(ErrorKind::InvalidData, format!("more than {bytes} bytes without a resource"))
 }
 
@@ -197,7 +198,7 @@ fn skip_line(input: &mut impl BufRead, most: u64) -> std::io::Result<u64> {
     let mut skipped = 0;
     loop {
         if skipped > most {
-            return Err(says_nothing(most));
+            return Err(too_idle(most));
         }
         let buffer = input.fill_buf()?;
         let (used, found) = match buffer.iter().position(|b| *b == b'\n') {

@@ -14,6 +14,7 @@ use crate::{
         error::{quote, shorten},
         limits::check_length,
         registry::Project,
+        tag::{MOST_SYSTEM_TAGS, MOST_TAGS},
     },
     json::{List, Object, TagBody},
 };
@@ -24,11 +25,6 @@ const ID_LENGTH: usize = 128;
 const TEXT_LENGTH: usize = 255;
 /// Characters of a resource type.
 const TYPE_LENGTH: usize = 64;
-/// Tags of a resource that are not system tags: as many as the largest quota allows, so that what was written tag by tag
-/// can be imported.
-const TAGS: usize = TAG_QUOTA as usize;
-/// System tags of a resource, which no quota counts.
-const SYSTEM_TAGS: usize = 256;
 /// Longest line: whatever may be stored is exported as a line that can be imported, even if every character of names,
 /// keys and values is written as an escape.
 pub(crate) const LINE_BYTES: u64 = 6 * 1024 * 1024;
@@ -36,7 +32,7 @@ pub(crate) const LINE_BYTES: u64 = 6 * 1024 * 1024;
 const ALIASES: usize = 20;
 /// Services that may own a type.
 const SERVICES: [&str; 4] = ["IMS", "DNS", "CTS", "TMS"];
-/// Largest quota of a type.
+/// Largest quota of a type; [`MOST_TAGS`] is the same.
 const TAG_QUOTA: u32 = 1000;
 
 #[derive(Debug, Deserialize)]
@@ -56,7 +52,7 @@ struct LineBody {
 pub(crate) type AliasesBody = List<String, ALIASES>;
 
 /// Tags as a feeder states them.
-pub(crate) type TagsBody = List<Object<TagBody<String>>, { TAGS + SYSTEM_TAGS }>;
+pub(crate) type TagsBody = List<Object<TagBody<String>>, { MOST_TAGS + MOST_SYSTEM_TAGS }>;
 
 /// The tags of a list of them.
 pub(crate) fn tags_of(List(list): TagsBody) -> Vec<Tag> {
@@ -143,11 +139,7 @@ pub(crate) fn check(mut registration: Registration) -> Result<Registration, Requ
 /// Holds the tags of a resource against the limits and sorts them.
 pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, RequestError> {
     let system = tags.iter().filter(|tag| tag.is_system()).count();
-    for (count, what, most) in [(tags.len() - system, "tags", TAGS), (system, "system tags", SYSTEM_TAGS)] {
-        if count > most {
-            return Err(RequestError::invalid(FieldKind::General, "tags", format!("too many {what}, at most {most}")));
-        }
-    }
+    check_tag_counts(tags.len() - system, system)?;
     for (i, tag) in tags.iter().enumerate() {
         check_text(&format!("tags[{i}].key"), &tag.key, 1, TEXT_LENGTH)?;
         check_text(&format!("tags[{i}].value"), &tag.value, 0, TEXT_LENGTH)?;
@@ -158,6 +150,16 @@ pub(crate) fn check_tags(mut tags: Vec<Tag>) -> Result<Vec<Tag>, RequestError> {
         return Err(RequestError::invalid(FieldKind::General, "tags", format!("the key {} stands twice", quote(key))));
     }
     Ok(tags)
+}
+
+/// Holds the numbers of a resource's tags against the limits.
+pub(crate) fn check_tag_counts(tags: usize, system: usize) -> Result<(), RequestError> {
+    for (count, what, most) in [(tags, "tags", MOST_TAGS), (system, "system tags", MOST_SYSTEM_TAGS)] {
+        if count > most {
+            return Err(RequestError::invalid(FieldKind::General, "tags", format!("too many {what}, at most {most}")));
+        }
+    }
+    Ok(())
 }
 
 fn check_type_name(field: &str, name: &str) -> Result<(), RequestError> {
@@ -294,7 +296,7 @@ mod tests {
                 resource_id: text(TEXT_LENGTH, 0),
                 resource_name: text(TEXT_LENGTH, 0),
                 detail: Some(format!("\"{}\"", "x".repeat(detail::DETAIL_BYTES - 2))),
-                tags: [tags("", TAGS), tags("_sys_", SYSTEM_TAGS)].concat(),
+                tags: [tags("", MOST_TAGS), tags("_sys_", MOST_SYSTEM_TAGS)].concat(),
             },
         };
         let mut line = Vec::new();

@@ -1,10 +1,14 @@
-//! Import: takes batches into the store and counts what became of them.
+//! Import: hands batches to the store and counts what became of them.
 
 use std::ops::Range;
 
-use super::batches::{Batch, Batches, Rejected};
+use super::{
+    batches::{Batch, Batches, Rejected},
+    line,
+};
 use crate::{
-    store::{BatchOutcome, ImportBatch, Importer, Store, StoreError},
+    domain::error::quote,
+    store::{BatchOutcome, ImportBatch, Importer, StagedImport, Store, StoreError, TagError, TagStage},
     text::{self, WrongEncoding},
 };
 
@@ -31,53 +35,53 @@ impl Outcome {
     }
 }
 
-/// What stays of an import that does not come to its end.
+/// What remains of an import that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Atomicity {
     /// Nothing: it is one transaction, and the first bad line ends it.
     Nothing,
-    /// Batches that came whole.
+    /// Batches that were complete.
     Batches,
-    /// Lines that came whole.
+    /// Lines that were complete.
     Lines,
 }
 
-/// What an import tells while it runs.
+/// What an import reports while it runs.
 #[derive(Debug)]
 pub(crate) enum Progress<'a> {
     /// A line was not imported.
     Rejected(&'a Rejected),
-    /// A batch is in or, where the import is of all or nothing, put aside.
+    /// A batch was imported or, in an import of all or nothing, staged.
     Read {
-        /// Bytes read up to here.
+        /// Bytes read so far.
         bytes: u64,
-        /// Resources up to here.
+        /// Resources so far.
         resources: u64,
     },
-    /// A batch that was put aside is in.
-    Taken {
-        /// Resources up to here.
+    /// A staged batch was imported.
+    Imported {
+        /// Resources so far.
         resources: u64,
-        /// Resources that were put aside.
+        /// Resources that were staged.
         of: u64,
     },
 }
 
-/// Why an import stopped. Batches before that are in, unless it was strict.
+/// Why an import stopped. Earlier batches are imported, unless it was strict.
 #[derive(Debug)]
 pub(crate) enum LoadError {
     /// It could not begin or end.
     Store(StoreError),
-    /// The database refused what begins with this line.
+    /// The database refused the batch that begins with this line.
     Refused {
         /// Number of the line.
         line: u64,
         /// Why.
         source: StoreError,
     },
-    /// A line is bad and the import is strict; the line was told as a step.
+    /// A line is bad and the import is strict; the line was reported.
     Strict,
-    /// The input is text in another encoding than UTF-8; nothing of it was read.
+    /// The input is in another encoding than UTF-8; nothing of it was read.
     Encoding(WrongEncoding),
     /// The input broke off.
     Broken(std::io::Error),
@@ -89,128 +93,214 @@ impl LoadError {
     }
 }
 
-/// Imports what the batches have.
+/// Imports the batches, whose resources have their tags with them.
 pub(crate) async fn load(
     store: &Store,
     batches: Batches,
-    keep: Atomicity,
-    tell: impl FnMut(Progress<'_>),
+    atomicity: Atomicity,
+    report: impl FnMut(Progress<'_>),
 ) -> Result<Outcome, LoadError> {
-    let mut outcome = match keep {
-        Atomicity::Nothing => load_whole(store, batches, tell).await,
-        Atomicity::Batches | Atomicity::Lines => load_by_batches(store, batches, keep, tell).await,
-    }?;
-    outcome.new_types.sort();
-    outcome.new_types.dedup();
-    Ok(outcome)
+    let mut load = Load { outcome: Outcome::default(), report };
+    match atomicity {
+        Atomicity::Nothing => {
+            let stage = store.stage_import().await.map_err(LoadError::Store)?;
+            load.run_whole(stage, batches).await?;
+        }
+        Atomicity::Batches | Atomicity::Lines => {
+            let importer = store.import().await.map_err(LoadError::Store)?;
+            load.run_batches(Target::Direct(importer), batches, atomicity).await?;
+        }
+    }
+    Ok(load.finish())
 }
 
-/// Puts batches aside as they come, and takes all in at the end: others who write wait for that only, not for a
-/// client that sends slowly.
-async fn load_whole(
-    store: &Store,
-    mut batches: Batches,
-    mut tell: impl FnMut(Progress<'_>),
+/// Imports the batches, whose resources have their tags in a table. A resource with a bad row of tags is left as it is.
+pub(crate) async fn load_with_tags(
+    mut tags: TagStage,
+    batches: Batches,
+    atomicity: Atomicity,
+    report: impl FnMut(Progress<'_>),
 ) -> Result<Outcome, LoadError> {
-    let mut stage = store.stage_import().await.map_err(LoadError::Store)?;
-    let mut first_lines = Vec::new();
-    let mut staged = 0;
-    while let Some(batch) = batches.recv().await {
-        let Batch { resources, lines, rejected, read, broken } = batch;
-        for bad in &rejected {
-            tell(Progress::Rejected(bad));
-        }
-        if !rejected.is_empty() {
-            return Err(LoadError::Strict);
-        }
-        if let Some(source) = broken {
-            return Err(LoadError::broken(source));
-        }
-        if let Some(line) = lines.first().copied() {
-            stage.add(&resources).await.map_err(|source| LoadError::Refused { line, source })?;
-            first_lines.push(line);
-            staged += count_of(resources.len());
-        }
-        tell(Progress::Read { bytes: read, resources: staged });
+    let mut load = Load { outcome: Outcome::default(), report };
+    tags.malformed(|line, reason| load.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
+    if atomicity == Atomicity::Nothing {
+        load.must_be_clean()?;
     }
-    let mut whole = stage.begin().await.map_err(LoadError::Store)?;
-    let mut outcome = Outcome::default();
-    for line in first_lines {
-        let taken = whole.take().await.map_err(|source| LoadError::Refused { line, source })?;
-        outcome.add(taken.unwrap_or_default());
-        tell(Progress::Taken { resources: outcome.resources(), of: staged });
+    let stage = tags.stage_import().await.map_err(LoadError::Store)?;
+    match atomicity {
+        Atomicity::Nothing => load.run_whole(stage, batches).await?,
+        Atomicity::Batches | Atomicity::Lines => {
+            load.run_batches(Target::WithTags(stage), batches, atomicity).await?;
+        }
     }
-    whole.finish().await.map_err(LoadError::Store)?;
-    Ok(outcome)
+    Ok(load.finish())
 }
 
-/// Imports batches as they come.
-async fn load_by_batches(
-    store: &Store,
-    mut batches: Batches,
-    keep: Atomicity,
-    mut tell: impl FnMut(Progress<'_>),
-) -> Result<Outcome, LoadError> {
-    let mut importer = store.import().await.map_err(LoadError::Store)?;
-    let mut outcome = Outcome::default();
-    while let Some(batch) = batches.recv().await {
-        let Batch { resources, lines, rejected, read, broken } = batch;
-        for bad in &rejected {
-            outcome.rejected += 1;
-            tell(Progress::Rejected(bad));
+/// Where the resources of a batch go at once.
+enum Target {
+    Direct(Importer),
+    WithTags(StagedImport),
+}
+
+impl Target {
+    async fn run(
+        &mut self,
+        resources: &ImportBatch,
+        part: Range<usize>,
+    ) -> Result<(BatchOutcome, Vec<TagError>), StoreError> {
+        match self {
+            Self::Direct(importer) => Ok((importer.run(resources, part).await?, Vec::new())),
+            Self::WithTags(stage) => stage.run(resources, part).await,
         }
-        if broken.is_none() || keep == Atomicity::Lines {
-            run_batch(&mut importer, &resources, &lines, &mut tell, &mut outcome).await?;
-        }
-        if let Some(source) = broken {
-            return Err(LoadError::broken(source));
-        }
-        tell(Progress::Read { bytes: read, resources: outcome.resources() });
     }
-    Ok(outcome)
+}
+
+/// An import in progress.
+struct Load<R> {
+    outcome: Outcome,
+    report: R,
+}
+
+impl<R: FnMut(Progress<'_>)> Load<R> {
+    fn reject(&mut self, bad: &Rejected) {
+        self.outcome.rejected += 1;
+        (self.report)(Progress::Rejected(bad));
+    }
+
+    /// Ends a strict import that has a bad line.
+    fn must_be_clean(&self) -> Result<(), LoadError> {
+        if self.outcome.rejected > 0 { Err(LoadError::Strict) } else { Ok(()) }
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.outcome.new_types.sort();
+        self.outcome.new_types.dedup();
+        self.outcome
+    }
+
+    /// Stages batches as they come, and imports all at the end: other writers wait for that only, not for a client that
+    /// sends slowly.
+    async fn run_whole(&mut self, mut stage: StagedImport, mut batches: Batches) -> Result<(), LoadError> {
+        let mut first_lines = Vec::new();
+        let mut staged = 0;
+        while let Some(batch) = batches.recv().await {
+            let Batch { resources, lines, rejected, read, broken } = batch;
+            for bad in &rejected {
+                self.reject(bad);
+            }
+            self.must_be_clean()?;
+            if let Some(source) = broken {
+                return Err(LoadError::broken(source));
+            }
+            if let Some(line) = lines.first().copied() {
+                let errors = stage.add(&resources).await.map_err(|source| LoadError::Refused { line, source })?;
+                self.reject_tags(errors, &lines);
+                self.must_be_clean()?;
+                first_lines.push(line);
+                staged += count_of(resources.len());
+            }
+            (self.report)(Progress::Read { bytes: read, resources: staged });
+        }
+        stage.unused_tags(|line, reason| self.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
+        self.must_be_clean()?;
+        let mut whole = stage.begin().await.map_err(LoadError::Store)?;
+        for line in first_lines {
+            let imported = whole.import_next().await.map_err(|source| LoadError::Refused { line, source })?;
+            self.outcome.add(imported.unwrap_or_default());
+            (self.report)(Progress::Imported { resources: self.outcome.resources(), of: staged });
+        }
+        whole.finish().await.map_err(LoadError::Store)
+    }
+
+    /// Imports batches as they come.
+    async fn run_batches(
+        &mut self,
+        mut target: Target,
+        mut batches: Batches,
+        atomicity: Atomicity,
+    ) -> Result<(), LoadError> {
+        while let Some(batch) = batches.recv().await {
+            let Batch { resources, lines, rejected, read, broken } = batch;
+            for bad in &rejected {
+                self.reject(bad);
+            }
+            if broken.is_none() || atomicity == Atomicity::Lines {
+                self.run_batch(&mut target, &resources, &lines).await?;
+            }
+            if let Some(source) = broken {
+                return Err(LoadError::broken(source));
+            }
+            (self.report)(Progress::Read { bytes: read, resources: self.outcome.resources() });
+        }
+        if let Target::WithTags(stage) = &mut target {
+            stage.unused_tags(|line, reason| self.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
+        }
+        Ok(())
+    }
+
+    /// Imports a batch. Where the database refuses a value that the checks let through, the batch is halved until the
+    /// line is found, so that one bad line costs no other.
+    async fn run_batch(
+        &mut self,
+        target: &mut Target,
+        resources: &ImportBatch,
+        lines: &[u64],
+    ) -> Result<(), LoadError> {
+        let whole: Range<usize> = 0..resources.len();
+        let mut parts = vec![whole];
+        while let Some(part) = parts.pop() {
+            let Some(first) = lines.get(part.start).copied() else { continue };
+            match target.run(resources, part.clone()).await {
+                Ok((batch, errors)) => {
+                    self.outcome.add(batch);
+                    self.reject_tags(errors, lines);
+                }
+                Err(error @ StoreError::BadValue(_)) if part.len() == 1 => {
+                    log_refusal(first, &error);
+                    self.reject(&Rejected { line: first, reason: error.to_string() });
+                }
+                Err(StoreError::BadValue(_)) => {
+                    let middle = part.start + part.len() / 2;
+                    // the first half is imported first: the order of the lines is the order of registration
+                    parts.push(middle..part.end);
+                    parts.push(part.start..middle);
+                }
+                Err(source) => return Err(LoadError::Refused { line: first, source }),
+            }
+        }
+        Ok(())
+    }
+
+    fn reject_tags(&mut self, errors: Vec<TagError>, lines: &[u64]) {
+        for error in errors {
+            match error {
+                TagError::DuplicateKey { line, key } => {
+                    let reason = format!("duplicate key {} of the resource; it is left as it is", quote(&key));
+                    self.reject(&bad_tag(line, &reason));
+                }
+                TagError::TooMany { resource, tags, system_tags } => {
+                    if let (Some(line), Err(error)) =
+                        (lines.get(resource).copied(), line::check_tag_counts(tags, system_tags))
+                    {
+                        self.reject(&Rejected { line, reason: format!("resources file: {error}") });
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn bad_tag(line: u64, reason: &str) -> Rejected {
+    Rejected { line, reason: format!("tags file: {reason}") }
 }
 
 fn count_of(resources: usize) -> u64 {
     u64::try_from(resources).unwrap_or(u64::MAX)
 }
 
-/// What the database said of a line, for whoever runs tagd; the report of the import says only that it did.
+/// Logs what the database said of a line, for the operator; the report of the import says only that it refused.
 pub(crate) fn log_refusal(line: u64, error: &StoreError) {
     if let StoreError::BadValue(cause) = error {
         tracing::error!(line, error = %cause, "the database refused a value that the checks let through");
     }
-}
-
-/// Runs a batch. Where the database refuses a value that got past the checks, the batch is cut in halves until
-/// the line is found, so that one bad line costs no other.
-async fn run_batch(
-    importer: &mut Importer,
-    resources: &ImportBatch,
-    lines: &[u64],
-    tell: &mut impl FnMut(Progress<'_>),
-    outcome: &mut Outcome,
-) -> Result<(), LoadError> {
-    let whole: Range<usize> = 0..resources.len();
-    let mut parts = vec![whole];
-    while let Some(part) = parts.pop() {
-        let Some(first) = lines.get(part.start) else { continue };
-        match importer.run(resources, part.clone()).await {
-            Ok(batch) => outcome.add(batch),
-            Err(error @ StoreError::BadValue(_)) => {
-                if part.len() == 1 {
-                    let reason = error.to_string();
-                    log_refusal(*first, &error);
-                    outcome.rejected += 1;
-                    tell(Progress::Rejected(&Rejected { line: *first, reason }));
-                } else {
-                    let middle = part.start + part.len() / 2;
-                    // the front is taken first: the order of the lines is the order of registration
-                    parts.push(middle..part.end);
-                    parts.push(part.start..middle);
-                }
-            }
-            Err(source) => return Err(LoadError::Refused { line: *first, source }),
-        }
-    }
-    Ok(())
 }

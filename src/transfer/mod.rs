@@ -5,4 +5,4 @@ mod detail;
 pub(crate) mod line;
 mod load;
 
-pub(crate) use load::{Atomicity, LoadError, Outcome, Progress, load, log_refusal};
+pub(crate) use load::{Atomicity, LoadError, Outcome, Progress, load, load_with_tags, log_refusal};

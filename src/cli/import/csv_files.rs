@@ -1,110 +1,75 @@
 //! Import from two CSV files: resources in order, their tags in any order.
 //!
-//! The tags wait in a temporary table of the database, so that neither file has to fit in memory.
+//! The tags go to a temporary table of the database, where the resources find theirs: neither file has to fit in memory.
 
-use std::{collections::HashSet, io::Read};
+use std::io::Read;
 
 use super::{
     CliError,
     records::{Record, Records},
 };
 use crate::{
-    domain::{Resource, Tag, change::Registration, error::quote, registry::Aliases},
-    store::{Store, StoreError, TagRow, TagStage, TakenTags},
+    domain::{Resource, Tag, change::Registration, registry::Aliases},
+    store::{Store, TagBatch, TagRow, TagStage},
     text::Begun,
     transfer::{
-        batches::{BATCH_BYTES, BatchBuilder, Batches, Stopped},
+        batches::{BatchBuilder, Batches, Stopped},
         line::{self, LINE_BYTES},
     },
 };
 
-/// Resources whose tags are fetched at a time.
-const FETCHED: usize = 2_000;
-/// Tags that go to the database in one piece.
-const STAGED: usize = 20_000;
-/// Lines to report that are fetched at a time.
-const LEFT: i64 = 20_000;
+/// Bytes of tags that go to the database in one piece.
+const TAG_BYTES: usize = 1024 * 1024;
 
 const RESOURCE_COLUMNS: &[&str] =
     &["project_id", "resource_type", "resource_id", "project_name", "domain_id", "resource_name", "resource_detail"];
 const TAG_COLUMNS: &[&str] = &["project_id", "resource_type", "resource_id", "key", "value"];
-/// The first columns of both files, which say what resource it is.
+/// The first columns of both files identify the resource.
 const IDENTITY: usize = 3;
 
-/// Stages the tags, then cuts the resources with their tags into batches.
+/// Stages the tags, then reads the resources in batches.
 pub(super) async fn read(
     store: &Store,
     resources: Box<dyn Read + Send>,
     tags: Box<dyn Read + Send>,
     strict: bool,
-) -> Result<Batches, CliError> {
+) -> Result<(TagStage, Batches), CliError> {
     let mut resources = open("resources", resources)?;
     let mut tags = open("tags", tags)?;
     let resource_columns = Columns::of("resources", &mut resources, RESOURCE_COLUMNS, IDENTITY)?;
     let tag_columns = Columns::of("tags", &mut tags, TAG_COLUMNS, 5)?;
-    // both files may name a type as they like: resources and tags meet under one name
+    // both files may name a type by an alias: resources and tags meet under its own name
     let aliases = store.aliases().await?;
     let mut stage = store.stage_tags().await?;
-    stage_all(&mut stage, &mut tags, &tag_columns, &aliases, strict).await?;
+    stage_tags(&mut stage, &mut tags, &tag_columns, &aliases, strict).await?;
 
-    let (mut cutter, batches) = BatchBuilder::new();
-    let runtime = tokio::runtime::Handle::current();
-    std::thread::spawn(move || {
-        // the stage gives back its connection where the runtime is known
-        let _entered = runtime.enter();
-        let mut stage = stage;
-        let outcome = reject_all(&mut cutter, |after| runtime.block_on(stage.faults(after, LEFT)).map_err(broken))
-            .and_then(|()| {
-                cut_all(&mut cutter, &mut resources, &resource_columns, &aliases, |wanted| {
-                    runtime.block_on(stage.take(wanted)).map_err(broken)
-                })
-            })
-            .and_then(|()| {
-                reject_all(&mut cutter, |after| {
-                    let left = runtime.block_on(stage.left(after, LEFT)).map_err(broken)?;
-                    Ok(left
-                        .into_iter()
-                        .map(|line| (line, "its resource is not in the resources file".to_owned()))
-                        .collect())
-                })
-            });
-        match outcome {
-            Ok(()) => cutter.finish(None),
-            Err(Some(broken)) => cutter.finish(Some(broken)),
-            Err(None) => {}
-        }
+    let (mut builder, batches) = BatchBuilder::new();
+    std::thread::spawn(move || match read_resources(&mut builder, &mut resources, &resource_columns, &aliases) {
+        Ok(()) => builder.finish(None),
+        Err(ReadError::Input(error)) => builder.finish(Some(error)),
+        // an import that has stopped needs no more
+        Err(ReadError::Stopped) => {}
     });
-    Ok(batches)
+    Ok((stage, batches))
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::needless_pass_by_value,
-    reason = "for map_err, where None is an import that has stopped"
-)]
-fn broken(error: StoreError) -> Option<std::io::Error> {
-    Some(std::io::Error::other(error.to_string()))
+/// Why the resources are not read to their end.
+enum ReadError {
+    Input(std::io::Error),
+    /// The import has stopped.
+    Stopped,
 }
 
-/// Reports rows of tags, as many at a time as are fetched.
-fn reject_all(
-    cutter: &mut BatchBuilder,
-    mut fetch: impl FnMut(i64) -> Result<Vec<(i64, String)>, Option<std::io::Error>>,
-) -> Result<(), Option<std::io::Error>> {
-    let mut last = 0;
-    loop {
-        let rows = fetch(last)?;
-        let Some((end, _)) = rows.last() else { return Ok(()) };
-        last = *end;
-        for (line, reason) in rows {
-            reject_tag(cutter, line, &reason)?;
-        }
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Input(error)
     }
 }
 
-fn reject_tag(cutter: &mut BatchBuilder, line: i64, reason: &str) -> Result<(), Option<std::io::Error>> {
-    let line = u64::try_from(line).unwrap_or_default();
-    cutter.reject(line, 0, format!("tags file: {reason}")).map_err(|Stopped| None)
+impl From<Stopped> for ReadError {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 type Csv = Records<Begun<Box<dyn Read + Send>>>;
@@ -114,9 +79,9 @@ fn open(file: &str, input: Box<dyn Read + Send>) -> Result<Csv, CliError> {
     Records::new(input, most).map_err(|error| CliError::Stopped(format!("{file} file: {error}")))
 }
 
-/// Where each column stands.
+/// The position of each column in the file.
 struct Columns {
-    places: Vec<Option<usize>>,
+    positions: Vec<Option<usize>>,
     count: usize,
 }
 
@@ -124,8 +89,8 @@ impl Columns {
     fn of(file: &str, reader: &mut Csv, known: &[&str], mandatory: usize) -> Result<Self, CliError> {
         let mut record = Record::default();
         reader.read(&mut record).map_err(|error| CliError::Stopped(format!("{file} file: {error}")))?;
-        if let Some(fault) = &record.fault {
-            return Err(CliError::Stopped(format!("line {}: {file} file: {}", fault.line, fault.reason)));
+        if let Some(error) = &record.error {
+            return Err(CliError::Stopped(format!("line {}: {file} file: {}", error.line, error.reason)));
         }
         let header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         for (i, name) in header.iter().enumerate() {
@@ -139,19 +104,19 @@ impl Columns {
                 )));
             }
         }
-        let places: Vec<Option<usize>> =
+        let positions: Vec<Option<usize>> =
             known.iter().map(|name| header.iter().position(|other| other == *name)).collect();
-        if let Some((_, name)) = places.iter().zip(known).take(mandatory).find(|(place, _)| place.is_none()) {
+        if let Some((_, name)) = positions.iter().zip(known).take(mandatory).find(|(position, _)| position.is_none()) {
             return Err(CliError::Stopped(format!("{file} file: the column {name} is missing")));
         }
-        Ok(Self { places, count: header.len() })
+        Ok(Self { positions, count: header.len() })
     }
 
-    /// What is wrong with a record as such. One with more or fewer columns than the header has lost a quote or a
-    /// comma somewhere.
+    /// Checks that a record has the columns of the header, in UTF-8. If there are more or fewer, a quote or a comma is
+    /// wrong somewhere.
     fn check(&self, record: &Record) -> Result<(), String> {
-        if let Some(fault) = &record.fault {
-            return Err(fault.reason.clone());
+        if let Some(error) = &record.error {
+            return Err(error.reason.clone());
         }
         if record.len() != self.count {
             return Err(format!("{} columns, the header has {}", record.len(), self.count));
@@ -162,21 +127,25 @@ impl Columns {
         }
     }
 
-    /// A field; empty also where the file does not have the column.
+    /// A field; empty if the file does not have the column.
     fn text<'a>(&self, record: &'a Record, column: usize) -> &'a str {
-        let place = self.places.get(column).copied().flatten();
-        place.and_then(|place| record.get(place)).and_then(|field| std::str::from_utf8(field).ok()).unwrap_or_default()
+        let position = self.positions.get(column).copied().flatten();
+        position
+            .and_then(|position| record.get(position))
+            .and_then(|field| std::str::from_utf8(field).ok())
+            .unwrap_or_default()
     }
 
-    /// Project, type and id, if they can be told. Where a comma or a quote is wrong they can, if they stand in
-    /// front of all else and the fault is behind them.
+    /// Project, type and ID, if they are certain. If a comma or a quote is wrong, they are if they are the first columns
+    /// and the error is after them.
     fn identity(&self, record: &Record) -> Option<[String; IDENTITY]> {
-        let is_in_front = self.places.iter().take(IDENTITY).all(|place| place.is_some_and(|place| place < IDENTITY));
+        let is_in_front =
+            self.positions.iter().take(IDENTITY).all(|position| position.is_some_and(|position| position < IDENTITY));
         // a last field may itself be cut off
-        let complete = if record.fault.is_some() { record.len() } else { record.len().saturating_sub(1) };
-        let is_even = record.fault.is_none() && record.len() == self.count;
-        let is_told = is_even || is_in_front && complete >= IDENTITY;
-        if !is_told {
+        let complete = if record.error.is_some() { record.len() } else { record.len().saturating_sub(1) };
+        let is_regular = record.error.is_none() && record.len() == self.count;
+        let is_certain = is_regular || is_in_front && complete >= IDENTITY;
+        if !is_certain {
             return None;
         }
         let identity = [0, 1, 2].map(|column| self.text(record, column).to_owned());
@@ -184,139 +153,99 @@ impl Columns {
     }
 }
 
-/// Puts all tags aside. A row that is no tag is kept too, so that its resource is left as it is; where the resource
-/// cannot be told it could be any, and nothing is imported.
-async fn stage_all(
+/// Sends all tags to the database. A row that cannot be imported goes there too, so that its resource is left as it is;
+/// if the row does not tell its resource, that could be any, and nothing is imported.
+async fn stage_tags(
     stage: &mut TagStage,
     reader: &mut Csv,
     columns: &Columns,
     aliases: &Aliases,
     strict: bool,
 ) -> Result<(), CliError> {
-    let mut rows: Vec<TagRow> = Vec::with_capacity(STAGED);
+    let mut rows = TagBatch::default();
     let mut record = Record::default();
     while reader.read(&mut record).map_err(|error| CliError::Stopped(format!("tags file: {error}")))? {
-        let line = record.fault.as_ref().map_or(record.line, |fault| fault.line);
-        let mut row = tag_row(columns, &record, i64::try_from(line).unwrap_or_default()).map_err(|reason| {
+        let line = record.error_line();
+        let mut row = tag_row(columns, &record, line).map_err(|reason| {
             let rest = "its resource cannot be told, so nothing was imported";
             CliError::Stopped(format!("line {line}: tags file: {reason}; {rest}"))
         })?;
         aliases.resolve(&mut row.resource_type);
-        let is_bad = row.fault.is_some();
-        rows.push(row);
-        if strict && is_bad {
+        rows.push(&row);
+        if strict && row.error.is_some() {
             break;
         }
-        if rows.len() >= STAGED {
+        if rows.bytes() >= TAG_BYTES {
             stage.add(&rows).await?;
-            rows.clear();
+            rows = TagBatch::default();
         }
     }
     stage.add(&rows).await?;
-    stage.index().await?;
     Ok(())
 }
 
-/// A row for the stage; an error where it is no tag and its resource cannot be told.
-fn tag_row(columns: &Columns, record: &Record, line: i64) -> Result<TagRow, String> {
+/// A row for the stage; an error if it cannot be imported and does not tell its resource.
+fn tag_row(columns: &Columns, record: &Record, line: u64) -> Result<TagRow, String> {
+    // a tag that cannot be imported is found here, with its own line
     let checked = columns.check(record).and_then(|()| {
-        let [project_id, resource_type, resource_id, key, value] =
-            [0, 1, 2, 3, 4].map(|column| columns.text(record, column).to_owned());
-        // a tag that could not be imported is found here, with its own line
-        let tags = vec![Tag { key: key.clone(), value: value.clone() }];
-        line::check(Registration {
-            project_id: project_id.clone(),
-            resource_type: resource_type.clone(),
-            resource: Resource { resource_id: resource_id.clone(), tags, ..Resource::default() },
-            ..Registration::default()
-        })
-        .map_err(|fault| fault.to_string())?;
-        Ok(TagRow { line, project_id, resource_type, resource_id, key, value, fault: None })
+        let text = |column| columns.text(record, column).to_owned();
+        let tags = vec![Tag { key: text(3), value: text(4) }];
+        check(text(0), text(1), text(2), tags)
     });
-    checked.or_else(|reason| {
-        let Some(identity) = columns.identity(record) else { return Err(reason) };
-        let [project_id, resource_type, resource_id] = identity;
-        let resource = Resource { resource_id, ..Resource::default() };
-        // what no resource can be called is nobody's tag, and need not be kept
-        let known = line::check(Registration { project_id, resource_type, resource, ..Registration::default() });
-        let Registration { project_id, resource_type, resource: Resource { resource_id, .. }, .. } =
-            known.unwrap_or_default();
-        let fault = Some(format!("{reason}; its resource is left as it is"));
-        Ok(TagRow { line, project_id, resource_type, resource_id, fault, ..TagRow::default() })
-    })
+    let reason = match checked {
+        Ok(registration) => return Ok(row_of(line, registration)),
+        Err(reason) => reason,
+    };
+    let Some([project_id, resource_type, resource_id]) = columns.identity(record) else { return Err(reason) };
+    // an identity that no resource can have is not kept: the row belongs to none
+    let known = check(project_id, resource_type, resource_id, Vec::new()).unwrap_or_default();
+    Ok(TagRow { error: Some(format!("{reason}; its resource is left as it is")), ..row_of(line, known) })
 }
 
-/// `Err(None)`: the import has stopped.
-fn cut_all(
-    cutter: &mut BatchBuilder,
+fn check(
+    project_id: String,
+    resource_type: String,
+    resource_id: String,
+    tags: Vec<Tag>,
+) -> Result<Registration, String> {
+    let resource = Resource { resource_id, tags, ..Resource::default() };
+    let registration = Registration { project_id, resource_type, resource, ..Registration::default() };
+    line::check(registration).map_err(|error| error.to_string())
+}
+
+fn row_of(line: u64, registration: Registration) -> TagRow {
+    let Registration { project_id, resource_type, resource, .. } = registration;
+    let (key, value) = resource.tags.into_iter().next().map(|tag| (tag.key, tag.value)).unwrap_or_default();
+    TagRow { line, project_id, resource_type, resource_id: resource.resource_id, key, value, error: None }
+}
+
+fn read_resources(
+    builder: &mut BatchBuilder,
     reader: &mut Csv,
     columns: &Columns,
     aliases: &Aliases,
-    mut take: impl FnMut(&[&Registration]) -> Result<Vec<TakenTags>, Option<std::io::Error>>,
-) -> Result<(), Option<std::io::Error>> {
-    let mut waiting: Vec<(u64, u64, Registration)> = Vec::with_capacity(FETCHED);
-    let mut bytes = 0;
+) -> Result<(), ReadError> {
     let mut record = Record::default();
-    loop {
-        let more = reader.read(&mut record).map_err(Some)?;
-        if more {
-            match registration(columns, &record).and_then(|r| line::check(r).map_err(|fault| fault.to_string())) {
-                Ok(mut registration) => {
-                    aliases.resolve(&mut registration.resource_type);
-                    waiting.push((record.line, record.bytes, registration));
-                    bytes += record.bytes;
-                }
-                Err(reason) => {
-                    let line = record.fault.as_ref().map_or(record.line, |fault| fault.line);
-                    let reason = format!("resources file: {reason}");
-                    cutter.reject(line, record.bytes, reason).map_err(|Stopped| None)?;
-                }
+    while reader.read(&mut record)? {
+        let checked = registration(columns, &record)
+            .and_then(|registration| line::check(registration).map_err(|error| error.to_string()));
+        match checked {
+            Ok(mut registration) => {
+                aliases.resolve(&mut registration.resource_type);
+                builder.push(record.line, record.bytes, &registration)?;
+            }
+            Err(reason) => {
+                builder.reject(record.error_line(), record.bytes, format!("resources file: {reason}"))?;
             }
         }
-        if waiting.len() >= FETCHED || bytes >= BATCH_BYTES || !more {
-            let wanted: Vec<&Registration> = waiting.iter().map(|(_, _, registration)| registration).collect();
-            let taken = take(&wanted)?;
-            bytes = 0;
-            for ((line, bytes, registration), taken) in waiting.drain(..).zip(taken) {
-                cut_one(cutter, line, bytes, registration, taken)?;
-            }
-        }
-        if !more {
-            return Ok(());
-        }
     }
-}
-
-/// Puts a resource into the batch, unless a row of its tags is bad: then it stays as it is.
-fn cut_one(
-    cutter: &mut BatchBuilder,
-    line: u64,
-    bytes: u64,
-    mut registration: Registration,
-    taken: TakenTags,
-) -> Result<(), Option<std::io::Error>> {
-    let mut seen = HashSet::new();
-    let again: Vec<&(i64, Tag)> = taken.tags.iter().filter(|(_, tag)| !seen.insert(tag.key.as_str())).collect();
-    for (line, tag) in &again {
-        let reason = format!("duplicate key {} of the resource; it is left as it is", quote(&tag.key));
-        reject_tag(cutter, *line, &reason)?;
-    }
-    if taken.is_faulty || !again.is_empty() {
-        cutter.skip(bytes);
-        return Ok(());
-    }
-    registration.resource.tags = taken.tags.into_iter().map(|(_, tag)| tag).collect();
-    match line::check(registration) {
-        Ok(registration) => cutter.push(line, bytes, &registration),
-        Err(fault) => cutter.reject(line, bytes, format!("resources file: {fault}")),
-    }
-    .map_err(|Stopped| None)
+    Ok(())
 }
 
 fn registration(columns: &Columns, record: &Record) -> Result<Registration, String> {
     columns.check(record)?;
     let text = |column| columns.text(record, column).to_owned();
-    // CSV cannot tell an empty field from none
+    // CSV does not distinguish an empty field from a missing one
     let optional = |column| Some(text(column)).filter(|text| !text.is_empty());
     Ok(Registration {
         project_id: text(0),

@@ -23,28 +23,28 @@ use crate::{
     app,
     auth::Principal,
     config::Settings,
-    store::{SessionProfile, Store},
+    store::{SessionProfile, Store, TagStage},
     transfer::{
         self, Atomicity, LoadError, Outcome, Progress,
         batches::{self, Batches},
     },
 };
 
-/// Lines that are reported one by one; of more only the number is told.
+/// Lines that are reported one by one; beyond that only their number is.
 const REPORTED: u64 = 1000;
 
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
 pub(super) struct ImportArgs {
-    /// NDJSON file, one resource a line; - for standard input. Files whose names end in .gz are unpacked
+    /// NDJSON file, one resource per line; - for standard input. Files whose names end in .gz are decompressed
     ///
-    /// A line states a resource whole: {"project_id", "project_name"?, "domain_id"?, "resource_type", "resource_id",
-    /// "resource_name"?, "resource_detail"?, "tags": [{"key", "value"}]}. A known resource gets this name, detail and
-    /// set of tags; a new one is registered, later lines being newer.
+    /// A line has a complete resource: {"project_id", "project_name"?, "domain_id"?, "resource_type", "resource_id",
+    /// "resource_name"?, "resource_detail"?, "tags": [{"key", "value"}]}. An existing resource gets this name,
+    /// detail and set of tags; a new one is registered, and later lines are newer.
     #[arg(value_name = "FILE", required_unless_present = "resources", conflicts_with_all = ["resources", "tags"])]
     file: Option<PathBuf>,
 
-    /// CSV file of resources, with a header: project_id, resource_type, resource_id and, if wanted, project_name,
+    /// CSV file of resources, with a header: project_id, resource_type, resource_id and optionally project_name,
     /// domain_id, resource_name, resource_detail (JSON)
     #[arg(long, value_name = "FILE", requires = "tags")]
     resources: Option<PathBuf>,
@@ -53,15 +53,15 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "FILE", requires = "resources")]
     tags: Option<PathBuf>,
 
-    /// Stop at the first bad line and import nothing; else bad lines are reported and the rest goes on.
-    /// All lines are checked and put aside first; while they are then taken in, everyone else who writes waits
+    /// Stop at the first bad line and import nothing. Without it, bad lines are reported and the others imported.
+    /// All lines are checked and staged first; while they are then imported, other writers wait
     #[arg(long)]
     strict: bool,
 }
 
 pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), CliError> {
     let start = Instant::now();
-    // opened before the database is started: a name that is wrong is found out at once
+    // opened before the database is started, so that a wrong name is reported at once
     let (resources, size) = open_input(args.file.as_deref().or(args.resources.as_deref()).unwrap_or(Path::new("-")))?;
     let tags = args.tags.as_deref().map(open_input).transpose()?.map(|(input, _)| input);
     let opened = open(settings).await?;
@@ -70,9 +70,11 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     let outcome = match tags {
         None => load(&store, resources, Some(progress.clone()), args.strict).await,
         Some(tags) => {
-            let batches = csv_files::read(&store, resources, tags, args.strict).await;
-            match batches {
-                Ok(batches) => run_batches(&store, batches, Some(progress.clone()), args.strict).await,
+            let read = csv_files::read(&store, resources, tags, args.strict).await;
+            match read {
+                Ok((tags, batches)) => {
+                    run_batches(&store, batches, Some(tags), Some(progress.clone()), args.strict).await
+                }
                 Err(error) => Err(error),
             }
         }
@@ -103,22 +105,23 @@ pub(super) async fn load(
     strict: bool,
 ) -> Result<Outcome, CliError> {
     let aliases = store.aliases().await?;
-    run_batches(store, batches::of_ndjson(input, aliases, None), progress, strict).await
+    run_batches(store, batches::of_ndjson(input, aliases, None), None, progress, strict).await
 }
 
 async fn run_batches(
     store: &Store,
     batches: Batches,
+    tags: Option<TagStage>,
     progress: Option<ProgressBar>,
     strict: bool,
 ) -> Result<Outcome, CliError> {
     let progress = progress.unwrap_or_else(ProgressBar::hidden);
     let start = Instant::now();
-    let keep = if strict { Atomicity::Nothing } else { Atomicity::Lines };
+    let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Lines };
     let mut reported = 0;
     let (registry, principal) = (app::registry_of(store), Principal::command("import"));
     let import = registry.import(&principal).await?;
-    let outcome = transfer::load(import.store(), batches, keep, |step| match step {
+    let report = |step: Progress<'_>| match step {
         Progress::Rejected(bad) => {
             reported += 1;
             if reported <= REPORTED {
@@ -131,16 +134,19 @@ async fn run_batches(
                 clippy::cast_precision_loss,
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "a rate to look at"
+                reason = "a rate for people to read"
             )]
             let rate = (resources as f64 / start.elapsed().as_secs_f64()) as u64;
             progress.set_message(format!("{} resources, {}/s", HumanCount(resources), HumanCount(rate)));
         }
-        Progress::Taken { resources, of } => {
-            progress.set_message(format!("{} of {} resources are in", HumanCount(resources), HumanCount(of)));
+        Progress::Imported { resources, of } => {
+            progress.set_message(format!("{} of {} resources imported", HumanCount(resources), HumanCount(of)));
         }
-    })
-    .await
+    };
+    let outcome = match tags {
+        None => transfer::load(import.store(), batches, atomicity, report).await,
+        Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report).await,
+    }
     .map_err(|error| {
         let kept = if strict { "nothing was imported" } else { "the lines before are imported" };
         match error {
@@ -160,7 +166,7 @@ async fn run_batches(
     Ok(outcome)
 }
 
-/// A file or standard input, and how large it is where that is known.
+/// A file or standard input, with its size if that is known.
 fn open_input(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), CliError> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), None));

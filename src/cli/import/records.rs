@@ -7,28 +7,28 @@ use crate::text;
 /// Bytes that are read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// A CSV file, record by record. A line ends with LF or CR LF; blank lines are passed over.
+/// A CSV file, record by record. A line ends with LF or CR LF; blank lines are skipped.
 pub(super) struct Records<R> {
     input: R,
-    /// What was read and is not passed yet, from `at` on.
+    /// Input that was read, of which the bytes from `at` on are not consumed yet.
     buffer: Vec<u8>,
     at: usize,
     is_over: bool,
     /// Number of the line at `at`.
     line: u64,
-    /// Most bytes of a record.
+    /// Largest record in bytes.
     most: usize,
 }
 
-/// A record, used again for the next one.
+/// A record, whose memory is reused for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// Number of the line on which it begins.
     pub(super) line: u64,
-    /// Bytes of the file that it takes.
+    /// How many bytes of the file it takes.
     pub(super) bytes: u64,
-    /// Why it is no record, if it is none. Its fields are those in front of the fault.
-    pub(super) fault: Option<Malformed>,
+    /// Why it cannot be read, if it is malformed. Its fields are those before the bad one.
+    pub(super) error: Option<Malformed>,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -36,16 +36,16 @@ pub(super) struct Record {
 /// Why a record cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Malformed {
-    /// The line where the field begins, and so the quote opens.
+    /// The line on which the bad field begins.
     pub(super) line: u64,
     /// What is wrong.
     pub(super) reason: String,
 }
 
-/// A place in front of which everything is read.
+/// A position up to which the record is read.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Bytes from the begin of the record.
+struct Position {
+    /// Bytes from the beginning of the record.
     offset: usize,
     line: u64,
 }
@@ -63,6 +63,11 @@ impl Record {
         self.text.get(start..end)
     }
 
+    /// The line to report what is wrong at.
+    pub(super) fn error_line(&self) -> u64 {
+        self.error.as_ref().map_or(self.line, |error| error.line)
+    }
+
     /// All fields.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).filter_map(|field| self.get(field))
@@ -77,15 +82,15 @@ impl<R: Read> Records<R> {
 
     /// Reads the next record; false at the end.
     ///
-    /// One that is malformed takes the line on which its bad field begins, and those of the record in front of it.
-    /// Reading goes on with the line behind: a quote that is never closed costs no more than that.
+    /// A malformed one takes the lines up to that on which its bad field begins. Reading goes on with the next line, so
+    /// a quote that is never closed costs no more than that.
     pub(super) fn read(&mut self, record: &mut Record) -> io::Result<bool> {
         record.text.clear();
         record.ends.clear();
-        record.fault = None;
+        record.error = None;
         record.bytes = 0;
         loop {
-            match self.pass_line_end()? {
+            match self.skip_line_end()? {
                 0 => break,
                 bytes => record.bytes += bytes,
             }
@@ -94,50 +99,50 @@ impl<R: Read> Records<R> {
         if self.byte(0)?.is_none() {
             return Ok(false);
         }
-        let mut place = Place { offset: 0, line: self.line };
+        let mut position = Position { offset: 0, line: self.line };
         loop {
-            let begin = place;
-            let fault = if self.byte(place.offset)? == Some(b'"') {
-                self.read_quoted(&mut place, &mut record.text)?
+            let begin = position;
+            let error = if self.byte(position.offset)? == Some(b'"') {
+                self.read_quoted(&mut position, &mut record.text)?
             } else {
-                self.read_plain(&mut place, &mut record.text)?
+                self.read_plain(&mut position, &mut record.text)?
             };
-            if let Some(fault) = fault {
-                let reason = format!("field {}: {fault}", record.len() + 1);
-                record.fault = Some(Malformed { line: begin.line, reason });
-                record.bytes += self.pass(begin) + self.pass_line()?;
+            if let Some(error) = error {
+                let reason = format!("field {}: {error}", record.len() + 1);
+                record.error = Some(Malformed { line: begin.line, reason });
+                record.bytes += self.skip(begin) + self.skip_line()?;
                 return Ok(true);
             }
             record.ends.push(record.text.len());
-            if self.byte(place.offset)? != Some(b',') {
-                record.bytes += self.pass(place) + self.pass_line_end()?;
+            if self.byte(position.offset)? != Some(b',') {
+                record.bytes += self.skip(position) + self.skip_line_end()?;
                 return Ok(true);
             }
-            place.offset += 1;
+            position.offset += 1;
         }
     }
 
-    /// Reads a field without quotes up to what ends it; what is wrong with it, if anything is.
-    fn read_plain(&mut self, place: &mut Place, text: &mut Vec<u8>) -> io::Result<Option<String>> {
+    /// Reads a field without quotes up to its delimiter; returns what is wrong with it, if anything.
+    fn read_plain(&mut self, position: &mut Position, text: &mut Vec<u8>) -> io::Result<Option<String>> {
         loop {
-            let rest = self.from(place.offset)?;
+            let rest = self.from(position.offset)?;
             let end = rest.iter().position(|byte| matches!(byte, b',' | b'\r' | b'\n' | b'"'));
             let (part, _) = rest.split_at(end.unwrap_or(rest.len()));
             text.extend_from_slice(part);
-            place.offset += part.len();
+            position.offset += part.len();
             let is_over = part.is_empty() && end.is_none();
-            if place.offset > self.most {
+            if position.offset > self.most {
                 return Ok(Some(format!("longer than a record may be, at most {} bytes", self.most)));
             }
-            match self.byte(place.offset)? {
+            match self.byte(position.offset)? {
                 Some(b'"') => {
                     return Ok(Some(
                         "a quote in a field that does not begin with one; put the field in quotes and double the quote"
                             .to_owned(),
                     ));
                 }
-                // a line that is cut off here would be taken for a whole one
-                Some(b'\r') if self.byte(place.offset + 1)? != Some(b'\n') => {
+                // a line that was truncated here would look complete
+                Some(b'\r') if self.byte(position.offset + 1)? != Some(b'\n') => {
                     return Ok(Some("a carriage return without a line feed; put the field in quotes".to_owned()));
                 }
                 _ if is_over || end.is_some() => return Ok(None),
@@ -146,57 +151,57 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Reads a field in quotes up to what ends it; what is wrong with it, if anything is.
-    fn read_quoted(&mut self, place: &mut Place, text: &mut Vec<u8>) -> io::Result<Option<String>> {
-        place.offset += 1;
+    /// Reads a field in quotes up to its delimiter; returns what is wrong with it, if anything.
+    fn read_quoted(&mut self, position: &mut Position, text: &mut Vec<u8>) -> io::Result<Option<String>> {
+        position.offset += 1;
         loop {
-            let Some(byte) = self.byte(place.offset)? else {
+            let Some(byte) = self.byte(position.offset)? else {
                 return Ok(Some("the quote is not closed".to_owned()));
             };
-            if place.offset >= self.most {
+            if position.offset >= self.most {
                 return Ok(Some(format!("the quote is not closed within {} bytes of the record", self.most)));
             }
-            place.offset += 1;
+            position.offset += 1;
             match byte {
-                b'"' => match self.byte(place.offset)? {
-                    Some(b'"') => place.offset += 1,
+                b'"' => match self.byte(position.offset)? {
+                    Some(b'"') => position.offset += 1,
                     None | Some(b',' | b'\n') => return Ok(None),
-                    Some(b'\r') if self.byte(place.offset + 1)? == Some(b'\n') => return Ok(None),
+                    Some(b'\r') if self.byte(position.offset + 1)? == Some(b'\n') => return Ok(None),
                     Some(_) => {
                         return Ok(Some("text behind the closing quote; a quote in a field is doubled".to_owned()));
                     }
                 },
-                b'\n' => place.line += 1,
+                b'\n' => position.line += 1,
                 _ => {}
             }
             text.push(byte);
         }
     }
 
-    /// Passes over what is in front of a place.
-    fn pass(&mut self, place: Place) -> u64 {
-        self.at += place.offset;
-        self.line = place.line;
-        u64::try_from(place.offset).unwrap_or(u64::MAX)
+    /// Consumes the input up to a position.
+    fn skip(&mut self, position: Position) -> u64 {
+        self.at += position.offset;
+        self.line = position.line;
+        u64::try_from(position.offset).unwrap_or(u64::MAX)
     }
 
-    /// Passes over a line without keeping it.
-    fn pass_line(&mut self) -> io::Result<u64> {
-        let mut passed = 0;
+    /// Skips a line without keeping it.
+    fn skip_line(&mut self) -> io::Result<u64> {
+        let mut skipped = 0;
         loop {
             let rest = self.from(0)?;
             let end = rest.iter().position(|byte| *byte == b'\n');
             let count = end.unwrap_or(rest.len());
             self.at += count;
-            passed += u64::try_from(count).unwrap_or(u64::MAX);
+            skipped += u64::try_from(count).unwrap_or(u64::MAX);
             if end.is_some() || count == 0 {
-                return Ok(passed + self.pass_line_end()?);
+                return Ok(skipped + self.skip_line_end()?);
             }
         }
     }
 
-    /// Passes over the end of a line, if there is one.
-    fn pass_line_end(&mut self) -> io::Result<u64> {
+    /// Skips a line end, if one comes next.
+    fn skip_line_end(&mut self) -> io::Result<u64> {
         let bytes = match self.byte(0)? {
             Some(b'\r') if self.byte(1)? == Some(b'\n') => 2,
             Some(b'\n') => 1,
@@ -207,7 +212,7 @@ impl<R: Read> Records<R> {
         Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
-    /// A byte of what is not passed; none behind the end.
+    /// A byte that is not consumed yet; `None` at the end of the input.
     fn byte(&mut self, offset: usize) -> io::Result<Option<u8>> {
         if let Some(byte) = self.buffer.get(self.at + offset) {
             return Ok(Some(*byte));
@@ -215,7 +220,7 @@ impl<R: Read> Records<R> {
         Ok(self.from(offset)?.first().copied())
     }
 
-    /// What is there from a byte on: something, but at the end.
+    /// The bytes from an offset on that were read; empty only at the end of the input.
     fn from(&mut self, offset: usize) -> io::Result<&[u8]> {
         while self.buffer.len() <= self.at + offset && !self.is_over {
             self.buffer.drain(..self.at);
@@ -266,7 +271,7 @@ mod tests {
         while records.read(&mut record).unwrap() {
             bytes += record.bytes;
             let fields = record.iter().map(|field| String::from_utf8(field.to_vec()).unwrap()).collect();
-            let row = match &record.fault {
+            let row = match &record.error {
                 None => Ok(fields),
                 Some(Malformed { line, reason }) => {
                     Err((*line, reason.split([':', ';']).nth(1).unwrap().trim().into()))

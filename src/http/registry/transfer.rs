@@ -71,7 +71,7 @@ pub(super) async fn import(
             Progress::Rejected(bad) if rejected.len() < REPORTED => {
                 rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
             }
-            Progress::Rejected(_) | Progress::Read { .. } | Progress::Taken { .. } => {}
+            Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } => {}
         };
         let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, aliases, idle), atomicity, tell));
         tokio::select! {

@@ -1,8 +1,9 @@
 //! `tagd import` of two CSV files that are not as they should be: quotes, rows of tags, encodings.
 
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 
-use crate::support::{Program, Said, TestDb, json_lines, untimed};
+use crate::support::{Program, Said, TestDb, block_on, json_lines, untimed};
 
 const TAGS: &str = "project_id,resource_type,resource_id,key,value\n";
 const NAMES: &str = "project_id,resource_type,resource_id,resource_name\n";
@@ -222,6 +223,68 @@ fn a_tag_that_comes_twice_is_told_at_its_own_line() {
     // the same key of another resource, or of another type, is another tag
     let tags = format!("{TAGS}k,images,r,env,a\nk,images,other,env,a\nk,images,r,Env,a\n");
     assert_eq!(import(&program, &resources, &tags, &["--strict"]).out, counts(0, 2, 0, 0));
+}
+
+#[test]
+fn a_resource_with_too_many_tags_is_reported_at_its_line_and_left_as_it_is() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let resources = furnished(&program);
+    let rows =
+        |prefix: &str, count: usize| -> String { (0..count).map(|i| format!("k,images,r,{prefix}{i},v\n")).collect() };
+    let (most, most_system) = (rows("key", 1000), rows("_sys_", 256));
+    for (tags, is_strict) in [(rows("key", 1001), false), (rows("_sys_", 257), false), (rows("key", 3000), true)] {
+        let tags = format!("{TAGS}{tags}k,images,other,a,1\n");
+        let said = import(&program, &resources, &tags, if is_strict { &["--strict"] } else { &[] });
+        assert!(said.err.starts_with("line 2: resources file: tags: "), "{}", said.err);
+        assert_eq!(said.code, Some(1));
+        assert_eq!(there(&program)[0].2, tags_of_r());
+    }
+    // every key has another twice, which is reported at its own line instead
+    let said = import(&program, &resources, format!("{TAGS}{}{}", rows("key", 700), rows("key", 700)), &[]);
+    assert_eq!(said.complaints().len(), 700);
+    assert!(said.err.starts_with("line 702: tags file: duplicate key \"key0\" "), "{}", said.err);
+    let said = import(&program, &resources, format!("{TAGS}{most_system}{most}"), &[]);
+    assert_eq!((said.code, said.out), (Some(0), counts(0, 1, 1, 0)), "{}", said.err);
+    assert_eq!(there(&program)[0].2.as_array().unwrap().len(), 1256);
+}
+
+#[test]
+fn a_resource_that_only_the_database_refuses_costs_no_other_and_its_tags_are_not_reported() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    // no such value is known, so one is made
+    block_on(async {
+        let mut owner = db.connect().await;
+        let rule = "alter table tagd.resource add check (1 / (case when starts_with(resource_id, 'bad') then 0 else 1 end) = 1)";
+        owner.execute(rule).await.unwrap();
+        owner.close().await.unwrap();
+    });
+    let ids: Vec<String> = (0..50).map(|i| if i % 20 == 7 { format!("bad{i}") } else { format!("r{i}") }).collect();
+    let resources: String = ids.iter().map(|id| format!("k,images,{id},\n")).collect();
+    let tags: String = ids.iter().rev().map(|id| format!("k,images,{id},id,{id}\n")).collect();
+    let twice = "k,images,r3,id,again\nk,images,none,a,b\n";
+    let said = import(&program, format!("{NAMES}{resources}"), format!("{TAGS}{tags}{twice}"), &[]);
+    let mut complaints: Vec<&str> = said.complaints();
+    complaints.retain(|line| line.starts_with("line "));
+    let refused = "cannot be stored, the log says why";
+    assert_eq!(
+        complaints,
+        [
+            "line 52: tags file: duplicate key \"id\" of the resource; it is left as it is".to_owned(),
+            format!("line 9: {refused}"),
+            format!("line 29: {refused}"),
+            format!("line 49: {refused}"),
+            "line 53: tags file: its resource is not in the resources file".to_owned(),
+        ],
+        "{}",
+        said.err
+    );
+    assert_eq!(said.out, counts(46, 0, 0, 5));
+    for (id, _, tags) in there(&program) {
+        assert_eq!(tags, json!([{ "key": "id", "value": id }]));
+    }
+    assert_eq!(program.run(&["index", "verify"]).code, Some(0));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
     domain::{QueryOutput, TagQuery},
-    store::{MigrateReport, SessionProfile, SchemaVersion, Store, StoreError, migrate},
+    store::{MigrateReport, SchemaVersion, SessionProfile, Store, StoreError, migrate},
 };
 
 use crate::support::{Program, TestDb, block_on, repository};

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::store::{
-    FUNCTION_SET, FunctionSet, MigrateReport, SessionProfile, SCHEMA_VERSION, SchemaVersion, Store, StoreError, migrate,
-    migrate_with,
+    FUNCTION_SET, FunctionSet, MigrateReport, SCHEMA_VERSION, SchemaVersion, SessionProfile, Store, StoreError,
+    migrate, migrate_with,
 };
 
 use crate::support::{TestDb, block_on, check_golden, files_of, repository};

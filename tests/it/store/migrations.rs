@@ -6,7 +6,8 @@ use tagd::{
     compiler::compile,
     domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
     store::{
-        ImportBatch, MigrateReport, SessionProfile, SCHEMA_VERSION, SchemaVersion, Store, StoreError, StoreSettings, migrate,
+        ImportBatch, MigrateReport, SCHEMA_VERSION, SchemaVersion, SessionProfile, Store, StoreError, StoreSettings,
+        migrate,
     },
 };
 
@@ -214,7 +215,7 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         let another = registration("images", "s", "", &[]);
         stage.add(&[&another].into_iter().collect::<ImportBatch>()).await.unwrap();
         let mut whole = stage.begin().await.unwrap();
-        assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+        assert_eq!(whole.import_next().await.unwrap().unwrap().created, 1);
         whole.finish().await.unwrap();
         store.close().await;
     });

@@ -591,7 +591,7 @@ fn an_import_of_all_or_nothing_and_writers_do_not_stand_in_each_others_way_for_e
                             stage.add(&batch.iter().collect()).await.unwrap();
                         }
                         let mut whole = stage.begin().await.unwrap();
-                        while whole.take().await.unwrap().is_some() {}
+                        while whole.import_next().await.unwrap().is_some() {}
                         whole.finish().await.unwrap();
                     }
                 })
@@ -632,13 +632,13 @@ fn writers_wait_for_an_import_of_all_or_nothing_only_while_it_is_taken_in() {
             let mut other = store.stage_import().await.unwrap();
             other.add(&[&registration("images", "e", "", &[])].into_iter().collect()).await.unwrap();
             let mut whole = other.begin().await.unwrap();
-            assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+            assert_eq!(whole.import_next().await.unwrap().unwrap().created, 1);
             whole.finish().await.unwrap();
         };
         tokio::time::timeout(PATIENCE, others).await.expect("someone waits for what is only put aside");
 
         let mut whole = stage.begin().await.unwrap();
-        let first = whole.take().await.unwrap().unwrap();
+        let first = whole.import_next().await.unwrap().unwrap();
         assert_eq!((first.created, first.changed), (1, 1));
         let late = begin({
             let store = store.clone();
@@ -647,9 +647,9 @@ fn writers_wait_for_an_import_of_all_or_nothing_only_while_it_is_taken_in() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!late.is_finished(), "a write in the midst of an import of all or nothing");
         assert_eq!(held(&store, scope).await.len(), 5, "half an import is to be seen");
-        let second = whole.take().await.unwrap().unwrap();
+        let second = whole.import_next().await.unwrap().unwrap();
         assert_eq!((second.changed, second.unchanged), (1, 1));
-        assert_eq!(whole.take().await.unwrap(), None);
+        assert_eq!(whole.import_next().await.unwrap(), None);
         whole.finish().await.unwrap();
         late.await.unwrap();
 
@@ -672,7 +672,7 @@ fn an_import_of_all_or_nothing_that_is_not_finished_leaves_nothing() {
         let mut stage = store.stage_import().await.unwrap();
         stage.add(&batch("d")).await.unwrap();
         let mut whole = stage.begin().await.unwrap();
-        assert_eq!(whole.take().await.unwrap().unwrap().created, 1);
+        assert_eq!(whole.import_next().await.unwrap().unwrap().created, 1);
         drop(whole);
         // waits until the server has rolled it back
         store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
