@@ -29,7 +29,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// What the statements of tagd name in its schema; functions have parentheses.
-pub const WANTED: [&str; 41] = [
+pub const WANTED: [&str; 40] = [
     "begin_import()",
     "bits_at()",
     "bits_of()",
@@ -55,7 +55,6 @@ pub const WANTED: [&str; 41] = [
     "register_resource()",
     "remove_predefined()",
     "remove_project()",
-    "remove_resource()",
     "remove_type()",
     "replace_predefined()",
     "replace_tags_if()",

@@ -1,24 +1,15 @@
-//! Writes of the resources that clients tag, each call of which is one transaction.
+//! Changes of the tags of a resource.
 //!
-//! A call is one statement without `begin`, so that a request that is dropped half-way never leaves a connection inside
+//! A write is one statement without `begin`, so that a request that is dropped half-way never leaves a connection inside
 //! a transaction.
 
 use super::{
     Store,
-    retry::Retry,
     write_queue::{Mode, TagWrite, Written},
 };
 use crate::domain::{RequestError, Tag};
 
 impl Store {
-    /// Forgets a resource with its tags. False if it is unknown.
-    pub async fn remove_resource(&self, scope_id: i64, resource_id: &str) -> Result<bool, RequestError> {
-        let removed = self.pool.fetch_one(Retry::Write, || {
-            sqlx::query_scalar!("select tagd.remove_resource($1, $2)", scope_id, resource_id)
-        });
-        Ok(removed.await?.unwrap_or_default())
-    }
-
     /// Adds tags; a key that is there gets the new value.
     pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         self.write_tags(scope_id, resource_id, Mode::Put, tags.iter().flat_map(of_tag)).await.map(|_| ())

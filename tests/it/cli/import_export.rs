@@ -19,7 +19,8 @@ use sqlx::{Connection, Executor};
 use tagd::{domain::change::Registration, store::SessionProfile};
 
 use crate::support::{
-    Program, Said, Stopper, TestDb, World, block_on, eventually, import_all, json_lines, registration, tag, untimed,
+    Program, Said, Stopper, TestDb, World, block_on, eventually, import_all, json_lines, registration, tag, unregister,
+    untimed,
 };
 
 /// A line for a resource of project `p`.
@@ -777,7 +778,7 @@ fn an_export_imported_elsewhere_answers_the_same_and_exports_the_same() {
     block_on(async {
         let store = first.db.store(SessionProfile::Bulk, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
-        assert!(store.remove_resource(scope, "bare").await.unwrap());
+        assert!(unregister(&store, scope, "bare").await);
         store.close().await;
     });
     program.expect(&["export", "first.ndjson"]);

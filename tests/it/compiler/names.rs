@@ -9,7 +9,7 @@ use tagd::{
     store::SessionProfile,
 };
 
-use crate::support::{Dice, World, block_on, import_all, registration, sparse_limit, tag, word_limit};
+use crate::support::{Dice, World, block_on, import_all, registration, sparse_limit, tag, unregister, word_limit};
 
 const NAMES: [&str; 12] = [
     "web-1",
@@ -71,7 +71,7 @@ fn names_keep_their_words_whichever_way_they_are_written() {
                         truth.insert(id, resource);
                     }
                     3 => {
-                        assert_eq!(store.remove_resource(scope, &id).await.unwrap(), truth.remove(&id).is_some());
+                        assert_eq!(unregister(&store, scope, &id).await, truth.remove(&id).is_some());
                     }
                     4 => {
                         let put = [tag("owner", name)];

@@ -9,7 +9,7 @@ use tagd::{
     store::SessionProfile,
 };
 
-use crate::support::{World, block_on, registration, sparse_limit};
+use crate::support::{World, block_on, registration, sparse_limit, unregister};
 
 const RESOURCES: usize = 1_400;
 
@@ -120,7 +120,7 @@ fn large_pages_have_what_they_must() {
         };
         // one that is gone leaves a slot that nobody has
         for id in ["r1399", "r1390", "r1103", "r620"] {
-            assert!(store.remove_resource(p, id).await.unwrap());
+            assert!(unregister(&store, p, id).await);
         }
         let gone = |id: &str| matches!(id, "r1399" | "r1390" | "r1103" | "r620");
         for sparse in [0, 128] {

@@ -13,7 +13,8 @@ use tagd::{
 };
 
 use crate::support::{
-    Program, Stopper, TestDb, World, block_on, eventually, import_all, registration, sparse_limit, tag, word_limit,
+    Program, Stopper, TestDb, World, block_on, eventually, import_all, registration, sparse_limit, tag, unregister,
+    word_limit,
 };
 
 fn fleet(count: usize) -> Vec<Registration> {
@@ -364,7 +365,7 @@ fn an_empty_database_verifies_and_rebuilds() {
         let one = Resource { resource_id: "r".into(), ..Resource::default() };
         store.register("p", "images", &one, false, &Condition::None).await.unwrap();
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
-        assert!(store.remove_resource(scope, "r").await.unwrap());
+        assert!(unregister(&store, scope, "r").await);
         store.close().await;
     });
     assert_eq!(program.expect(&["index", "verify"]), "1 scopes, index and tags agree\n");
@@ -417,7 +418,7 @@ fn removed_resources_leave_no_bit_and_no_tag() {
         let store = world.db.store(SessionProfile::Bulk, 1).await;
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         for i in 0..40 {
-            assert!(store.remove_resource(scope, &format!("r{i}")).await.unwrap());
+            assert!(unregister(&store, scope, &format!("r{i}")).await);
             assert_eq!(store.verify_scope(scope).await.unwrap(), []);
         }
         store.close().await;

@@ -22,7 +22,8 @@ use tagd::{
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Dice, PATIENCE, TestDb, begin, block_on, eventually_found, import_all, registration, tag, waiting_for_locks,
+    Dice, PATIENCE, TestDb, begin, block_on, eventually_found, import_all, registration, tag, unregister,
+    waiting_for_locks,
 };
 
 fn resource(id: &str, name: &str) -> Resource {
@@ -164,7 +165,7 @@ fn an_unknown_resource_has_no_tags_to_write() {
         unknown(store.remove_tags(scope, "none", &[("k".into(), None)]).await);
         unknown(store.replace_tags(scope, "none", &[]).await);
         unknown(store.put_tags(scope + 1000, "none", &[tag("k", "v")]).await);
-        assert!(!store.remove_resource(scope, "none").await.unwrap());
+        assert!(!unregister(&store, scope, "none").await);
     });
 }
 
@@ -198,8 +199,8 @@ fn registering_without_tags_makes_or_renames_a_resource_and_keeps_tags() {
 fn a_removed_resource_comes_back_as_a_new_one() {
     with_store(|store, scope| async move {
         store.put_tags(scope, "a", &[tag("k", "v")]).await.unwrap();
-        assert!(store.remove_resource(scope, "a").await.unwrap());
-        assert!(!store.remove_resource(scope, "a").await.unwrap());
+        assert!(unregister(&store, scope, "a").await);
+        assert!(!unregister(&store, scope, "a").await);
         assert!(register(&store, &resource("a", "")).await);
         let now = held(&store, scope).await;
         assert_eq!(
@@ -226,7 +227,7 @@ fn slots_are_never_used_twice() {
             let slot: i32 = sqlx::query_scalar("select slot from tagd.resource").fetch_one(&mut owner).await.unwrap();
             assert!(seen.insert(slot), "slot {slot} again");
             let scope = store.find_scope("p", "images").await.unwrap().unwrap();
-            assert!(store.remove_resource(scope, "r").await.unwrap());
+            assert!(unregister(&store, scope, "r").await);
         }
         owner.close().await.unwrap();
         store.close().await;
@@ -351,7 +352,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
                 assert!(!register(&store, &resource(id, name)).await);
             }
             _ => {
-                assert!(store.remove_resource(scope, id).await.unwrap());
+                assert!(unregister(&store, scope, id).await);
                 model.remove(id);
             }
         }

@@ -11,9 +11,13 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     app::{App, AppSettings},
-    domain::{Resource, Tag, change::Registration},
+    domain::{
+        RequestError, Resource, Tag,
+        change::Registration,
+        registry::{Condition, RegistryError},
+    },
     http::{Running, ServerSettings, start},
-    store::{BatchOutcome, ImportBatch, Importer, SessionProfile, StoreError, StoreSettings},
+    store::{BatchOutcome, ImportBatch, Importer, SessionProfile, Store, StoreError, StoreSettings},
 };
 
 use super::{TestDb, block_on};
@@ -210,4 +214,13 @@ pub fn registration(resource_type: &str, id: &str, name: &str, tags: &[(&str, &s
 pub async fn import_all(import: &mut Importer, resources: &[Registration]) -> Result<BatchOutcome, StoreError> {
     let batch: ImportBatch = resources.iter().collect();
     import.run(&batch, 0..batch.len()).await
+}
+
+/// Unregisters a resource, whatever it is like. False if it is unknown.
+pub async fn unregister(store: &Store, scope_id: i64, resource_id: &str) -> bool {
+    match store.unregister(scope_id, resource_id, &Condition::None).await {
+        Ok(()) => true,
+        Err(RegistryError::Other(RequestError::UnknownResource { .. })) => false,
+        Err(error) => panic!("{error}"),
+    }
 }
