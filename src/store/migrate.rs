@@ -42,7 +42,7 @@ const HISTORY: &str = "tagd.schema_history";
 const HISTORY_COMMENTS: [&str; 5] = [
     "comment on table tagd.schema_history is 'The migrations that were applied; kept by tagd migrate.'",
     "comment on column tagd.schema_history.version is 'Number of the migration.'",
-    "comment on column tagd.schema_history.name is 'SessionProfile, from the name of its file.'",
+    "comment on column tagd.schema_history.name is 'Purpose, from the name of its file.'",
     "comment on column tagd.schema_history.applied_on is 'When it was applied.'",
     "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
 ];

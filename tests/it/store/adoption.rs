@@ -7,7 +7,7 @@ use tagd::{
     store::{MigrateReport, SchemaVersion, SessionProfile, Store, StoreError, migrate},
 };
 
-use crate::support::{Program, TestDb, block_on, repository};
+use crate::support::{Program, TestDb, block_on, repository, unregister};
 
 /// A database from a dump that `pg_dump` wrote.
 fn restored(dump: &str) -> TestDb {
@@ -111,7 +111,7 @@ fn what_was_in_an_adopted_database_is_found_and_can_be_changed() {
         let scope = store.find_scope("p", "images").await.unwrap().unwrap();
         let compiled = compile(&TagQuery::default(), &[scope], QueryOutput::Count);
         assert_eq!(store.count(&compiled).await.unwrap(), 200);
-        assert!(store.remove_resource(scope, "r7").await.unwrap());
+        assert!(unregister(&store, scope, "r7").await);
         assert_eq!(store.count(&compiled).await.unwrap(), 199);
         store.close().await;
     });
