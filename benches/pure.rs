@@ -59,7 +59,7 @@ const CASES: [Case; 4] = [
 ];
 
 fn route(case: &Case) -> &'static Route {
-    let routes = DIALECTS.iter().filter(|dialect| dialect.name.eq_ignore_ascii_case(case.dialect));
+    let routes = DIALECTS.iter().filter(|dialect| dialect.service.name.eq_ignore_ascii_case(case.dialect));
     routes
         .flat_map(|dialect| dialect.routes)
         .find(|route| route.method == Method::Post && route.path == case.path)
@@ -102,7 +102,7 @@ fn pure(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(case.dialect);
         group.bench_function("decode", |bencher| bencher.iter(|| decode(black_box(case), route)));
         group.bench_function("compile", |bencher| {
-            bencher.iter(|| compile(black_box(&ask.query), case.scopes, ask.want));
+            bencher.iter(|| compile(black_box(&ask.query), case.scopes, ask.output));
         });
         for resources in [10, 100] {
             let answer = page(resources);

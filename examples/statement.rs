@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Command::Query(ask) = (route.operation.decode)(&wire)? else {
             return Err(format!("{path} is no query").into());
         };
-        let compiled = compile(&ask.query, &request.scopes, ask.want);
+        let compiled = compile(&ask.query, &request.scopes, ask.output);
         let arguments: Vec<String> = compiled.arguments.iter().map(literal).collect();
         println!("{}", json!({ "text": compiled.text, "arguments": arguments }));
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::Outage,
+    dialects::DIALECTS,
+    domain::{Outage, services::CloudService},
     service::{Registry, ScopeCache, Service},
     store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS, WriteQueue},
 };
@@ -27,6 +28,7 @@ pub struct AppSettings {
 pub struct App {
     workers: usize,
     region: Arc<str>,
+    services: Arc<[CloudService]>,
     /// The connections of one worker that serve.
     serving: StoreSettings,
     /// Its connections for work without a deadline.
@@ -53,6 +55,7 @@ impl App {
         Self {
             workers,
             region: region.into(),
+            services: DIALECTS.iter().map(|dialect| dialect.service).collect(),
             serving,
             bulk,
             writes: Store::connect_lazy(&writing, SessionProfile::Serve).queue().clone(),
@@ -70,7 +73,7 @@ impl App {
     pub fn service(&self) -> Service {
         let store = Store::connect_lazy(&self.serving, SessionProfile::Serve).with_queue(&self.writes);
         let bulk = Store::connect_lazy(&self.bulk, SessionProfile::Bulk);
-        Service::new(store, bulk, Arc::clone(&self.scopes), Arc::clone(&self.region))
+        Service::new(store, bulk, Arc::clone(&self.scopes), Arc::clone(&self.region), Arc::clone(&self.services))
     }
 
     /// Whether requests can be answered, reads and writes alike; if not, why.
@@ -81,5 +84,5 @@ impl App {
 
 /// The registry for a command, which has one store for everything.
 pub fn registry_of(store: &Store) -> Registry {
-    Service::new(store.clone(), store.clone(), Arc::default(), Arc::default()).registry()
+    Service::new(store.clone(), store.clone(), Arc::default(), Arc::default(), Arc::default()).registry()
 }

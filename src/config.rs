@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use validator::Validate;
 
 /// Settings that every command takes.
@@ -50,10 +50,10 @@ pub struct CommonArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
-    #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT", value_parser = read_address)]
     pub listen: Option<SocketAddr>,
 
-    /// Allow an address that other machines reach. tagd asks nobody for credentials: whoever reaches it may read and change everything [default: off]
+    /// Allow an address that other machines can reach. Requests are not authenticated: anyone who can reach it may read and change everything [default: off]
     #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = read_flag)]
     pub insecure_listen: bool,
 
@@ -101,6 +101,7 @@ struct SettingsFile {
     connections: Option<u32>,
     log_format: Option<LogFormat>,
     log: Option<String>,
+    #[serde(default, deserialize_with = "deserialize_address")]
     listen: Option<SocketAddr>,
     insecure_listen: Option<bool>,
     workers: Option<u32>,
@@ -126,7 +127,7 @@ pub struct Settings {
     pub connections: u32,
     /// Form of the log lines.
     pub log_format: LogFormat,
-    /// What is logged, if that was said.
+    /// What is logged, if given.
     pub log: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
@@ -150,7 +151,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("the settings file {} cannot be read: {source}", path.display())]
+    #[error("cannot read the settings file {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -166,7 +167,7 @@ pub enum ConfigError {
         message: String,
     },
     /// A number out of its range.
-    #[error("{name}: {value} is out of range, {min} to {max}")]
+    #[error("{name}: must be an integer between {min} and {max}, got {value}")]
     Range {
         /// The setting.
         name: String,
@@ -177,8 +178,8 @@ pub enum ConfigError {
         /// Most.
         max: String,
     },
-    /// There is no place for data.
-    #[error("no place for the private Postgres: neither HOME nor XDG_DATA_HOME is set; give --data-dir")]
+    /// Nothing says where the data is to be.
+    #[error("data_dir: is required, because neither HOME nor XDG_DATA_HOME is set")]
     NoHome,
     /// A name that no host has.
     #[error(
@@ -188,8 +189,8 @@ pub enum ConfigError {
     Host(String),
     /// The address is open to others.
     #[error(
-        "listen: {0} can be reached from other machines, and tagd asks nobody for credentials; \
-         listen on a loopback address or add --insecure-listen"
+        "listen: {0} is reachable from other machines, and requests are not authenticated; \
+         use a loopback address or add --insecure-listen"
     )]
     OpenListen(SocketAddr),
 }
@@ -249,7 +250,16 @@ impl Settings {
     }
 }
 
-/// A name of a host as names are compared: whatever the case, with or without the dot of the root.
+/// An address to listen on. A host name may have several, so it is not resolved.
+fn read_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("listen: {reason}, got {text:?}")))
+}
+
 /// A flag as the environment has it; a variable that is empty is not set.
 fn read_flag(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
@@ -259,6 +269,7 @@ fn read_flag(text: &str) -> Result<bool, String> {
     }
 }
 
+/// A host name as names are compared: without regard to case, with or without the dot of the root.
 fn host_name(given: &str) -> Result<String, ConfigError> {
     let name = given.trim().to_ascii_lowercase();
     let name = name.strip_suffix('.').unwrap_or(&name);

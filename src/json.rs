@@ -1,11 +1,95 @@
-//! What JSON that is read must be: objects are objects, and lists are read no further than their limit.
+//! Reads JSON: objects are objects, lists are read no further than their limit, errors say where they are.
 
 use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+        value::MapAccessDeserializer,
+    },
 };
+
+use crate::domain::{FieldKind, RequestError, error::shorten, reason};
+
+/// Why JSON cannot be read, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JsonError {
+    path: String,
+    reason: String,
+    line: usize,
+    column: usize,
+}
+
+impl JsonError {
+    /// An error of serde's in the field with this path.
+    pub(crate) fn new(path: &str, error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        // serde_json puts line and column at the end
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+        // serde shows the offending text whole
+        let (path, reason) = (shorten(path).into_owned(), shorten(reason).into_owned());
+        // an error at the first character has column 0
+        Self { path, reason, line: error.line(), column: error.column().max(1) }
+    }
+
+    /// The same error, placed in a text of which `part` was read.
+    pub(crate) fn within(self, text: &[u8], part: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        let before = text.get(..start).unwrap_or_default();
+        let lines_before = before.split(|byte| *byte == b'\n').count().saturating_sub(1);
+        let column_before = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let column = if self.line <= 1 { column_before + self.column } else { self.column };
+        Self { line: lines_before + self.line, column, ..self }
+    }
+
+    /// The message for a text of one line, which has a number of its own.
+    pub(crate) fn on_its_line(&self) -> String {
+        let separator = if self.path.is_empty() { "" } else { ": " };
+        format!("{}{separator}{} (column {})", self.path, self.reason, self.column)
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, reason, line, column } = self;
+        let separator = if path.is_empty() { "" } else { ": " };
+        write!(f, "{path}{separator}{reason} (line {line}, column {column})")
+    }
+}
+
+impl From<JsonError> for RequestError {
+    fn from(error: JsonError) -> Self {
+        // a list beyond its limit breaks a rule; it is not read to its end, so its place says nothing
+        if error.reason.starts_with(TOO_MANY) {
+            Self::invalid(FieldKind::General, error.path, error.reason)
+        } else {
+            Self::Body { reason: error.to_string() }
+        }
+    }
+}
+
+/// How the error of a [`List`] beyond its limit begins. Other errors begin differently.
+const TOO_MANY: &str = "must have at most ";
+
+/// Reads one JSON object, with nothing after it. Errors call the object `whole`.
+pub(crate) fn read_object<T: DeserializeOwned>(text: &[u8], whole: &str) -> Result<T, JsonError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let read: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let Object(value) = read.map_err(|error| {
+        let path = error.path().to_string();
+        // the path ends in a question mark where the text breaks off inside an object
+        let path = path.trim_end_matches(['.', '?']);
+        JsonError::new(if path.is_empty() { whole } else { path }, error.inner())
+    })?;
+    deserializer.end().map_err(|error| JsonError::new(whole, &error))?;
+    Ok(value)
+}
+
+/// Checks that a text is JSON. Values are skipped without recursion, so that no depth can exhaust the stack.
+pub(crate) fn check(text: &str) -> Result<(), JsonError> {
+    serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| JsonError::new("", &error))
+}
 
 /// Something that is read from a JSON object and from nothing else. Serde alone also takes an array of the fields'
 /// values in order.
@@ -40,7 +124,7 @@ pub(crate) struct TagBody<K> {
     pub(crate) value: Option<String>,
 }
 
-/// A list of at most `MOST` entries. Of a longer one nothing is read behind the last entry that may be there.
+/// A list of at most `MOST` entries. A longer one is not read past the last entry that is allowed.
 #[derive(Debug)]
 pub(crate) struct List<T, const MOST: usize>(pub(crate) Vec<T>);
 
@@ -52,18 +136,9 @@ impl<T, const MOST: usize> Default for List<T, MOST> {
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for List<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let too_long = || format!("{TOO_LONG}{MOST}");
+        let too_long = || reason::too_many(MOST, "entries");
         ListSeed { entry: PhantomData, most: MOST, too_long }.deserialize(deserializer).map(Self)
     }
-}
-
-const TOO_LONG: &str = "too many entries, at most ";
-
-/// What is wrong with a [`List`] beyond its limit, if that is the error. Other errors begin with words of their own.
-pub(crate) fn too_long(error: &serde_json::Error) -> Option<String> {
-    let text = error.to_string();
-    let most: String = text.strip_prefix(TOO_LONG)?.chars().take_while(char::is_ascii_digit).collect();
-    Some(format!("{TOO_LONG}{most}"))
 }
 
 /// Reads a list whose limit is only known while the program runs.
@@ -73,7 +148,7 @@ pub(crate) struct ListSeed<S, F> {
     pub(crate) entry: S,
     /// Entries that may be there.
     pub(crate) most: usize,
-    /// What to say of a list that goes on.
+    /// The error of a list that goes on.
     pub(crate) too_long: F,
 }
 
@@ -107,7 +182,7 @@ impl<'de, S: DeserializeSeed<'de> + Copy, F: Fn() -> String> Visitor<'de> for Li
     }
 }
 
-/// Finds that there is an entry, and leaves it where it is. Nothing can be read behind it.
+/// Finds that there is an entry, and leaves it unread. Nothing can be read after it.
 struct Unread;
 
 impl<'de> DeserializeSeed<'de> for Unread {
@@ -133,15 +208,49 @@ mod tests {
         assert_eq!(read("[]"), Ok(vec![]));
         assert_eq!(read("[1]"), Ok(vec![1]));
         assert_eq!(read("[1, 2 ]"), Ok(vec![1, 2]));
-        // whatever stands behind the second entry, be it JSON or not
+        // whatever follows the second entry, be it JSON or not
         for rest in ["3]", "\"x\"]", "{\"", "[[[", "nonsense"] {
             let error = read(&format!("[1,2,{rest}")).unwrap_err();
-            assert!(error.starts_with(".: too many entries, at most 2 at line 1 column "), "{rest}: {error}");
+            assert!(error.starts_with(".: must have at most 2 entries at line 1 column "), "{rest}: {error}");
         }
         // within the limit everything is looked at
         assert!(read("[1,\"x\",3]").unwrap_err().starts_with("[1]: invalid type"));
         assert!(read("[1,2").unwrap_err().contains("EOF"));
         assert!(read("[1,2,]").unwrap_err().contains("trailing comma"));
         assert!(read("{}").unwrap_err().contains("expected a sequence"));
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[expect(dead_code, reason = "only whether it can be read matters")]
+        list: List<u8, 2>,
+    }
+
+    #[test]
+    fn an_error_has_path_line_and_column_and_a_long_list_has_only_its_path() {
+        let error = |text: &str| read_object::<Body>(text.as_bytes(), "body").unwrap_err();
+        assert_eq!(
+            error("{\n\"list\": [1, \"x\"]}").to_string(),
+            "list[1]: invalid type: string \"x\", expected u8 (line 2, column 15)"
+        );
+        assert_eq!(error("{} x").to_string(), "body: missing field `list` (line 1, column 2)");
+        assert_eq!(error("{\"list\":[]} x").to_string(), "body: trailing characters (line 1, column 13)");
+        assert_eq!(error("{\"list\":[]} x").on_its_line(), "body: trailing characters (column 13)");
+        assert_eq!(error("").to_string(), "body: EOF while parsing a value (line 1, column 1)");
+        let long = RequestError::from(error("{\"list\": [1, 2, 3]}"));
+        assert_eq!(long.to_string(), "list: must have at most 2 entries");
+        assert!(matches!(long, RequestError::Invalid { .. }));
+        assert!(matches!(RequestError::from(error("[]")), RequestError::Body { .. }));
+        assert_eq!(check("[1,]").unwrap_err().on_its_line(), "expected value (column 4)");
+    }
+
+    #[test]
+    fn a_place_in_a_part_is_told_as_one_in_the_whole() {
+        let text = b"{\n \"a\": 1x}";
+        let part = &text[8..];
+        let error = serde_json::from_slice::<u8>(part).unwrap_err();
+        let shown = JsonError::new("a", &error).within(text, part).to_string();
+        assert_eq!(shown, "a: trailing characters (line 2, column 8)");
     }
 }

@@ -6,7 +6,7 @@
 //! | room | what it is for | uses |
 //! |---|---|---|
 //! | [`domain`] | what a tag is: resources, queries and what they mean | |
-//! | [`json`] | the shape that JSON must have when it is read, whoever sent it | |
+//! | [`json`] | reads JSON from any source, with errors that say where they are | domain |
 //! | [`text`] | how text that comes in begins: byte order marks, encodings | |
 //! | [`parameters`] | the parameters of a query string | domain |
 //! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json, text, parameters |

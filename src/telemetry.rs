@@ -21,7 +21,7 @@ use crate::config::LogFormat;
 
 /// The filter cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("log: {filter:?} is not a filter: {source}")]
+#[error("log: must be a filter such as info,tagd::store=debug, got {filter:?}: {source}")]
 pub struct FilterError {
     filter: String,
     source: tracing_subscriber::filter::ParseError,
@@ -61,7 +61,7 @@ pub const MALFORMED_EVERY: Duration = Duration::from_mins(1);
 /// Malformed requests since they were last reported.
 static MALFORMED: AtomicU64 = AtomicU64::new(0);
 
-/// Reports how many connections sent something that is no HTTP request, if any did since the last time.
+/// Reports how many connections sent something that is not an HTTP request, if any did since the last time.
 pub fn report_malformed() {
     let count = MALFORMED.swap(0, Ordering::Relaxed);
     if count > 0 {
@@ -69,12 +69,12 @@ pub fn report_malformed() {
     }
 }
 
-/// Leaves out what libraries tell that is not for users; whoever wants it names the library in the filter.
+/// Leaves out log lines of libraries that are not for users; a filter that names the library shows them.
 struct Quiet {
     /// Every step of a migration, with its text.
     refinery: bool,
     /// Which runtime was found, which worker is idle; and an error for each connection that breaks off or sends
-    /// something that is no HTTP request, without its address. The latter are counted.
+    /// something that is not an HTTP request, without its address. The latter are counted.
     actix: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How text that comes in begins: a byte order mark of UTF-8 is passed over, another encoding is told by its name.
+//! How input text begins: a byte order mark of UTF-8 is skipped, another encoding is refused by name.
 
 use std::io::{self, Chain, Cursor, Read};
 
@@ -9,10 +9,10 @@ const TELLING: u64 = 4;
 
 /// Text in an encoding that tagd does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is {0}, must be UTF-8")]
+#[error("must be UTF-8, got {0}")]
 pub(crate) struct WrongEncoding(&'static str);
 
-/// Passes over a byte order mark. JSON and CSV begin with a character of ASCII, so the first bytes tell UTF-16 and
+/// Skips a byte order mark. JSON and CSV begin with a character of ASCII, so the first bytes tell UTF-16 and
 /// UTF-32 with a mark or without.
 pub(crate) fn begin(text: &[u8]) -> Result<&[u8], WrongEncoding> {
     match text {
@@ -73,7 +73,7 @@ mod tests {
                     assert_eq!(begin(&wide), Err(WrongEncoding(name)), "{text:?} {is_big}");
                     let error = begin_input(wide.as_slice()).unwrap_err();
                     assert_eq!(wrong_encoding(&error), Some(WrongEncoding(name)));
-                    assert_eq!(error.to_string(), format!("is {name}, must be UTF-8"));
+                    assert_eq!(error.to_string(), format!("must be UTF-8, got {name}"));
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::{
 pub(super) enum IndexCommand {
     /// Compare the index with the tags, bit by bit; exit code 1 if they disagree
     Verify,
-    /// Make the index anew from the tags, scope by scope, while reads go on
+    /// Rebuild the index from the tags, scope by scope, while reads go on
     Rebuild,
 }
 
@@ -26,23 +26,23 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
     let scopes = store.list_scopes().await?;
     let progress = bar(Some(scopes.iter().map(|scope| scope.slots).sum()), Unit::Count);
     progress.set_message("resources");
-    let mut drifts = 0;
+    let mut mismatches = 0;
     let mut rows = 0;
     for scope in &scopes {
         match command {
             IndexCommand::Verify => {
-                for drift in store.verify_scope(scope.scope_id).await? {
-                    drifts += 1;
+                for mismatch in store.verify_scope(scope.scope_id).await? {
+                    mismatches += 1;
                     progress.suspend(|| {
-                        eprintln!("project {} type {}: {}", scope.project_id, scope.resource_type, describe(&drift));
+                        eprintln!("project {} type {}: {}", scope.project_id, scope.resource_type, describe(&mismatch));
                     });
                 }
                 let names = store.verify_names(scope.scope_id).await?;
                 if let Some((slot, _)) = names.first() {
-                    drifts += 1;
+                    mismatches += 1;
                     progress.suspend(|| {
                         eprintln!(
-                            "project {} type {}: {} names to search are not right, the first in slot {slot}",
+                            "project {} type {}: {} names to search are wrong, the first in slot {slot}",
                             scope.project_id,
                             scope.resource_type,
                             names.len()
@@ -63,35 +63,33 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
     opened.close().await;
     match command {
         IndexCommand::Rebuild => println!("{} scopes, {rows} index rows made", scopes.len()),
-        IndexCommand::Verify if drifts == 0 => println!("{} scopes, index and tags agree", scopes.len()),
+        IndexCommand::Verify if mismatches == 0 => println!("{} scopes, index and tags agree", scopes.len()),
         IndexCommand::Verify => {
-            eprintln!("tagd: index and tags disagree in {drifts} places; `tagd index rebuild` makes the index anew");
+            eprintln!("tagd: index and tags disagree in {mismatches} places; `tagd index rebuild` rebuilds the index");
             return Err(CliError::Said);
         }
     }
     Ok(())
 }
 
-fn describe(drift: &IndexMismatch) -> String {
-    let IndexMismatch { kind, key, value, block, missing, surplus } = drift;
+fn describe(mismatch: &IndexMismatch) -> String {
+    let IndexMismatch { kind, key, value, block, missing, surplus } = mismatch;
     match kind {
-        -7 => format!(
-            "value {value:?} of key {key:?}: the index of values lacks {missing} entries, has {surplus} too many"
-        ),
-        -6 => format!(
-            "block {block}: the index of names lacks {missing} names, has {surplus} under grams that are not theirs"
-        ),
-        -5 => format!("block {block}: {surplus} names kept under words that are not theirs"),
-        -4 => format!("label {key:?} = {value:?}, block {block}: {surplus} slots kept in a form that is not its own"),
-        -3 => {
-            format!("label {key:?} = {value:?}, block {block}: {missing} bits not counted, {surplus} counted too many")
+        -7 => {
+            format!("value {value:?} of key {key:?}: {missing} entries of the index of values missing, {surplus} extra")
         }
-        -2 => format!("block {block}: {surplus} tags of resources that are not there"),
-        -1 => format!("block {block}: {missing} resources whose copy of their tags is not right"),
-        0 => format!("label every resource, block {block}: {missing} bits missing, {surplus} too many"),
-        1 => format!("label untagged, block {block}: {missing} bits missing, {surplus} too many"),
-        4 => format!("word {value:?} of names, block {block}: {missing} bits missing, {surplus} too many"),
-        2 => format!("label {key:?}, block {block}: {missing} bits missing, {surplus} too many"),
-        _ => format!("label {key:?} = {value:?}, block {block}: {missing} bits missing, {surplus} too many"),
+        -6 => format!("block {block}: {missing} entries of the index of names missing, {surplus} under wrong grams"),
+        -5 => format!("block {block}: {surplus} names indexed under words they do not contain"),
+        -4 => format!("label {key:?} = {value:?}, block {block}: {surplus} slots stored in the wrong form"),
+        -3 => {
+            format!("label {key:?} = {value:?}, block {block}: {missing} bits not counted, {surplus} counted in excess")
+        }
+        -2 => format!("block {block}: {surplus} tags of resources that do not exist"),
+        -1 => format!("block {block}: {missing} resources whose copy of their tags is wrong"),
+        0 => format!("label every resource, block {block}: {missing} bits missing, {surplus} extra"),
+        1 => format!("label untagged, block {block}: {missing} bits missing, {surplus} extra"),
+        4 => format!("word {value:?} of names, block {block}: {missing} bits missing, {surplus} extra"),
+        2 => format!("label {key:?}, block {block}: {missing} bits missing, {surplus} extra"),
+        _ => format!("label {key:?} = {value:?}, block {block}: {missing} bits missing, {surplus} extra"),
     }
 }

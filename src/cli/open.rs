@@ -13,7 +13,7 @@ use crate::{
 /// Name of the database in the private cluster.
 const DATABASE: &str = "tagd";
 
-/// Most connections of the private Postgres, those of an import beside a server included.
+/// Most connections of the private Postgres, those of an import at the same time included.
 const CLUSTER_CONNECTIONS: u16 = 100;
 
 /// A database that is there, and what keeps it up.
@@ -69,7 +69,7 @@ impl Opened {
         Ok(Store::open_migrated(&self.store, profile).await?)
     }
 
-    /// Lets go of the private Postgres; if nobody else holds it, waits until it has stopped in good order.
+    /// Lets go of the private Postgres; waits until it has stopped cleanly if this was the last hold.
     pub(super) async fn close(self) {
         if let Some(cluster) = self.cluster {
             let left = tokio::task::spawn_blocking(move || cluster.leave(Duration::from_secs(30))).await;

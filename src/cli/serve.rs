@@ -1,4 +1,4 @@
-//! `tagd serve`: answers requests until it is told to stop.
+//! `tagd serve`: answers requests until it is asked to stop.
 
 use std::{
     io::Write,
@@ -48,9 +48,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     });
     let server = http::start(ServerSettings { listener, allowed_hosts: settings.allowed_hosts.clone(), app })
         .map_err(|source| CliError::Listen { address: settings.listen, source })?;
-    tracing::warn!("everyone who reaches this address is served; credentials that are sent are ignored");
+    tracing::warn!("requests are not authenticated; credentials that are sent are ignored");
     let address = server.address;
-    // whoever started tagd may have closed its standard output; that is no reason not to serve
+    // standard output may be closed; tagd serves nevertheless
     let _ = writeln!(std::io::stdout(), "tagd is ready on http://{address} ({})", opened.description);
     tracing::info!(%address, database = opened.description, "ready");
     // to the log, not to standard output, whose one line is for scripts; and no reason not to serve

@@ -18,12 +18,12 @@ pub enum ClusterError {
     NoPrograms {
         /// Where they were looked for.
         looked: String,
-        /// The oldest major version that would do.
+        /// The oldest major version that is supported.
         oldest: u32,
     },
-    /// The directory that the settings name will not do.
+    /// The directory that the settings name cannot be used.
     #[error(
-        "the Postgres programs directory {} (--postgres-bin, TAGD_POSTGRES_BIN) will not do: {why}",
+        "the Postgres programs directory {} (--postgres-bin, TAGD_POSTGRES_BIN) cannot be used: {why}",
         dir.display()
     )]
     BadPrograms {
@@ -84,12 +84,12 @@ pub enum ClusterError {
         /// Who this process is.
         user: String,
     },
-    /// Root has nobody to run the server as.
+    /// Root has no user to run the server as.
     #[error(
-        "Postgres refuses to run as root, and there is no user postgres or nobody; add one (useradd --system postgres)"
+        "Postgres does not run as root, and there is no user postgres or nobody; add one (useradd --system postgres)"
     )]
     NoUser,
-    /// `initdb` wants a name for the user.
+    /// `initdb` needs a name for the user.
     #[error(
         "this process runs as {user}, which has no entry in /etc/passwd, and Postgres needs one to make a \
          cluster; add it or run tagd as a user that has one"
@@ -141,7 +141,7 @@ pub enum ClusterError {
         data: PathBuf,
     },
     /// The server is neither ready nor gone.
-    #[error("Postgres was not ready after {seconds} s; it last said: {line} (log: {})", log.display())]
+    #[error("Postgres was not ready after {seconds} s; its last output: {line} (log: {})", log.display())]
     TimedOut {
         /// How long tagd waited.
         seconds: u64,
@@ -207,7 +207,7 @@ pub(super) fn telling_line(text: &str) -> String {
     let severe = |line: &&str| ["PANIC:", "FATAL:", "error:", "fatal:"].iter().any(|word| line.contains(word));
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines().rfind(severe).or_else(|| lines().next_back()).map_or_else(
-        || "it said nothing".to_owned(),
+        || "no output".to_owned(),
         |line| {
             // Without the time and process number of a server's log line.
             let from = ["PANIC:", "FATAL:"].iter().find_map(|word| line.find(word));

@@ -1,7 +1,7 @@
 //! A directory held open: what is made, opened or handed over in it is reached through it and never by a path.
 //!
 //! Root may work in a directory of another user, who can bend any path in it between two looks. So root gives away only
-//! what it has just made, and what it opens is the file of that name in this directory, never one behind a link.
+//! what it has just made, and what it opens is the file of that name in this directory, never the target of a link.
 
 use std::{
     fs::{DirBuilder, File, Metadata, Permissions},

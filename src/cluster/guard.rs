@@ -57,7 +57,7 @@ const MEMORY: [(&str, &str); 2] = [("MALLOC_TRIM_THRESHOLD_", "16777216"), ("MAL
 
 static GREETINGS: AtomicU64 = AtomicU64::new(0);
 
-/// Takes hold of a running guard; none when there is none.
+/// Takes hold of a running guard, if there is one.
 pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
     let Some(mut hold) = open_hold(place)? else {
         return Ok(None);
@@ -163,7 +163,7 @@ pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     ClusterError::TimedOut {
         seconds: patience.as_secs(),
-        line: last.map_or_else(|| "nothing".to_owned(), |line| line.trim().chars().take(300).collect()),
+        line: last.map_or_else(|| "none".to_owned(), |line| line.trim().chars().take(300).collect()),
         log: place.log(),
     }
 }
@@ -171,7 +171,7 @@ pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError
 fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -> Result<Server, ClusterError> {
     let begun = Instant::now();
     let mut told = 0;
-    // Its other end is with the process that waits for the server, and with nobody else.
+    // Its other end is with the process that waits for the server, and with no other.
     let keeper = guard.stdout.take();
     loop {
         if let ServerState::Ready(server) = pidfile::state(place) {
@@ -201,7 +201,7 @@ fn explain(place: &Place, said: &str) -> ClusterError {
     ClusterError::Start { line: telling_line(said), log: place.log() }
 }
 
-/// Opens our end of the FIFO; none when nobody reads the other.
+/// Opens our end of the FIFO; `None` when no process reads the other.
 fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
     let path = place.holders();
     match place.folder().file("holders", OFlag::O_WRONLY) {
@@ -226,7 +226,7 @@ fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
         place.keep(&pipe, &path)?;
     }
     let hold = open_hold(place)?.ok_or_else(|| ClusterError::Mute { path: place.root().to_path_buf() })?;
-    // What was said to an earlier guard is not for this one. Ends with "would block".
+    // Words to an earlier guard are not for this one. Ends with "would block".
     let _ = pipe.read_to_end(&mut Vec::new());
     fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty())).map_err(|error| ClusterError::at(&path)(error.into()))?;
     Ok((hold, pipe))
@@ -243,7 +243,7 @@ fn broken(pipe: &impl AsFd, millis: u8) -> bool {
 fn reap(mut guard: Child) {
     let waiting = thread::Builder::new().name("postgres-guard".to_owned()).spawn(move || guard.wait());
     if let Err(error) = waiting {
-        tracing::debug!(%error, "nobody waits for the guard");
+        tracing::debug!(%error, "no thread waits for the guard");
     }
 }
 
@@ -254,7 +254,7 @@ fn open_log(place: &Place) -> Result<File, ClusterError> {
     if place.is_own(&log.metadata().map_err(ClusterError::at(&place.log()))?) {
         return Ok(log);
     }
-    // Not one of ours: it is somebody's who wants it written to.
+    // Not one of ours: another user wants it written to.
     place.folder().remove(LOG).map_err(ClusterError::at(&place.log()))?;
     place.open_own(LOG, flags)
 }

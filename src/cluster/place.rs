@@ -229,7 +229,7 @@ impl Place {
         let data = self.folder.inner("data")?;
         match data.file("PG_VERSION", OFlag::O_RDONLY) {
             Ok(_) => data.give_all(self.runner.uid, self.runner.gid),
-            // setup.rs says that it is no cluster, or removes it if it is empty
+            // setup.rs reports that it is not a cluster, or removes it if it is empty
             Err(_) => Ok(()),
         }
     }
@@ -309,7 +309,7 @@ impl Runner {
         command
             .env_clear()
             .env("PATH", path.unwrap_or(OsStr::from_bytes(b"/usr/local/bin:/usr/bin:/bin")))
-            // English messages, since some of them are read (fault.rs).
+            // English messages, since some of them are read (error.rs).
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
             .current_dir("/");

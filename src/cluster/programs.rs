@@ -111,7 +111,7 @@ fn candidates(settings: &ClusterSettings) -> Vec<PathBuf> {
     dirs
 }
 
-/// Where tools/postgres unpacks a wheel: beside the data, at the user's home, at root's data.
+/// Where tools/postgres unpacks a wheel: in the data directory, in the user's home, in root's data directory.
 fn unpacked(settings: &ClusterSettings) -> Vec<PathBuf> {
     let home = User::from_uid(geteuid()).ok().flatten().map(|user| user.dir.join(".local/share/tagd"));
     [Some(settings.data_dir.clone()), home, Some(PathBuf::from("/var/lib/tagd"))]
@@ -159,9 +159,9 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, dir)| dir).collect()
 }
 
-/// What a directory lacks to be one with the programs.
+/// Which program a directory lacks.
 fn lack(dir: &Path) -> Option<String> {
-    ["postgres", "initdb"].into_iter().find(|name| !dir.join(name).is_file()).map(|name| format!("it has no {name}"))
+    ["postgres", "initdb"].into_iter().find(|name| !dir.join(name).is_file()).map(|name| format!("{name} is missing"))
 }
 
 fn real_bin(dir: &Path) -> PathBuf {

@@ -17,7 +17,7 @@ use super::{
     programs::Programs,
 };
 
-/// The major version that made the cluster; none when there is no cluster yet.
+/// The major version that made the cluster, if there is a cluster yet.
 pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
     let data = place.data();
     match fs::read_to_string(data.join("PG_VERSION")) {
@@ -35,7 +35,7 @@ pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
     }
 }
 
-/// Makes a cluster beside its place and moves it there when it is whole.
+/// Makes a cluster next to its final place and moves it there when it is complete.
 pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<(), ClusterError> {
     tracing::info!(data = %place.data().display(), major = programs.major, "making a Postgres cluster");
     clear_unfinished(place);
@@ -90,7 +90,7 @@ fn locales(major: u32) -> impl Iterator<Item = &'static [&'static str]> {
     chosen.iter().copied()
 }
 
-/// Runs `initdb`; the inner error is what it said.
+/// Runs `initdb`; the inner error is its output.
 fn initdb(
     place: &Place,
     programs: &Programs,
@@ -120,7 +120,7 @@ fn initdb(
     Ok(Err(said))
 }
 
-/// Removes what an `initdb` left behind that did not get to its end.
+/// Removes what an interrupted `initdb` left.
 fn clear_unfinished(place: &Place) {
     let Ok(entries) = fs::read_dir(place.root()) else {
         return;
@@ -162,7 +162,7 @@ fn render(sockets: &Path, settings: &ClusterSettings) -> String {
          max_connections = {}\n\
          {FIXED}{rest}",
         sockets.display(),
-        // Postgres keeps three for superusers and wants more than those.
+        // Postgres keeps three for superusers and needs more than those.
         settings.max_connections.max(8),
     )
 }

@@ -8,11 +8,19 @@ use super::{
 };
 use crate::domain::{
     Answer, Command, FieldKind, QueryLimits, QueryOutput, RequestError, ResourceQuery, ScopeSelector, TagQuery,
-    WriteLimits, command::ResourceRef,
+    WriteLimits,
+    command::ResourceRef,
+    services::{CloudService, DisplayName},
 };
 
 /// The dialect of the Cloud Trace Service.
-pub(super) static CTS: Dialect = Dialect { name: "CTS", routes: ROUTES, wire_error, encode_error };
+pub(super) static CTS: Dialect = Dialect { service: SERVICE, routes: ROUTES, wire_error, encode_error };
+
+const SERVICE: CloudService = CloudService {
+    name: "CTS",
+    display_name: DisplayName { chinese: "云审计服务", english: "Cloud Trace Service" },
+    types: &[("cts-tracker", DisplayName { chinese: "追踪器", english: "Tracker" })],
+};
 
 // ---- routes
 
@@ -142,12 +150,12 @@ fn decode_query(
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     query.sys_tags = fields.terms("sys_tags", &LIMITS)?;
     codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
-    let want = match action {
+    let output = match action {
         Action::Count => QueryOutput::Count,
         Action::Filter => fields.page_or(&parameters, &LIMITS)?,
     };
-    let reach = ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
-    Ok(Command::Query(ResourceQuery { reach, query, want }))
+    let scopes = ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
+    Ok(Command::Query(ResourceQuery { scopes, query, output }))
 }
 
 fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
@@ -176,7 +184,7 @@ fn resource_type(request: &WireRequest<'_>) -> Result<String, RequestError> {
     }
 }
 
-fn target(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
+fn resource_ref(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
     Ok(ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
         resource_type: resource_type(request)?,
@@ -185,24 +193,24 @@ fn target(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
 }
 
 fn decode_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_add(request, target(request)?, &WRITES)
+    codec::decode_add(request, resource_ref(request)?, &WRITES)
 }
 
 fn decode_create(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_create(request, target(request)?, &WRITES)
+    codec::decode_create(request, resource_ref(request)?, &WRITES)
 }
 
 fn decode_delete(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_delete(request, target(request)?, &WRITES)
+    codec::decode_delete(request, resource_ref(request)?, &WRITES)
 }
 
 fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_remove_key(request, target(request)?, "key")
+    codec::decode_remove_key(request, resource_ref(request)?, "key")
 }
 
 fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
-    Ok(Command::ListTags(target(request)?))
+    Ok(Command::ListTags(resource_ref(request)?))
 }
 
 fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, RequestError> {
@@ -238,9 +246,9 @@ fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, RequestErro
 
 // ---- errors
 
-fn wire_error(fault: &RequestError, command: Option<&Command>) -> WireError {
+fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
     let server = if command.is_some_and(Command::is_write) { "CTS.0004" } else { "CTS.0005" };
-    let (status, code) = match fault {
+    let (status, code) = match error {
         RequestError::Body { .. }
         | RequestError::UnknownType { .. }
         | RequestError::ProjectMissing { .. }
@@ -250,7 +258,7 @@ fn wire_error(fault: &RequestError, command: Option<&Command>) -> WireError {
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined
         | RequestError::PredefinedExists => (400, "CTS.0003"),
-        RequestError::Invalid { aspect, .. } => match aspect {
+        RequestError::Invalid { kind, .. } => match kind {
             FieldKind::General
             | FieldKind::Action
             | FieldKind::Limit

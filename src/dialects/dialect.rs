@@ -1,16 +1,16 @@
 //! What every dialect states about itself.
 
-use crate::domain::{Answer, Command, RequestError, Tag};
+use crate::domain::{Answer, Command, RequestError, Tag, services::CloudService};
 
 /// A wire dialect, as a spec sheet.
 #[derive(Debug)]
 pub struct Dialect {
-    /// Short name of the service.
-    pub name: &'static str,
+    /// The service that speaks it, with its resource types.
+    pub service: CloudService,
     /// Its operations.
     pub routes: &'static [Route],
-    /// Status and code of a fault, which may depend on the command that met it; none where the request
-    /// could not be read as one.
+    /// Status and code of an error, which may depend on the command that met it; `None` where the request
+    /// could not be read as a command.
     pub wire_error: fn(&RequestError, Option<&Command>) -> WireError,
     /// Body of an error, from code and message.
     pub encode_error: fn(&str, &str) -> Vec<u8>,
@@ -70,17 +70,17 @@ pub struct WireReply {
     pub status: u16,
     /// JSON; empty for an answer without a body.
     pub body: Vec<u8>,
-    /// Writes what comes behind the body of a [list](Answer::TagList) that has a rest; `None` if the body is whole.
+    /// Writes what follows the body of a [list](Answer::TagList) that has a rest; `None` if the body is whole.
     pub rest: Option<Box<dyn ListWriter>>,
 }
 
 /// Writes a list of tags piece by piece.
 pub trait ListWriter: std::fmt::Debug {
-    /// Writes what stands in front of the first tag.
+    /// Writes what precedes the first tag.
     fn begin(&mut self, json: &mut Vec<u8>);
     /// Writes some tags.
     fn each(&mut self, tags: &[Tag], json: &mut Vec<u8>);
-    /// Writes what stands behind the last tag; `next` is the [marker](crate::domain::TagList::next) of the list.
+    /// Writes what follows the last tag; `next` is the [marker](crate::domain::TagList::next) of the list.
     fn end(&mut self, next: Option<&str>, json: &mut Vec<u8>);
 }
 
@@ -99,7 +99,7 @@ impl WireReply {
 /// A request as a dialect sees it.
 #[derive(Debug)]
 pub struct WireRequest<'a> {
-    /// What stood in the varying segments of the path, percent-decoded.
+    /// The varying segments of the path, percent-decoded.
     pub path: PathParameters,
     /// The query string, as it was sent.
     pub query: &'a str,
@@ -125,7 +125,7 @@ impl PathParameters {
     }
 }
 
-/// How a fault stands on the wire.
+/// How an error is sent on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WireError {
     /// HTTP status.

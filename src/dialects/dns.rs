@@ -8,11 +8,25 @@ use super::{
 };
 use crate::domain::{
     Answer, Command, FieldKind, QueryLimits, QueryOutput, RequestError, ResourceQuery, ScopeSelector, TagQuery,
-    WriteLimits, command::ResourceRef,
+    WriteLimits,
+    command::ResourceRef,
+    services::{CloudService, DisplayName},
 };
 
 /// The dialect of the Domain Name Service.
-pub(super) static DNS: Dialect = Dialect { name: "DNS", routes: ROUTES, wire_error, encode_error };
+pub(super) static DNS: Dialect = Dialect { service: SERVICE, routes: ROUTES, wire_error, encode_error };
+
+const SERVICE: CloudService = CloudService {
+    name: "DNS",
+    display_name: DisplayName { chinese: "云解析服务", english: "Domain Name Service" },
+    types: &[
+        ("DNS-private_recordset", DisplayName { chinese: "内网记录集", english: "Private record set" }),
+        ("DNS-private_zone", DisplayName { chinese: "内网域名", english: "Private zone" }),
+        ("DNS-ptr_record", DisplayName { chinese: "反向解析", english: "PTR record" }),
+        ("DNS-public_recordset", DisplayName { chinese: "公网记录集", english: "Public record set" }),
+        ("DNS-public_zone", DisplayName { chinese: "公网域名", english: "Public zone" }),
+    ],
+};
 
 // ---- routes
 
@@ -86,10 +100,6 @@ const WRITES: WriteLimits = WriteLimits {
     remove_by_value: false,
 };
 
-/// The resource types of the service.
-const TYPES: [&str; 5] =
-    ["DNS-public_zone", "DNS-private_zone", "DNS-public_recordset", "DNS-private_recordset", "DNS-ptr_record"];
-
 // ---- wire shapes
 
 /// `without_any_tag` is not in the document: an extension, since every other dialect has it.
@@ -106,12 +116,12 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
-    let want = match action {
+    let output = match action {
         Action::Count => QueryOutput::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach = ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
-    Ok(Command::Query(ResourceQuery { reach, query, want }))
+    let scopes = ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type };
+    Ok(Command::Query(ResourceQuery { scopes, query, output }))
 }
 
 fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
@@ -133,14 +143,14 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Request
 /// The type in the path, which must be one of the service's.
 fn resource_type(request: &WireRequest<'_>) -> Result<String, RequestError> {
     let resource_type = request.path.get("resource_type").to_owned();
-    if TYPES.contains(&resource_type.as_str()) {
+    if SERVICE.type_name(&resource_type).is_some() {
         Ok(resource_type)
     } else {
         Err(RequestError::UnknownType { field: "resource_type".to_owned(), resource_type })
     }
 }
 
-fn target(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
+fn resource_ref(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
     Ok(ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
         resource_type: resource_type(request)?,
@@ -149,20 +159,20 @@ fn target(request: &WireRequest<'_>) -> Result<ResourceRef, RequestError> {
 }
 
 fn decode_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_add(request, target(request)?, &WRITES)
+    codec::decode_add(request, resource_ref(request)?, &WRITES)
 }
 
 fn decode_action(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_action(request, target(request)?, &WRITES)
+    codec::decode_action(request, resource_ref(request)?, &WRITES)
 }
 
 fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_remove_key(request, target(request)?, "key")
+    codec::decode_remove_key(request, resource_ref(request)?, "key")
 }
 
 fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
-    Ok(Command::ListTags(target(request)?))
+    Ok(Command::ListTags(resource_ref(request)?))
 }
 
 fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, RequestError> {
@@ -186,8 +196,8 @@ fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, RequestErro
 
 // ---- errors
 
-fn wire_error(fault: &RequestError, command: Option<&Command>) -> WireError {
-    let (status, code) = match fault {
+fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
+    let (status, code) = match error {
         RequestError::Body { .. }
         | RequestError::ProjectMissing { .. }
         | RequestError::AmbiguousResource
@@ -195,7 +205,7 @@ fn wire_error(fault: &RequestError, command: Option<&Command>) -> WireError {
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined
         | RequestError::PredefinedExists => (400, "DNS.0002"),
-        RequestError::Invalid { aspect, .. } => match aspect {
+        RequestError::Invalid { kind, .. } => match kind {
             FieldKind::Limit => (400, "DNS.0006"),
             FieldKind::Offset => (400, "DNS.0017"),
             FieldKind::Key | FieldKind::Value | FieldKind::Tags | FieldKind::Element | FieldKind::Values => (400, "DNS.1003"),

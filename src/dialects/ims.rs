@@ -4,19 +4,27 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    codec::{self, Action, Fields, KeyList, MatchRules, check_number},
+    codec::{self, Action, Fields, KeyList, MatchRules},
     dialect::{Dialect, ListWriter, Method, Operation, Route, WireError, WireReply, WireRequest},
 };
 use crate::domain::{
     Answer, Command, FieldKind, QueryLimits, QueryOutput, RequestError, ResourceQuery, ScopeSelector, Tag, TagList,
     TagQuery, WriteLimits,
     command::{ResourceRef, TagChange},
-    error::quote,
+    limits::check_number,
+    reason,
+    services::{CloudService, DisplayName},
     write_limits::RawTag,
 };
 
 /// The dialect of the Image Management Service.
-pub(super) static IMS: Dialect = Dialect { name: "IMS", routes: ROUTES, wire_error, encode_error };
+pub(super) static IMS: Dialect = Dialect { service: SERVICE, routes: ROUTES, wire_error, encode_error };
+
+const SERVICE: CloudService = CloudService {
+    name: "IMS",
+    display_name: DisplayName { chinese: "镜像服务", english: "Image Management Service" },
+    types: &[("images", DisplayName { chinese: "镜像", english: "Image" })],
+};
 
 // ---- routes
 
@@ -161,7 +169,7 @@ const QUERY_FIELDS: &[&str] =
 /// A tag of the first version, which has a field of its own or is one text.
 const PLAIN_FIELDS: &[&str] = &["image_id", "tag", "image_tag"];
 
-/// What stands between key and value where a tag is one text. An older specification has the point, a newer one the
+/// What separates key and value where a tag is one text. An older specification has the point, a newer one the
 /// equals sign; no key can have either. Both are read, and the point, which the examples show, is written.
 const SEPARATORS: [char; 2] = ['.', '='];
 
@@ -184,7 +192,7 @@ struct LinkReply {
 }
 
 /// With 200, as Glance has it at `/versions`: its 300 at `/` breaks clients that look for a `Location` then.
-/// The links are relative: whoever stands in front of tagd need not be known here.
+/// The links are relative: the address of a proxy in front of tagd need not be known here.
 const fn version(id: &'static str, status: &'static str, href: &'static str) -> VersionReply {
     VersionReply { id, status, links: [LinkReply { href, rel: "self" }] }
 }
@@ -242,13 +250,13 @@ fn decode_query(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;
     codec::read_matches(&fields, &LIMITS, MATCHES, &mut query)?;
-    let want = match action {
+    let output = match action {
         Action::Count => QueryOutput::Count,
         Action::Filter => fields.page(&LIMITS)?,
     };
-    let reach =
+    let scopes =
         ScopeSelector::Scope { project_id: request.path.get("project_id").to_owned(), resource_type: TYPE.to_owned() };
-    Ok(Command::Query(ResourceQuery { reach, query, want }))
+    Ok(Command::Query(ResourceQuery { scopes, query, output }))
 }
 
 fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
@@ -268,7 +276,7 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Request
 }
 
 /// The image of a path that names the project too.
-fn target(request: &WireRequest<'_>) -> ResourceRef {
+fn resource_ref(request: &WireRequest<'_>) -> ResourceRef {
     ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
         resource_type: TYPE.to_owned(),
@@ -277,7 +285,7 @@ fn target(request: &WireRequest<'_>) -> ResourceRef {
 }
 
 /// An image where only a header may name the project.
-fn target_of_client(request: &WireRequest<'_>, image_id: &str) -> ResourceRef {
+fn resource_ref_of_client(request: &WireRequest<'_>, image_id: &str) -> ResourceRef {
     ResourceRef {
         project_id: client_project(request),
         resource_type: TYPE.to_owned(),
@@ -290,24 +298,24 @@ fn client_project(request: &WireRequest<'_>) -> Option<String> {
 }
 
 fn decode_add(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_add(request, target(request), &WRITES)
+    codec::decode_add(request, resource_ref(request), &WRITES)
 }
 
 fn decode_action(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_action(request, target(request), &WRITES)
+    codec::decode_action(request, resource_ref(request), &WRITES)
 }
 
 fn decode_delete(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_delete(request, target(request), &WRITES)
+    codec::decode_delete(request, resource_ref(request), &WRITES)
 }
 
 fn decode_remove_key(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_remove_key(request, target(request), "key")
+    codec::decode_remove_key(request, resource_ref(request), "key")
 }
 
 fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
-    Ok(Command::ListTags(target(request)))
+    Ok(Command::ListTags(resource_ref(request)))
 }
 
 fn decode_list_project(request: &WireRequest<'_>) -> Result<Command, RequestError> {
@@ -321,28 +329,28 @@ fn decode_native_add(request: &WireRequest<'_>) -> Result<Command, RequestError>
     codec::read_parameters(request.query, &[])?;
     let tag = RawTag { key: Some(request.path.get("tag").to_owned()), value: None };
     let tag = WRITES.check_put_one("tag", tag)?;
-    let target = target_of_client(request, request.path.get("image_id"));
+    let target = resource_ref_of_client(request, request.path.get("image_id"));
     Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
 }
 
 fn decode_native_remove(request: &WireRequest<'_>) -> Result<Command, RequestError> {
-    codec::decode_remove_key(request, target_of_client(request, request.path.get("image_id")), "tag")
+    codec::decode_remove_key(request, resource_ref_of_client(request, request.path.get("image_id")), "tag")
 }
 
 fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     codec::read_parameters(request.query, &[])?;
     let fields = Fields::parse(request.body, PLAIN_FIELDS)?;
     let Some(image_id) = fields.read::<String>("image_id")? else {
-        return Err(RequestError::invalid(FieldKind::General, "image_id", "missing, mandatory"));
+        return Err(RequestError::invalid(FieldKind::General, "image_id", reason::REQUIRED));
     };
     // a client that has both in its form sends the one that was not filled in empty
     let is_blank = |tag: &RawTag| tag.key.as_deref().is_none_or(str::is_empty);
     let tag = match (fields.read::<String>("tag")?, fields.raw_tag("image_tag")?) {
         (Some(text), Some(tag)) if !text.is_empty() && !is_blank(&tag) => {
-            return Err(RequestError::invalid(FieldKind::Tags, "tag", "stands beside image_tag, only one of them may"));
+            return Err(RequestError::invalid(FieldKind::Tags, "tag", "must not be combined with image_tag"));
         }
         (None, None) => {
-            return Err(RequestError::invalid(FieldKind::Tags, "tag", "missing, either tag or image_tag is mandatory"));
+            return Err(RequestError::invalid(FieldKind::Tags, "tag", "either tag or image_tag is required"));
         }
         (None, Some(tag)) => WRITES.check_put_one("image_tag", tag)?,
         (Some(text), Some(tag)) if text.is_empty() && !is_blank(&tag) => WRITES.check_put_one("image_tag", tag)?,
@@ -352,14 +360,14 @@ fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, RequestError> 
             WRITES.check_put_one("tag", tag)?
         }
     };
-    let target = target_of_client(request, &image_id);
+    let target = resource_ref_of_client(request, &image_id);
     Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
 }
 
 fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     for (name, _) in form_urlencoded::parse(request.query.as_bytes()) {
         if OTHER_PARAMETERS.contains(&name.as_ref()) {
-            let reason = format!("tagd cannot filter by this, only {} may stand here", PLAIN_PARAMETERS.join(", "));
+            let reason = format!("unsupported filter, expected one of {}", PLAIN_PARAMETERS.join(", "));
             return Err(RequestError::invalid(FieldKind::General, name, reason));
         }
     }
@@ -367,12 +375,12 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, RequestError>
     let value = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref());
     let image_type = value("__imagetype").unwrap_or(PRIVATE);
     if !IMAGE_TYPES.contains(&image_type) {
-        let reason = format!("{} must be one of {}", quote(image_type), IMAGE_TYPES.join(", "));
+        let reason = reason::not_one_of(&IMAGE_TYPES, image_type);
         return Err(RequestError::invalid(FieldKind::General, "__imagetype", reason));
     }
-    let number = |aspect, name: &'static str| match value(name) {
+    let number = |kind, name: &'static str| match value(name) {
         None => Ok(None),
-        Some(text) => check_number(aspect, name, text, 1, u32::MAX.into()).map(|n| u32::try_from(n).ok()),
+        Some(text) => check_number(kind, name, text, 1, u32::MAX.into()).map(|n| u32::try_from(n).ok()),
     };
     // all on the one page where no limit is given
     let limit = number(FieldKind::Limit, "limit")?.unwrap_or(u32::MAX);
@@ -410,8 +418,8 @@ fn encode_plain(command: &Command, answer: &Answer) -> Result<WireReply, Request
 
 // ---- errors
 
-fn wire_error(fault: &RequestError, _: Option<&Command>) -> WireError {
-    let (status, code) = match fault {
+fn wire_error(error: &RequestError, _: Option<&Command>) -> WireError {
+    let (status, code) = match error {
         RequestError::Body { .. }
         | RequestError::UnknownType { .. }
         | RequestError::ProjectMissing { .. }
@@ -420,7 +428,7 @@ fn wire_error(fault: &RequestError, _: Option<&Command>) -> WireError {
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined
         | RequestError::PredefinedExists => (400, "IMG.0001"),
-        RequestError::Invalid { aspect, .. } => match aspect {
+        RequestError::Invalid { kind, .. } => match kind {
             FieldKind::Key | FieldKind::Value | FieldKind::Tags | FieldKind::Element | FieldKind::Values => (400, "IMG.0115"),
             FieldKind::General | FieldKind::Action | FieldKind::Limit | FieldKind::Offset => (400, "IMG.0001"),
         },

@@ -2,7 +2,7 @@
 
 use super::resource::Resource;
 
-/// A resource as whoever feeds tagd states it: all of it, tags included.
+/// A resource as the registry or an import states it: all of it, tags included.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Registration {
     /// Project of the resource.

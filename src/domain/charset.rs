@@ -4,7 +4,7 @@
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Zero-width non-joiner and joiner: they say how the letters beside them are written. Persian, Hindi, Bengali and
+/// Zero-width non-joiner and joiner: they say how adjacent letters are written. Persian, Hindi, Bengali and
 /// others spell words with them.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
@@ -13,7 +13,7 @@ const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 pub enum Wrong {
     /// Neither letter nor digit nor one of the signs.
     NotAllowed(char),
-    /// A mark or a joiner that stands where it has no letter to belong to.
+    /// A mark or a joiner without a letter to belong to.
     NoLetterBefore(char),
 }
 
@@ -26,8 +26,7 @@ enum Kind {
     DigitOrSign,
 }
 
-/// The first character that is no letter and no digit of any language, no mark or joiner in its place, and not in
-/// `signs`.
+/// The first character that is not a letter or digit of any language, a mark or joiner in its place, or in `signs`.
 pub fn first_wrong(text: &str, signs: &str) -> Option<Wrong> {
     let mut before = Kind::DigitOrSign;
     for c in text.chars() {

@@ -1,8 +1,12 @@
-//! What a request wants done, and what comes of it: the one language between dialects and service.
+//! Commands that requests decode to, and their answers: the one language between dialects and service.
 
-use super::{error::RequestError, page::Page, query::ResourceQuery, tag::Tag, tag_list::TagList};
+use std::sync::Arc;
 
-/// What a request wants done.
+use super::{
+    error::RequestError, page::Page, query::ResourceQuery, services::CloudService, tag::Tag, tag_list::TagList,
+};
+
+/// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Asks for resources. Answered by [`Answer::Page`].
@@ -74,7 +78,7 @@ pub enum Command {
     },
     /// Adds predefined tags. [`Answer::Done`].
     PutPredefined(Vec<Tag>),
-    /// Removes predefined tags; absent ones are no error. [`Answer::Done`].
+    /// Removes predefined tags; absent ones are ignored. [`Answer::Done`].
     RemovePredefined(Vec<Tag>),
     /// Makes one predefined tag another. [`Answer::Done`].
     ReplacePredefined {
@@ -89,7 +93,7 @@ pub enum Command {
     CountPredefined,
     /// The services that own resource types, as the cross-service API shows them. [`Answer::Providers`].
     ListProviders(ProviderQuery),
-    /// Nothing: the answer stands in the dialect. [`Answer::Done`].
+    /// Nothing: the dialect knows the answer. [`Answer::Done`].
     Nothing,
 }
 
@@ -131,7 +135,7 @@ pub struct ResourceRef {
 pub enum TagChange {
     /// Adds tags; a key that is there gets the new value. Each key once.
     Put(Vec<Tag>),
-    /// Removes tags by key and, where one is given, value; absent ones are no error.
+    /// Removes tags by key and, where one is given, value; absent ones are ignored.
     Remove(Vec<(String, Option<String>)>),
     /// Removes the tag with this key; [`RequestError::UnknownTag`] if there is none.
     RemoveKey(String),
@@ -201,7 +205,7 @@ pub struct Predefined {
 pub struct ResourceType {
     /// Name.
     pub resource_type: String,
-    /// Service that owns it: IMS, DNS, CTS, TMS.
+    /// Short name of the service that owns it; TMS where only the cross-service API reaches the type.
     pub service: String,
     /// Whether a query must name the project.
     pub regional: bool,
@@ -252,10 +256,12 @@ pub enum Answer {
         /// There may be.
         limit: u64,
     },
-    /// Every resource type, and where it is served.
+    /// Every resource type, who owns it, and where it is served.
     Providers {
         /// Resource types by service and name.
         types: Vec<ResourceType>,
+        /// The services that have an API of their own.
+        services: Arc<[CloudService]>,
         /// The region of this tagd.
         region: String,
     },

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, error::Error, fmt};
 
-use super::outage::Outage;
+use super::{outage::Outage, reason::REQUIRED};
 
 /// Which part of a request breaks a rule; some dialects have a code of their own for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
-    /// The body as a whole, or a field that no other aspect names.
+    /// The body as a whole, or a field that no other kind names.
     General,
     /// The action.
     Action,
@@ -38,7 +38,7 @@ pub enum RequestError {
     /// A field breaks a rule.
     Invalid {
         /// Kind of the field.
-        aspect: FieldKind,
+        kind: FieldKind,
         /// Path of the field, such as `tags[2].values[0]`.
         field: String,
         /// The offending value and the limit.
@@ -93,7 +93,7 @@ pub enum RequestError {
         /// For the log.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A fault of tagd's own.
+    /// An error of tagd itself.
     Internal {
         /// For the log.
         source: Box<dyn Error + Send + Sync>,
@@ -102,8 +102,8 @@ pub enum RequestError {
 
 impl RequestError {
     /// A field that breaks a rule.
-    pub fn invalid(aspect: FieldKind, field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Invalid { aspect, field: field.into(), reason: reason.into() }
+    pub fn invalid(kind: FieldKind, field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { kind, field: field.into(), reason: reason.into() }
     }
 
     /// No such resource.
@@ -111,7 +111,7 @@ impl RequestError {
         Self::UnknownResource { resource_id: resource_id.into() }
     }
 
-    /// A fault of tagd's own.
+    /// An error of tagd itself.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal { source: source.into() }
     }
@@ -124,23 +124,27 @@ impl fmt::Display for RequestError {
             Self::Body { reason } => f.write_str(reason),
             Self::Invalid { field, reason, .. } => write!(f, "{field}: {reason}"),
             Self::UnknownType { field, resource_type } => {
-                write!(f, "{field}: {} is not a resource type of this service", quote(resource_type))
+                write!(f, "{field}: unknown resource type {}", quote(resource_type))
             }
             Self::ProjectMissing { resource_type } => {
-                write!(f, "project_id: missing, {} is a type of a region and needs one", quote(resource_type))
+                write!(f, "project_id: {REQUIRED} for the regional resource type {}", quote(resource_type))
             }
             Self::UnknownResource { resource_id } => {
-                write!(f, "resource_id: there is no resource {}", quote(resource_id))
+                write!(f, "resource_id: unknown resource {}", quote(resource_id))
             }
-            Self::AmbiguousResource => {
-                f.write_str("resource_id: several projects have a resource of this id, the request must name one")
+            Self::AmbiguousResource => f.write_str(
+                "resource_id: several projects have a resource with this ID, the request must name the project",
+            ),
+            Self::UnknownTag { key } => write!(f, "key: the resource has no tag with the key {}", quote(key)),
+            Self::TooManyPredefined { count, quota } => {
+                write!(f, "tags: must not exceed the quota of {quota} predefined tags, got {count}")
             }
-            Self::UnknownTag { key } => write!(f, "key: the resource has no tag {}", quote(key)),
-            Self::TooManyPredefined { count, quota } => write!(f, "tags: {count} predefined tags, at most {quota}"),
-            Self::UnknownPredefined => f.write_str("old_tag: there is no such predefined tag"),
-            Self::PredefinedExists => f.write_str("new_tag: there is such a predefined tag already"),
-            Self::TooManyTags { count, quota } => write!(f, "tags: {count} on the resource, at most {quota}"),
-            Self::Unavailable { outage, .. } => write!(f, "{outage}, try again"),
+            Self::UnknownPredefined => f.write_str("old_tag: unknown predefined tag"),
+            Self::PredefinedExists => f.write_str("new_tag: predefined tag already exists"),
+            Self::TooManyTags { count, quota } => {
+                write!(f, "tags: must not exceed the quota of {quota} tags on a resource, got {count}")
+            }
+            Self::Unavailable { outage, .. } => write!(f, "{outage}; try again later"),
             Self::Internal { .. } => f.write_str("internal error"),
         }
     }
@@ -158,7 +162,7 @@ impl Error for RequestError {
 /// A value as messages show it: quoted, control characters escaped, cut where it is long.
 pub fn quote(value: &str) -> String {
     const SHOWN: usize = 64;
-    // as a whole: marks behind a letter belong to the text, only one that begins it is escaped
+    // as a whole: marks after a letter belong to the text, only one that begins it is escaped
     let mut shown = value.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
     if value.chars().nth(SHOWN).is_some() {
         shown.push('…');
@@ -184,11 +188,8 @@ mod tests {
 
     #[test]
     fn an_unknown_resource_is_named_and_a_long_one_cut() {
-        assert_eq!(
-            RequestError::unknown_resource("a\n\"b").to_string(),
-            r#"resource_id: there is no resource "a\n\"b""#
-        );
+        assert_eq!(RequestError::unknown_resource("a\n\"b").to_string(), r#"resource_id: unknown resource "a\n\"b""#);
         let long = RequestError::unknown_resource("x".repeat(1000)).to_string();
-        assert_eq!(long, format!("resource_id: there is no resource \"{}…\"", "x".repeat(64)));
+        assert_eq!(long, format!("resource_id: unknown resource \"{}…\"", "x".repeat(64)));
     }
 }

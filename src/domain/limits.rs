@@ -6,7 +6,11 @@ use super::{
     charset::{self, Wrong},
     error::{FieldKind, RequestError, quote},
     query::{Term, ValueMatch},
+    reason,
 };
+
+/// Of an entry of a list of tags with nothing in it.
+pub(super) const KEY_REQUIRED: &str = "must not be empty, the key is required";
 
 /// What a dialect allows in a query. Lengths are in Unicode characters.
 #[derive(Debug, Clone, Copy)]
@@ -23,11 +27,11 @@ pub struct QueryLimits {
     pub match_length: usize,
     /// Largest page; the smallest is 1.
     pub limit: u32,
-    /// Page where none is asked for.
+    /// Page size where the request has none.
     pub default_limit: u32,
     /// Largest offset.
     pub offset: u64,
-    /// Whether an empty list is an error; else it is no condition.
+    /// Whether an empty list is an error; otherwise it means no condition.
     pub refuse_empty_list: bool,
     /// Whether an entry must say its values; else absent means any.
     pub values_mandatory: bool,
@@ -56,13 +60,13 @@ pub struct ListLimit {
     /// What the entries are called.
     pub entries: &'static str,
     /// Kind of the field, where there are more.
-    pub aspect: FieldKind,
+    pub kind: FieldKind,
 }
 
 impl ListLimit {
     /// What is wrong with a list that has more. It is not read to its end, so how many it has is not known.
     pub fn exceeded(self, list: impl Into<String>) -> RequestError {
-        RequestError::invalid(self.aspect, list, format!("too many {}, at most {}", self.entries, self.most))
+        RequestError::invalid(self.kind, list, reason::too_many(self.most, self.entries))
     }
 
     fn check(self, list: &str, count: usize) -> Result<(), RequestError> {
@@ -73,29 +77,25 @@ impl ListLimit {
 impl QueryLimits {
     /// Of entries in a list.
     pub const fn of_keys(&self) -> ListLimit {
-        ListLimit { most: self.keys, entries: "keys", aspect: FieldKind::General }
+        ListLimit { most: self.keys, entries: "keys", kind: FieldKind::General }
     }
 
     /// Of values in an entry.
     pub const fn of_values(&self) -> ListLimit {
-        ListLimit { most: self.values, entries: "values", aspect: FieldKind::Values }
+        ListLimit { most: self.values, entries: "values", kind: FieldKind::Values }
     }
 
     /// Checks a list and reads the meaning of its values.
     pub fn check_list(&self, list: &str, entries: Vec<RawTerm>) -> Result<Vec<Term>, RequestError> {
         if entries.is_empty() && self.refuse_empty_list {
-            return Err(RequestError::invalid(
-                FieldKind::Tags,
-                list,
-                "an empty list; leave the field out for no condition",
-            ));
+            return Err(RequestError::invalid(FieldKind::Tags, list, reason::EMPTY_LIST));
         }
         self.of_keys().check(list, entries.len())?;
         let mut terms: Vec<Term> = Vec::with_capacity(entries.len());
         for (i, entry) in entries.into_iter().enumerate() {
             let term = self.check_entry(format_args!("{list}[{i}]"), entry)?;
             if terms.iter().any(|other| other.key == term.key) {
-                let reason = format!("{} stands twice, keys must be unique", quote(&term.key));
+                let reason = reason::duplicate("key", &term.key);
                 return Err(RequestError::invalid(FieldKind::Key, format!("{list}[{i}].key"), reason));
             }
             terms.push(term);
@@ -108,17 +108,13 @@ impl QueryLimits {
         let key_field = || format!("{field}.key");
         let key = match entry {
             RawTerm { key: None, values: None } => {
-                return Err(RequestError::invalid(
-                    FieldKind::Element,
-                    field.to_string(),
-                    "an empty entry, the key is missing",
-                ));
+                return Err(RequestError::invalid(FieldKind::Element, field.to_string(), KEY_REQUIRED));
             }
             RawTerm { key: None, .. } => {
-                return Err(RequestError::invalid(FieldKind::Key, key_field(), "missing, mandatory"));
+                return Err(RequestError::invalid(FieldKind::Key, key_field(), reason::REQUIRED));
             }
             RawTerm { key: Some(key), .. } if key.is_empty() => {
-                return Err(RequestError::invalid(FieldKind::Key, key_field(), "\"\" is empty, at least 1 character"));
+                return Err(RequestError::invalid(FieldKind::Key, key_field(), reason::EMPTY));
             }
             RawTerm { key: Some(key), .. } => key,
         };
@@ -126,7 +122,7 @@ impl QueryLimits {
         check_charset(FieldKind::Key, format_args!("{field}.key"), &key, self.key_charset)?;
         let values = match entry.values {
             None if self.values_mandatory => {
-                return Err(RequestError::invalid(FieldKind::Value, format!("{field}.values"), "missing, mandatory"));
+                return Err(RequestError::invalid(FieldKind::Value, format!("{field}.values"), reason::REQUIRED));
             }
             values => values.unwrap_or_default(),
         };
@@ -141,11 +137,11 @@ impl QueryLimits {
                 return Err(RequestError::invalid(
                     FieldKind::Value,
                     value_field(),
-                    "\"*\" alone, a search needs text behind the asterisk",
+                    "must have text after the asterisk, got \"*\"",
                 ));
             }
             if values.iter().take(j).any(|other| other == value) {
-                let reason = format!("{} stands twice, values must be unique", quote(value));
+                let reason = reason::duplicate("value", value);
                 return Err(RequestError::invalid(FieldKind::Value, value_field(), reason));
             }
         }
@@ -160,25 +156,33 @@ impl QueryLimits {
     }
 }
 
+/// Reads digits, however many, as a number within bounds; `u64::MAX` means unbounded.
+pub fn check_number(kind: FieldKind, field: &str, text: &str, least: u64, most: u64) -> Result<u64, RequestError> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // a number that u64 cannot hold is larger than any other
+        let number = text.parse().unwrap_or(u64::MAX);
+        if (least..=most).contains(&number) {
+            return Ok(number);
+        }
+    }
+    Err(RequestError::invalid(kind, field, reason::not_between(least, most, text)))
+}
+
 /// Refuses a text of more than `most` characters.
-pub fn check_length(aspect: FieldKind, field: impl Display, text: &str, most: usize) -> Result<(), RequestError> {
+pub fn check_length(kind: FieldKind, field: impl Display, text: &str, most: usize) -> Result<(), RequestError> {
     // a text has at most as many characters as bytes: counting is seldom needed
     if text.len() > most {
         let count = text.chars().count();
         if count > most {
-            return Err(RequestError::invalid(
-                aspect,
-                field.to_string(),
-                format!("{} has {count} characters, at most {most}", quote(text)),
-            ));
+            return Err(RequestError::invalid(kind, field.to_string(), reason::too_long(most, count)));
         }
     }
     Ok(())
 }
 
-/// Refuses a text with a character that is no letter, no digit and not in `extra`, or that may not stand where it does.
+/// Refuses a text with a character that is not a letter, a digit or in `extra`, or that is not allowed in its place.
 pub fn check_charset(
-    aspect: FieldKind,
+    kind: FieldKind,
     field: impl Display,
     text: &str,
     extra: Option<&str>,
@@ -187,11 +191,16 @@ pub fn check_charset(
     let Some(wrong) = charset::first_wrong(text, extra) else { return Ok(()) };
     let reason = match wrong {
         Wrong::NotAllowed(c) => {
-            format!("{} has {}, allowed are letters, digits and {extra}", quote(text), quote(&c.to_string()))
+            // a space among the signs would not be seen
+            let (spaces, signs) = match extra.strip_prefix(' ') {
+                Some(signs) => (", spaces", signs),
+                None => ("", extra),
+            };
+            format!("must contain only letters, digits{spaces} and {signs}, got {}", quote(&c.to_string()))
         }
         Wrong::NoLetterBefore(c) => {
-            format!("{} has {}, which may only follow a letter or a mark", quote(text), quote(&c.to_string()))
+            format!("must not contain {} except after a letter or a mark", quote(&c.to_string()))
         }
     };
-    Err(RequestError::invalid(aspect, field.to_string(), reason))
+    Err(RequestError::invalid(kind, field.to_string(), reason))
 }

@@ -10,7 +10,7 @@ impl TagQuery {
     /// Whether a resource satisfies every condition of the query.
     ///
     /// The four lists look at all tags of the resource, system tags included; only
-    /// `without_any_tag` passes over those.
+    /// `without_any_tag` ignores those.
     pub fn matches(&self, resource: &Resource) -> bool {
         let tags = &resource.tags;
         let hit = |term: &Term| tags.iter().any(|tag| term.matches(tag));

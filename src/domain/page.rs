@@ -25,7 +25,7 @@ pub struct Scope {
 pub struct Item {
     /// Scope of the resource.
     pub scope: Arc<Scope>,
-    /// Identifier, name, detail, and the keys and values of the tags, one behind the other.
+    /// Identifier, name, detail, and the keys and values of the tags, one after the other.
     texts: String,
     /// Where each of them ends.
     ends: Vec<usize>,

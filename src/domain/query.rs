@@ -1,4 +1,4 @@
-//! What can be asked: a tag query, the scopes it reaches and what of the answer is wanted.
+//! What can be asked: a tag query, the scopes it runs over and what it outputs.
 
 /// The filters of a query; all of them must hold. An absent list is an empty one: no condition.
 ///
@@ -70,7 +70,7 @@ pub enum ScopeSelector {
     },
 }
 
-/// What of the answer is wanted besides the total.
+/// What a query outputs besides the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryOutput {
     /// Nothing.
@@ -88,9 +88,9 @@ pub enum QueryOutput {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceQuery {
     /// Where to look.
-    pub reach: ScopeSelector,
+    pub scopes: ScopeSelector,
     /// What to look for.
     pub query: TagQuery,
     /// What to answer.
-    pub want: QueryOutput,
+    pub output: QueryOutput,
 }

@@ -10,7 +10,7 @@ use super::{
 /// A project: the owner of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// Identifier as it stands in request paths.
+    /// Identifier, as in request paths.
     pub project_id: String,
     /// Display name; empty if it has none.
     pub project_name: String,
@@ -66,9 +66,15 @@ impl FromIterator<(String, String)> for Aliases {
 #[derive(Debug)]
 pub enum RegistryError {
     /// No such resource type.
-    UnknownType,
+    UnknownType {
+        /// The type as it was given.
+        resource_type: String,
+    },
     /// No such project.
-    UnknownProject,
+    UnknownProject {
+        /// The project as it was given.
+        project_id: String,
+    },
     /// The resource type has or had resources.
     TypeInUse,
     /// A name of a resource type is taken.
@@ -88,31 +94,45 @@ pub enum RegistryError {
     Other(RequestError),
 }
 
+impl RegistryError {
+    /// No such resource type.
+    pub fn unknown_type(resource_type: impl Into<String>) -> Self {
+        Self::UnknownType { resource_type: resource_type.into() }
+    }
+
+    /// No such project.
+    pub fn unknown_project(project_id: impl Into<String>) -> Self {
+        Self::UnknownProject { project_id: project_id.into() }
+    }
+}
+
 impl From<RequestError> for RegistryError {
-    fn from(fault: RequestError) -> Self {
-        Self::Other(fault)
+    fn from(error: RequestError) -> Self {
+        Self::Other(error)
     }
 }
 
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownType => f.write_str("the resource type does not exist"),
-            Self::UnknownProject => f.write_str("the project does not exist"),
-            Self::TypeInUse => f.write_str("the resource type has or had resources, so it stays"),
+            Self::UnknownType { resource_type } => {
+                write!(f, "resource_type: unknown resource type {}", quote(resource_type))
+            }
+            Self::UnknownProject { project_id } => write!(f, "project_id: unknown project {}", quote(project_id)),
+            Self::TypeInUse => f.write_str("resource_type: cannot be deleted, because it has or had resources"),
             Self::NameTaken { field, name, alias_of: None } => {
-                write!(f, "{field}: {} is a resource type", quote(name))
+                write!(f, "{field}: {} is already a resource type", quote(name))
             }
             Self::NameTaken { field, name, alias_of: Some(resource_type) } => {
                 write!(f, "{field}: {} is an alias of {}", quote(name), quote(resource_type))
             }
             Self::ProjectInUse => {
-                f.write_str("the project has resources; with_resources=true deletes it with all of them")
+                f.write_str("project_id: has resources; add with_resources=true to delete it with all of them")
             }
             Self::Condition => {
-                f.write_str("the resource is not as If-Match or If-None-Match wants it, nothing was done")
+                f.write_str("the condition in If-Match or If-None-Match is not met; nothing was changed")
             }
-            Self::Other(fault) => fault.fmt(f),
+            Self::Other(error) => error.fmt(f),
         }
     }
 }
@@ -120,7 +140,7 @@ impl fmt::Display for RegistryError {
 impl Error for RegistryError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Other(fault) => fault.source(),
+            Self::Other(error) => error.source(),
             _ => None,
         }
     }

@@ -3,9 +3,12 @@
 /// Keys that start with this belong to the system: only the registry and imports write them.
 pub const SYSTEM_PREFIX: &str = "_sys_";
 
+/// Largest tag quota of a resource type.
+pub const MOST_QUOTA: u32 = 1000;
+
 /// Most tags of a resource that are not system tags: as many as the largest quota allows, so that whatever was written
 /// tag by tag can be imported.
-pub const MOST_TAGS: usize = 1000;
+pub const MOST_TAGS: usize = MOST_QUOTA as usize;
 
 /// Most system tags of a resource. Quotas do not count them.
 pub const MOST_SYSTEM_TAGS: usize = 256;

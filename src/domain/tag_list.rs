@@ -13,7 +13,7 @@ pub struct TagList {
     pub next: Option<String>,
 }
 
-/// Where the reading of a list stands. Each tag that is in use from the first piece to the last comes exactly once; one that
+/// How far a list has been read. Each tag that is in use from the first piece to the last comes exactly once; one that
 /// comes or goes meanwhile may be there or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagWalk {

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::{
     error::{FieldKind, RequestError, quote},
-    limits::{ListLimit, check_charset, check_length},
+    limits::{KEY_REQUIRED, ListLimit, check_charset, check_length},
+    reason,
     tag::{SYSTEM_PREFIX, Tag, is_system_key},
 };
 
@@ -48,7 +49,7 @@ pub struct RawTag {
 impl WriteLimits {
     /// Of tags in one request.
     pub const fn of_tags(&self) -> ListLimit {
-        ListLimit { most: self.tags, entries: "tags", aspect: FieldKind::General }
+        ListLimit { most: self.tags, entries: "tags", kind: FieldKind::General }
     }
 
     /// Checks a list of tags to write.
@@ -59,7 +60,7 @@ impl WriteLimits {
         for (i, tag) in tags.into_iter().enumerate() {
             let tag = self.check_put_one(&format!("{list}[{i}]"), tag)?;
             if !seen.insert(tag.key.clone()) {
-                return Err(twice(list, i, &tag.key));
+                return Err(duplicate_key(list, i, &tag.key));
             }
             checked.push(tag);
         }
@@ -89,7 +90,7 @@ impl WriteLimits {
         for (i, tag) in tags.into_iter().enumerate() {
             let (key, value) = self.check_remove_one(&format!("{list}[{i}]"), tag)?;
             if !seen.insert(key.clone()) {
-                return Err(twice(list, i, &key));
+                return Err(duplicate_key(list, i, &key));
             }
             checked.push((key, value.filter(|_| self.remove_by_value)));
         }
@@ -106,7 +107,7 @@ impl WriteLimits {
         Ok((key, tag.value))
     }
 
-    /// Checks a list of tags to write that are told apart by key and value together: a key may stand again.
+    /// Checks a list of tags to write that key and value together identify: a key may occur again.
     pub fn check_put_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, RequestError> {
         self.check_count(list, tags.len())?;
         let check = |(i, tag)| self.check_put_one(&format!("{list}[{i}]"), tag);
@@ -125,11 +126,7 @@ impl WriteLimits {
 
     fn check_count(&self, list: &str, count: usize) -> Result<(), RequestError> {
         match count {
-            0 => Err(RequestError::invalid(
-                FieldKind::Tags,
-                list,
-                format!("0 tags, at least 1 and at most {}", self.tags),
-            )),
+            0 => Err(RequestError::invalid(FieldKind::Tags, list, reason::too_few(self.tags, "tags"))),
             count if count > self.tags => Err(self.of_tags().exceeded(list)),
             _ => Ok(()),
         }
@@ -139,7 +136,7 @@ impl WriteLimits {
 /// Refuses a key that only the registry and imports may write.
 pub fn check_not_system(field: &str, key: &str) -> Result<(), RequestError> {
     if is_system_key(key) {
-        let reason = format!("{} starts with {SYSTEM_PREFIX}: system tags are not written here", quote(key));
+        let reason = format!("must not start with {SYSTEM_PREFIX:?}, which is reserved for system tags");
         return Err(RequestError::invalid(FieldKind::Key, field, reason));
     }
     Ok(())
@@ -147,13 +144,9 @@ pub fn check_not_system(field: &str, key: &str) -> Result<(), RequestError> {
 
 fn check_key(entry: &str, field: &str, key: Option<String>, nothing_else: bool) -> Result<String, RequestError> {
     match key {
-        None if nothing_else => {
-            Err(RequestError::invalid(FieldKind::Element, entry, "an empty entry, the key is missing"))
-        }
-        None => Err(RequestError::invalid(FieldKind::Key, field, "missing, mandatory")),
-        Some(key) if key.is_empty() => {
-            Err(RequestError::invalid(FieldKind::Key, field, "\"\" is empty, at least 1 character"))
-        }
+        None if nothing_else => Err(RequestError::invalid(FieldKind::Element, entry, KEY_REQUIRED)),
+        None => Err(RequestError::invalid(FieldKind::Key, field, reason::REQUIRED)),
+        Some(key) if key.is_empty() => Err(RequestError::invalid(FieldKind::Key, field, reason::EMPTY)),
         Some(key) => {
             check_not_system(field, &key)?;
             Ok(key)
@@ -161,9 +154,9 @@ fn check_key(entry: &str, field: &str, key: Option<String>, nothing_else: bool) 
     }
 }
 
-fn check_edges(aspect: FieldKind, field: &str, text: &str, trimmed: bool) -> Result<(), RequestError> {
+fn check_edges(kind: FieldKind, field: &str, text: &str, trimmed: bool) -> Result<(), RequestError> {
     if trimmed && (text.starts_with(' ') || text.ends_with(' ')) {
-        return Err(RequestError::invalid(aspect, field, format!("{} begins or ends with a space", quote(text))));
+        return Err(RequestError::invalid(kind, field, "must not begin or end with a space"));
     }
     Ok(())
 }
@@ -172,17 +165,13 @@ fn check_pairs(list: &str, tags: Vec<Tag>) -> Result<Vec<Tag>, RequestError> {
     let mut seen = HashSet::new();
     for (i, tag) in tags.iter().enumerate() {
         if !seen.insert((&tag.key, &tag.value)) {
-            let reason = format!("{} with {} stands twice, tags must be unique", quote(&tag.key), quote(&tag.value));
+            let reason = format!("duplicate tag {} with value {}", quote(&tag.key), quote(&tag.value));
             return Err(RequestError::invalid(FieldKind::General, format!("{list}[{i}]"), reason));
         }
     }
     Ok(tags)
 }
 
-fn twice(list: &str, i: usize, key: &str) -> RequestError {
-    RequestError::invalid(
-        FieldKind::Key,
-        format!("{list}[{i}].key"),
-        format!("{} stands twice, keys must be unique", quote(key)),
-    )
+fn duplicate_key(list: &str, i: usize, key: &str) -> RequestError {
+    RequestError::invalid(FieldKind::Key, format!("{list}[{i}].key"), reason::duplicate("key", key))
 }

@@ -41,9 +41,15 @@ pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
 /// Refuses a content type that is none of these, in UTF-8; none at all is taken for the first.
 fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> {
     for given in request.headers().get_all(header::CONTENT_TYPE) {
-        if !str::from_utf8(given.as_bytes()).is_ok_and(|given| is_one_of(given, allowed)) {
-            let given = quote(&String::from_utf8_lossy(given.as_bytes()));
-            return Err(format!("Content-Type: {given}, must be {}", allowed.join(" or ")));
+        let given = String::from_utf8_lossy(given.as_bytes());
+        match check_one_type(&given, allowed) {
+            Ok(()) => {}
+            Err(WrongType::Type) => {
+                return Err(format!("Content-Type: must be {}, got {}", allowed.join(" or "), quote(&given)));
+            }
+            Err(WrongType::Charset(charset)) => {
+                return Err(format!("Content-Type: charset must be utf-8, got {}", quote(charset)));
+            }
         }
     }
     Ok(())
@@ -57,7 +63,7 @@ pub(super) fn check_changing(
     codings: &[&'static str],
 ) -> Result<Option<&'static str>, String> {
     if has_body(request) && !request.headers().contains_key(header::CONTENT_TYPE) {
-        return Err(format!("Content-Type: missing, must be {}", allowed.join(" or ")));
+        return Err(format!("Content-Type: is required, must be {}", allowed.join(" or ")));
     }
     check_type_of(request, allowed)?;
     coding(request, codings)
@@ -90,7 +96,7 @@ fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'stat
                 Some(coding) if found.is_none() => found = Some(*coding),
                 _ => {
                     let allowed = [taken, &["identity"]].concat().join(" or ");
-                    return Err(format!("Content-Encoding: {} is not supported, must be {allowed}", quote(&given)));
+                    return Err(format!("Content-Encoding: must be {allowed}, got {}", quote(&given)));
                 }
             }
         }
@@ -98,22 +104,30 @@ fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'stat
     Ok(found)
 }
 
-/// Whether a content type is one of these and, if it names a charset, in UTF-8.
-fn is_one_of(given: &str, allowed: &[&str]) -> bool {
+/// What is wrong with a content type.
+enum WrongType<'a> {
+    /// It is not one of the allowed types, or cannot be read.
+    Type,
+    /// Its charset is not UTF-8.
+    Charset(&'a str),
+}
+
+/// Checks that a content type is one of these and, if it names a charset, in UTF-8.
+fn check_one_type<'a>(given: &'a str, allowed: &[&str]) -> Result<(), WrongType<'a>> {
     let (essence, mut rest) = given.split_once(';').unwrap_or((given, ""));
     let essence = essence.trim_matches(BLANK);
     if !allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(essence)) {
-        return false;
+        return Err(WrongType::Type);
     }
     loop {
         rest = rest.trim_start_matches([' ', '\t', ';']);
         if rest.is_empty() {
-            return true;
+            return Ok(());
         }
-        let Some((name, value, behind)) = parameter(rest) else { return false };
+        let Some((name, value, behind)) = parameter(rest) else { return Err(WrongType::Type) };
         let is_utf8 = value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8");
         if name.eq_ignore_ascii_case("charset") && !is_utf8 {
-            return false;
+            return Err(WrongType::Charset(value));
         }
         rest = behind;
     }

@@ -94,7 +94,7 @@ pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Ta
         if value == b"*" {
             any += 1;
         } else if take_tags(value, &mut tags).is_none() {
-            let reason = format!("{} is neither * nor a quoted ETag", quote(&String::from_utf8_lossy(value)));
+            let reason = format!("must be * or quoted ETags, got {}", quote(&String::from_utf8_lossy(value)));
             return Err(RequestError::invalid(FieldKind::General, shown(name), reason));
         }
     }
@@ -102,7 +102,7 @@ pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Ta
         (1, true) => Ok(Some(Tags::Any)),
         (0, false) => Ok(Some(Tags::Listed(tags))),
         (0, true) => Err(RequestError::invalid(FieldKind::General, shown(name), "must not be empty")),
-        _ => Err(RequestError::invalid(FieldKind::General, shown(name), "* must stand alone")),
+        _ => Err(RequestError::invalid(FieldKind::General, shown(name), "* must not be combined with anything else")),
     }
 }
 

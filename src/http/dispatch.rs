@@ -70,7 +70,7 @@ impl Call {
         let command = (route.operation.decode)(&wire).map_err(|error| self.refuse(&error))?;
         if command.is_write() {
             body::check_change(request).map_err(|reason| refusal::wrong_type(dialect, &reason))?;
-            conditions::none(request, "not supported here, nothing here has an ETag")
+            conditions::none(request, "is not supported here, only registered resources have an ETag")
                 .map_err(|error| self.refuse(&error))?;
         }
         Ok(command)

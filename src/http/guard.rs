@@ -48,7 +48,7 @@ fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), String> {
         let is_allowed = str::from_utf8(host).ok().and_then(split).is_some_and(|(name, _)| is_allowed(name, allowed));
         if !is_allowed {
             return Err(format!(
-                "Host: {} is not allowed, must be localhost, an IP address or a name given with --allowed-host",
+                "Host: must be localhost, an IP address or a name given with --allowed-host, got {}",
                 quote(&String::from_utf8_lossy(host))
             ));
         }
@@ -60,7 +60,7 @@ fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), String> {
 fn check_site(head: &RequestHead) -> Result<(), String> {
     for site in head.headers().get_all(SEC_FETCH_SITE) {
         if is(site, "cross-site") || is(site, "same-site") {
-            return Err("Sec-Fetch-Site: requests of web pages of other origins are not allowed".to_owned());
+            return Err("Sec-Fetch-Site: requests from web pages of other origins are not allowed".to_owned());
         }
     }
     for origin in head.headers().get_all(header::ORIGIN) {
@@ -68,7 +68,7 @@ fn check_site(head: &RequestHead) -> Result<(), String> {
         let is_own = hosts.peek().is_some() && hosts.all(|host| is_origin_of(origin.as_bytes(), host));
         if !is_own {
             return Err(format!(
-                "Origin: {} is not allowed, host and port must be those of Host",
+                "Origin: must have the host and port of the Host header, got {}",
                 quote(&String::from_utf8_lossy(origin.as_bytes()))
             ));
         }

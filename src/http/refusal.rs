@@ -13,7 +13,7 @@ use actix_web::{
 use serde_json::json;
 
 use super::{
-    body::{BodyError, LARGEST},
+    body::{BodyError, LARGEST, PATIENCE},
     error_log,
     guard::Denied,
     request_id::RequestId,
@@ -41,7 +41,7 @@ pub(super) fn error(dialect: &Dialect, error: &RequestError, command: Option<&Co
 
 /// No such path.
 pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
-    let message = format!("no such API: {} {}", request.method(), quote(request.uri().path()));
+    let message = format!("path: no route matches {} {}", request.method(), quote(request.uri().path()));
     gateway(request, 404, "APIGW.0101", &message)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn options(allowed: &str) -> HttpResponse {
 
 /// The path is there, but not for this method, and belongs to no dialect.
 pub(super) fn wrong_method_of_none(request: &HttpRequest, allowed: &str) -> HttpResponse {
-    let message = format!("method: {} is not allowed here, only {allowed}", request.method());
+    let message = format!("method: must be one of {allowed}, got {}", request.method());
     let mut answer = gateway(request, 405, "APIGW.0201", &message);
     if let Ok(allowed) = HeaderValue::from_str(allowed) {
         answer.headers_mut().insert(header::ALLOW, allowed);
@@ -75,13 +75,13 @@ pub(super) fn wrong_method_of_none(request: &HttpRequest, allowed: &str) -> Http
 
 /// The path is there, but not for this method.
 pub(super) fn wrong_method(dialect: &Dialect, request: &HttpRequest, allowed: &str) -> HttpResponse {
-    let reason = format!("method: {} is not allowed here, only {allowed}", request.method());
+    let reason = format!("method: must be one of {allowed}, got {}", request.method());
     general(dialect, 405, reason).insert_header(("Allow", allowed)).body_of_error()
 }
 
 /// `If-Match` on a read of what has no `ETag`.
 pub(super) fn condition_failed(dialect: &Dialect) -> HttpResponse {
-    general(dialect, 412, "If-Match: does not match, there is no ETag here".to_owned()).body_of_error()
+    general(dialect, 412, "If-Match: does not match, only registered resources have an ETag".to_owned()).body_of_error()
 }
 
 /// The body is not announced as JSON.
@@ -93,13 +93,15 @@ pub(super) fn wrong_type(dialect: &Dialect, reason: &str) -> HttpResponse {
 pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyError) -> HttpResponse {
     match refused {
         BodyError::TooLarge => {
-            let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: larger than {LARGEST} bytes"));
+            let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: must be at most {LARGEST} bytes"));
             // the rest of the body is not read, so the connection is of no more use
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
         BodyError::TooSlow => {
-            let mut answer = general(dialect, 408, "body: not sent in time".to_owned()).body_of_error();
+            let mut answer =
+                general(dialect, 408, format!("body: was not received within {} seconds", PATIENCE.as_secs()))
+                    .body_of_error();
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }

@@ -205,7 +205,8 @@ impl Service {
 
     pub(super) async fn list_providers(&self, principal: &Principal) -> Result<Answer, RequestError> {
         let grant = self.access.may(principal, Action::Read, Target::Types).await?;
-        Ok(Answer::Providers { types: grant.store().list_types().await?, region: self.region.to_string() })
+        let types = grant.store().list_types().await?;
+        Ok(Answer::Providers { types, services: Arc::clone(&self.services), region: self.region.to_string() })
     }
 
     /// Whether what is asked of a region, or of all, is asked of this one.

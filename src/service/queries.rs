@@ -13,12 +13,12 @@ use crate::{
 impl Service {
     /// The resources that match, as far as the query asks for them, and how many there are in all.
     pub(super) async fn query(&self, principal: &Principal, query: &ResourceQuery) -> Result<Page, RequestError> {
-        let project_id = match &query.reach {
+        let project_id = match &query.scopes {
             ScopeSelector::Scope { project_id, .. } => Some(project_id.as_str()),
             ScopeSelector::Types { project_id, .. } => project_id.as_deref(),
         };
         let grant = self.access.may(principal, Action::Read, Target::projects(project_id)).await?;
-        let scopes = match &query.reach {
+        let scopes = match &query.scopes {
             ScopeSelector::Scope { resource_type, .. } => grant.find_scope(resource_type).await?.into_iter().collect(),
             ScopeSelector::Types { resource_types, .. } => grant.find_scopes(resource_types).await?,
         };
@@ -27,8 +27,8 @@ impl Service {
             return Ok(Page::default());
         }
         let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
-        let compiled = compile(&query.query, &numbers, query.want);
-        match query.want {
+        let compiled = compile(&query.query, &numbers, query.output);
+        match query.output {
             QueryOutput::Count => Ok(Page { total: grant.store().count(&compiled).await?, items: Vec::new() }),
             QueryOutput::Page { .. } => grant.store().list(&compiled, &scopes).await,
         }

@@ -53,7 +53,7 @@ fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
     match (slot, scope_id) {
         (Some(slot), Some(scope_id)) if marker_of(scope_id, slot) == marker => Ok(slot),
         _ => {
-            let reason = format!("{} is not a next_marker of this list", quote(marker));
+            let reason = format!("must be a next_marker of this list, got {}", quote(marker));
             Err(RequestError::invalid(FieldKind::General, "marker", reason))
         }
     }
@@ -134,7 +134,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let grant = self.access.may(principal, Action::Administer, Target::Project(project_id)).await?;
         if !is_storable(project_id) {
-            return Err(RegistryError::UnknownProject);
+            return Err(RegistryError::unknown_project(project_id));
         }
         // bulk connections have no deadline; a database that is silent shows itself here
         grant.store().find_project(project_id).await?;
@@ -242,16 +242,16 @@ impl Registry {
 impl Grant<'_> {
     async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
         if !is_storable(resource_type) {
-            return Err(RegistryError::UnknownType);
+            return Err(RegistryError::unknown_type(resource_type));
         }
-        self.store().find_type(resource_type).await?.ok_or(RegistryError::UnknownType)
+        self.store().find_type(resource_type).await?.ok_or_else(|| RegistryError::unknown_type(resource_type))
     }
 
     async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
         if !is_storable(project_id) {
-            return Err(RegistryError::UnknownProject);
+            return Err(RegistryError::unknown_project(project_id));
         }
-        self.store().find_project(project_id).await?.ok_or(RegistryError::UnknownProject)
+        self.store().find_project(project_id).await?.ok_or_else(|| RegistryError::unknown_project(project_id))
     }
 
     /// The scope of a type, which must be registered, by its name or by an alias; `None` while nothing was ever registered

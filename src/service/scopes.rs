@@ -133,7 +133,7 @@ fn check_once(names: &[String], types: &[String]) -> Result<(), RequestError> {
     for (i, (name, resource_type)) in names.iter().zip(types).enumerate() {
         let earlier = names.iter().zip(types).take(i).find(|(_, other)| *other == resource_type);
         if let Some((earlier, _)) = earlier {
-            let reason = format!("{} is the same type as {}, types must be unique", quote(name), quote(earlier));
+            let reason = format!("duplicate resource type, {} and {} are the same type", quote(earlier), quote(name));
             return Err(RequestError::invalid(FieldKind::General, format!("resource_types[{i}]"), reason));
         }
     }

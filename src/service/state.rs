@@ -3,20 +3,27 @@
 use std::sync::Arc;
 
 use super::{Registry, ScopeCache, access::AccessControl};
-use crate::store::Store;
+use crate::{domain::services::CloudService, store::Store};
 
 /// What a dialect can ask for.
 #[derive(Debug, Clone)]
 pub struct Service {
     pub(super) access: AccessControl,
     pub(super) region: Arc<str>,
+    pub(super) services: Arc<[CloudService]>,
 }
 
 impl Service {
-    /// The use cases over a store, for the resources of a region; `bulk` is the same database for work without a deadline.
-    /// Those that share a cache save each other look-ups.
-    pub fn new(store: Store, bulk: Store, scopes: Arc<ScopeCache>, region: Arc<str>) -> Self {
-        Self { access: AccessControl::new(store, bulk, scopes), region }
+    /// The use cases over a store, for the resources of a region and the services that have an API; `bulk` is the same
+    /// database for work without a deadline. Those that share a cache save each other look-ups.
+    pub fn new(
+        store: Store,
+        bulk: Store,
+        scopes: Arc<ScopeCache>,
+        region: Arc<str>,
+        services: Arc<[CloudService]>,
+    ) -> Self {
+        Self { access: AccessControl::new(store, bulk, scopes), region, services }
     }
 
     /// The use cases of the registry, over the same stores.

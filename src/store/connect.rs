@@ -31,7 +31,9 @@ impl StoreSettings {
     pub fn of_url(url: &str) -> Result<Self, StoreError> {
         // the driver would take any scheme for its own
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(StoreError::Url(sqlx::Error::Configuration("it must begin with postgres://".into())));
+            return Err(StoreError::Url(sqlx::Error::Configuration(
+                "must be a PostgreSQL URL such as postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
+            )));
         }
         let options = PgConnectOptions::from_str(url).map_err(StoreError::Url)?;
         let place = match options.get_socket() {

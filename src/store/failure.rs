@@ -14,7 +14,7 @@ use crate::domain::{Outage, RequestError};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL cannot be read.
-    #[error("the database URL cannot be read: {0}")]
+    #[error("database_url: {}", cause(.0))]
     Url(#[source] sqlx::Error),
     /// No connection.
     #[error("cannot connect to the database at {place}: {}", cause(.source))]
@@ -60,17 +60,19 @@ pub enum StoreError {
     #[error("the migrations cannot be applied: {0}")]
     Migrate(String),
     /// The login may not act as the service.
-    #[error("the login may not take the role tagd_service: an administrator runs `grant tagd_service to` it")]
+    #[error(
+        "the login is not a member of the role tagd_service; an administrator must run `grant tagd_service to` this login"
+    )]
     Role,
     /// The disk of the database is full.
     #[error("the database's disk is full: {0}")]
     DiskFull(String),
     /// What an import took for a type is none any more.
-    #[error("a resource type was deleted or became an alias while the import ran: import again")]
+    #[error("a resource type was deleted or became an alias during the import; run the import again")]
     TypeGone,
     /// A value that the checks let through and the database does not take: a fault of tagd's own, so the cause is for the
     /// log alone.
-    #[error("cannot be stored, the log says why")]
+    #[error("cannot be stored; the cause is in the log")]
     BadValue(#[source] sqlx::Error),
     /// Anything else.
     #[error("the database reports: {}", cause(.0))]
@@ -84,7 +86,7 @@ fn cause(error: &sqlx::Error) -> String {
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
         sqlx::Error::Configuration(source) => match source.downcast_ref::<NoConnection>() {
             Some(refused) => cause(&refused.source),
-            None => error.to_string(),
+            None => source.to_string(),
         },
         sqlx::Error::Io(error) => error.to_string(),
         other => other.to_string(),

@@ -88,7 +88,7 @@ impl Store {
             .fetch_one(Retry::Write, || sqlx::query_scalar!("select tagd.remove_type($1)", resource_type))
             .await
             .map_err(registry_error)?;
-        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::UnknownType) }
+        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::unknown_type(resource_type)) }
     }
 
     /// Projects by identifier, behind a marker.
@@ -151,7 +151,7 @@ impl Store {
             })
             .await
             .map_err(registry_error)?;
-        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::UnknownProject) }
+        if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::unknown_project(project_id)) }
     }
 
     /// A resource as it is; `None` if it is unknown.
@@ -248,7 +248,10 @@ impl Store {
                 )
             })
             .await
-            .map_err(registry_error)?;
+            .map_err(|error| match registry_error(error) {
+                RegistryError::UnknownType { .. } => RegistryError::unknown_type(resource_type),
+                other => other,
+            })?;
         let registered = Registered {
             resource_name: resource.resource_name.clone(),
             detail: row.detail,
@@ -330,7 +333,7 @@ fn name_taken(detail: &str) -> RegistryError {
 fn registry_error(error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
         Some(Refusal::Condition) => return RegistryError::Condition,
-        Some(Refusal::UnknownType) => return RegistryError::UnknownType,
+        Some(Refusal::UnknownType) => return RegistryError::unknown_type(""),
         Some(Refusal::ProjectInUse) => return RegistryError::ProjectInUse,
         Some(Refusal::TypeInUse) => return RegistryError::TypeInUse,
         Some(Refusal::NameTaken) => return name_taken(detail_of(&error)),

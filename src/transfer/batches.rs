@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::line::{self, LINE_BYTES};
 use crate::{
-    domain::{change::Registration, registry::Aliases},
+    domain::{change::Registration, reason, registry::Aliases},
     store::ImportBatch,
     text,
 };
@@ -163,7 +163,7 @@ fn read_ndjson(
                 Ok(rest) => rest,
                 Err(error) => return Ok(Some(error)),
             };
-            builder.reject(number, bytes + rest, format!("{} bytes, a line has at most {LINE_BYTES}", bytes + rest))?;
+            builder.reject(number, bytes + rest, reason::too_large(LINE_BYTES, bytes + rest))?;
             idle += bytes + rest;
             continue;
         }

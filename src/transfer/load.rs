@@ -2,12 +2,9 @@
 
 use std::ops::Range;
 
-use super::{
-    batches::{Batch, Batches, Rejected},
-    line,
-};
+use super::batches::{Batch, Batches, Rejected};
 use crate::{
-    domain::error::quote,
+    domain::{error::quote, registration::check_tag_counts},
     store::{BatchOutcome, ImportBatch, Importer, StagedImport, Store, StoreError, TagError, TagStage},
     text::{self, WrongEncoding},
 };
@@ -275,12 +272,12 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
         for error in errors {
             match error {
                 TagError::DuplicateKey { line, key } => {
-                    let reason = format!("duplicate key {} of the resource; it is left as it is", quote(&key));
+                    let reason = format!("duplicate key {} of the resource, which was left unchanged", quote(&key));
                     self.reject(&bad_tag(line, &reason));
                 }
                 TagError::TooMany { resource, tags, system_tags } => {
                     if let (Some(line), Err(error)) =
-                        (lines.get(resource).copied(), line::check_tag_counts(tags, system_tags))
+                        (lines.get(resource).copied(), check_tag_counts(tags, system_tags))
                     {
                         self.reject(&Rejected { line, reason: format!("resources file: {error}") });
                     }

@@ -1,7 +1,6 @@
 //! Resources in bulk as NDJSON, one a line: what the commands and the registry share of import and export.
 
 pub(crate) mod batches;
-mod detail;
 pub(crate) mod line;
 mod load;
 

@@ -95,11 +95,11 @@ impl Columns {
         let header: Vec<String> = record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         for (i, name) in header.iter().enumerate() {
             if header.iter().take(i).any(|other| other == name) {
-                return Err(CliError::Stopped(format!("{file} file: the column {name} stands twice")));
+                return Err(CliError::Stopped(format!("{file} file: duplicate column {name:?}")));
             }
             if !known.contains(&name.as_str()) {
                 return Err(CliError::Stopped(format!(
-                    "{file} file: no such column {name:?}, there are {}",
+                    "{file} file: unknown column {name:?}, expected one of {}",
                     known.join(", ")
                 )));
             }
@@ -107,7 +107,7 @@ impl Columns {
         let positions: Vec<Option<usize>> =
             known.iter().map(|name| header.iter().position(|other| other == *name)).collect();
         if let Some((_, name)) = positions.iter().zip(known).take(mandatory).find(|(position, _)| position.is_none()) {
-            return Err(CliError::Stopped(format!("{file} file: the column {name} is missing")));
+            return Err(CliError::Stopped(format!("{file} file: missing column {name:?}")));
         }
         Ok(Self { positions, count: header.len() })
     }
@@ -119,10 +119,10 @@ impl Columns {
             return Err(error.reason.clone());
         }
         if record.len() != self.count {
-            return Err(format!("{} columns, the header has {}", record.len(), self.count));
+            return Err(format!("must have {} columns like the header, got {}", self.count, record.len()));
         }
         match record.iter().position(|field| std::str::from_utf8(field).is_err()) {
-            Some(field) => Err(format!("field {}: not UTF-8", field + 1)),
+            Some(field) => Err(format!("field {}: must be UTF-8", field + 1)),
             None => Ok(()),
         }
     }
@@ -167,7 +167,7 @@ async fn stage_tags(
     while reader.read(&mut record).map_err(|error| CliError::Stopped(format!("tags file: {error}")))? {
         let line = record.error_line();
         let mut row = tag_row(columns, &record, line).map_err(|reason| {
-            let rest = "its resource cannot be told, so nothing was imported";
+            let rest = "its resource cannot be identified, so nothing was imported";
             CliError::Stopped(format!("line {line}: tags file: {reason}; {rest}"))
         })?;
         aliases.resolve(&mut row.resource_type);
@@ -199,7 +199,7 @@ fn tag_row(columns: &Columns, record: &Record, line: u64) -> Result<TagRow, Stri
     let Some([project_id, resource_type, resource_id]) = columns.identity(record) else { return Err(reason) };
     // an identity that no resource can have is not kept: the row belongs to none
     let known = check(project_id, resource_type, resource_id, Vec::new()).unwrap_or_default();
-    Ok(TagRow { error: Some(format!("{reason}; its resource is left as it is")), ..row_of(line, known) })
+    Ok(TagRow { error: Some(format!("{reason}; its resource was left unchanged")), ..row_of(line, known) })
 }
 
 fn check(

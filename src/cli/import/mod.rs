@@ -41,7 +41,7 @@ pub(super) struct ImportArgs {
     /// A line has a complete resource: {"project_id", "project_name"?, "domain_id"?, "resource_type", "resource_id",
     /// "resource_name"?, "resource_detail"?, "tags": [{"key", "value"}]}. An existing resource gets this name,
     /// detail and set of tags; a new one is registered, and later lines are newer.
-    #[arg(value_name = "FILE", required_unless_present = "resources", conflicts_with_all = ["resources", "tags"])]
+    #[arg(value_name = "FILE", required_unless_present_any = ["resources", "tags"], conflicts_with_all = ["resources", "tags"])]
     file: Option<PathBuf>,
 
     /// CSV file of resources, with a header: project_id, resource_type, resource_id and optionally project_name,
@@ -84,7 +84,7 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     opened.close().await;
     let outcome = outcome?;
     for name in &outcome.new_types {
-        eprintln!("new resource type {name}: taken as a type of the region, 20 tags a resource");
+        eprintln!("new resource type {name}: registered as a regional type with a quota of 20 tags per resource");
     }
     let seconds = start.elapsed().as_secs_f64();
     println!(
@@ -148,16 +148,16 @@ async fn run_batches(
         Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report).await,
     }
     .map_err(|error| {
-        let kept = if strict { "nothing was imported" } else { "the lines before are imported" };
+        let kept = if strict { "nothing was imported" } else { "the lines before it were imported" };
         match error {
             LoadError::Store(error) => error.into(),
             LoadError::Refused { line, source } => {
                 transfer::log_refusal(line, &source);
-                CliError::Stopped(format!("line {line} and on: {source}; {kept}"))
+                CliError::Stopped(format!("from line {line} on: {source}; {kept}"))
             }
             LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),
             LoadError::Encoding(wrong) => CliError::Stopped(format!("the input {wrong}")),
-            LoadError::Broken(source) => CliError::File { what: format!("the input broke off; {kept}"), source },
+            LoadError::Broken(source) => CliError::File { what: format!("the input was cut off; {kept}"), source },
         }
     })?;
     if outcome.rejected > REPORTED {

@@ -132,18 +132,17 @@ impl<R: Read> Records<R> {
             position.offset += part.len();
             let is_over = part.is_empty() && end.is_none();
             if position.offset > self.most {
-                return Ok(Some(format!("longer than a record may be, at most {} bytes", self.most)));
+                return Ok(Some(format!("a record must be at most {} bytes", self.most)));
             }
             match self.byte(position.offset)? {
                 Some(b'"') => {
                     return Ok(Some(
-                        "a quote in a field that does not begin with one; put the field in quotes and double the quote"
-                            .to_owned(),
+                        "unexpected quote in an unquoted field; quote the field and double the quote inside".to_owned(),
                     ));
                 }
                 // a line that was truncated here would look complete
                 Some(b'\r') if self.byte(position.offset + 1)? != Some(b'\n') => {
-                    return Ok(Some("a carriage return without a line feed; put the field in quotes".to_owned()));
+                    return Ok(Some("carriage return without a line feed; quote the field".to_owned()));
                 }
                 _ if is_over || end.is_some() => return Ok(None),
                 _ => {}
@@ -156,10 +155,10 @@ impl<R: Read> Records<R> {
         position.offset += 1;
         loop {
             let Some(byte) = self.byte(position.offset)? else {
-                return Ok(Some("the quote is not closed".to_owned()));
+                return Ok(Some("unclosed quote".to_owned()));
             };
             if position.offset >= self.most {
-                return Ok(Some(format!("the quote is not closed within {} bytes of the record", self.most)));
+                return Ok(Some(format!("unclosed quote within {} bytes of the record", self.most)));
             }
             position.offset += 1;
             match byte {
@@ -168,7 +167,9 @@ impl<R: Read> Records<R> {
                     None | Some(b',' | b'\n') => return Ok(None),
                     Some(b'\r') if self.byte(position.offset + 1)? == Some(b'\n') => return Ok(None),
                     Some(_) => {
-                        return Ok(Some("text behind the closing quote; a quote in a field is doubled".to_owned()));
+                        return Ok(Some(
+                            "unexpected text after the closing quote; double a quote inside a field".to_owned(),
+                        ));
                     }
                 },
                 b'\n' => position.line += 1,
@@ -316,9 +317,9 @@ mod tests {
 
     #[test]
     fn a_quote_in_the_wrong_place_costs_its_line() {
-        let behind = "text behind the closing quote";
-        let stray = "a quote in a field that does not begin with one";
-        let open = "the quote is not closed";
+        let behind = "unexpected text after the closing quote";
+        let stray = "unexpected quote in an unquoted field";
+        let open = "unclosed quote";
         assert_eq!(rows("a,\"5\" pipe\"\nb,c\n"), [bad(1, 1, behind), good(2, &["b", "c"])]);
         assert_eq!(rows("a,5\" pipe\nb,c\n"), [bad(1, 1, stray), good(2, &["b", "c"])]);
         assert_eq!(rows("a, \"b\"\nb,c\n"), [bad(1, 1, stray), good(2, &["b", "c"])]);
@@ -333,12 +334,12 @@ mod tests {
 
     #[test]
     fn a_carriage_return_alone_ends_no_line() {
-        let alone = "a carriage return without a line feed";
+        let alone = "carriage return without a line feed";
         assert_eq!(rows("a,b\rc\nd,e\r\n"), [bad(1, 1, alone), good(2, &["d", "e"])]);
         assert_eq!(rows("a,b\r"), [bad(1, 1, alone)]);
         assert_eq!(rows("\ra\nb"), [bad(1, 1, alone), good(2, &["b"])]);
         assert_eq!(rows("a\rb\rc"), [bad(1, 1, alone)]);
-        assert_eq!(rows("a,\"b\"\rc\nd"), [bad(1, 1, "text behind the closing quote"), good(2, &["d"])]);
+        assert_eq!(rows("a,\"b\"\rc\nd"), [bad(1, 1, "unexpected text after the closing quote"), good(2, &["d"])]);
         assert_eq!(rows("a,\"b\rc\"\r\nd"), [good(1, &["a", "b\rc"]), good(2, &["d"])]);
     }
 
@@ -346,10 +347,10 @@ mod tests {
     fn a_record_is_bounded() {
         let most = "x".repeat(MOST);
         assert_eq!(rows(&format!("{most}\nb")), [good(1, &[&most]), good(2, &["b"])]);
-        let long = format!("longer than a record may be, at most {MOST} bytes");
+        let long = format!("a record must be at most {MOST} bytes");
         assert_eq!(rows(&format!("{most}x\nb")), [bad(1, 1, &long), good(2, &["b"])]);
         assert_eq!(rows(&format!("{}\nb", ",".repeat(3 * MOST))), [bad(1, 1, &long), good(2, &["b"])]);
-        let open = format!("the quote is not closed within {MOST} bytes of the record");
+        let open = format!("unclosed quote within {MOST} bytes of the record");
         let lines = "b\n".repeat(MOST);
         let found = rows(&format!("a,\"x\n{lines}"));
         assert_eq!((found.len(), &found[0]), (MOST + 1, &bad(1, 1, &open)));

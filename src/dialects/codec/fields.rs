@@ -1,4 +1,4 @@
-//! The fields of a body, read one by one; what is wrong is told with its place.
+//! The fields of a body, read one by one; errors say where they are.
 
 use std::{borrow::Cow, cell::Cell, fmt, marker::PhantomData};
 
@@ -9,18 +9,14 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::{
-        RequestError,
-        error::{quote, shorten},
-        limits::ListLimit,
-    },
-    json::{ListSeed, Object},
+    domain::{RequestError, error::quote, limits::ListLimit},
+    json::{JsonError, ListSeed, Object},
     text,
 };
 
 /// The fields of a body that is a JSON object, each still as it was sent.
 ///
-/// Fields are read one by one, because what they must be depends on one another: beside
+/// Fields are read one by one, because what they must be depends on one another: with
 /// `without_any_tag` the lists may be anything, on a count `limit` and `offset`.
 #[derive(Debug)]
 pub(in crate::dialects) struct Fields<'a> {
@@ -29,25 +25,25 @@ pub(in crate::dialects) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the outer object; a field that is not `known`, or stands twice, is an error.
+    /// Reads the outer object; a field that is not `known`, or a duplicate, is an error.
     pub(in crate::dialects) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, RequestError> {
         let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
         if body.is_empty() {
             return Err(RequestError::Body {
-                reason: "body: empty, a JSON object is needed (line 1, column 1)".into(),
+                reason: "body: must not be empty, expected a JSON object (line 1, column 1)".into(),
             });
         }
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let entries = deserializer
             .deserialize_map(FieldsVisitor { known })
             .and_then(|entries| deserializer.end().map(|()| entries))
-            .map_err(|error| RequestError::Body { reason: describe(&error, "body", body, body) })?;
+            .map_err(|error| RequestError::Body { reason: JsonError::new("body", &error).to_string() })?;
         Ok(Self { entries, body })
     }
 
     fn raw(&self, field: &str) -> Option<&'a RawValue> {
         let (_, raw) = self.entries.iter().find(|(name, _)| *name == field)?;
-        // null says nothing, like leaving the field out
+        // null means the same as leaving the field out
         Some(*raw).filter(|raw| raw.get() != "null")
     }
 
@@ -59,7 +55,7 @@ impl<'a> Fields<'a> {
         self.read_seed(field, PhantomData, &TooLong::default())
     }
 
-    /// A list, if it is there; of one beyond its limit nothing is read behind the last entry that may be there.
+    /// A list, if it is there; one beyond its limit is not read past the last entry that is allowed.
     pub(in crate::dialects) fn list<T: DeserializeOwned>(
         &self,
         field: &'static str,
@@ -79,7 +75,7 @@ impl<'a> Fields<'a> {
         Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
     }
 
-    /// A field that is read in a way of its own, in which `too_long` is told of lists beyond their limit.
+    /// A field that `seed` reads; `too_long` notes a list beyond its limit.
     pub(super) fn read_seed<S: DeserializeSeed<'a> + Copy>(
         &self,
         field: &'static str,
@@ -104,7 +100,7 @@ impl<'a> Fields<'a> {
             };
             match too_long.0.get() {
                 Some(limit) => limit.exceeded(path),
-                None => RequestError::Body { reason: describe(&error, &path, raw.get().as_bytes(), self.body) },
+                None => JsonError::new(&path, &error).within(self.body, raw.get().as_bytes()).into(),
             }
         })
     }
@@ -157,45 +153,18 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             let Some(known) = self.known.iter().find(|known| **known == name) else {
                 return Err(A::Error::custom(format!(
-                    "unknown field {}, there are {}",
+                    "unknown field {}, expected one of {}",
                     quote(&name),
                     self.known.join(", ")
                 )));
             };
             if entries.iter().any(|(other, _)| other == known) {
-                return Err(A::Error::custom(format!("the field {} stands twice", quote(&name))));
+                return Err(A::Error::custom(format!("duplicate field {}", quote(&name))));
             }
             entries.push((known, map.next_value()?));
         }
         Ok(entries)
     }
-}
-
-/// A decoding error with the path of the field and its place in the whole body.
-///
-/// `part` is what was decoded, a piece of `body`.
-fn describe(error: &serde_json::Error, path: &str, part: &[u8], body: &[u8]) -> String {
-    let text = error.to_string();
-    // serde_json puts its own idea of the place, which is the place in the part, at the end
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    // serde shows the offending text whole
-    let (reason, path) = (shorten(reason), shorten(path));
-    let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
-    let before = body.get(..start).unwrap_or_default();
-    let (mut lines_before, mut column_before) = (0, 0);
-    for byte in before {
-        if *byte == b'\n' {
-            lines_before += 1;
-            column_before = 0;
-        } else {
-            column_before += 1;
-        }
-    }
-    let line = lines_before + error.line();
-    // an error at the first character has column 0
-    let column = error.column().max(1);
-    let column = if error.line() <= 1 { column_before + column } else { column };
-    format!("{path}: {reason} (line {line}, column {column})")
 }
 
 #[cfg(test)]

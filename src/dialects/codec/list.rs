@@ -22,7 +22,7 @@ pub(in crate::dialects) fn encode_list(
     Ok(WireReply::ok(json))
 }
 
-/// Writes `{"tags":[{"key":"env","values":["prod","test"]}]` from tags by key, and behind it what the dialect has there.
+/// Writes `{"tags":[{"key":"env","values":["prod","test"]}]` from tags by key, followed by what the dialect adds.
 #[derive(Debug)]
 pub(in crate::dialects) struct KeyList {
     /// The key whose values are being written.
@@ -33,13 +33,13 @@ pub(in crate::dialects) struct KeyList {
 }
 
 impl KeyList {
-    /// A list; `tail` writes what stands behind it, the last brace included, and is told the number of keys and the marker of
-    /// the next part.
+    /// A list; `tail` writes what follows it, the last brace included, from the number of keys and the marker of the next
+    /// part.
     pub(in crate::dialects) fn new(tail: fn(usize, Option<&str>, &mut Vec<u8>)) -> Self {
         Self { key: None, keys: 0, tail }
     }
 
-    /// A list with nothing behind it.
+    /// A list with nothing after it.
     pub(in crate::dialects) fn plain() -> Self {
         Self::new(|_, _, json| json.push(b'}'))
     }

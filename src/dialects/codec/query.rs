@@ -11,11 +11,10 @@ use super::fields::{Fields, TooLong};
 use crate::{
     domain::{
         FieldKind, NameMatch, QueryLimits, QueryOutput, RequestError, TagQuery, Term,
-        error::quote,
-        limits::{ListLimit, RawTerm, check_length},
+        limits::{ListLimit, RawTerm, check_length, check_number},
+        reason,
     },
     json::{ListSeed, Object},
-    parameters::check_number,
 };
 
 impl Fields<'_> {
@@ -31,23 +30,15 @@ impl Fields<'_> {
         entries.map_or(Ok(Vec::new()), |entries| limits.check_list(field, entries))
     }
 
-    /// The action; `default` where none is given, an error where that is none either.
+    /// The action; `default` where none is given, an error without a default.
     pub(in crate::dialects) fn action(&self, default: Option<Action>) -> Result<Action, RequestError> {
+        const ACTIONS: &[&str] = &["filter", "count"];
+        let invalid = |reason: String| RequestError::invalid(FieldKind::Action, "action", reason);
         match self.read::<String>("action")?.as_deref() {
             Some("filter") => Ok(Action::Filter),
             Some("count") => Ok(Action::Count),
-            Some(other) => Err(RequestError::invalid(
-                FieldKind::Action,
-                "action",
-                format!("{} is neither \"filter\" nor \"count\"", quote(other)),
-            )),
-            None => default.ok_or_else(|| {
-                RequestError::invalid(
-                    FieldKind::Action,
-                    "action",
-                    "missing, either \"filter\" or \"count\" is mandatory",
-                )
-            }),
+            Some(other) => Err(invalid(reason::not_one_of(ACTIONS, other))),
+            None => default.ok_or_else(|| invalid(reason::required_one_of(ACTIONS))),
         }
     }
 
@@ -62,12 +53,12 @@ impl Fields<'_> {
         parameters: &[(Cow<'_, str>, Cow<'_, str>)],
         limits: &QueryLimits,
     ) -> Result<QueryOutput, RequestError> {
-        let check = |aspect, field, least, most| {
+        let check = |kind, field, least, most| {
             let text = match parameters.iter().find(|(name, _)| name == field) {
                 Some((_, value)) => Some(Cow::Borrowed(value.as_ref())),
                 None => self.number(field)?,
             };
-            text.map(|text| check_number(aspect, field, &text, least, most)).transpose()
+            text.map(|text| check_number(kind, field, &text, least, most)).transpose()
         };
         let limit = check(FieldKind::Limit, "limit", 1, limits.limit.into())?;
         let offset = check(FieldKind::Offset, "offset", 0, limits.offset)?;
@@ -87,8 +78,8 @@ pub(in crate::dialects) enum Action {
     Count,
 }
 
-/// Fills the four lists of a query, or notes that only untagged resources are wanted:
-/// then the lists are passed over, whatever they hold.
+/// Fills the four lists of a query, or notes that it asks for untagged resources only:
+/// then the lists are ignored, whatever they hold.
 pub(in crate::dialects) fn read_lists(
     fields: &Fields<'_>,
     limits: &QueryLimits,
@@ -124,58 +115,43 @@ pub(in crate::dialects) fn read_matches(
 ) -> Result<(), RequestError> {
     let keys = if rules.by_id { 2 } else { 1 };
     let too_long = TooLong::default();
-    let list = too_long.list(
-        PhantomData::<Object<MatchBody>>,
-        ListLimit { most: keys, entries: "entries", aspect: FieldKind::General },
-    );
+    let list = too_long
+        .list(PhantomData::<Object<MatchBody>>, ListLimit { most: keys, entries: "entries", kind: FieldKind::General });
     // one more is read: a key of it that is unknown or repeated says more than the limit does
     let list = ListSeed { most: keys + 1, ..list };
     let Some(matches) = fields.read_seed("matches", list, &too_long)? else { return Ok(()) };
     if matches.is_empty() && limits.refuse_empty_list {
-        return Err(RequestError::invalid(
-            FieldKind::General,
-            "matches",
-            "an empty list; leave the field out for no condition",
-        ));
+        return Err(RequestError::invalid(FieldKind::General, "matches", reason::EMPTY_LIST));
     }
-    let allowed = if rules.by_id { "\"resource_name\" or \"resource_id\"" } else { "\"resource_name\"" };
+    let allowed: &[&str] = if rules.by_id { &["resource_name", "resource_id"] } else { &["resource_name"] };
     for (i, Object(MatchBody { key, value })) in matches.into_iter().enumerate() {
         let key_field = format!("matches[{i}].key");
         let value_field = format!("matches[{i}].value");
         let Some(key) = key else {
-            return Err(RequestError::invalid(FieldKind::General, key_field, format!("missing, must be {allowed}")));
+            return Err(RequestError::invalid(FieldKind::General, key_field, reason::required_one_of(allowed)));
         };
         let value = match value {
             Some(value) => value,
             None if rules.value_optional => String::new(),
-            None => return Err(RequestError::invalid(FieldKind::General, value_field, "missing, mandatory")),
+            None => return Err(RequestError::invalid(FieldKind::General, value_field, reason::REQUIRED)),
         };
         check_length(FieldKind::General, &value_field, &value, limits.match_length)?;
         if let Some(c) = value.chars().find(|c| rules.forbidden.contains(c)) {
-            let reason = format!("{} has {}, which may not stand here", quote(&value), quote(&c.to_string()));
+            let reason = format!("must not contain {:?}", c.to_string());
             return Err(RequestError::invalid(FieldKind::General, value_field, reason));
         }
-        let twice = || {
-            RequestError::invalid(
-                FieldKind::General,
-                key_field.as_str(),
-                format!("{} stands twice, keys must be unique", quote(&key)),
-            )
-        };
+        let duplicate =
+            || RequestError::invalid(FieldKind::General, key_field.as_str(), reason::duplicate("key", &key));
         match key.as_str() {
-            "resource_name" if query.resource_name.is_some() => return Err(twice()),
+            "resource_name" if query.resource_name.is_some() => return Err(duplicate()),
             "resource_name" => {
                 query.resource_name =
                     Some(if value.is_empty() { NameMatch::Empty } else { NameMatch::Contains(value) });
             }
-            "resource_id" if rules.by_id && query.resource_id.is_some() => return Err(twice()),
+            "resource_id" if rules.by_id && query.resource_id.is_some() => return Err(duplicate()),
             "resource_id" if rules.by_id => query.resource_id = Some(value),
             other => {
-                return Err(RequestError::invalid(
-                    FieldKind::General,
-                    key_field,
-                    format!("{} is not {allowed}", quote(other)),
-                ));
+                return Err(RequestError::invalid(FieldKind::General, key_field, reason::not_one_of(allowed, other)));
             }
         }
     }

@@ -67,9 +67,9 @@ pub(in crate::dialects) fn encode(reply: &impl Serialize) -> Result<WireReply, R
     serde_json::to_vec(reply).map(WireReply::ok).map_err(RequestError::internal)
 }
 
-/// Whether a query wants the total alone.
+/// Whether a query asks for the total alone.
 pub(in crate::dialects) fn is_count(command: &Command) -> bool {
-    matches!(command, Command::Query(ask) if ask.want == QueryOutput::Count)
+    matches!(command, Command::Query(query) if query.output == QueryOutput::Count)
 }
 
 /// The page that answers a query.
@@ -80,7 +80,7 @@ pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, RequestErro
     }
 }
 
-/// The service answered something else than the command asks for: a fault of tagd's own.
+/// The service answered something else than the command asks for: an error of tagd itself.
 pub(in crate::dialects) fn mismatch(answer: &Answer) -> RequestError {
     RequestError::internal(format!("an answer of the wrong kind: {answer:?}"))
 }

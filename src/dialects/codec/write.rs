@@ -6,7 +6,7 @@ use crate::{
     domain::{
         Command, FieldKind, RequestError, Tag, WriteLimits,
         command::{ResourceRef, TagChange},
-        error::quote,
+        reason,
         write_limits::{RawTag, check_not_system},
     },
     json::{Object, TagBody},
@@ -16,18 +16,21 @@ use crate::{
 /// Reads `{"tag": {"key", "value"}}`: one tag to add.
 pub(in crate::dialects) fn decode_add(
     request: &WireRequest<'_>,
-    target: ResourceRef,
+    resource_ref: ResourceRef,
     limits: &WriteLimits,
 ) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let tag = Fields::parse(request.body, &["tag"])?.put_tag("tag", limits)?;
-    Ok(Command::ChangeTags { target, change: TagChange::Put(vec![tag]) })
+    Ok(Command::ChangeTags { target: resource_ref, change: TagChange::Put(vec![tag]) })
 }
+
+/// What `action` may be where tags are changed.
+pub(in crate::dialects) const ACTIONS: &[&str] = &["create", "delete"];
 
 /// Reads `{"action": "create" or "delete", "tags"}`: tags to add or to remove.
 pub(in crate::dialects) fn decode_action(
     request: &WireRequest<'_>,
-    target: ResourceRef,
+    resource_ref: ResourceRef,
     limits: &WriteLimits,
 ) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
@@ -36,49 +39,47 @@ pub(in crate::dialects) fn decode_action(
         Some("create") => TagChange::Put(fields.put_tags("tags", limits)?),
         Some("delete") => TagChange::Remove(fields.remove_tags("tags", limits)?),
         Some(other) => {
-            let reason = format!("{} is neither \"create\" nor \"delete\"", quote(other));
-            return Err(RequestError::invalid(FieldKind::Action, "action", reason));
+            return Err(RequestError::invalid(FieldKind::Action, "action", reason::not_one_of(ACTIONS, other)));
         }
         None => {
-            let reason = "missing, either \"create\" or \"delete\" is mandatory";
-            return Err(RequestError::invalid(FieldKind::Action, "action", reason));
+            return Err(RequestError::invalid(FieldKind::Action, "action", reason::required_one_of(ACTIONS)));
         }
     };
-    Ok(Command::ChangeTags { target, change })
+    Ok(Command::ChangeTags { target: resource_ref, change })
 }
 
 /// Reads `{"tags"}`: tags to add.
 pub(in crate::dialects) fn decode_create(
     request: &WireRequest<'_>,
-    target: ResourceRef,
+    resource_ref: ResourceRef,
     limits: &WriteLimits,
 ) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let tags = Fields::parse(request.body, &["tags"])?.put_tags("tags", limits)?;
-    Ok(Command::ChangeTags { target, change: TagChange::Put(tags) })
+    Ok(Command::ChangeTags { target: resource_ref, change: TagChange::Put(tags) })
 }
 
 /// Reads `{"tags"}`: tags to remove.
 pub(in crate::dialects) fn decode_delete(
     request: &WireRequest<'_>,
-    target: ResourceRef,
+    resource_ref: ResourceRef,
     limits: &WriteLimits,
 ) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let tags = Fields::parse(request.body, &["tags"])?.remove_tags("tags", limits)?;
-    Ok(Command::ChangeTags { target, change: TagChange::Remove(tags) })
+    Ok(Command::ChangeTags { target: resource_ref, change: TagChange::Remove(tags) })
 }
 
-/// Reads a request to remove the tag whose key stands in the path, as the parameter `name`.
+/// Reads a request to remove the tag whose key is in the path, as the parameter `name`.
 pub(in crate::dialects) fn decode_remove_key(
     request: &WireRequest<'_>,
-    target: ResourceRef,
+    resource_ref: ResourceRef,
     name: &str,
 ) -> Result<Command, RequestError> {
     read_parameters(request.query, &[])?;
     let key = request.path.get(name).to_owned();
     check_not_system(name, &key)?;
-    Ok(Command::ChangeTags { target, change: TagChange::RemoveKey(key) })
+    Ok(Command::ChangeTags { target: resource_ref, change: TagChange::RemoveKey(key) })
 }
 
 impl Fields<'_> {
@@ -103,7 +104,7 @@ impl Fields<'_> {
     /// One tag to write, checked; mandatory.
     pub(in crate::dialects) fn put_tag(&self, field: &'static str, limits: &WriteLimits) -> Result<Tag, RequestError> {
         let Some(tag) = self.raw_tag(field)? else {
-            return Err(RequestError::invalid(FieldKind::Tags, field, "missing, mandatory"));
+            return Err(RequestError::invalid(FieldKind::Tags, field, reason::REQUIRED));
         };
         limits.check_put_one(field, tag)
     }
@@ -134,7 +135,7 @@ impl Fields<'_> {
 
     fn raw_tags(&self, field: &'static str, limits: &WriteLimits) -> Result<Vec<RawTag>, RequestError> {
         let Some(tags) = self.objects::<TagBody<Option<String>>>(field, limits.of_tags())? else {
-            return Err(RequestError::invalid(FieldKind::Tags, field, "missing, mandatory"));
+            return Err(RequestError::invalid(FieldKind::Tags, field, reason::REQUIRED));
         };
         Ok(tags.into_iter().map(|TagBody { key, value }| RawTag { key, value }).collect())
     }

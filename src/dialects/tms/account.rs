@@ -1,8 +1,8 @@
-//! What is no tag: versions of the API, the quota, the services that own resource types.
+//! What is not about tags: versions of the API, the quota, the services that own resource types.
 
 use serde::Serialize;
 
-use super::{named, number, text};
+use super::{number, text};
 use crate::{
     dialects::{
         codec,
@@ -11,7 +11,8 @@ use crate::{
     domain::{
         Answer, Command, FieldKind, RequestError,
         command::{ProviderQuery, ResourceType},
-        error::quote,
+        reason,
+        services::{CloudService, DisplayName},
     },
 };
 
@@ -21,50 +22,52 @@ use crate::{
 const LIMIT: (u64, u64) = (1, 200);
 const DEFAULT_LIMIT: u64 = 10;
 
-/// Services by the name the cross-service API has for them, with their names for people, Chinese and English.
-const PROVIDERS: [(&str, &str, &str); 11] = [
-    ("as", "弹性伸缩", "Auto Scaling"),
-    ("cdn", "内容分发网络", "Content Delivery Network"),
-    ("cts", "云审计服务", "Cloud Trace Service"),
-    ("dns", "云解析服务", "Domain Name Service"),
-    ("ecs", "弹性云服务器", "Elastic Cloud Server"),
-    ("eip", "弹性公网IP", "Elastic IP"),
-    ("elb", "弹性负载均衡", "Elastic Load Balance"),
-    ("evs", "云硬盘", "Elastic Volume Service"),
-    ("ims", "镜像服务", "Image Management Service"),
-    ("tms", "标签管理服务", "Tag Management Service"),
-    ("vpc", "虚拟私有云", "Virtual Private Cloud"),
+const fn display(chinese: &'static str, english: &'static str) -> DisplayName {
+    DisplayName { chinese, english }
+}
+
+/// Services whose resource types only this API reaches, by the name it has for them.
+const PROVIDERS: [(&str, DisplayName); 7] = [
+    ("as", display("弹性伸缩", "Auto Scaling")),
+    ("cdn", display("内容分发网络", "Content Delivery Network")),
+    ("ecs", display("弹性云服务器", "Elastic Cloud Server")),
+    ("eip", display("弹性公网IP", "Elastic IP")),
+    ("elb", display("弹性负载均衡", "Elastic Load Balance")),
+    ("evs", display("云硬盘", "Elastic Volume Service")),
+    ("vpc", display("虚拟私有云", "Virtual Private Cloud")),
 ];
 
-/// Resource types, the service of each, their names for people. A type that is not here goes by its own name.
-const TYPES: [(&str, &str, &str, &str); 16] = [
-    ("DNS-private_recordset", "dns", "内网记录集", "Private record set"),
-    ("DNS-private_zone", "dns", "内网域名", "Private zone"),
-    ("DNS-ptr_record", "dns", "反向解析", "PTR record"),
-    ("DNS-public_recordset", "dns", "公网记录集", "Public record set"),
-    ("DNS-public_zone", "dns", "公网域名", "Public zone"),
-    ("cdn", "cdn", "加速域名", "Domain name"),
-    ("cts-tracker", "cts", "追踪器", "Tracker"),
-    ("disk", "evs", "磁盘", "Disk"),
-    ("ecs", "ecs", "云服务器", "Cloud server"),
-    ("eip", "eip", "弹性公网IP", "EIP"),
-    ("images", "ims", "镜像", "Image"),
-    ("loadbalancers", "elb", "负载均衡器", "Load balancer"),
-    ("scaling_group", "as", "伸缩组", "Scaling group"),
-    ("security-groups", "vpc", "安全组", "Security group"),
-    ("shared_bandwidth", "eip", "共享带宽", "Shared bandwidth"),
-    ("vpcs", "vpc", "虚拟私有云", "VPC"),
+/// Their resource types: the service and the name for people of each. Any other type is of TMS and has no display name.
+const TYPES: [(&str, &str, DisplayName); 9] = [
+    ("cdn", "cdn", display("加速域名", "Domain name")),
+    ("disk", "evs", display("磁盘", "Disk")),
+    ("ecs", "ecs", display("云服务器", "Cloud server")),
+    ("eip", "eip", display("弹性公网IP", "EIP")),
+    ("loadbalancers", "elb", display("负载均衡器", "Load balancer")),
+    ("scaling_group", "as", display("伸缩组", "Scaling group")),
+    ("security-groups", "vpc", display("安全组", "Security group")),
+    ("shared_bandwidth", "eip", display("共享带宽", "Shared bandwidth")),
+    ("vpcs", "vpc", display("虚拟私有云", "VPC")),
 ];
 
-/// The service of a type: its own, or by the type where only the cross-service API reaches it.
+/// The name of a type's service in this API: its own, or by the type where only this API reaches it.
 fn provider_of(known: &ResourceType) -> String {
-    match known.service.as_str() {
-        "TMS" => TYPES
-            .iter()
-            .find(|(name, ..)| *name == known.resource_type)
-            .map_or_else(|| "tms".to_owned(), |(_, provider, ..)| (*provider).to_owned()),
-        service => service.to_ascii_lowercase(),
-    }
+    let provider = match known.service.as_str() {
+        "TMS" => TYPES.iter().find(|(name, ..)| *name == known.resource_type).map(|(_, provider, _)| *provider),
+        _ => None,
+    };
+    provider.map_or_else(|| known.service.to_ascii_lowercase(), ToOwned::to_owned)
+}
+
+fn provider_name(provider: &str, services: &[CloudService]) -> Option<DisplayName> {
+    let owner = services.iter().find(|service| service.name.eq_ignore_ascii_case(provider));
+    let other = || PROVIDERS.iter().find(|(name, _)| *name == provider).map(|(_, display_name)| *display_name);
+    owner.map(|service| service.display_name).or_else(other)
+}
+
+fn type_name(resource_type: &str, services: &[CloudService]) -> Option<DisplayName> {
+    let other = || TYPES.iter().find(|(name, ..)| *name == resource_type).map(|(_, _, display_name)| *display_name);
+    services.iter().find_map(|service| service.type_name(resource_type)).or_else(other)
 }
 
 // ---- wire shapes
@@ -95,7 +98,7 @@ struct LinkReply {
     rel: &'static str,
 }
 
-/// The link is relative: whoever stands in front of tagd need not be known here.
+/// The link is relative: the address of a proxy in front of tagd need not be known here.
 /// There are no microversions, so both fields of them are empty. Source of the date: the document's example.
 const VERSION: VersionReply = VersionReply {
     id: "v1.0",
@@ -172,12 +175,12 @@ pub(super) fn decode_providers(request: &WireRequest<'_>) -> Result<Command, Req
         None | Some("zh-cn") => false,
         Some("en-us") => true,
         Some(other) => {
-            let reason = format!("{} is neither \"zh-cn\" nor \"en-us\"", quote(other));
+            let reason = reason::not_one_of(&["zh-cn", "en-us"], other);
             return Err(RequestError::invalid(FieldKind::General, "locale", reason));
         }
     };
     Ok(Command::ListProviders(ProviderQuery {
-        provider: named(&parameters, "provider").map(ToOwned::to_owned),
+        provider: super::named(&parameters, "provider").map(ToOwned::to_owned),
         english,
         limit: number(&parameters, FieldKind::Limit, "limit", LIMIT, DEFAULT_LIMIT)?,
         offset: number(&parameters, FieldKind::Offset, "offset", (0, u64::MAX), 0)?,
@@ -185,40 +188,34 @@ pub(super) fn decode_providers(request: &WireRequest<'_>) -> Result<Command, Req
 }
 
 pub(super) fn encode_providers(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
-    let (Command::ListProviders(ask), Answer::Providers { types, region }) = (command, answer) else {
+    let (Command::ListProviders(query), Answer::Providers { types, services, region }) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };
     let mut providers: Vec<String> = types.iter().map(provider_of).collect();
     providers.sort();
     providers.dedup();
-    if let Some(wanted) = &ask.provider {
+    if let Some(wanted) = &query.provider {
         providers.retain(|provider| provider == wanted);
     }
+    let shown = |name: DisplayName| if query.english { name.english } else { name.chinese };
     let page = |number| usize::try_from(number).unwrap_or(usize::MAX);
     let total_count = providers.len();
-    let shown = providers.into_iter().skip(page(ask.offset)).take(page(ask.limit)).map(|provider| {
-        let names = PROVIDERS.iter().find(|(name, ..)| *name == provider);
-        let display = names.map(|(_, chinese, english)| if ask.english { *english } else { *chinese });
+    let providers = providers.into_iter().skip(page(query.offset)).take(page(query.limit)).map(|provider| {
+        let of_provider = types.iter().filter(|known| provider_of(known) == provider);
         ProviderReply {
-            provider_i18n_display_name: display.unwrap_or(provider.as_str()).to_owned(),
-            resource_types: types
-                .iter()
-                .filter(|known| provider_of(known) == provider)
-                .map(|known| encode_type(known, region, ask.english))
+            provider_i18n_display_name: provider_name(&provider, services)
+                .map_or_else(|| provider.clone(), |name| shown(name).to_owned()),
+            resource_types: of_provider
+                .map(|known| TypeReply {
+                    resource_type: &known.resource_type,
+                    resource_type_i18n_display_name: type_name(&known.resource_type, services)
+                        .map_or(known.resource_type.as_str(), shown),
+                    regions: [region],
+                    global: !known.regional,
+                })
                 .collect(),
             provider,
         }
     });
-    codec::encode(&ProvidersReply { providers: shown.collect(), total_count })
-}
-
-fn encode_type<'a>(known: &'a ResourceType, region: &'a str, english: bool) -> TypeReply<'a> {
-    let names = TYPES.iter().find(|(name, ..)| *name == known.resource_type);
-    let display = names.map(|(_, _, in_chinese, in_english)| if english { *in_english } else { *in_chinese });
-    TypeReply {
-        resource_type: &known.resource_type,
-        resource_type_i18n_display_name: display.unwrap_or(&known.resource_type),
-        regions: [region],
-        global: !known.regional,
-    }
+    codec::encode(&ProvidersReply { providers: providers.collect(), total_count })
 }

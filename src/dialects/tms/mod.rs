@@ -11,10 +11,14 @@ pub(super) use routes::TMS;
 use serde_json::json;
 
 use super::{
-    codec::{self, Fields, Parameters},
+    codec::{Fields, Parameters},
     dialect::WireError,
 };
-use crate::domain::{FieldKind, RequestError, WriteLimits, error::quote, limits::ListLimit};
+use crate::domain::{
+    FieldKind, RequestError, WriteLimits,
+    limits::{ListLimit, check_number},
+    reason,
+};
 
 // ---- limits
 
@@ -34,24 +38,20 @@ const WRITES: WriteLimits = WriteLimits {
 };
 
 /// Resource types in one request. Source: the SDK's definitions.
-const TYPES: ListLimit = ListLimit { most: 10, entries: "types", aspect: FieldKind::General };
+const TYPES: ListLimit = ListLimit { most: 10, entries: "types", kind: FieldKind::General };
 
-/// Refuses resource types that are none, too many, or stand twice.
+/// Refuses no resource types, too many, and duplicates.
 fn check_types(types: &[String]) -> Result<(), RequestError> {
     const FIELD: &str = "resource_types";
     if types.is_empty() {
-        return Err(RequestError::invalid(
-            FieldKind::General,
-            FIELD,
-            format!("0 types, 1 to {} are allowed", TYPES.most),
-        ));
+        return Err(RequestError::invalid(FieldKind::General, FIELD, reason::too_few(TYPES.most, TYPES.entries)));
     }
     if types.len() > TYPES.most {
         return Err(TYPES.exceeded(FIELD));
     }
     for (i, name) in types.iter().enumerate() {
         if types.iter().take(i).any(|earlier| earlier == name) {
-            let reason = format!("{} stands twice, types must be unique", quote(name));
+            let reason = reason::duplicate("resource type", name);
             return Err(RequestError::invalid(FieldKind::General, format!("{FIELD}[{i}]"), reason));
         }
     }
@@ -70,40 +70,40 @@ fn text<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
     parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
 }
 
-/// A parameter, if it is there and says something.
+/// A parameter, if it is there and not empty.
 fn named<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
     text(parameters, name).filter(|value| !value.is_empty())
 }
 
-/// A parameter that must be there and say something.
-fn mandatory<'p>(parameters: &'p Parameters<'_>, aspect: FieldKind, name: &str) -> Result<&'p str, RequestError> {
+/// A parameter that must be there and not be empty.
+fn mandatory<'p>(parameters: &'p Parameters<'_>, kind: FieldKind, name: &str) -> Result<&'p str, RequestError> {
     match text(parameters, name) {
         Some(value) if !value.is_empty() => Ok(value),
-        Some(_) => Err(RequestError::invalid(aspect, name, "\"\" is empty, at least 1 character")),
-        None => Err(RequestError::invalid(aspect, name, "missing, mandatory")),
+        Some(_) => Err(RequestError::invalid(kind, name, reason::EMPTY)),
+        None => Err(RequestError::invalid(kind, name, reason::REQUIRED)),
     }
 }
 
-/// A whole number within bounds.
+/// An integer within bounds.
 fn number(
     parameters: &Parameters<'_>,
-    aspect: FieldKind,
+    kind: FieldKind,
     name: &str,
     (least, most): (u64, u64),
     default: u64,
 ) -> Result<u64, RequestError> {
     match text(parameters, name) {
         None => Ok(default),
-        Some(value) => codec::check_number(aspect, name, value, least, most),
+        Some(value) => check_number(kind, name, value, least, most),
     }
 }
 
 // ---- errors
 
-fn wire_error(fault: &RequestError) -> WireError {
-    let (status, code) = match fault {
+fn wire_error(error: &RequestError) -> WireError {
+    let (status, code) = match error {
         RequestError::Body { .. } | RequestError::TooManyTags { .. } => (400, "TMS.0002"),
-        RequestError::Invalid { aspect, field, .. } => match (code_of_field(field), aspect) {
+        RequestError::Invalid { kind, field, .. } => match (code_of_field(field), kind) {
             (Some(code), _) => (400, code),
             (None, FieldKind::General) => (400, "TMS.0002"),
             (None, FieldKind::Action) => (400, "TMS.0011"),

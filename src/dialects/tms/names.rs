@@ -8,7 +8,7 @@ use crate::{
         codec::{self, KeyList, Parameters},
         dialect::{WireReply, WireRequest},
     },
-    domain::{Answer, Command, FieldKind, RequestError, command::KeysetPage, error::quote},
+    domain::{Answer, Command, FieldKind, RequestError, command::KeysetPage, reason},
 };
 
 // ---- limits
@@ -37,8 +37,8 @@ struct PageInfoReply<'a> {
     current_count: usize,
 }
 
-/// The marker behind the empty value, which comes first of all: empty itself, it would say that the list was over.
-/// No value has a NUL, so this is the marker of no other.
+/// The marker after the empty value, which sorts first: an empty marker would end the list.
+/// No value contains a NUL, so no other value has this marker.
 const BEHIND_EMPTY: &str = "\0";
 
 // ---- decode and encode
@@ -87,15 +87,18 @@ fn names_of(answer: &Answer) -> Result<(&[String], PageInfoReply<'_>), RequestEr
 
 pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["resource_types", "project_id", "tag_types"])?;
-    // one parameter; several types stand in it with commas between
+    // one parameter, with commas between several types
     let resource_types: Vec<String> =
         mandatory(&parameters, FieldKind::General, "resource_types")?.split(',').map(ToOwned::to_owned).collect();
     check_types(&resource_types)?;
     let project_id = mandatory(&parameters, FieldKind::General, "project_id")?.to_owned();
     let tag_types = mandatory(&parameters, FieldKind::General, "tag_types")?;
     if tag_types != "resource" {
-        let reason = format!("{} is not \"resource\"", quote(tag_types));
-        return Err(RequestError::invalid(FieldKind::General, "tag_types", reason));
+        return Err(RequestError::invalid(
+            FieldKind::General,
+            "tag_types",
+            reason::not_one_of(&["resource"], tag_types),
+        ));
     }
     Ok(Command::ListTypeTags { project_id, resource_types })
 }

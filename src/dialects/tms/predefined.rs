@@ -11,8 +11,8 @@ use crate::{
     domain::{
         Answer, Command, FieldKind, RequestError, WriteLimits,
         command::{PredefinedOrder, PredefinedQuery},
-        error::quote,
         limits::{check_charset, check_length},
+        reason,
     },
 };
 
@@ -54,8 +54,8 @@ pub(super) fn decode_action(request: &WireRequest<'_>) -> Result<Command, Reques
     match fields.read::<String>("action")?.as_deref() {
         Some("create") => fields.put_pairs("tags", &LIMITS).map(Command::PutPredefined),
         Some("delete") => fields.remove_pairs("tags", &LIMITS).map(Command::RemovePredefined),
-        Some(other) => Err(invalid(format!("{} is neither \"create\" nor \"delete\"", quote(other)))),
-        None => Err(invalid("missing, either \"create\" or \"delete\" is mandatory".to_owned())),
+        Some(other) => Err(invalid(reason::not_one_of(codec::ACTIONS, other))),
+        None => Err(invalid(reason::required_one_of(codec::ACTIONS))),
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestE
         Some("key") => PredefinedOrder::Key,
         Some("value") => PredefinedOrder::Value,
         Some(other) => {
-            let reason = format!("{} is neither \"update_time\" nor \"key\" nor \"value\"", quote(other));
+            let reason = reason::not_one_of(&["update_time", "key", "value"], other);
             return Err(RequestError::invalid(FieldKind::General, "order_field", reason));
         }
     };
@@ -95,7 +95,7 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestE
         None | Some("desc") => true,
         Some("asc") => false,
         Some(other) => {
-            let reason = format!("{} is neither \"asc\" nor \"desc\"", quote(other));
+            let reason = reason::not_one_of(&["asc", "desc"], other);
             return Err(RequestError::invalid(FieldKind::General, "order_method", reason));
         }
     };
@@ -105,25 +105,25 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestE
 /// A text to search keys or values for.
 fn decode_part(
     parameters: &Parameters<'_>,
-    aspect: FieldKind,
+    kind: FieldKind,
     name: &str,
     length: usize,
     charset: &str,
 ) -> Result<Option<String>, RequestError> {
     let Some(part) = text(parameters, name) else { return Ok(None) };
-    check_length(aspect, name, part, length)?;
-    check_charset(aspect, name, part, Some(charset))?;
+    check_length(kind, name, part, length)?;
+    check_charset(kind, name, part, Some(charset))?;
     Ok(Some(part.to_owned()))
 }
 
 pub(super) fn encode_list(command: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
-    let (Command::ListPredefined(ask), Answer::Predefined { tags, total }) = (command, answer) else {
+    let (Command::ListPredefined(query), Answer::Predefined { tags, total }) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };
-    // where the last tag of the page stands in the whole list, counted from 1; clients go on until there is none
+    // the position of the last tag of the page in the whole list, counted from 1; clients stop at an empty marker
     let marker = match u64::try_from(tags.len()).map_err(RequestError::internal)? {
         0 => String::new(),
-        count => ask.offset.saturating_add(count).to_string(),
+        count => query.offset.saturating_add(count).to_string(),
     };
     let shown = tags.iter().map(|entry| TagReply {
         key: &entry.tag.key,

@@ -6,7 +6,7 @@ use crate::{
         codec::{self, Fields},
         dialect::{WireReply, WireRequest},
     },
-    domain::{Answer, Command, FieldKind, QueryLimits, RequestError, ResourceQuery, ScopeSelector, TagQuery},
+    domain::{Answer, Command, FieldKind, QueryLimits, RequestError, ResourceQuery, ScopeSelector, TagQuery, reason},
 };
 
 // ---- limits
@@ -18,7 +18,7 @@ const LIMITS: QueryLimits = QueryLimits {
     values: 10,
     key_length: 36,
     value_length: 43,
-    // there is no match in this dialect
+    // this dialect has no matches
     match_length: 0,
     limit: 200,
     default_limit: 200,
@@ -45,14 +45,15 @@ pub(super) fn decode(request: &WireRequest<'_>) -> Result<Command, RequestError>
     let project_id = project_of(&fields)?;
     let mut query = TagQuery::default();
     codec::read_lists(&fields, &LIMITS, &mut query)?;
-    let want = fields.page(&LIMITS)?;
-    Ok(Command::Query(ResourceQuery { reach: ScopeSelector::Types { resource_types, project_id }, query, want }))
+    let output = fields.page(&LIMITS)?;
+    Ok(Command::Query(ResourceQuery { scopes: ScopeSelector::Types { resource_types, project_id }, query, output }))
 }
 
 fn decode_types(fields: &Fields<'_>) -> Result<Vec<String>, RequestError> {
     const FIELD: &str = "resource_types";
     let types = fields.list::<String>(FIELD, TYPES)?.ok_or_else(|| {
-        RequestError::invalid(FieldKind::General, FIELD, format!("missing, 1 to {} types are mandatory", TYPES.most))
+        let reason = format!("{}, must have between 1 and {} types", reason::REQUIRED, TYPES.most);
+        RequestError::invalid(FieldKind::General, FIELD, reason)
     })?;
     check_types(&types)?;
     Ok(types)

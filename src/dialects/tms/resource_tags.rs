@@ -12,13 +12,14 @@ use crate::{
         Answer, Command, FieldKind, RequestError,
         command::{ResourceRef, TagChange},
         limits::ListLimit,
+        reason,
     },
 };
 
 // ---- limits
 
 /// Resources in one request. Source: OTC and the newer pages; older ones say 20.
-const RESOURCES: ListLimit = ListLimit { most: 50, entries: "resources", aspect: FieldKind::General };
+const RESOURCES: ListLimit = ListLimit { most: 50, entries: "resources", kind: FieldKind::General };
 
 // ---- wire shapes
 
@@ -69,14 +70,14 @@ fn decode_targets(fields: &Fields<'_>, project_id: Option<&str>) -> Result<Vec<R
     let invalid = |field: String, reason: String| RequestError::invalid(FieldKind::General, field, reason);
     let resources = fields.objects::<ResourceBody>("resources", RESOURCES)?.unwrap_or_default();
     if resources.is_empty() {
-        return Err(invalid("resources".to_owned(), format!("0 resources, 1 to {} are allowed", RESOURCES.most)));
+        return Err(invalid("resources".to_owned(), reason::too_few(RESOURCES.most, RESOURCES.entries)));
     }
     let mut targets = Vec::with_capacity(resources.len());
     for (i, resource) in resources.into_iter().enumerate() {
         let mandatory = |name: &str, value: Option<String>| match value {
             Some(value) if !value.is_empty() => Ok(value),
-            Some(_) => Err(invalid(format!("resources[{i}].{name}"), "\"\" is empty, at least 1 character".to_owned())),
-            None => Err(invalid(format!("resources[{i}].{name}"), "missing, mandatory".to_owned())),
+            Some(_) => Err(invalid(format!("resources[{i}].{name}"), reason::EMPTY.to_owned())),
+            None => Err(invalid(format!("resources[{i}].{name}"), reason::REQUIRED.to_owned())),
         };
         targets.push(ResourceRef {
             project_id: project_id.map(ToOwned::to_owned),
@@ -91,13 +92,13 @@ pub(super) fn encode(command: &Command, answer: &Answer) -> Result<WireReply, Re
     let (Command::ChangeMany { targets, .. }, Answer::Failures(failures)) = (command, answer) else {
         return Err(codec::mismatch(answer));
     };
-    let failed = failures.iter().filter_map(|(i, fault)| {
+    let failed = failures.iter().filter_map(|(i, error)| {
         let target = targets.get(*i)?;
         Some(FailureReply {
             resource_id: &target.resource_id,
             resource_type: &target.resource_type,
-            error_code: wire_error(fault).code,
-            error_msg: fault.to_string(),
+            error_code: wire_error(error).code,
+            error_msg: error.to_string(),
         })
     });
     codec::encode(&ChangeReply { failed_resources: failed.collect() })

@@ -6,16 +6,26 @@ use crate::{
         codec,
         dialect::{Dialect, Method, Operation, Route, WireReply, WireRequest},
     },
-    domain::{Answer, Command, RequestError},
+    domain::{
+        Answer, Command, RequestError,
+        services::{CloudService, DisplayName},
+    },
 };
 
 /// The dialect of the Tag Management Service.
 pub(in crate::dialects) static TMS: Dialect =
-    Dialect { name: "TMS", routes: ROUTES, wire_error: |fault, _| wire_error(fault), encode_error };
+    Dialect { service: SERVICE, routes: ROUTES, wire_error: |error, _| wire_error(error), encode_error };
+
+/// Types that only the cross-service API reaches are of other services; `account.rs` has their names.
+const SERVICE: CloudService = CloudService {
+    name: "TMS",
+    display_name: DisplayName { chinese: "标签管理服务", english: "Tag Management Service" },
+    types: &[],
+};
 
 // ---- routes
 
-/// The operations on associated resources, `/v2/tms/associated-resources/…`, are not here: nobody inherits tags.
+/// The operations on associated resources, `/v2/tms/associated-resources/…`, are not here: tags are not inherited.
 const ROUTES: &[Route] = &[
     route(Method::Get, "/", false, account::decode_versions, account::encode_versions),
     route(Method::Get, "/v1.0", false, account::decode_versions, account::encode_version),

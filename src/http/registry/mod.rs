@@ -25,11 +25,12 @@ use super::{
     refusal::{not_found, options},
 };
 use crate::{
-    dialects::PathParameters,
+    dialects::{DIALECTS, PathParameters},
     domain::{
         Resource,
         change::Registration,
         command::{ResourceRef, ResourceType},
+        registration,
         registry::{Project, Registered, RegistryError},
     },
     json::List,
@@ -160,8 +161,9 @@ async fn put_type(request: HttpRequest, caller: Caller, payload: Payload) -> Han
     let aliases = aliases.map(|List(aliases)| aliases);
     let resource_type = wire::path(&request)?.get("resource_type").to_owned();
     let resource_type = ResourceType { resource_type, service, regional, tag_quota, aliases: Vec::new() };
-    line::check_type(&resource_type)?;
-    line::check_aliases(aliases.as_deref().unwrap_or_default())?;
+    let services: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.service.name).collect();
+    registration::check_type(&resource_type, &services)?;
+    registration::check_aliases(aliases.as_deref().unwrap_or_default())?;
     let (created, aliases) = caller.registry().put_type(&caller.principal, &resource_type, aliases.as_deref()).await?;
     Ok(reply(put_status(created), &TypeReply::of(&ResourceType { aliases, ..resource_type })))
 }
@@ -199,7 +201,7 @@ async fn put_project(request: HttpRequest, caller: Caller, payload: Payload) -> 
         project_name: project_name.unwrap_or_default(),
         domain_id: domain_id.unwrap_or_default(),
     };
-    line::check_project(&project)?;
+    registration::check_project(&project)?;
     let created = caller.registry().put_project(&caller.principal, &project).await?;
     Ok(reply(put_status(created), &ProjectReply::of(&project)))
 }
@@ -243,7 +245,7 @@ async fn put_resource(request: HttpRequest, caller: Caller, payload: Payload) ->
     let path = wire::path(&request)?;
     let with_tags = tags.is_some();
     // a resource is a line of an import in another form, within the same limits
-    let Registration { project_id, resource_type, resource, .. } = line::check(Registration {
+    let Registration { project_id, resource_type, resource, .. } = registration::check_registration(Registration {
         project_id: path.get("project_id").to_owned(),
         resource_type: path.get("resource_type").to_owned(),
         resource: Resource {
@@ -279,7 +281,7 @@ async fn put_tags(request: HttpRequest, caller: Caller, payload: Payload) -> Han
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     let TagsBody { tags } = read(&request, payload).await?;
-    let tags = line::check_tags(line::tags_of(tags))?;
+    let tags = registration::check_tags(line::tags_of(tags))?;
     let etag = caller
         .registry()
         .replace_tags(&caller.principal, &resource_ref(&wire::path(&request)?), &tags, &condition)

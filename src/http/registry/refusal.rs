@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     domain::{RequestError, registry::RegistryError},
     http::{
-        body::{BodyError, LARGEST},
+        body::{BodyError, LARGEST, PATIENCE},
         error_log,
     },
 };
@@ -56,8 +56,8 @@ impl<T: Into<RegistryError>> From<T> for Refusal {
 fn code_of(refusal: &Refusal) -> (u16, &'static str) {
     match refusal {
         Refusal::RequestError(error) => match error {
-            RegistryError::UnknownType => (404, "REGISTRY.0003"),
-            RegistryError::UnknownProject => (404, "REGISTRY.0004"),
+            RegistryError::UnknownType { .. } => (404, "REGISTRY.0003"),
+            RegistryError::UnknownProject { .. } => (404, "REGISTRY.0004"),
             RegistryError::TypeInUse => (409, "REGISTRY.0006"),
             RegistryError::NameTaken { .. } => (409, "REGISTRY.0019"),
             RegistryError::ProjectInUse => (409, "REGISTRY.0007"),
@@ -88,15 +88,17 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RequestError(error) => error.fmt(f),
-            Self::Body(BodyError::TooLarge) => write!(f, "body: larger than {LARGEST} bytes"),
-            Self::Body(BodyError::TooSlow) => f.write_str("body: not sent in time"),
+            Self::Body(BodyError::TooLarge) => write!(f, "body: must be at most {LARGEST} bytes"),
+            Self::Body(BodyError::TooSlow) => {
+                write!(f, "body: was not received within {} seconds", PATIENCE.as_secs())
+            }
             Self::Body(BodyError::Broken(reason)) => write!(f, "body: {reason}"),
             Self::Type(reason) | Self::Input(reason) | Self::Changed(reason) => f.write_str(reason),
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
-            Self::Method { method, allowed } => write!(f, "method: {method} is not allowed here, only {allowed}"),
-            Self::Path => f.write_str("path: not UTF-8"),
+            Self::Method { method, allowed } => write!(f, "method: must be one of {allowed}, got {method}"),
+            Self::Path => f.write_str("path: must be UTF-8"),
             Self::Version => {
-                f.write_str("HTTP/1.0: an export needs HTTP/1.1, which tells an answer that broke off from a whole one")
+                f.write_str("HTTP/1.0: is not supported for exports, because a truncated response would look complete; use HTTP/1.1")
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Import and export over HTTP: NDJSON of any length, a few batches in memory at a time.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use actix_web::{
     },
     web::{Bytes, Payload},
 };
-use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
@@ -97,7 +97,7 @@ pub(super) async fn import(
 }
 
 fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) -> Refusal {
-    let kept = if strict { "nothing was imported" } else { "whole batches before that are imported" };
+    let kept = if strict { "nothing was imported" } else { "the batches before it were imported" };
     match error {
         ImportError::Changed(reason) => Refusal::Changed(format!("{reason}; {kept}")),
         ImportError::Store(error) => error.into(),
@@ -110,7 +110,7 @@ fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) ->
         ImportError::Broken(source) if source.kind() == ErrorKind::InvalidData => {
             Refusal::Input(format!("Content-Encoding: gzip: {source}; {kept}"))
         }
-        ImportError::Broken(source) => Refusal::Input(format!("the input broke off: {source}; {kept}")),
+        ImportError::Broken(source) => Refusal::Input(format!("body: was cut off: {source}; {kept}")),
     }
 }
 
@@ -157,25 +157,41 @@ impl Read for Input {
 enum Unpacked {
     /// Nothing was read yet. The decoder reads when it is made, which has to wait for the thread that reads.
     Fresh(Option<Input>),
-    Begun(Box<MultiGzDecoder<Input>>),
+    Begun(Box<GzDecoder<BufReader<Input>>>),
+    Ended,
 }
+
+/// The first byte of a gzip member.
+const GZIP: u8 = 0x1f;
 
 impl Read for Unpacked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let invalid = |reason: &str| io::Error::new(ErrorKind::InvalidData, reason);
         if let Self::Fresh(input) = self
             && let Some(input) = input.take()
         {
-            *self = Self::Begun(Box::new(MultiGzDecoder::new(input)));
+            *self = Self::Begun(Box::new(GzDecoder::new(BufReader::new(input))));
         }
-        let Self::Begun(decoder) = self else { return Ok(0) };
-        let invalid = |reason: String| io::Error::new(ErrorKind::InvalidData, reason);
-        let count = decoder.read(buffer).map_err(|error| match error.kind() {
-            // those that the decoder makes itself: a request that breaks off has another
-            ErrorKind::UnexpectedEof => invalid("cut off before its end".to_owned()),
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => invalid(format!("damaged: {error}")),
-            _ => error,
-        })?;
-        Ok(count)
+        loop {
+            let Self::Begun(decoder) = self else { return Ok(0) };
+            let count = decoder.read(buffer).map_err(|error| match error.kind() {
+                // those that the decoder makes itself: a request that breaks off has another
+                ErrorKind::UnexpectedEof => invalid("ends too early"),
+                ErrorKind::InvalidInput | ErrorKind::InvalidData => invalid(&format!("is damaged: {error}")),
+                _ => error,
+            })?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            // a member has ended: another one follows, or nothing
+            let Self::Begun(decoder) = std::mem::replace(self, Self::Ended) else { return Ok(0) };
+            let mut rest = decoder.into_inner();
+            match rest.fill_buf()?.first() {
+                None => return Ok(0),
+                Some(&GZIP) => *self = Self::Begun(Box::new(GzDecoder::new(rest))),
+                Some(_) => return Err(invalid("is followed by other data")),
+            }
+        }
     }
 }
 

@@ -10,16 +10,17 @@ use crate::{
     domain::{
         FieldKind, RequestError, Resource, Tag,
         command::ResourceType,
-        error::{quote, shorten},
+        error::quote,
         is_storable,
+        limits::check_number,
+        reason,
         registry::{Condition, Project},
     },
     http::{
         conditions::{self, EntityTag, Tags},
         path,
     },
-    json::{self, Object},
-    parameters,
+    json, parameters,
     service::Start,
     text,
     transfer::line,
@@ -195,26 +196,7 @@ pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
 /// Reads a body that must be a JSON object.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError> {
     let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let read: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
-    let Object(body) = read.map_err(|error| {
-        let path = error.path().to_string();
-        // "?" is where there is no path yet
-        let path = if path == "." || path == "?" { "body".to_owned() } else { path };
-        match json::too_long(error.inner()) {
-            Some(reason) => RequestError::invalid(FieldKind::General, path, reason),
-            None => RequestError::Body { reason: place(&path, error.inner()) },
-        }
-    })?;
-    deserializer.end().map_err(|error| RequestError::Body { reason: place("body", &error) })?;
-    Ok(body)
-}
-
-fn place(path: &str, error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    let (path, reason) = (shorten(path), shorten(reason));
-    format!("{path}: {reason} (line {}, column {})", error.line(), error.column())
+    Ok(json::read_object(body, "body")?)
 }
 
 /// Parameters of the query string.
@@ -234,14 +216,8 @@ impl<'a> Parameters<'a> {
     pub(super) fn limit(&self) -> Result<u32, RequestError> {
         match self.get("limit") {
             None => Ok(DEFAULT_LIMIT),
-            Some(text) => match text.parse() {
-                Ok(limit) if (1..=LIMIT).contains(&limit) => Ok(limit),
-                _ => Err(RequestError::invalid(
-                    FieldKind::Limit,
-                    "limit",
-                    format!("{} is no whole number of 1 to {LIMIT}", quote(text)),
-                )),
-            },
+            Some(text) => check_number(FieldKind::Limit, "limit", text, 1, LIMIT.into())
+                .map(|limit| u32::try_from(limit).unwrap_or(LIMIT)),
         }
     }
 
@@ -260,22 +236,14 @@ impl<'a> Parameters<'a> {
     fn offset(&self) -> Result<u64, RequestError> {
         match self.get("offset") {
             None => Ok(0),
-            Some(text) => text.parse().map_err(|_| {
-                RequestError::invalid(
-                    FieldKind::Offset,
-                    "offset",
-                    format!("{} is no whole number of 0 or more", quote(text)),
-                )
-            }),
+            Some(text) => check_number(FieldKind::Offset, "offset", text, 0, u64::MAX),
         }
     }
 
     /// The entry after which a page begins.
     pub(super) fn marker(&self) -> Result<Option<&str>, RequestError> {
         match self.get("marker") {
-            Some(text) if !is_storable(text) => {
-                Err(RequestError::invalid(FieldKind::General, "marker", format!("{} is no marker", quote(text))))
-            }
+            Some(text) if !is_storable(text) => Err(RequestError::invalid(FieldKind::General, "marker", reason::NUL)),
             marker => Ok(marker),
         }
     }
@@ -285,11 +253,10 @@ impl<'a> Parameters<'a> {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(text) => Err(RequestError::invalid(
-                FieldKind::General,
-                name,
-                format!("{} is neither true nor false", quote(text)),
-            )),
+            Some(text) => {
+                let reason = format!("must be true or false, got {}", quote(text));
+                Err(RequestError::invalid(FieldKind::General, name, reason))
+            }
         }
     }
 }
@@ -304,20 +271,18 @@ pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condi
         (Some(Tags::Listed(tags)), None) => Ok(Condition::Matches(tags.iter().map(etag_of).collect())),
         (None, Some(Tags::Any)) if may_create => Ok(Condition::Absent),
         (None, Some(_)) => {
-            let reason = if may_create { "only * is taken here" } else { "not taken here, only on PUT of a resource" };
+            let reason = if may_create { "must be *" } else { "is only supported on PUT of a resource" };
             Err(RequestError::invalid(FieldKind::General, "If-None-Match", reason))
         }
-        (Some(_), Some(_)) => Err(RequestError::invalid(
-            FieldKind::General,
-            "If-Match",
-            "stands beside If-None-Match, only one of them is taken",
-        )),
+        (Some(_), Some(_)) => {
+            Err(RequestError::invalid(FieldKind::General, "If-Match", "must not be combined with If-None-Match"))
+        }
     }
 }
 
 /// Refuses conditions where nothing has an `ETag`.
 pub(super) fn no_condition(request: &HttpRequest) -> Result<(), RequestError> {
-    conditions::none(request, "not taken here, only resources have an ETag")
+    conditions::none(request, "is not supported here, only resources have an ETag")
 }
 
 /// An `ETag` that tagd could have made; a weak one, and any other, is the empty text, which none is.

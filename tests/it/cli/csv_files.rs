@@ -48,13 +48,13 @@ fn an_unclosed_quote_is_a_rejected_line_and_the_rest_is_read() {
         let program = Program::new().on(&db);
         let said = import(&program, with_ends(&text, end), TAGS, &["--strict"]);
         assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
-        assert!(said.err.starts_with("line 2: resources file: field 4: the quote is not closed\n"), "{}", said.err);
+        assert!(said.err.starts_with("line 2: resources file: field 4: unclosed quote\n"), "{}", said.err);
         assert!(said.err.contains("nothing was imported"), "{}", said.err);
         assert_eq!(names(&program), []);
 
         let said = import(&program, with_ends(&text, end), TAGS, &[]);
         assert_eq!((said.code, said.out), (Some(1), counts(1, 0, 0, 1)));
-        assert_eq!(said.err, "line 2: resources file: field 4: the quote is not closed\n");
+        assert_eq!(said.err, "line 2: resources file: field 4: unclosed quote\n");
         assert_eq!(names(&program), [pair("b", "y")]);
     }
 }
@@ -77,7 +77,7 @@ fn quotes_in_the_wrong_place_are_rejected_lines() {
     let told: Vec<String> =
         said.complaints().iter().map(|line| line.split(": ").take(3).collect::<Vec<_>>().join(": ")).collect();
     assert_eq!(told, [5, 6, 8].map(|line| format!("line {line}: resources file: field 4")), "{}", said.err);
-    assert!(said.err.contains("text behind the closing quote"), "{}", said.err);
+    assert!(said.err.contains("unexpected text after the closing quote"), "{}", said.err);
     assert_eq!(said.out, counts(3, 0, 0, 3));
     assert_eq!(names(&program), [pair("a", "two\nlines"), pair("d", "5\" pipe"), pair("f", "x")]);
     let before = names(&program);
@@ -147,7 +147,7 @@ fn a_bad_row_of_tags_leaves_its_resource_as_it_is() {
             );
             assert_eq!(said.complaints().len(), 1, "{bad}: {}", said.err);
             assert!(said.err.starts_with("line 5: tags file: "), "{bad}: {}", said.err);
-            assert!(said.err.contains("left as it is"), "{bad}: {}", said.err);
+            assert!(said.err.contains("left unchanged"), "{bad}: {}", said.err);
             let other = json!([{ "key": "a", "value": "1" }, { "key": "b", "value": "2" }]);
             let expected = [("r".into(), String::new(), tags_of_r()), ("other".into(), String::new(), other)];
             assert_eq!(there(&program), expected, "{bad}");
@@ -163,7 +163,7 @@ fn a_row_of_tags_that_is_not_utf8_leaves_its_resource_as_it_is() {
     let resources = furnished(&program);
     let tags = [TAGS.as_bytes(), b"k,images,r,env,\xff\nk,images,r,team,red\n"].concat();
     let said = import(&program, &resources, &tags, &[]);
-    assert_eq!(said.err, "line 2: tags file: field 5: not UTF-8; its resource is left as it is\n");
+    assert_eq!(said.err, "line 2: tags file: field 5: must be UTF-8; its resource was left unchanged\n");
     assert_eq!(said.out, counts(0, 0, 1, 1));
     assert_eq!(there(&program)[0].2, tags_of_r());
     // nor can any resource be called by a name that is too long, here longer than an index takes
@@ -199,7 +199,11 @@ fn where_the_resource_of_a_row_cannot_be_told_nothing_is_imported() {
         let line = if header == TAGS { 3 } else { 2 };
         assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{bad}: {}", said.err);
         assert!(said.err.starts_with(&format!("tagd: line {line}: tags file: ")), "{bad}: {}", said.err);
-        assert!(said.err.ends_with("its resource cannot be told, so nothing was imported\n"), "{bad}: {}", said.err);
+        assert!(
+            said.err.ends_with("its resource cannot be identified, so nothing was imported\n"),
+            "{bad}: {}",
+            said.err
+        );
         assert_eq!(there(&program), before, "{bad}");
     }
     // where only the value is bad the columns may stand anywhere
@@ -216,7 +220,7 @@ fn a_tag_that_comes_twice_is_told_at_its_own_line() {
     let tags = format!("{TAGS}k,images,r,env,a\nk,images,other,x,y\nk,images,r,env,b\nk,images,r,env,b\n");
     let said = import(&program, &resources, &tags, &[]);
     let told =
-        |line: u32| format!("line {line}: tags file: duplicate key \"env\" of the resource; it is left as it is");
+        |line: u32| format!("line {line}: tags file: duplicate key \"env\" of the resource, which was left unchanged");
     assert_eq!(said.complaints(), [told(4), told(5)]);
     assert_eq!((said.code, said.out), (Some(1), counts(0, 1, 0, 2)));
     assert_eq!(there(&program)[0].2, tags_of_r());
@@ -295,7 +299,7 @@ fn a_record_that_is_too_long_costs_its_line() {
     let resources = format!("{NAMES}k,images,a,{long}\nk,images,b,\nk,images,c,\"{long}\"\nk,images,d,\n");
     let said = import(&program, &resources, TAGS, &[]);
     let told: Vec<&str> = said.complaints().iter().map(|line| &line[..line.len().min(40)]).collect();
-    assert_eq!(told, ["line 2: resources file: field 4: longer ", "line 4: resources file: field 4: the quo"]);
+    assert_eq!(told, ["line 2: resources file: field 4: a recor", "line 4: resources file: field 4: unclose"]);
     assert_eq!(said.out, counts(2, 0, 0, 2));
     assert_eq!(names(&program), [pair("b", ""), pair("d", "")]);
 }
@@ -315,14 +319,14 @@ fn another_encoding_is_told_by_name_in_both_importers() {
         for strict in [&[][..], &["--strict"]] {
             let said = program.run_with_input(&[&["import", "-"], strict].concat(), &with(line));
             assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-            assert_eq!(said.err, "tagd: the input is UTF-16, must be UTF-8\n");
+            assert_eq!(said.err, "tagd: the input must be UTF-8, got UTF-16\n");
             for (resources, tags, file) in [
                 (with(&resources), TAGS.as_bytes().to_vec(), "resources"),
                 (resources.clone().into_bytes(), with(TAGS), "tags"),
             ] {
                 let said = import(&program, resources, tags, strict);
                 assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-                assert_eq!(said.err, format!("tagd: {file} file: is UTF-16, must be UTF-8\n"));
+                assert_eq!(said.err, format!("tagd: {file} file: must be UTF-8, got UTF-16\n"));
             }
         }
     }

@@ -178,7 +178,7 @@ fn every_kind_of_bad_line_is_reported_and_the_rest_goes_on() {
         ("5".into(), "invalid type: integer `5`, expected a JSON object"),
         (r#""text""#.into(), "invalid type: string \"text\", expected a JSON object"),
         ("null".into(), "invalid type: null, expected a JSON object"),
-        (format!("{} {}", tags("[]"), tags("[]")), "more than one JSON value on the line"),
+        (format!("{} {}", tags("[]"), tags("[]")), "trailing characters"),
         (r#"{"resource_type":"images","resource_id":"r","tags":[]}"#.into(), "missing field `project_id`"),
         (r#"{"project_id":"p","resource_id":"r","tags":[]}"#.into(), "missing field `resource_type`"),
         (r#"{"project_id":"p","resource_type":"images","tags":[]}"#.into(), "missing field `resource_id`"),
@@ -192,35 +192,38 @@ fn every_kind_of_bad_line_is_reported_and_the_rest_goes_on() {
         (tags(r#"[{"key":null,"value":"v"}]"#), "tags[0].key: invalid type: null, expected a string"),
         (tags(r#"[{"key":"k","valeu":"v"}]"#), "tags[0].valeu: unknown field `valeu`"),
         (tags(r#"[{"key":"k","key":"k"}]"#), "tags[0]: duplicate field `key`"),
-        (tags(r#"[{"key":""}]"#), r#"tags[0].key: "" is empty"#),
-        (tags(r#"[{"key":"k"},{"key":"a"},{"key":"k","value":"x"}]"#), r#"tags: the key "k" stands twice"#),
+        (tags(r#"[{"key":""}]"#), "tags[0].key: must not be empty"),
+        (tags(r#"[{"key":"k"},{"key":"a"},{"key":"k","value":"x"}]"#), r#"tags: duplicate key "k""#),
         (tags(&format!(r#"[{{"key":"{long}"}}]"#)), "tags[0].key: "),
         (tags(&format!(r#"[{{"key":"k","value":"{long}"}}]"#)), "tags[0].value: "),
         (tags(r#"[{"key":"k","value":"a\u0000b"}]"#), "tags[0].value: "),
-        (tags(&json!(many).to_string()), "tags: too many tags, at most 1000"),
-        (tags(&json!(many_system).to_string()), "tags: too many system tags, at most 256"),
-        (tags(&json!(endless).to_string().replace("\"k1256\"", "nonsense")), "tags: too many entries, at most 1256"),
+        (tags(&json!(many).to_string()), "tags: must have at most 1000 tags"),
+        (tags(&json!(many_system).to_string()), "tags: must have at most 256 system tags"),
+        (tags(&json!(endless).to_string().replace("\"k1256\"", "nonsense")), "tags: must have at most 1256 entries"),
         (with(r#","tags":[],"x":1"#), "x: unknown field `x`"),
         (with(r#","tags":[],"project_id":"q""#), "duplicate field `project_id`"),
         (with(r#","tags":[],"resource_name":7"#), "resource_name: invalid type: integer `7`, expected a string"),
         (with(&format!(r#","tags":[],"resource_name":"{long}""#)), "resource_name: "),
         (with(&format!(r#","tags":[],"project_name":"{long}""#)), "project_name: "),
         (with(&format!(r#","tags":[],"domain_id":"{}""#, &long[..129])), "domain_id: "),
-        (with(r#","tags":[],"resource_detail":{"a":"\u0000"}"#), "resource_detail: has a NUL"),
-        (with(r#","tags":[],"resource_detail":"\ud800""#), "resource_detail: has "),
+        (with(r#","tags":[],"resource_detail":{"a":"\u0000"}"#), "resource_detail: must not contain NUL"),
+        (with(r#","tags":[],"resource_detail":"\ud800""#), "resource_detail: must not contain "),
         (with(r#","tags":[],"resource_detail":{"a":}"#), "resource_detail: "),
         (
             r#"{"project_id":"","resource_type":"images","resource_id":"r","tags":[]}"#.into(),
-            "project_id: \"\" is empty",
+            "project_id: must not be empty",
         ),
-        (r#"{"project_id":"p","resource_type":"","resource_id":"r","tags":[]}"#.into(), "resource_type: \"\" is empty"),
+        (
+            r#"{"project_id":"p","resource_type":"","resource_id":"r","tags":[]}"#.into(),
+            "resource_type: must not be empty",
+        ),
         (
             r#"{"project_id":"p","resource_type":"images","resource_id":"","tags":[]}"#.into(),
-            "resource_id: \"\" is empty",
+            "resource_id: must not be empty",
         ),
         (
             r#"{"project_id":"p","resource_type":"im ages","resource_id":"r","tags":[]}"#.into(),
-            r#"resource_type: "im ages" has " ""#,
+            r#"resource_type: must contain only a-z, A-Z, 0-9 and -_., got " ""#,
         ),
         (
             format!(r#"{{"project_id":"p","resource_type":"{}","resource_id":"r","tags":[]}}"#, &long[..65]),
@@ -283,7 +286,7 @@ fn a_line_that_only_the_database_refuses_costs_no_other() {
     let said = program.import(lines.concat());
     assert_eq!((said.code, said.out.as_str()), (Some(1), counts("98", "0", "0", "2").as_str()), "{}", said.err);
     let complaints: Vec<&str> = said.err.lines().filter(|line| line.starts_with("line ")).collect();
-    let reason = "cannot be stored, the log says why";
+    let reason = "cannot be stored; the cause is in the log";
     assert_eq!(complaints, [format!("line 38: {reason}"), format!("line 81: {reason}")]);
     let expected: Vec<&String> =
         names.iter().enumerate().filter(|(i, _)| *i != 37 && *i != 80).map(|(_, n)| n).collect();
@@ -497,12 +500,16 @@ fn csv_headers_are_checked() {
     let db = TestDb::new();
     let program = Program::new().on(&db);
     for (resources, tags, words) in [
-        ("project_id,resource_id\n", TAGS, ["resources file", "resource_type is missing"]),
-        ("", TAGS, ["resources file", "project_id is missing"]),
-        ("project_id,resource_type,resource_id,colour\n", TAGS, ["resources file", "no such column \"colour\""]),
-        ("project_id,resource_type,resource_id,resource_id\n", TAGS, ["resources file", "resource_id stands twice"]),
-        (RESOURCES, "project_id,resource_type,resource_id,key\n", ["tags file", "value is missing"]),
-        (RESOURCES, "Project_id,resource_type,resource_id,key,value\n", ["tags file", "no such column \"Project_id\""]),
+        ("project_id,resource_id\n", TAGS, ["resources file", "missing column \"resource_type\""]),
+        ("", TAGS, ["resources file", "missing column \"project_id\""]),
+        ("project_id,resource_type,resource_id,colour\n", TAGS, ["resources file", "unknown column \"colour\""]),
+        (
+            "project_id,resource_type,resource_id,resource_id\n",
+            TAGS,
+            ["resources file", "duplicate column \"resource_id\""],
+        ),
+        (RESOURCES, "project_id,resource_type,resource_id,key\n", ["tags file", "missing column \"value\""]),
+        (RESOURCES, "Project_id,resource_type,resource_id,key,value\n", ["tags file", "unknown column \"Project_id\""]),
     ] {
         let said = import_csv(&program, resources, tags, &[]);
         assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{resources}{tags}");
@@ -552,12 +559,12 @@ fn bad_csv_lines_are_reported_with_file_and_number_and_the_rest_goes_on() {
             [
                 "line 3: resources file: resource_id",
                 "line 3: tags file: tags[0].key",
-                "line 4: tags file: 4 columns, the header has 5; its resource is left as it is",
-                "line 5: resources file: 2 columns, the header has 3",
-                "line 5: tags file: 6 columns, the header has 5; its resource is left as it is",
+                "line 4: tags file: must have 5 columns like the header, got 4; its resource was left unchanged",
+                "line 5: resources file: must have 3 columns like the header, got 2",
+                "line 5: tags file: must have 5 columns like the header, got 6; its resource was left unchanged",
                 "line 8: resources file: resource_type",
-                "line 8: tags file: duplicate key \"k\" of the resource; it is left as it is",
-                "line 9: resources file: 4 columns, the header has 3",
+                "line 8: tags file: duplicate key \"k\" of the resource, which was left unchanged",
+                "line 9: resources file: must have 3 columns like the header, got 4",
                 "line 9: tags file: its resource is not in the resources file",
             ],
             "{name}: {}",
@@ -901,7 +908,7 @@ fn files_whose_names_end_in_gz_are_gzip_both_ways() {
     program.write("cut.gz", &packed[..packed.len() - 1]);
     let said = program.run(&["import", "--strict", "cut.gz"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-    assert!(said.err.contains("the input broke off; nothing was imported"), "{}", said.err);
+    assert!(said.err.contains("the input was cut off; nothing was imported"), "{}", said.err);
 }
 
 /// A database with more to export than a pipe holds.

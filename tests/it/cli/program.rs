@@ -94,7 +94,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
         refusal(&program.run(&args)).to_owned()
     };
     let file = "listen = \"192.0.2.3:1\"\n";
-    let told = |address: &str| format!("listen: {address} can be reached from other machines");
+    let told = |address: &str| format!("listen: {address} is reachable from other machines");
     let taken = listen(&["--listen", "192.0.2.1:1"], Some("192.0.2.2:1"), file);
     assert!(taken.starts_with(&told("192.0.2.1:1")), "{taken}");
     let taken = listen(&[], Some("192.0.2.2:1"), file);
@@ -117,7 +117,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
         let program = variable.map_or_else(|| program("X", ""), |value| program("TAGD_CONNECTIONS", value));
         write(&program);
         let said = program.run(&[&["migrate"], args].concat());
-        assert_eq!(refusal(&said), format!("connections: {expected} is out of range, 1 to 500"));
+        assert_eq!(refusal(&said), format!("connections: must be an integer between 1 and 500, got {expected}"));
     }
     let url = |port: u8| format!("postgres://u@127.0.0.1:{port}/x");
     for (flag, variable, port) in [
@@ -151,25 +151,34 @@ fn bad_settings_are_one_clear_line() {
             "the settings file tagd.toml: line 4: unknown field `listn`",
         ),
         ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: invalid type: integer `5`"),
-        ("listen = \"localhost\"\n", "the settings file tagd.toml: line 1: invalid socket address"),
+        (
+            "listen = \"localhost\"\n",
+            "the settings file tagd.toml: line 1: listen: must be an IP address and a port, such as 127.0.0.1:8080, got \"localhost\"",
+        ),
         ("connections = -1\n", "the settings file tagd.toml: line 1: "),
         ("connections = \n", "the settings file tagd.toml: line 1: "),
         ("connections = 4\nconnections = 5\n", "the settings file tagd.toml: line 2: duplicate key"),
         ("log_format = \"xml\"\n", "the settings file tagd.toml: line 1: unknown variant `xml`"),
-        ("connections = 501\n", "connections: 501 is out of range, 1 to 500"),
+        ("connections = 501\n", "connections: must be an integer between 1 and 500, got 501"),
     ] {
         let line = file(text);
         assert!(line.starts_with(expected), "{text}: {line}");
     }
     for (args, expected) in [
-        (&["migrate", "--config", "missing.toml"][..], "the settings file missing.toml cannot be read: No such file"),
-        (&["migrate", "--connections", "0"], "connections: 0 is out of range, 1 to 500"),
-        (&["migrate", "--database-url", "nonsense"], "the database URL cannot be read: "),
-        (&["migrate", "--database-url", "postgres://u@127.0.0.1:99999/x"], "the database URL cannot be read: "),
-        (&["migrate", "--database-url", "mysql://u@127.0.0.1:1/x"], "the database URL cannot be read: "),
-        (&["migrate", "--log", "a=b=c"], "log: \"a=b=c\" is not a filter"),
-        (&["serve", "--workers", "0"], "workers: 0 is out of range, 1 to 256"),
-        (&["serve", "--statement-timeout", "3601"], "statement_timeout: 3601 is out of range, 1 to 3600"),
+        (&["migrate", "--config", "missing.toml"][..], "cannot read the settings file missing.toml: No such file"),
+        (&["migrate", "--connections", "0"], "connections: must be an integer between 1 and 500, got 0"),
+        (&["migrate", "--database-url", "nonsense"], "database_url: "),
+        (&["migrate", "--database-url", "postgres://u@127.0.0.1:99999/x"], "database_url: "),
+        (
+            &["migrate", "--database-url", "mysql://u@127.0.0.1:1/x"],
+            "database_url: must be a PostgreSQL URL such as postgres://",
+        ),
+        (&["migrate", "--log", "a=b=c"], "log: must be a filter such as info,tagd::store=debug, got \"a=b=c\": "),
+        (&["serve", "--workers", "0"], "workers: must be an integer between 1 and 256, got 0"),
+        (
+            &["serve", "--statement-timeout", "3601"],
+            "statement_timeout: must be an integer between 1 and 3600, got 3601",
+        ),
         (
             &["serve", "--allowed-host", "http://tags.example.org"],
             "allowed_hosts: \"http://tags.example.org\" must be a",
@@ -178,8 +187,8 @@ fn bad_settings_are_one_clear_line() {
         (&["serve", "--allowed-host", "*.example.org"], "allowed_hosts: \"*.example.org\" must be a host name"),
         (&["serve", "--allowed-host", "a,,b"], "allowed_hosts: \"\" must be a host name such as tags.example.org,"),
         (&["serve", "--allowed-host", "bücher.example"], "allowed_hosts: \"bücher.example\" must be a host name"),
-        (&["serve", "--listen", "0.0.0.0:0"], "listen: 0.0.0.0:0 can be reached from other machines"),
-        (&["serve", "--listen", "[::]:0"], "listen: [::]:0 can be reached from other machines"),
+        (&["serve", "--listen", "0.0.0.0:0"], "listen: 0.0.0.0:0 is reachable from other machines"),
+        (&["serve", "--listen", "[::]:0"], "listen: [::]:0 is reachable from other machines"),
     ] {
         let said = program.run(args);
         assert!(refusal(&said).starts_with(expected), "{args:?}: {}", said.err);

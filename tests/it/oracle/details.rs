@@ -184,13 +184,13 @@ fn a_detail_that_readers_could_not_take_is_refused_by_name_whichever_way_it_come
     let world = World::new();
     let program = Program::new().on(&world.db);
     let cases: [(String, &str); 8] = [
-        (text_of(BYTES + 1), "1048577 bytes, at most 1048576"),
-        (many("1", 600_000), "1200001 bytes, at most 1048576"),
-        (nested(DEPTH + 1), "nested deeper than 100 levels"),
-        (nested(500_000), "nested deeper than 100 levels"),
-        (r#"{"a\u0000":1}"#.into(), "has a NUL character"),
-        (r#"["\ud800"]"#.into(), "without its other half"),
-        (r#""\udc00\ud800""#.into(), "without its other half"),
+        (text_of(BYTES + 1), "must be at most 1048576 bytes, got 1048577"),
+        (many("1", 600_000), "must be at most 1048576 bytes, got 1200001"),
+        (nested(DEPTH + 1), "must not be nested deeper than 100 levels"),
+        (nested(500_000), "must not be nested deeper than 100 levels"),
+        (r#"{"a\u0000":1}"#.into(), "must not contain NUL characters"),
+        (r#"["\ud800"]"#.into(), "unpaired surrogate"),
+        (r#""\udc00\ud800""#.into(), "unpaired surrogate"),
         (r#"{"a":01}"#.into(), ""),
     ];
     for way in WAYS {
@@ -292,7 +292,7 @@ fn words_of_the_database_reach_no_client() {
     assert_eq!((strict.status, strict.json()), (500, wanted));
     assert_eq!(export(&world), "");
     let taken = world.send("POST", "/registry/v1/import", LINES, lines.as_bytes()).json();
-    let reason = "cannot be stored, the log says why";
+    let reason = "cannot be stored; the cause is in the log";
     assert_eq!(taken["rejected"], json!([{ "line": 2, "reason": reason }]));
     assert_eq!((&taken["created"], &taken["rejected_count"]), (&json!(2), &json!(1)));
 

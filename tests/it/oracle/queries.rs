@@ -11,30 +11,25 @@ use proptest::{
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tagd::{
     compiler::{Shape, compile, shapes, statement},
     domain::{NameMatch, QueryOutput, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration},
 };
 
-use crate::{compiler::compiled::strategy_name, support::World};
+use crate::{
+    compiler::compiled::strategy_name,
+    support::{Wire, World},
+};
 
 /// Cases in the test command.
 const CASES: u32 = 2_400;
 /// Queries asked of one fleet: making a fleet costs more than asking.
 const QUERIES: u32 = 60;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wire {
-    Ims,
-    Dns,
-    Cts,
-    Tms,
-}
-
 const PROJECTS: [&str; 3] = ["p1", "p2", "p3"];
-const DNS_TYPES: [&str; 2] = ["DNS-public_zone", "DNS-ptr_record"];
-const TMS_TYPES: [&str; 5] = ["images", "DNS-public_zone", "cts-tracker", "ecs", "cdn"];
+/// Lists of a query, in the order of [`Case::lists`].
+const LISTS: [&str; 5] = ["tags", "tags_any", "not_tags", "not_tags_any", "sys_tags"];
 /// Few keys and values, so that conditions meet; some that differ only by case, or are wildcards elsewhere.
 const KEYS: [&str; 7] = ["env", "Env", "team", "a", "日本", "_sys_x", "_sys_y"];
 const VALUES: [&str; 12] = ["", "prod", "PROD", "pro", "x_y", "x%y", "xzy", "a\\b", "été", "*", "prod*", "100%"];
@@ -102,7 +97,7 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> + Clone {
 }
 
 fn fleet() -> impl Strategy<Value = Vec<Registration>> {
-    let types: Vec<&'static str> = TMS_TYPES.into_iter().chain(DNS_TYPES).collect();
+    let types: Vec<&'static str> = Wire::ALL.into_iter().flat_map(|wire| wire.types()).copied().collect();
     let one =
         (prop::sample::select(&PROJECTS[..]), prop::sample::select(types), prop::sample::select(&NAMES[..]), tags());
     // lengths that end before, at and behind the edges of words
@@ -134,9 +129,10 @@ type WireList = Option<Vec<(&'static str, Vec<&'static str>)>>;
 fn list(wire: Wire) -> impl Strategy<Value = WireList> {
     let keys: Vec<&'static str> = KEYS.into_iter().chain(["absent"]).collect();
     let mut values: Vec<&'static str> = VALUES.into_iter().filter(|value| *value != "*").collect();
-    if wire == Wire::Tms {
-        values.retain(|value| value.chars().all(|c| c.is_alphanumeric() || "-_@.".contains(c)));
-    } else {
+    if let Some(signs) = wire.query_signs() {
+        values.retain(|value| value.chars().all(|c| c.is_alphanumeric() || signs.contains(c)));
+    }
+    if wire.searches() {
         values.extend(SUBSTRINGS);
     }
     let entries = prop::collection::btree_map(
@@ -153,7 +149,7 @@ struct Case {
     wire: Wire,
     project: &'static str,
     resource_type: &'static str,
-    /// TMS: types and whether the project is named.
+    /// Of a cross-service query: types and whether the project is named.
     types: Vec<&'static str>,
     in_project: bool,
     lists: [WireList; 5],
@@ -166,11 +162,12 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    prop::sample::select(&[Wire::Ims, Wire::Dns, Wire::Cts, Wire::Tms][..]).prop_flat_map(|wire| {
+    prop::sample::select(&Wire::ALL[..]).prop_flat_map(|wire| {
+        let types = wire.types();
         let place = (
             prop::sample::select(vec!["p1", "p2", "p3", "nowhere"]),
-            prop::sample::select(&DNS_TYPES[..]),
-            prop::sample::subsequence(&TMS_TYPES[..], 1..=TMS_TYPES.len()).prop_shuffle(),
+            prop::sample::select(types),
+            prop::sample::subsequence(types, 1..=types.len()).prop_shuffle(),
             prop::bool::weighted(0.6),
         );
         let lists = [list(wire), list(wire), list(wire), list(wire), list(wire)];
@@ -187,24 +184,19 @@ fn case() -> impl Strategy<Value = Case> {
         );
         (place, lists, rest).prop_map(
             move |(
-                (project, dns_type, types, in_project),
+                (project, resource_type, types, in_project),
                 lists,
                 (without_any_tag, name, id, count, limit, offset, only),
             )| Case {
                 wire,
                 project,
-                resource_type: match wire {
-                    Wire::Ims => "images",
-                    Wire::Dns => dns_type,
-                    Wire::Cts | Wire::Tms => "cts-tracker",
-                },
+                resource_type,
                 in_project: in_project || types.iter().any(|name| *name != "cdn"),
                 types,
                 lists: keep(lists, only),
                 without_any_tag: without_any_tag && only.is_none(),
-                // the one character set that a dialect checks in a name
-                name: name.filter(|name| only.is_none() && (wire != Wire::Cts || !name.contains(['_', '%']))),
-                id: id.filter(|_| only.is_none() && wire == Wire::Ims),
+                name: name.filter(|name| only.is_none() && !name.contains(wire.forbidden_in_names())),
+                id: id.filter(|_| only.is_none() && wire.match_keys().contains(&"resource_id")),
                 count,
                 limit,
                 offset,
@@ -222,14 +214,9 @@ fn keep(lists: [WireList; 5], only: Option<usize>) -> [WireList; 5] {
 }
 
 impl Case {
-    /// The lists that the dialect has: tags, tags_any, not_tags, not_tags_any, sys_tags.
+    /// A list, if the dialect has it.
     fn list(&self, i: usize) -> &WireList {
-        let known = match self.wire {
-            Wire::Ims | Wire::Dns => i < 4,
-            Wire::Cts => true,
-            Wire::Tms => i == 0,
-        };
-        if known { &self.lists[i] } else { &None }
+        if self.wire.lists().contains(&LISTS[i]) { &self.lists[i] } else { &None }
     }
 
     fn terms(&self, i: usize) -> Vec<Term> {
@@ -240,7 +227,7 @@ impl Case {
                 values: values
                     .iter()
                     .map(|value| match value.strip_prefix('*') {
-                        Some(part) if self.wire != Wire::Tms => ValueMatch::Contains(part.into()),
+                        Some(part) if self.wire.searches() => ValueMatch::Contains(part.into()),
                         _ => ValueMatch::Exact((*value).into()),
                     })
                     .collect(),
@@ -267,20 +254,28 @@ impl Case {
     }
 
     fn matched_name(&self) -> Option<&'static str> {
-        self.name.filter(|_| self.wire != Wire::Tms)
+        self.name.filter(|_| self.wire.match_keys().contains(&"resource_name"))
     }
 
     fn body(&self) -> Value {
-        let mut body = Map::new();
-        let names = ["tags", "tags_any", "not_tags", "not_tags_any", "sys_tags"];
-        for (i, name) in names.into_iter().enumerate() {
+        let mut body = if self.wire.is_cross_service() {
+            let mut body = json!({ "resource_types": self.types });
+            if self.in_project {
+                body["project_id"] = json!(self.project);
+            }
+            body
+        } else {
+            self.wire.action(self.count)
+        };
+        let fields = body.as_object_mut().unwrap();
+        for (i, name) in LISTS.into_iter().enumerate() {
             if let Some(entries) = self.list(i) {
                 let entries = entries.iter().map(|(key, values)| json!({ "key": key, "values": values }));
-                body.insert(name.into(), entries.collect());
+                fields.insert(name.into(), entries.collect());
             }
         }
         if self.without_any_tag {
-            body.insert("without_any_tag".into(), json!(true));
+            fields.insert("without_any_tag".into(), json!(true));
         }
         let matches = self
             .matched_name()
@@ -289,76 +284,51 @@ impl Case {
             .chain(self.id.as_ref().map(|value| json!({ "key": "resource_id", "value": value })));
         let matches: Vec<Value> = matches.collect();
         if !matches.is_empty() {
-            body.insert("matches".into(), matches.into());
+            fields.insert("matches".into(), matches.into());
         }
         // numbers and strings of digits by turns
         if let Some(limit) = self.limit {
-            body.insert("limit".into(), if limit % 2 == 0 { json!(limit) } else { json!(limit.to_string()) });
+            fields.insert("limit".into(), if limit % 2 == 0 { json!(limit) } else { json!(limit.to_string()) });
         }
         if let Some(offset) = self.offset {
-            body.insert("offset".into(), if offset % 2 == 0 { json!(offset) } else { json!(offset.to_string()) });
+            fields.insert("offset".into(), if offset % 2 == 0 { json!(offset) } else { json!(offset.to_string()) });
         }
-        match self.wire {
-            Wire::Ims | Wire::Dns => {
-                body.insert("action".into(), json!(if self.count { "count" } else { "filter" }));
-            }
-            Wire::Cts => {}
-            Wire::Tms => {
-                body.insert("resource_types".into(), json!(self.types));
-                if self.in_project {
-                    body.insert("project_id".into(), json!(self.project));
-                }
-            }
-        }
-        body.into()
+        body
     }
 
     fn path(&self) -> String {
-        let (project, resource_type) = (self.project, self.resource_type);
-        match self.wire {
-            Wire::Ims | Wire::Dns => format!("/v2/{project}/{resource_type}/resource_instances/action"),
-            Wire::Cts => {
-                format!(
-                    "/v3/{project}/{resource_type}/resource-instances/{}",
-                    if self.count { "count" } else { "filter" }
-                )
-            }
-            Wire::Tms => "/v1.0/resource-instances/filter".to_owned(),
-        }
+        self.wire.query_path(self.project, self.resource_type, self.count)
     }
 
     /// What must be answered.
     fn expected(&self, fleet: &[Registration]) -> Value {
         let query = self.query();
+        let is_cross_service = self.wire.is_cross_service();
         let mut found: Vec<(usize, &Registration)> = fleet
             .iter()
             .enumerate()
-            .filter(|(_, r)| match self.wire {
-                Wire::Tms => {
+            .filter(|(_, r)| {
+                if is_cross_service {
                     self.types.contains(&r.resource_type.as_str()) && (!self.in_project || r.project_id == self.project)
+                } else {
+                    r.resource_type == self.resource_type && r.project_id == self.project
                 }
-                _ => r.resource_type == self.resource_type && r.project_id == self.project,
             })
             .filter(|(_, r)| query.matches(&r.resource))
             .collect();
         let rank = |r: &Registration| self.types.iter().position(|name| *name == r.resource_type);
-        if self.wire == Wire::Tms {
+        if is_cross_service {
             found.sort_by(|(i, a), (j, b)| (rank(a), &a.project_id).cmp(&(rank(b), &b.project_id)).then(j.cmp(i)));
         } else {
             found.reverse();
         }
         let total = found.len();
-        if self.count && self.wire != Wire::Tms {
+        if self.count && !is_cross_service {
             return json!({ "total_count": total });
         }
-        let (default, show_system, absent) = match self.wire {
-            Wire::Ims => (10, false, json!({})),
-            Wire::Dns => (1000, false, json!(null)),
-            Wire::Cts => (1000, true, json!("")),
-            Wire::Tms => (200, false, json!(null)),
-        };
+        let show_system = self.wire.shows_system_tags();
         let offset = usize::try_from(self.offset.unwrap_or(0)).unwrap();
-        let limit = self.limit.map_or(default, |limit| limit as usize);
+        let limit = self.limit.map_or(self.wire.query_limits().default_limit, |limit| limit as usize);
         let resources: Vec<Value> = found
             .into_iter()
             .skip(offset)
@@ -372,25 +342,20 @@ impl Case {
                     "tags": tags,
                 });
                 let fields = item.as_object_mut().unwrap();
-                if self.wire == Wire::Tms {
+                if is_cross_service {
                     fields.insert("project_id".into(), json!(r.project_id));
                     fields.insert("project_name".into(), json!(r.project_name));
                     fields.insert("resource_type".into(), json!(r.resource_type));
                 }
-                match r.resource.detail.as_deref() {
-                    Some(detail) => {
-                        fields.insert("resource_detail".into(), serde_json::from_str(detail).unwrap());
-                    }
-                    None if self.wire == Wire::Tms => {}
-                    None => {
-                        fields.insert("resource_detail".into(), absent.clone());
-                    }
+                let detail = r.resource.detail.as_deref().map(|detail| serde_json::from_str(detail).unwrap());
+                if let Some(detail) = detail.or_else(|| self.wire.absent_detail()) {
+                    fields.insert("resource_detail".into(), detail);
                 }
                 item
             })
             .collect();
         let mut answer = json!({ "total_count": total, "resources": resources });
-        if self.wire == Wire::Tms {
+        if is_cross_service {
             answer["errors"] = json!([]);
         }
         answer

@@ -15,7 +15,7 @@ use proptest::{
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tagd::{
     domain::{
@@ -24,7 +24,7 @@ use tagd::{
     store::{SessionProfile, Store},
 };
 
-use crate::support::{Answer, Wire, World, block_on, sparse_limit};
+use crate::support::{Answer, Broken, Wire, World, WriteLimits, block_on, sparse_limit};
 
 /// Writes in the test command.
 const CASES: u32 = 3_750;
@@ -272,21 +272,12 @@ enum Change {
     RemoveKey(String),
 }
 
-/// The column of the write limits: lengths of keys and values, what they may have beside letters and digits.
-fn limits(wire: Wire) -> (usize, usize, &'static str, &'static str) {
-    match wire {
-        Wire::Ims => (36, 43, "-_", "-_."),
-        Wire::Tms => (36, 43, "-_@", "-_@."),
-        Wire::Dns | Wire::Cts => (128, 255, " _.:=+-@", " _.:=+-@/"),
-    }
-}
-
 fn is_repeated(tags: &[Sent]) -> bool {
     tags.iter().map(|tag| &tag.key).collect::<BTreeSet<_>>().len() < tags.len()
 }
 
 fn check_put(wire: Wire, tags: &[Sent]) -> Result<Change, u16> {
-    let (key_length, value_length, key_extra, value_extra) = limits(wire);
+    let WriteLimits { key_length, value_length, key_extra, value_extra, .. } = wire.write_limits();
     let fits = |text: &str, length, extra: &str| {
         text.chars().count() <= length && text.chars().all(|c| c.is_alphanumeric() || extra.contains(c))
     };
@@ -315,7 +306,7 @@ fn check_remove(wire: Wire, tags: &[Sent]) -> Result<Change, u16> {
     if is_repeated(tags) || !tags.iter().all(is_right) {
         return Err(400);
     }
-    let compared = matches!(wire, Wire::Cts | Wire::Tms);
+    let compared = wire.write_limits().remove_by_value;
     let entries = tags.iter().map(|tag| (tag.key.clone(), tag.value.clone().filter(|_| compared)));
     Ok(Change::Remove(entries.collect()))
 }
@@ -364,17 +355,10 @@ enum Obstacle {
 
 impl Obstacle {
     fn shown(self, wire: Wire) -> (u16, &'static str) {
-        match (self, wire) {
-            (Self::Unknown, Wire::Ims) => (404, "IMG.0144"),
-            (Self::Unknown, Wire::Dns) => (404, "DNS.0302"),
-            (Self::Unknown, Wire::Cts) => (404, "CTS.0214"),
-            (Self::Unknown, Wire::Tms) => (404, "TMS.0005"),
-            (Self::Ambiguous, Wire::Tms) => (400, "TMS.2011"),
-            (Self::Ambiguous, _) => (400, "IMG.0001"),
-            (Self::TooMany, Wire::Ims) => (400, "IMG.0116"),
-            (Self::TooMany, Wire::Dns) => (400, "DNS.1001"),
-            (Self::TooMany, Wire::Cts) => (400, "CTS.0003"),
-            (Self::TooMany, Wire::Tms) => (400, "TMS.0002"),
+        match self {
+            Self::Unknown => (404, wire.code(Broken::Resource)),
+            Self::Ambiguous => (400, wire.code(Broken::Project)),
+            Self::TooMany => (400, wire.code(Broken::Quota)),
         }
     }
 }
@@ -442,11 +426,8 @@ impl Model {
             }
             return expected;
         }
-        let (resource_type, done) = match wire {
-            Wire::Ims => ("images", 204),
-            Wire::Dns => ("DNS-public_zone", 204),
-            Wire::Cts | Wire::Tms => ("cts-tracker", if write.op == Op::CtsCreate { 200 } else { 204 }),
-        };
+        let resource_type = wire.resource_type();
+        let done = if write.op == Op::CtsCreate { 200 } else { 204 };
         let by_header = matches!(write.op, Op::NativePut | Op::NativeDelete | Op::ImsV1Put | Op::ImsV1PutText);
         let project = (!by_header || write.in_project).then_some(write.project);
         match self.change(project, resource_type, write.id, &change) {
@@ -646,14 +627,9 @@ fn query() -> impl Strategy<Value = Query> {
         ),
     )
         .prop_map(|((wire, project, types, in_project), lists, (without_any_tag, name, count, limit, offset))| {
-            let known = match wire {
-                Wire::Ims | Wire::Dns => 4,
-                Wire::Cts => 5,
-                Wire::Tms => 1,
-            };
-            let lists = lists.into_iter().take(known).map(|entries| {
+            let lists = lists.into_iter().take(wire.lists().len()).map(|entries| {
                 let entries = entries.into_iter().map(|(key, values)| {
-                    let values = values.into_iter().filter(|value| wire != Wire::Tms || !value.starts_with('*'));
+                    let values = values.into_iter().filter(|value| wire.searches() || !value.starts_with('*'));
                     (key.to_owned(), values.collect())
                 });
                 entries.collect()
@@ -665,8 +641,8 @@ fn query() -> impl Strategy<Value = Query> {
                 types,
                 lists: lists.collect(),
                 without_any_tag,
-                name: name.filter(|_| wire != Wire::Tms),
-                count: count && wire != Wire::Tms,
+                name: name.filter(|_| wire.match_keys().contains(&"resource_name")),
+                count: count && !wire.is_cross_service(),
                 limit,
                 offset,
             }
@@ -696,43 +672,34 @@ impl Query {
     }
 
     fn request(&self) -> (String, Value) {
-        let mut body = Map::new();
+        let mut body = self.wire.action(self.count);
+        if self.wire.is_cross_service() {
+            body = json!({ "resource_types": self.types });
+            if self.in_project {
+                body["project_id"] = json!(self.project);
+            }
+        }
+        let fields = body.as_object_mut().unwrap();
         for (name, entries) in LISTS.into_iter().zip(&self.lists).filter(|(_, entries)| !entries.is_empty()) {
             let entries = entries.iter().map(|(key, values)| json!({ "key": key, "values": values }));
-            body.insert(name.into(), entries.collect());
+            fields.insert(name.into(), entries.collect());
         }
         if self.without_any_tag {
-            body.insert("without_any_tag".into(), json!(true));
+            fields.insert("without_any_tag".into(), json!(true));
         }
         if let Some(name) = self.name {
-            body.insert("matches".into(), json!([{ "key": "resource_name", "value": name }]));
+            fields.insert("matches".into(), json!([{ "key": "resource_name", "value": name }]));
         }
         for (name, number) in [("limit", self.limit), ("offset", self.offset)] {
             if let Some(number) = number {
-                body.insert(name.into(), json!(number));
+                fields.insert(name.into(), json!(number));
             }
         }
-        let project = self.project;
-        let action = if self.count { "count" } else { "filter" };
-        let path = match self.wire {
-            Wire::Ims | Wire::Dns => {
-                body.insert("action".into(), json!(action));
-                format!("/v2/{project}/{}/resource_instances/action", self.wire.resource_type())
-            }
-            Wire::Cts => format!("/v3/{project}/cts-tracker/resource-instances/{action}"),
-            Wire::Tms => {
-                body.insert("resource_types".into(), json!(self.types));
-                if self.in_project {
-                    body.insert("project_id".into(), json!(project));
-                }
-                "/v1.0/resource-instances/filter".to_owned()
-            }
-        };
-        (path, body.into())
+        (self.wire.query_path(self.project, self.wire.resource_type(), self.count), body)
     }
 
     fn expected(&self, model: &Model) -> Value {
-        let is_tms = self.wire == Wire::Tms;
+        let is_tms = self.wire.is_cross_service();
         let meaning = self.meaning();
         let types = if is_tms { self.types.clone() } else { vec![self.wire.resource_type()] };
         let rank = |known: &Known| types.iter().position(|name| *name == known.resource_type);
@@ -750,24 +717,20 @@ impl Query {
         if self.count {
             return json!({ "total_count": total });
         }
-        let (default, absent) = match self.wire {
-            Wire::Ims => (10, json!({})),
-            Wire::Dns => (1000, json!(null)),
-            Wire::Cts => (1000, json!("")),
-            Wire::Tms => (200, json!(null)),
-        };
+        let default = self.wire.query_limits().default_limit;
         let page = found.into_iter().skip(self.offset.unwrap_or(0)).take(self.limit.unwrap_or(default)).map(|known| {
             let mut item = json!({
                 "resource_id": known.id,
                 "resource_name": known.resource().resource_name,
-                "tags": known.shown(self.wire == Wire::Cts),
+                "tags": known.shown(self.wire.shows_system_tags()),
             });
             if is_tms {
                 item["project_id"] = json!(known.project);
                 item["project_name"] = json!(format!("name of {}", known.project));
                 item["resource_type"] = json!(known.resource_type);
-            } else {
-                item["resource_detail"] = absent.clone();
+            }
+            if let Some(detail) = self.wire.absent_detail() {
+                item["resource_detail"] = detail;
             }
             item
         });

@@ -61,17 +61,17 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
         (
             "a bit too many",
             format!("update tagd.chunk set hits = hits + 1, bits = set_bit(bits, 0, 1) where label_id = {pair}"),
-            &["label \"env\" = \"prod\", block 0: 0 bits missing, 1 too many"][..],
+            &["label \"env\" = \"prod\", block 0: 0 bits missing, 1 extra"][..],
         ),
         (
             "a bit missing",
             format!("update tagd.chunk set hits = hits - 1, bits = set_bit(bits, 2, 0) where label_id = {pair}"),
-            &["label \"env\" = \"prod\", block 0: 1 bits missing, 0 too many"],
+            &["label \"env\" = \"prod\", block 0: 1 bits missing, 0 extra"],
         ),
         (
             "a bitmap of a key missing",
             format!("delete from tagd.chunk where label_id = {}", label(2, "env", "")),
-            &["label \"env\", block 0: 20 bits missing, 0 too many"],
+            &["label \"env\", block 0: 20 bits missing, 0 extra"],
         ),
         (
             "every resource",
@@ -79,7 +79,7 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
                 "update tagd.chunk set hits = hits + 1, bits = set_bit(bits, 40, 1) where label_id = {}",
                 label(0, "", "")
             ),
-            &["label every resource, block 0: 0 bits missing, 1 too many"],
+            &["label every resource, block 0: 0 bits missing, 1 extra"],
         ),
         (
             "untagged",
@@ -87,22 +87,22 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
                 "update tagd.chunk set hits = hits - 1, bits = set_bit(bits, 0, 0) where label_id = {}",
                 label(1, "", "")
             ),
-            &["label untagged, block 0: 1 bits missing, 0 too many"],
+            &["label untagged, block 0: 1 bits missing, 0 extra"],
         ),
         (
             "a label missing",
             "delete from tagd.label where kind = 3 and key = 'env'".into(),
             &[
-                "label \"env\" = \"prod\", block 0: 20 bits missing, 0 too many",
-                "label \"\" = \"\", block 0: 20 slots kept in a form that is not its own",
+                "label \"env\" = \"prod\", block 0: 20 bits missing, 0 extra",
+                "label \"\" = \"\", block 0: 20 slots stored in the wrong form",
             ],
         ),
         (
             "a label with another name",
             "update tagd.label set value = 'it''s \"x\"' where kind = 3 and key = 'env'".into(),
             &[
-                "label \"env\" = \"prod\", block 0: 20 bits missing, 0 too many",
-                "label \"env\" = \"it's \\\"x\\\"\", block 0: 0 bits missing, 20 too many",
+                "label \"env\" = \"prod\", block 0: 20 bits missing, 0 extra",
+                "label \"env\" = \"it's \\\"x\\\"\", block 0: 0 bits missing, 20 extra",
             ],
         ),
         (
@@ -110,63 +110,63 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
             format!(
                 "insert into tagd.chunk select scope_id, label_id, 3, hits, bits from tagd.chunk where label_id = {pair}"
             ),
-            &["label \"env\" = \"prod\", block 3: 0 bits missing, 20 too many"],
+            &["label \"env\" = \"prod\", block 3: 0 bits missing, 20 extra"],
         ),
         (
             "a wrong count",
             format!("update tagd.chunk set hits = hits + 5 where label_id = {pair}"),
-            &["label \"env\" = \"prod\", block 0: 0 bits not counted, 5 counted too many"],
+            &["label \"env\" = \"prod\", block 0: 0 bits not counted, 5 counted in excess"],
         ),
         (
             "slots of a sparse label out of order and one twice",
             format!(
                 "{SPARSE} update tagd.label set slots = array[slots[2], slots[1], slots[1]] || slots[3:] where label_id = {pair}"
             ),
-            &["label \"env\" = \"prod\", block 0: 21 slots kept in a form that is not its own"],
+            &["label \"env\" = \"prod\", block 0: 21 slots stored in the wrong form"],
         ),
         (
             "a slot of a sparse label missing, and one too many",
             format!("{SPARSE} update tagd.label set slots = 0 || slots[2:] where label_id = {pair}"),
-            &["label \"env\" = \"prod\", block 0: 1 bits missing, 1 too many"],
+            &["label \"env\" = \"prod\", block 0: 1 bits missing, 1 extra"],
         ),
         (
             "a label in both forms",
             format!(
                 "{SPARSE} insert into tagd.chunk select scope_id, label_id, 0, 1, tagd.bits_at('{{1}}') from tagd.label where label_id = {pair}"
             ),
-            &["label \"env\" = \"prod\", block 0: 1 slots kept in a form that is not its own"],
+            &["label \"env\" = \"prod\", block 0: 1 slots stored in the wrong form"],
         ),
         (
             "a tag that nobody noted",
             "insert into tagd.tag select scope_id, 0, 'new', 'x' from tagd.scope".into(),
             &[
-                "block 0: 1 resources whose copy of their tags is not right",
-                "label \"new\", block 0: 1 bits missing, 0 too many",
-                "label \"new\" = \"x\", block 0: 1 bits missing, 0 too many",
-                "label untagged, block 0: 0 bits missing, 1 too many",
+                "block 0: 1 resources whose copy of their tags is wrong",
+                "label \"new\", block 0: 1 bits missing, 0 extra",
+                "label \"new\" = \"x\", block 0: 1 bits missing, 0 extra",
+                "label untagged, block 0: 0 bits missing, 1 extra",
             ],
         ),
         (
             "a tag gone",
             "delete from tagd.tag where slot = 2 and key = 'env'".into(),
             &[
-                "block 0: 1 resources whose copy of their tags is not right",
-                "label \"env\", block 0: 0 bits missing, 1 too many",
-                "label \"env\" = \"prod\", block 0: 0 bits missing, 1 too many",
+                "block 0: 1 resources whose copy of their tags is wrong",
+                "label \"env\", block 0: 0 bits missing, 1 extra",
+                "label \"env\" = \"prod\", block 0: 0 bits missing, 1 extra",
             ],
         ),
         (
             "the copy of the tags",
             "update tagd.resource set tags = '{a,b}' where slot in (3, 4)".into(),
-            &["block 0: 2 resources whose copy of their tags is not right"],
+            &["block 0: 2 resources whose copy of their tags is wrong"],
         ),
         (
             "a tag of no resource",
             "insert into tagd.tag select scope_id, 999, 'env', 'prod' from tagd.scope".into(),
             &[
-                "block 0: 1 tags of resources that are not there",
-                "label \"env\", block 0: 1 bits missing, 0 too many",
-                "label \"env\" = \"prod\", block 0: 1 bits missing, 0 too many",
+                "block 0: 1 tags of resources that do not exist",
+                "label \"env\", block 0: 1 bits missing, 0 extra",
+                "label \"env\" = \"prod\", block 0: 1 bits missing, 0 extra",
             ],
         ),
     ] {
@@ -182,7 +182,7 @@ fn verify_tells_each_kind_of_drift_in_words_and_rebuild_mends_it() {
         let places = words.len();
         assert_eq!(
             last,
-            format!("tagd: index and tags disagree in {places} places; `tagd index rebuild` makes the index anew")
+            format!("tagd: index and tags disagree in {places} places; `tagd index rebuild` rebuilds the index")
         );
         let said = program.run(&["index", "rebuild"]);
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{what}: {}", said.out);
@@ -277,55 +277,55 @@ fn verify_tells_what_is_wrong_with_words_of_names_and_rebuild_mends_it() {
             "a bit missing",
             "update tagd.chunk c set hits = hits - 1, bits = set_bit(bits, 2, 0)
                from tagd.label l where l.label_id = c.label_id and l.kind = 4 and l.value = 'web'",
-            &["word \"web\" of names, block 0: 1 bits missing, 0 too many"][..],
+            &["word \"web\" of names, block 0: 1 bits missing, 0 extra"][..],
         ),
         (
             "a word with another value",
             "update tagd.label set value = 'abd' where kind = 4 and value = 'abc'",
             &[
-                "word \"abc\" of names, block 0: 6 bits missing, 0 too many",
-                "word \"abd\" of names, block 0: 0 bits missing, 6 too many",
+                "word \"abc\" of names, block 0: 6 bits missing, 0 extra",
+                "word \"abd\" of names, block 0: 0 bits missing, 6 extra",
             ],
         ),
         (
             "words forgotten",
             "update tagd.name set words = '{}' where slot = 3",
             &[
-                "word \"web\" of names, block 0: 0 bits missing, 1 too many",
-                "word \"xyz\" of names, block 0: 0 bits missing, 1 too many",
+                "word \"web\" of names, block 0: 0 bits missing, 1 extra",
+                "word \"xyz\" of names, block 0: 0 bits missing, 1 extra",
             ],
         ),
         (
             "a word that is not in the name, a word twice",
             "update tagd.name set words = words || array[case slot when 0 then 'nothing' else 'web' end] where slot < 2",
             &[
-                "block 0: 2 names kept under words that are not theirs",
-                "word \"nothing\" of names, block 0: 1 bits missing, 0 too many",
+                "block 0: 2 names indexed under words they do not contain",
+                "word \"nothing\" of names, block 0: 1 bits missing, 0 extra",
             ],
         ),
         (
             "a name changed by hand",
             "update tagd.name set folded = 'ops-abc-0' where slot = 0",
             &[
-                "block 0: 1 names kept under words that are not theirs",
-                "1 names to search are not right, the first in slot 0",
+                "block 0: 1 names indexed under words they do not contain",
+                "1 names to search are wrong, the first in slot 0",
             ],
         ),
         (
             "a name missing",
             "delete from tagd.name where slot = 1",
             &[
-                "word \"web\" of names, block 0: 0 bits missing, 1 too many",
-                "word \"xyz\" of names, block 0: 0 bits missing, 1 too many",
-                "1 names to search are not right, the first in slot 1",
+                "word \"web\" of names, block 0: 0 bits missing, 1 extra",
+                "word \"xyz\" of names, block 0: 0 bits missing, 1 extra",
+                "1 names to search are wrong, the first in slot 1",
             ],
         ),
         (
             "a name of no resource",
             "insert into tagd.name select scope_id, 99, 'web-99', '{web}' from tagd.scope",
             &[
-                "word \"web\" of names, block 0: 1 bits missing, 0 too many",
-                "1 names to search are not right, the first in slot 99",
+                "word \"web\" of names, block 0: 1 bits missing, 0 extra",
+                "1 names to search are wrong, the first in slot 99",
             ],
         ),
     ] {

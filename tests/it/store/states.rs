@@ -248,11 +248,11 @@ fn are_refused(world: &World, outage: Outage, holds: impl Fn(&Kind) -> bool) {
         assert_eq!(answer.status, 503, "{what}");
         assert!(answer.headers.contains_key("retry-after"), "{what}");
         // a write is not repeated where its connection was dead, as those are that lie unused since before
-        let told = answer.body.contains(&format!("{}, try again", Outage::Unreachable)) && !kind.3;
-        assert!(told || answer.body.contains(&format!("{outage}, try again")), "{what}");
+        let told = answer.body.contains(&format!("{}; try again later", Outage::Unreachable)) && !kind.3;
+        assert!(told || answer.body.contains(&format!("{outage}; try again later")), "{what}");
         if told {
             eventually(&format!("{what}, and then {outage}"), || {
-                kind.send(world).body.contains(&format!("{outage}, try again"))
+                kind.send(world).body.contains(&format!("{outage}; try again later"))
             });
         }
         // the longest that anybody waits is for a connection

@@ -743,8 +743,8 @@ fn writes_that_wait_together_are_one_transaction_and_each_has_its_own_outcome() 
                 Err(fault) => fault.to_string(),
             });
         }
-        let unknown = r#"resource_id: there is no resource "none""#;
-        let too_many = "tags: 11 on the resource, at most 10";
+        let unknown = r#"resource_id: unknown resource "none""#;
+        let too_many = "tags: must not exceed the quota of 10 tags on a resource, got 11";
         assert_eq!(outcomes, ["done", "done", unknown, too_many, "done", "done", "done"]);
         let transactions: Vec<i64> = sqlx::query_scalar(
             "select count(distinct t.xmin::text) from tagd.tag t join tagd.resource r using (scope_id, slot)

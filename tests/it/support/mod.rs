@@ -19,5 +19,5 @@ pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
 pub use relay::Relay;
 pub use source::{Source, files_of, repository, sources_of};
 pub use waiting::{PATIENCE, begin, eventually, eventually_found, waiting_for_locks};
-pub use wire::{Broken, Wire, every_route, ids, in_all_dialects};
+pub use wire::{Broken, QueryLimits, Wire, WriteLimits, every_route, ids, in_all_dialects};
 pub use world::{Answer, World, import_all, registration, sparse_limit, tag, unregister, word_limit};

@@ -1,9 +1,13 @@
-//! The four dialects as a client knows them: paths, least bodies, shapes of errors.
+//! The dialects as a client knows them: paths, what a query can say, shapes of errors.
 //!
-//! Written from `docs/SEMANTICS.md`, not from the source, so that the two can disagree.
+//! Written from `docs/SEMANTICS.md`, not from the source, so that the two can disagree. Everything that tests need to
+//! know of a dialect is here.
 
 use serde_json::{Value, json};
-use tagd::{dialects::DIALECTS, domain::change::Registration};
+use tagd::{
+    dialects::{DIALECTS, Dialect},
+    domain::change::Registration,
+};
 
 use super::{Answer, World, registration, repository};
 
@@ -16,7 +20,33 @@ pub enum Wire {
     Tms,
 }
 
-/// What a rule that a query breaks is called; "Errors" has the codes.
+/// Limits of a query: a column of "Limits of a query". Lengths are in characters.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryLimits {
+    pub keys: usize,
+    pub values: usize,
+    pub key_length: usize,
+    pub value_length: usize,
+    pub limit: usize,
+    pub default_limit: usize,
+}
+
+/// What may be written and removed: a column of "Writes".
+#[derive(Debug, Clone, Copy)]
+pub struct WriteLimits {
+    pub key_length: usize,
+    pub value_length: usize,
+    /// ASCII besides letters and digits.
+    pub key_extra: &'static str,
+    pub value_extra: &'static str,
+    pub remove_key_length: usize,
+    /// Whether a value to remove is compared.
+    pub remove_by_value: bool,
+    /// Tags on a resource.
+    pub quota: usize,
+}
+
+/// What a rule that a request breaks is called; "Errors" has the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
     General,
@@ -32,10 +62,26 @@ pub enum Broken {
     Values,
     Type,
     Project,
+    /// A resource that is not there, which is 404.
+    Resource,
+    /// More tags than the resource may have.
+    Quota,
+    /// The database cannot be reached, which is 503.
+    Outage,
 }
 
 impl Wire {
     pub const ALL: [Self; 4] = [Self::Ims, Self::Dns, Self::Cts, Self::Tms];
+
+    /// Those of a service with resources of its own, on which they have the same operations.
+    pub const ONE_SERVICE: [Self; 3] = [Self::Ims, Self::Dns, Self::Cts];
+
+    /// The description of a dialect of the program.
+    pub fn of(dialect: &Dialect) -> Self {
+        let name = dialect.service.name;
+        let found = Self::ALL.into_iter().find(|wire| wire.name().eq_ignore_ascii_case(name));
+        found.unwrap_or_else(|| panic!("tests/it/support/wire.rs does not describe {name}"))
+    }
 
     /// The name in files and messages.
     pub fn name(self) -> &'static str {
@@ -76,13 +122,147 @@ impl Wire {
         }
     }
 
+    /// Resource types that a query can ask for, some of them where there are many.
+    pub fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Ims => &["images"],
+            Self::Dns => &["DNS-public_zone", "DNS-ptr_record"],
+            Self::Cts => &["cts-tracker"],
+            Self::Tms => &["images", "DNS-public_zone", "cts-tracker", "ecs", "cdn"],
+        }
+    }
+
+    /// Whether a query names its types and its project in the body, and the answer says what each resource is of.
+    pub fn is_cross_service(self) -> bool {
+        self == Self::Tms
+    }
+
+    /// Where a query is asked, unless it is across services.
+    pub fn query_path(self, project: &str, resource_type: &str, count: bool) -> String {
+        match self {
+            Self::Ims | Self::Dns => format!("/v2/{project}/{resource_type}/resource_instances/action"),
+            Self::Cts if count => format!("/v3/{project}/{resource_type}/resource-instances/count"),
+            Self::Cts => format!("/v3/{project}/{resource_type}/resource-instances/filter"),
+            Self::Tms => "/v1.0/resource-instances/filter".to_owned(),
+        }
+    }
+
+    /// The body of a query without conditions, where the body says whether resources are counted.
+    pub fn action(self, count: bool) -> Value {
+        match self {
+            Self::Ims | Self::Dns => json!({ "action": if count { "count" } else { "filter" } }),
+            Self::Cts | Self::Tms => json!({}),
+        }
+    }
+
+    /// What `matches` can compare.
+    pub fn match_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Ims => &["resource_name", "resource_id"],
+            Self::Dns | Self::Cts => &["resource_name"],
+            Self::Tms => &[],
+        }
+    }
+
+    /// Characters that a name to search for may not have.
+    pub fn forbidden_in_names(self) -> &'static [char] {
+        match self {
+            Self::Cts => &['_', '%'],
+            Self::Ims | Self::Dns | Self::Tms => &[],
+        }
+    }
+
+    /// Whether an asterisk in front of a value searches for text in it.
+    pub fn searches(self) -> bool {
+        self != Self::Tms
+    }
+
+    /// Characters that a value in a query may have besides letters and digits, where that is limited.
+    pub fn query_signs(self) -> Option<&'static str> {
+        match self {
+            Self::Tms => Some("-_@."),
+            Self::Ims | Self::Dns | Self::Cts => None,
+        }
+    }
+
+    pub fn query_limits(self) -> QueryLimits {
+        let (keys, values, key_length, value_length, limit, default_limit) = match self {
+            Self::Ims => (10, 10, 127, 255, 1000, 10),
+            Self::Dns => (10, 10, 128, 255, 1000, 1000),
+            Self::Cts => (20, 20, 128, 255, 1000, 1000),
+            Self::Tms => (10, 10, 36, 43, 200, 200),
+        };
+        QueryLimits { keys, values, key_length, value_length, limit, default_limit }
+    }
+
+    pub fn write_limits(self) -> WriteLimits {
+        let wide = WriteLimits {
+            key_length: 128,
+            value_length: 255,
+            key_extra: " _.:=+-@",
+            value_extra: " _.:=+-@/",
+            remove_key_length: 128,
+            remove_by_value: false,
+            quota: 20,
+        };
+        let narrow = WriteLimits { key_length: 36, value_length: 43, ..wide };
+        match self {
+            Self::Ims => {
+                WriteLimits { key_extra: "-_", value_extra: "-_.", remove_key_length: 127, quota: 10, ..narrow }
+            }
+            Self::Dns => wide,
+            Self::Cts => WriteLimits { remove_by_value: true, ..wide },
+            Self::Tms => WriteLimits {
+                key_extra: "-_@",
+                value_extra: "-_@.",
+                remove_key_length: 36,
+                remove_by_value: true,
+                ..narrow
+            },
+        }
+    }
+
+    /// Where the tags of a resource in project `p` are, in a dialect of one service.
+    pub fn tags_path(self, id: &str) -> String {
+        let resource_type = self.resource_type();
+        match self {
+            Self::Ims | Self::Dns => format!("/v2/p/{resource_type}/{id}/tags"),
+            Self::Cts => format!("/v3/p/{resource_type}/{id}/tags"),
+            Self::Tms => panic!("TMS changes tags of several resources at once"),
+        }
+    }
+
+    /// Method, path and body that write or remove several tags of a resource, in a dialect of one service.
+    pub fn change_tags(self, action: &str, id: &str, tags: &Value) -> (&'static str, String, Value) {
+        let path = self.tags_path(id);
+        match (self, action) {
+            (Self::Cts, "delete") => ("DELETE", format!("{path}/delete"), json!({ "tags": tags })),
+            (Self::Cts, _) => ("POST", format!("{path}/create"), json!({ "tags": tags })),
+            _ => ("POST", format!("{path}/action"), json!({ "action": action, "tags": tags })),
+        }
+    }
+
+    /// Whether answers have system tags.
+    pub fn shows_system_tags(self) -> bool {
+        self == Self::Cts
+    }
+
+    /// The detail of a resource without one; `None` where the field is left out.
+    pub fn absent_detail(self) -> Option<Value> {
+        match self {
+            Self::Ims => Some(json!({})),
+            Self::Dns => Some(json!(null)),
+            Self::Cts => Some(json!("")),
+            Self::Tms => None,
+        }
+    }
+
     /// The least body that asks for a page, with some fields added or put in the place of its own.
     pub fn body(self, fields: &Value) -> Value {
-        let mut body = match self {
-            Self::Ims | Self::Dns => json!({ "action": "filter" }),
-            Self::Cts => json!({}),
-            Self::Tms => json!({ "project_id": "p", "resource_types": [self.resource_type()] }),
-        };
+        let mut body = self.action(false);
+        if self.is_cross_service() {
+            body = json!({ "project_id": "p", "resource_types": [self.resource_type()] });
+        }
         let object = body.as_object_mut().unwrap();
         object.extend(fields.as_object().expect("fields are an object").clone());
         body
@@ -145,8 +325,21 @@ impl Wire {
 
     /// The dialect's code of a broken rule: the table of "Errors".
     pub fn code(self, broken: Broken) -> &'static str {
-        use Broken::{Element, General, Key, Limit, Offset, Project, Tags, Type, Value, Values};
+        use Broken::{
+            Element, General, Key, Limit, Offset, Outage, Project, Quota, Resource, Tags, Type, Value, Values,
+        };
         match (self, broken) {
+            (Self::Ims, Resource) => "IMG.0144",
+            (Self::Ims, Quota) => "IMG.0116",
+            (Self::Ims, Outage) => "IMG.0061",
+            (Self::Dns, Resource) => "DNS.0302",
+            (Self::Dns, Quota) => "DNS.1001",
+            (Self::Dns, Outage) => "DNS.0000",
+            (Self::Cts, Resource) => "CTS.0214",
+            // of a query
+            (Self::Cts, Outage) => "CTS.0005",
+            (Self::Tms, Resource) => "TMS.0005",
+            (Self::Tms, Outage) => "TMS.0001",
             (Self::Ims, Key | Value | Tags | Element | Values) => "IMG.0115",
             (Self::Ims, _) => "IMG.0001",
             (Self::Dns, Key | Value | Tags | Element | Values) => "DNS.1003",
@@ -155,7 +348,7 @@ impl Wire {
             (Self::Dns, Type) => "DNS.1002",
             (Self::Dns, General | Project) => "DNS.0002",
             (Self::Cts, _) => "CTS.0003",
-            (Self::Tms, General) => "TMS.0002",
+            (Self::Tms, General | Quota) => "TMS.0002",
             (Self::Tms, Limit) => "TMS.0007",
             (Self::Tms, Offset) => "TMS.0017",
             (Self::Tms, Key) => "TMS.0009",
@@ -191,11 +384,7 @@ pub fn ids(answer: &Value) -> Vec<String> {
 pub fn every_route() -> Vec<(&'static str, String)> {
     let mut routes = vec![("GET", "/healthz".to_owned()), ("GET", "/readyz".to_owned())];
     for dialect in DIALECTS {
-        let resource_type = match dialect.name {
-            "DNS" => "DNS-public_zone",
-            "CTS" => "cts-tracker",
-            _ => "ecs",
-        };
+        let resource_type = Wire::of(dialect).resource_type();
         for route in dialect.routes {
             routes.push((route.method.name(), fill(route.path, resource_type)));
         }

@@ -123,8 +123,10 @@ fn the_names_that_shipped_clients_use_are_known_wherever_tms_names_a_type() {
     assert_eq!(types, ["vpc", "images", "elb"]);
     for names in [["vpc", "vpcs"], ["vpcs", "vpc"]] {
         let answer = filter(&world, &names);
-        let message =
-            format!("resource_types[1]: \"{}\" is the same type as \"{}\", types must be unique", names[1], names[0]);
+        let message = format!(
+            "resource_types[1]: duplicate resource type, \"{}\" and \"{}\" are the same type",
+            names[0], names[1]
+        );
         refuse(&answer, 400, "TMS.0002", &message);
     }
     let twice = send(&world, "GET", "/v1.0/tags?project_id=p&resource_types=vpc,vpcs&tag_types=resource", &Value::Null);
@@ -180,7 +182,7 @@ fn a_type_is_put_with_aliases_keeps_them_and_loses_them() {
         &send(&world, "GET", "/registry/v1/types/bucket", &Value::Null),
         404,
         "REGISTRY.0003",
-        "the resource type does not exist",
+        "resource_type: unknown resource type \"bucket\"",
     );
     // what a type becomes its aliases are at once
     let global = json!({ "service": "TMS", "regional": false, "tag_quota": 20 });
@@ -220,9 +222,9 @@ fn an_alias_that_moves_to_another_type_is_that_type_at_once() {
 fn a_name_is_a_type_or_an_alias_of_one_type() {
     let world = World::new();
     let taken = |answer: &Answer, message: &str| refuse(answer, 409, "REGISTRY.0019", message);
-    taken(&put_type(&world, "x", Some(&["free", "vpcs"])), "aliases[1]: \"vpcs\" is a resource type");
+    taken(&put_type(&world, "x", Some(&["free", "vpcs"])), "aliases[1]: \"vpcs\" is already a resource type");
     taken(&put_type(&world, "x", Some(&["vpc"])), "aliases[0]: \"vpc\" is an alias of \"vpcs\"");
-    taken(&put_type(&world, "x", Some(&["x"])), "aliases[0]: \"x\" is a resource type");
+    taken(&put_type(&world, "x", Some(&["x"])), "aliases[0]: \"x\" is already a resource type");
     taken(&put_type(&world, "vpc", None), "resource_type: \"vpc\" is an alias of \"vpcs\"");
     taken(&put_type(&world, "vpc", Some(&["y"])), "resource_type: \"vpc\" is an alias of \"vpcs\"");
     let removed = send(&world, "DELETE", "/registry/v1/types/vpc", &Value::Null);
@@ -239,11 +241,11 @@ fn a_name_is_a_type_or_an_alias_of_one_type() {
         let said = answer.json()["error_msg"].as_str().unwrap().to_owned();
         assert!(said.starts_with(message), "{said}");
     };
-    wrong(json!(["a", "a"]), "aliases[1]: \"a\" stands twice");
+    wrong(json!(["a", "a"]), "aliases[1]: duplicate alias \"a\"");
     wrong(json!([""]), "aliases[0]: ");
     wrong(json!(["a b"]), "aliases[0]: ");
     wrong(json!(["x".repeat(65)]), "aliases[0]: ");
-    wrong(json!((0..21).map(|i| format!("a{i}")).collect::<Vec<_>>()), "aliases: too many entries, at most 20");
+    wrong(json!((0..21).map(|i| format!("a{i}")).collect::<Vec<_>>()), "aliases: must have at most 20 entries");
     wrong(json!("a"), "aliases: ");
     wrong(json!([null]), "aliases[0]: ");
 }

@@ -97,7 +97,7 @@ fn a_byte_order_mark_is_passed_over_and_utf16_told_by_name_in_every_dialect() {
         for text in [body.clone(), format!("\u{feff}{body}")] {
             for is_big in [false, true] {
                 let answer = post(&utf16(&text, is_big));
-                wire.check_refusal(&answer, Broken::General, &["is UTF-16, must be UTF-8"], &text);
+                wire.check_refusal(&answer, Broken::General, &["must be UTF-8, got UTF-16"], &text);
             }
         }
     }
@@ -117,7 +117,7 @@ fn a_byte_order_mark_is_passed_over_and_utf16_told_by_name_in_the_registry() {
     for (path, body) in bodies {
         for wide in [utf16(body, false), utf16(&format!("\u{feff}{body}"), true)] {
             let reply = put(path, &wide);
-            let expected = ("REGISTRY.0001".to_owned(), "body: is UTF-16, must be UTF-8".to_owned());
+            let expected = ("REGISTRY.0001".to_owned(), "body: must be UTF-8, got UTF-16".to_owned());
             assert_eq!((reply.status, reply.error()), (400, expected), "{path}");
         }
         let status = put(path, format!("\u{feff}{body}").as_bytes()).status;
@@ -128,7 +128,7 @@ fn a_byte_order_mark_is_passed_over_and_utf16_told_by_name_in_the_registry() {
         for wide in [utf16(&lines, true), utf16(&format!("\u{feff}{lines}"), false)] {
             for (coding, body) in [("identity", wide.clone()), ("gzip", packed(&wide))] {
                 let reply = import(&world, query, coding, &body);
-                let expected = ("REGISTRY.0001".to_owned(), "body: is UTF-16, must be UTF-8".to_owned());
+                let expected = ("REGISTRY.0001".to_owned(), "body: must be UTF-8, got UTF-16".to_owned());
                 assert_eq!((reply.status, reply.error()), (400, expected), "{coding}");
             }
         }
@@ -173,12 +173,13 @@ fn gzip_that_is_damaged_or_cut_off_is_refused_and_strict_keeps_nothing() {
     let sum = damaged.len() - 8;
     damaged[sum] ^= 1;
     let cases = [
-        (good[..good.len() - 1].to_vec(), "cut off"),
-        (good[..good.len() / 2].to_vec(), "cut off"),
-        (Vec::new(), "cut off"),
+        (good[..good.len() - 1].to_vec(), "ends too early"),
+        (good[..good.len() / 2].to_vec(), "ends too early"),
+        (Vec::new(), "ends too early"),
         (damaged, "damaged"),
         (line("a").into_bytes(), "damaged"),
-        ([good.clone(), b"more text that is no gzip".to_vec()].concat(), "damaged"),
+        ([good.clone(), b"more text that is no gzip".to_vec()].concat(), "is followed by other data"),
+        ([good.clone(), b"x".to_vec()].concat(), "is followed by other data"),
     ];
     let world = World::new();
     for (body, words) in cases {

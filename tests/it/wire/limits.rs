@@ -3,27 +3,7 @@
 use serde_json::{Value, json};
 use tagd::domain::change::Registration;
 
-use crate::support::{Broken, Wire, World};
-
-/// One column of the table.
-struct Limits {
-    keys: usize,
-    values: usize,
-    key_length: usize,
-    value_length: usize,
-    limit: usize,
-    default_limit: usize,
-}
-
-fn limits(wire: Wire) -> Limits {
-    let (keys, values, key_length, value_length, limit, default_limit) = match wire {
-        Wire::Ims => (10, 10, 127, 255, 1000, 10),
-        Wire::Dns => (10, 10, 128, 255, 1000, 1000),
-        Wire::Cts => (20, 20, 128, 255, 1000, 1000),
-        Wire::Tms => (10, 10, 36, 43, 200, 200),
-    };
-    Limits { keys, values, key_length, value_length, limit, default_limit }
-}
+use crate::support::{Broken, QueryLimits, Wire, World};
 
 /// A list with as many keys and values, all different.
 fn terms(keys: usize, values: usize) -> Value {
@@ -55,16 +35,16 @@ fn large_world() -> World {
 fn a_list_holds_as_many_keys_with_as_many_values_as_the_dialect_allows_and_no_more() {
     let world = World::empty();
     for wire in Wire::ALL {
-        let Limits { keys, values, .. } = limits(wire);
+        let QueryLimits { keys, values, .. } = wire.query_limits();
         for list in wire.lists() {
             accept(&world, wire, &json!({ *list: terms(keys, values) }));
             let fields = json!({ *list: terms(keys + 1, 1) });
-            let reason = format!("{list}: too many keys, at most {keys}");
+            let reason = format!("{list}: must have at most {keys} keys");
             wire.refuse(&world, &fields, Broken::General, &[&reason]);
 
             let mut entries = terms(keys, values);
             entries[2]["values"].as_array_mut().unwrap().push(json!("one more"));
-            let reason = format!("{list}[2].values: too many values, at most {values}");
+            let reason = format!("{list}[2].values: must have at most {values} values");
             wire.refuse(&world, &json!({ *list: entries }), Broken::Values, &[&reason]);
         }
         // each list has the limit to itself
@@ -78,17 +58,17 @@ fn a_list_holds_as_many_keys_with_as_many_values_as_the_dialect_allows_and_no_mo
 fn a_list_is_read_no_further_than_its_limit() {
     let world = World::empty();
     for wire in Wire::ALL {
-        let Limits { keys, values, .. } = limits(wire);
+        let QueryLimits { keys, values, .. } = wire.query_limits();
         for list in wire.lists() {
             // what stands behind the limit would be an error of its own, were it read
             let mut entries = terms(keys, values);
             entries.as_array_mut().unwrap().extend([json!("no entry"), json!({ "no field": 1 })]);
-            let reason = format!("{list}: too many keys, at most {keys}");
+            let reason = format!("{list}: must have at most {keys} keys");
             wire.refuse(&world, &json!({ *list: entries }), Broken::General, &[&reason]);
 
             let mut entries = terms(3, values);
             entries[2]["values"].as_array_mut().unwrap().extend([json!(1), json!({})]);
-            let reason = format!("{list}[2].values: too many values, at most {values}");
+            let reason = format!("{list}[2].values: must have at most {values} values");
             wire.refuse(&world, &json!({ *list: entries }), Broken::Values, &[&reason]);
 
             // up to the limit everything is looked at
@@ -106,7 +86,7 @@ fn a_list_is_read_no_further_than_its_limit() {
             ];
             let mut entries: Vec<Value> = matches.into_iter().take(keys + 1).collect();
             entries.push(json!("no entry"));
-            let reason = format!("matches: too many entries, at most {keys}");
+            let reason = format!("matches: must have at most {keys} entries");
             wire.refuse(&world, &json!({ "matches": entries }), Broken::General, &[&reason]);
         }
         // where the lists are ignored, so is their length
@@ -118,7 +98,7 @@ fn a_list_is_read_no_further_than_its_limit() {
 fn keys_and_values_are_as_long_as_the_dialect_allows_counted_in_characters() {
     let world = World::empty();
     for wire in Wire::ALL {
-        let Limits { key_length, value_length, .. } = limits(wire);
+        let QueryLimits { key_length, value_length, .. } = wire.query_limits();
         for list in wire.lists() {
             let entries = |key: usize, value: usize| {
                 json!({ *list: [
@@ -128,12 +108,12 @@ fn keys_and_values_are_as_long_as_the_dialect_allows_counted_in_characters() {
             };
             accept(&world, wire, &entries(key_length, value_length));
 
-            let path = format!("{list}[1].key: \"日日");
-            let (count, most) = (format!("{} characters", key_length + 1), format!("at most {key_length}"));
+            let path = format!("{list}[1].key: ");
+            let (count, most) = (format!("got {}", key_length + 1), format!("at most {key_length} characters"));
             wire.refuse(&world, &entries(key_length + 1, 1), Broken::Key, &[&path, &count, &most]);
 
-            let path = format!("{list}[1].values[1]: \"日日");
-            let (count, most) = (format!("{} characters", value_length + 1), format!("at most {value_length}"));
+            let path = format!("{list}[1].values[1]: ");
+            let (count, most) = (format!("got {}", value_length + 1), format!("at most {value_length} characters"));
             wire.refuse(&world, &entries(1, value_length + 1), Broken::Value, &[&path, &count, &most]);
         }
     }
@@ -143,7 +123,7 @@ fn keys_and_values_are_as_long_as_the_dialect_allows_counted_in_characters() {
 fn a_character_outside_the_basic_plane_counts_once() {
     let world = World::empty();
     for wire in Wire::ALL {
-        let Limits { key_length, value_length, .. } = limits(wire);
+        let QueryLimits { key_length, value_length, .. } = wire.query_limits();
         // a letter in four bytes, written as itself and as a pair of surrogates
         let entry = |letter: &str, key: usize, value: usize| {
             let text = format!(r#"[{{"key":"{}","values":["{}"]}}]"#, letter.repeat(key), letter.repeat(value));
@@ -166,7 +146,7 @@ fn a_character_outside_the_basic_plane_counts_once() {
 fn the_limit_has_a_range_and_a_default() {
     let world = large_world();
     for wire in Wire::ALL {
-        let Limits { limit, default_limit, .. } = limits(wire);
+        let QueryLimits { limit, default_limit, .. } = wire.query_limits();
         for (fields, length) in [
             (json!({}), default_limit),
             (json!({ "limit": null }), default_limit),
@@ -179,7 +159,7 @@ fn the_limit_has_a_range_and_a_default() {
             assert_eq!((ids.len(), total), (length, FLEET as u64), "{wire:?} {fields}");
             assert_eq!(ids[0], "r1099", "{wire:?} {fields}: the newest first");
         }
-        let most = format!("1 to {limit}");
+        let most = format!("between 1 and {limit}");
         for wrong in [json!(0), json!("0"), json!(limit + 1), json!((limit + 1).to_string()), json!(u64::MAX)] {
             let value = wrong.as_str().map_or(wrong.to_string(), ToOwned::to_owned);
             wire.refuse(&world, &json!({ "limit": wrong }), Broken::Limit, &["limit: ", &value, &most]);
@@ -228,7 +208,12 @@ fn the_offset_starts_at_zero_and_only_dns_has_an_end() {
                 let body = least.replace("\"offset\":0", &format!("\"offset\":{number}"));
                 let answer = world.post(wire.path(), &body);
                 if wire == Wire::Dns {
-                    wire.check_refusal(&answer, Broken::Offset, &["offset: ", beyond, "0 to 2147483647"], &body);
+                    wire.check_refusal(
+                        &answer,
+                        Broken::Offset,
+                        &["offset: ", beyond, "between 0 and 2147483647"],
+                        &body,
+                    );
                 } else {
                     assert_eq!(answer.status, 200, "{wire:?} {body}: {}", answer.body);
                     let json = answer.json();
@@ -239,7 +224,7 @@ fn the_offset_starts_at_zero_and_only_dns_has_an_end() {
         }
         for wrong in [json!(-1), json!("-1"), json!(0.5), json!("zero"), json!("")] {
             let value = wrong.as_str().map_or(wrong.to_string(), ToOwned::to_owned);
-            let range = if wire == Wire::Dns { "0 to 2147483647" } else { "at least 0" };
+            let range = if wire == Wire::Dns { "between 0 and 2147483647" } else { "greater than or equal to 0" };
             wire.refuse(&world, &json!({ "offset": wrong }), Broken::Offset, &["offset: ", &value, range]);
         }
     }
@@ -266,16 +251,16 @@ fn a_key_stands_once_in_a_list_and_is_neither_missing_nor_empty_and_a_value_stan
             refuse(
                 json!([env, { "key": "team", "values": [] }, { "key": "env", "values": ["b"] }]),
                 Broken::Key,
-                &[&at("[2].key"), "\"env\"", "unique"],
+                &[&at("[2].key"), "duplicate key \"env\""],
             );
             refuse(
                 json!([env, { "key": "team", "values": ["x", "y", "x"] }]),
                 Broken::Value,
-                &[&at("[1].values[2]"), "\"x\"", "unique"],
+                &[&at("[1].values[2]"), "duplicate value \"x\""],
             );
-            refuse(json!([env, { "values": ["a"] }]), Broken::Key, &[&at("[1].key"), "missing"]);
-            refuse(json!([env, { "key": null, "values": ["a"] }]), Broken::Key, &[&at("[1].key"), "missing"]);
-            refuse(json!([{ "key": "", "values": ["a"] }]), Broken::Key, &[&at("[0].key"), "\"\"", "at least 1"]);
+            refuse(json!([env, { "values": ["a"] }]), Broken::Key, &[&at("[1].key"), "is required"]);
+            refuse(json!([env, { "key": null, "values": ["a"] }]), Broken::Key, &[&at("[1].key"), "is required"]);
+            refuse(json!([{ "key": "", "values": ["a"] }]), Broken::Key, &[&at("[0].key"), "must not be empty"]);
             refuse(json!([env, {}]), Broken::Element, &[&at("[1]")]);
 
             // what differs by case, or stands in another place, is no duplicate
@@ -295,7 +280,7 @@ fn the_value_of_a_match_has_at_most_255_characters() {
         for key in keys {
             let matches = |length| json!({ "matches": [{ "key": key, "value": wide(length) }] });
             accept(&world, wire, &matches(255));
-            let parts = ["matches[0].value: \"日日", "256 characters", "at most 255"];
+            let parts = ["matches[0].value: must be at most 255 characters, got 256"];
             wire.refuse(&world, &matches(256), Broken::General, &parts);
         }
     }

@@ -345,7 +345,7 @@ fn a_marker_is_one_of_its_list() {
         assert_eq!((answer.status, answer.json()["error_code"].as_str()), (400, Some("REGISTRY.0002")), "{query}");
         assert!(answer.json()["error_msg"].as_str().unwrap().contains(message), "{query}: {}", answer.body);
     };
-    let not_here = "is not a next_marker of this list";
+    let not_here = "must be a next_marker of this list";
     refuse("ecs", &format!("marker={marker}"), not_here);
     refuse("cts-tracker", &format!("marker={marker}"), not_here);
     for wrong in [

@@ -6,6 +6,7 @@ mod encodings;
 mod errors;
 mod limits;
 mod lists;
+mod messages;
 mod methods;
 mod operations;
 mod principals;

@@ -56,9 +56,9 @@ fn what_spans_projects_covers_those_of_the_principals_account() {
         ] {
             let principal = of_account(account);
             let query = Command::Query(ResourceQuery {
-                reach: ScopeSelector::Types { resource_types: vec!["cdn".into()], project_id: None },
+                scopes: ScopeSelector::Types { resource_types: vec!["cdn".into()], project_id: None },
                 query: TagQuery::default(),
-                want: QueryOutput::Page { limit: 10, offset: 0 },
+                output: QueryOutput::Page { limit: 10, offset: 0 },
             });
             assert_eq!(names(&service, &principal, query).await, resources, "{account:?}");
             let list = Command::ListKeys { region: None, part: page() };

@@ -230,7 +230,7 @@ fn every_operation_on_resources_stands_in_a_golden() {
         let last = endless.rfind(r#"{"key""#).unwrap();
         let answer = send(&world, "PUT", &path, &json, format!("{}nonsense", &endless[..last]).as_bytes());
         assert_eq!((answer.status, answer.code().as_str()), (400, "REGISTRY.0002"), "{path}");
-        assert_eq!(answer.json()["error_msg"], "tags: too many entries, at most 1256", "{path}");
+        assert_eq!(answer.json()["error_msg"], "tags: must have at most 1256 entries", "{path}");
     }
     let text = exchange(&world, "put_resource.other_type", "PUT", ONE, &[("Content-Type", "text/plain")], "{}");
     assert_eq!(text.status, 415);

@@ -338,7 +338,7 @@ fn every_operation_is_answered_as_its_golden_says() {
 
 #[test]
 fn every_operation_is_in_the_table_and_every_golden_is_of_one() {
-    let tms = DIALECTS.iter().find(|dialect| dialect.name == "TMS").unwrap();
+    let tms = DIALECTS.iter().find(|dialect| dialect.service.name == "TMS").unwrap();
     let routes: BTreeSet<String> =
         tms.routes.iter().map(|route| format!("{} {}", route.method.name(), route.path)).collect();
     assert_eq!(routes, TABLE.iter().map(|row| row.route.to_owned()).collect());
@@ -376,7 +376,7 @@ fn the_operations_on_associated_resources_and_other_versions_are_not_there() {
         ("GET", "/v1.0/tag-key".into()),
     ] {
         let body = if ["POST", "PUT"].contains(&method) { "{}" } else { "" };
-        refuse(&world, (method, &path), body, 404, "APIGW.0101", "no such API");
+        refuse(&world, (method, &path), body, 404, "APIGW.0101", "no route matches");
     }
 }
 
@@ -409,9 +409,9 @@ fn what_fails_on_one_resource_is_told_and_the_others_are_written() {
     assert_eq!(
         failed,
         json!([
-            { "resource_id": "nowhere", "resource_type": "ecs", "error_code": "TMS.0005", "error_msg": "resource_id: there is no resource \"nowhere\"" },
-            { "resource_id": "almost", "resource_type": "ecs", "error_code": "TMS.0002", "error_msg": "tags: 21 on the resource, at most 20" },
-            { "resource_id": "a", "resource_type": "vpcs", "error_code": "TMS.0005", "error_msg": "resource_id: there is no resource \"a\"" },
+            { "resource_id": "nowhere", "resource_type": "ecs", "error_code": "TMS.0005", "error_msg": "resource_id: unknown resource \"nowhere\"" },
+            { "resource_id": "almost", "resource_type": "ecs", "error_code": "TMS.0002", "error_msg": "tags: must not exceed the quota of 20 tags on a resource, got 21" },
+            { "resource_id": "a", "resource_type": "vpcs", "error_code": "TMS.0005", "error_msg": "resource_id: unknown resource \"a\"" },
         ])
     );
     assert_eq!(tags(&world, "ecs", "a"), ["env=prod", "one=1", "two="]);
@@ -484,11 +484,11 @@ fn an_unknown_type_or_a_regional_one_without_a_project_is_refused_before_anythin
         refuse(
             batch(Some("p"), &[("ecs", "r"), ("Ecs", "r")], &put),
             "TMS.5027",
-            "resources[1].resource_type: \"Ecs\"",
+            "resources[1].resource_type: unknown resource type \"Ecs\"",
         );
         refuse(batch(Some("p"), &[("ecs\0", "r")], &put), "TMS.5027", "resources[0].resource_type");
-        refuse(batch(None, &[("cdn", "c"), ("ecs", "r")], &put), "TMS.2011", "\"ecs\" is a type of a region");
-        refuse(batch(Some(""), &[("cdn", "c"), ("ecs", "r")], &put), "TMS.2011", "\"ecs\" is a type of a region");
+        refuse(batch(None, &[("cdn", "c"), ("ecs", "r")], &put), "TMS.2011", "regional resource type \"ecs\"");
+        refuse(batch(Some(""), &[("cdn", "c"), ("ecs", "r")], &put), "TMS.2011", "regional resource type \"ecs\"");
     }
     assert_eq!(tags(&world, "ecs", "r"), ["keep="]);
     assert_eq!(tags(&world, "cdn", "c"), [""; 0]);
@@ -516,7 +516,7 @@ fn system_tags_are_neither_written_nor_shown() {
             &body,
             400,
             "TMS.0009",
-            "tags[0].key: \"_sys_a\"",
+            "tags[0].key: must not start with \"_sys_\"",
         );
     }
     for action in ["create", "delete"] {
@@ -589,7 +589,7 @@ fn marks_and_joiners_of_a_word_are_taken_wherever_a_key_or_a_value_stands() {
     for text in ["\u{94d}क", "1\u{94d}", "-\u{301}", "\u{200c}a", "1\u{200d}", "a@\u{200d}"] {
         let batch_path = ("POST", "/v1.0/resource-tags/batch-create");
         let predefine_path = ("POST", "/v1.0/predefine_tags/action");
-        let reason = "which may only follow a letter or a mark";
+        let reason = "except after a letter or a mark";
         for (key, value, code) in [(text, "v", "TMS.0009"), ("k", text, "TMS.0010")] {
             refuse(&world, batch_path, &put(key, value).to_string(), 400, code, reason);
             refuse(&world, predefine_path, &predefine_body("create", &[(key, value)]), 400, code, reason);
@@ -617,18 +617,18 @@ fn a_list_is_read_no_further_than_its_limit() {
             let body = json!({ "project_id": "p", "resources": resources, "tags": tags }).to_string();
             refuse(&world, ("POST", &path), &body, 400, "TMS.0002", reason);
         };
-        refuse(&many, &put, "resources: too many resources, at most 50");
-        refuse(&one, &list(10, &tag), "tags: too many tags, at most 10");
+        refuse(&many, &put, "resources: must have at most 50 resources");
+        refuse(&one, &list(10, &tag), "tags: must have at most 10 tags");
     }
     for action in ["create", "delete"] {
         let body = json!({ "action": action, "tags": list(50, &tag) }).to_string();
         let path = ("POST", "/v1.0/predefine_tags/action");
-        refuse(&world, path, &body, 400, "TMS.0002", "tags: too many tags, at most 50");
+        refuse(&world, path, &body, 400, "TMS.0002", "tags: must have at most 50 tags");
     }
     let types = list(10, &|i| json!(format!("t{i}")));
     let body = json!({ "project_id": "p", "resource_types": types }).to_string();
     let path = ("POST", "/v1.0/resource-instances/filter");
-    refuse(&world, path, &body, 400, "TMS.0002", "resource_types: too many types, at most 10");
+    refuse(&world, path, &body, 400, "TMS.0002", "resource_types: must have at most 10 types");
 }
 
 // ---- what is remembered
@@ -1020,7 +1020,14 @@ fn no_more_than_500_predefined_tags_whoever_writes_at_once() {
     assert_eq!(quota()["used"], 497);
     predefine(&world, "create", &[("x", "1"), ("x", "2"), ("x", "3")]);
     let path = ("POST", "/v1.0/predefine_tags/action");
-    refuse(&world, path, &predefine_body("create", &[("x", "4")]), 400, "TMS.1001", "501 predefined tags, at most 500");
+    refuse(
+        &world,
+        path,
+        &predefine_body("create", &[("x", "4")]),
+        400,
+        "TMS.1001",
+        "must not exceed the quota of 500 predefined tags, got 501",
+    );
     // what is there may be written again, changed, and make room
     predefine(&world, "create", &[("x", "1"), ("x", "2")]);
     let put = r#"{"old_tag":{"key":"x","value":"1"},"new_tag":{"key":"x","value":"4"}}"#;

@@ -104,7 +104,7 @@ fn a_content_coding_that_is_not_taken_is_refused_by_its_name() {
             if right == 415 {
                 let (code, message) = wire.error(&answer);
                 assert_eq!(code, wire.code(Broken::General));
-                assert!(message.starts_with(&format!("Content-Encoding: \"{coding}\" is not supported")), "{message}");
+                assert_eq!(message, format!("Content-Encoding: must be identity, got \"{coding}\""));
             }
         }
     }
@@ -125,7 +125,8 @@ fn a_content_coding_that_is_not_taken_is_refused_by_its_name() {
         let answer = send(method, path, coding);
         assert_eq!((answer.status, &answer.json()["error_code"]), (415, &json!("REGISTRY.0014")), "{path}");
         assert!(
-            answer.body.contains(&format!("Content-Encoding: \\\"{coding}\\\" is not supported")),
+            answer.body.contains("Content-Encoding: must be ")
+                && answer.body.contains(&format!("got \\\"{coding}\\\"")),
             "{}",
             answer.body
         );

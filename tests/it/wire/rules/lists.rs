@@ -91,9 +91,9 @@ fn an_absent_list_is_no_condition_and_no_condition_at_all_is_every_resource() {
 fn an_empty_list_is_refused_by_ims() {
     let world = two_by_two();
     for list in Wire::Ims.lists() {
-        Wire::Ims.refuse(&world, &json!({ *list: [] }), Broken::Tags, &[&format!("{list}: "), "empty list"]);
+        Wire::Ims.refuse(&world, &json!({ *list: [] }), Broken::Tags, &[&format!("{list}: "), "must not be empty"]);
     }
-    Wire::Ims.refuse(&world, &json!({ "matches": [] }), Broken::General, &["matches: ", "empty list"]);
+    Wire::Ims.refuse(&world, &json!({ "matches": [] }), Broken::General, &["matches: ", "must not be empty"]);
 }
 
 #[test]

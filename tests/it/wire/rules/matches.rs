@@ -36,7 +36,7 @@ fn cts_refuses_underscore_and_percent_in_a_name() {
     let world = World::empty();
     for (name, wrong) in [("a_b", "\"_\""), ("100%", "\"%\"")] {
         let fields = json!({ "matches": [{ "key": "resource_name", "value": name }] });
-        Wire::Cts.refuse(&world, &fields, Broken::General, &["matches[0].value: ", name, wrong]);
+        Wire::Cts.refuse(&world, &fields, Broken::General, &["matches[0].value: ", "must not contain", wrong]);
     }
 }
 
@@ -56,7 +56,7 @@ fn a_match_without_a_value_means_the_empty_name_in_dns_and_cts_and_is_refused_by
         for wire in [Wire::Dns, Wire::Cts] {
             assert_eq!(wire.ids(&world, &fields), ["<>"], "{wire:?}");
         }
-        Wire::Ims.refuse(&world, &fields, Broken::General, &["matches[0].value: ", "missing"]);
+        Wire::Ims.refuse(&world, &fields, Broken::General, &["matches[0].value: ", "is required"]);
     }
 }
 
@@ -88,13 +88,18 @@ fn a_match_with_an_unknown_a_repeated_or_no_key_is_refused() {
             (json!([{ "key": "name", "value": "a" }]), ["matches[0].key: ", "\"name\""]),
             (json!([{ "key": "Resource_Name", "value": "a" }]), ["matches[0].key: ", "\"Resource_Name\""]),
             (json!([{ "key": "", "value": "a" }]), ["matches[0].key: ", "\"\""]),
-            (json!([{ "value": "a" }]), ["matches[0].key: ", "missing"]),
+            (json!([{ "value": "a" }]), ["matches[0].key: ", "is required"]),
             (json!([name, name]), ["matches[1].key: ", "\"resource_name\""]),
-            (json!([name, { "key": "resource_name", "value": "b" }]), ["matches[1].key: ", "unique"]),
+            (json!([name, { "key": "resource_name", "value": "b" }]), ["matches[1].key: ", "duplicate key"]),
         ] {
             wire.refuse(&world, &json!({ "matches": matches }), Broken::General, &parts);
         }
     }
     let id = json!({ "key": "resource_id", "value": "a" });
-    Wire::Ims.refuse(&world, &json!({ "matches": [id, name, id] }), Broken::General, &["matches[2].key: ", "unique"]);
+    Wire::Ims.refuse(
+        &world,
+        &json!({ "matches": [id, name, id] }),
+        Broken::General,
+        &["matches[2].key: ", "duplicate key"],
+    );
 }

@@ -13,7 +13,7 @@ fn the_action_is_mandatory_in_ims_and_dns_and_compared_with_case() {
     let world = World::empty();
     for wire in [Wire::Ims, Wire::Dns] {
         for body in ["{}", r#"{"action":null}"#] {
-            wire.check_refusal(&world.post(wire.path(), body), Broken::General, &["action: ", "missing"], body);
+            wire.check_refusal(&world.post(wire.path(), body), Broken::General, &["action: ", "is required"], body);
         }
         for wrong in ["Filter", "COUNT", "", "filter ", "delete"] {
             let fields = json!({ "action": wrong });
@@ -134,7 +134,7 @@ fn query_parameters_that_are_unknown_or_stand_twice_are_refused() {
     let world = World::empty();
     for wire in Wire::ALL {
         let answer = world.post(&format!("{}?marker=1", wire.path()), &wire.body(&json!({})).to_string());
-        wire.check_refusal(&answer, Broken::General, &["\"marker\"", "no such query parameter"], "?marker=1");
+        wire.check_refusal(&answer, Broken::General, &["\"marker\"", "unknown query parameter"], "?marker=1");
         let answer = world.post(&format!("{}?limit=1&limit=1", wire.path()), &wire.body(&json!({})).to_string());
         wire.check_refusal(&answer, Broken::General, &["limit"], "?limit=1&limit=1");
         let answer = world.post(&format!("{}?", wire.path()), &wire.body(&json!({})).to_string());

@@ -80,10 +80,10 @@ fn tms_checks_the_character_set_of_keys_and_values() {
         assert_eq!(Wire::Tms.ids(&world, &tags(right.0, right.1)), Vec::<String>::new(), "{right:?}");
     }
     for wrong in [" ", ".", ":", "=", "+", "/", "*", "%", "\\", "\"", ",", "\u{0}", "\n", "😀"] {
-        let parts = ["tags[0].key: ", "allowed are letters, digits"];
+        let parts = ["tags[0].key: ", "must contain only letters, digits"];
         Wire::Tms.refuse(&world, &tags(&format!("a{wrong}"), "v"), Broken::Key, &parts);
         if wrong != "." {
-            let parts = ["tags[0].values[0]: ", "allowed are letters, digits"];
+            let parts = ["tags[0].values[0]: ", "must contain only letters, digits"];
             Wire::Tms.refuse(&world, &tags("k", &format!("a{wrong}")), Broken::Value, &parts);
         }
     }

@@ -46,11 +46,11 @@ fn tms_takes_one_to_ten_resource_types() {
         assert_eq!(Wire::Tms.ids(&world, &json!({ "resource_types": all[..count] })), Vec::<String>::new());
     }
     let fields = json!({ "resource_types": all });
-    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: too many types, at most 10"]);
+    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: must have at most 10 types"]);
     let fields = json!({ "resource_types": [] });
-    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: ", "0 types", "1 to 10"]);
+    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: ", "between 1 and 10 types, got 0"]);
     let fields = json!({ "resource_types": null });
-    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: ", "missing"]);
+    Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types: ", "is required"]);
     for wrong in [json!("ecs"), json!([1]), json!([null]), json!({})] {
         let fields = json!({ "resource_types": wrong });
         Wire::Tms.refuse(&world, &fields, Broken::General, &["resource_types", "line 1, column"]);
@@ -76,7 +76,7 @@ fn tms_wants_a_project_for_a_type_of_a_region() {
             let mut body = project;
             body["resource_types"] = types.clone();
             let answer = world.post(Wire::Tms.path(), &body.to_string());
-            Wire::Tms.check_refusal(&answer, Broken::Project, &["project_id: ", "missing"], &body.to_string());
+            Wire::Tms.check_refusal(&answer, Broken::Project, &["project_id: ", "is required"], &body.to_string());
         }
     }
 }

@@ -26,7 +26,7 @@ fn values_left_out_mean_any_value_in_dns_and_cts_and_are_mandatory_in_ims_and_tm
             let fields = json!({ *list: missing });
             if [Wire::Ims, Wire::Tms].contains(&wire) {
                 let path = format!("{list}[0].values: ");
-                wire.refuse(&world, &fields, Broken::Value, &[&path, "missing, mandatory"]);
+                wire.refuse(&world, &fields, Broken::Value, &[&path, "is required"]);
             } else if !list.starts_with("not") && *list != "sys_tags" {
                 assert_eq!(wire.ids(&world, &fields), ["<b>", "<a>"], "{wire:?} {list}");
             }
@@ -96,7 +96,7 @@ fn a_lone_asterisk_is_refused() {
 fn tms_has_no_search_for_values() {
     let world = World::empty();
     let fields = json!({ "tags": [{ "key": "k", "values": ["*prod"] }] });
-    Wire::Tms.refuse(&world, &fields, Broken::Value, &["tags[0].values[0]: ", "\"*prod\"", "\"*\""]);
+    Wire::Tms.refuse(&world, &fields, Broken::Value, &["tags[0].values[0]: ", "got \"*\""]);
 }
 
 #[test]
