@@ -195,6 +195,11 @@ impl Wire {
         QueryLimits { keys, values, key_length, value_length, limit, default_limit }
     }
 
+    /// Whether an offset ends at 2,147,483,647.
+    pub fn has_last_offset(self) -> bool {
+        self == Self::Dns
+    }
+
     pub fn write_limits(self) -> WriteLimits {
         let wide = WriteLimits {
             key_length: 128,
