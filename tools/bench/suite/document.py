@@ -84,16 +84,16 @@ def document(results, kept):
 
 
 def by_hand(text):
-    """What stands between the markers of an earlier document."""
+    """The text between the markers of an earlier document."""
     found = re.search(re.escape(BEGIN) + r"\n(.*?)\n" + re.escape(END), text, re.S)
     return found.group(1) if found else None
 
 
 def heading(results):
-    warning = "\n\n**These figures are of a quick look and say nothing.**" if results["quick"] else ""
+    warning = "\n\n**These figures are of a quick run and mean nothing.**" if results["quick"] else ""
     return (
-        "# Performance\n\nFigures of one run, put together by `tools/bench/report`; only what stands between the two markers at the end is"
-        " written by hand. Ratios travel further than rates: all that is compared was measured on the same machine, in the same minutes." + warning
+        "# Performance\n\nFigures of one run, written by `tools/bench/report`; only the text between the two markers at the end is written by hand. Trust"
+        " ratios more than rates: everything that is compared was measured on the same machine, in the same minutes." + warning
     )
 
 
@@ -105,7 +105,7 @@ def how(results):
     return f"""## How it was measured
 
 ```sh
-make bench                                  # everything, some 35 minutes on two cores; needs wrk
+make bench                                  # everything, about 35 minutes on two cores; needs wrk
 make bench SIZES=10000,100000 ONLY=name     # some sizes, some questions
 make bench-quick                            # only whether it all runs
 ./tools/bench/report                        # this page again, from target/bench/results.json
@@ -115,18 +115,18 @@ make bench-quick                            # only whether it all runs
 |---|---|
 | date, commit | {results['date'][:16].replace('T', ' ')}, `{results['commit']}` |
 | machine | {machine['processor']}, {machine['cores']} processors, {machine['memory'] / 2**30:.0f} GiB, {machine['system']} |
-| other load | {machine['load_before']:.1f} processes were waiting for a processor when it began{taken} |
+| other load | {machine['load_before']:.1f} processes were waiting for a processor at the start{taken} |
 | Postgres | {fleet.get('postgres', '?')}, tagd's private one ({fleet.get('postgres_settings', '')}) |
 | load | {results['load']}, on the same machine; {results['rounds']} rounds of {results['seconds']:g} s (3 rounds for several types and for many projects), medians |
 
-- **Fleets** come from `tools/bench/fleet.py`: six keys of 3 to 20,000 values, Zipf-like, five tags a resource. They are the same on every machine.
+- **Fleets** come from `tools/bench/fleet.py`: six keys of 3 to 20,000 values with a Zipf-like distribution, five tags a resource. They are the same on every machine.
 - **tagd over HTTP**: release build, default settings, kept-alive connections, a page of 10 and the exact total unless a line says otherwise.
-- **The limit** is the same statement with the same arguments and session settings in `pgbench -M prepared`, with as many connections. What is
-  missing from 1 is the price of HTTP, JSON, and the pool, and of the load generator on the same processors.
+- **The limit** is the same statement with the same arguments and session settings in `pgbench -M prepared`, with as many connections. The
+  difference from 1 is the cost of HTTP, JSON and the pool, and of the load generator on the same processors.
 - **Textbook SQL** runs over plain tables (`tools/bench/suite/textbook.py`): tags by (scope, slot, key) and by (scope, key, value, slot), names by a
-  trigram index, values in a table of their own. Page with tags as JSON and exact count are two statements. Of several forms of each the fastest
-  was taken, found out beforehand. `pgbench -M prepared`, no HTTP, `jit` off, `random_page_cost` 1.1, `work_mem` 64 MB, analysed.
-- Everyone answered right: totals and pages of tagd, its statement and every textbook form were compared before the clock ran."""
+  trigram index, values in a separate table. A page with tags as JSON and the exact count are two statements. Of several forms of each the fastest
+  was chosen beforehand. `pgbench -M prepared`, no HTTP, `jit` off, `random_page_cost` 1.1, `work_mem` 64 MB, analysed.
+- All answers are correct: totals and pages of tagd, its statement and every textbook form were compared before the measurement."""
 
 
 def textbook(figures):
@@ -145,8 +145,8 @@ def textbook(figures):
         "question", "matches", f"tagd HTTP/s, {one}", many, f"textbook/s, {one}", many, f"HTTP / textbook, {one}", many, f"statement / textbook, {one}", many,
     ]
     return (
-        f"## tagd beside textbook SQL\n\n{figures.largest['resources']:,} images in one project, with {one} and with {many} connections. The ratios say how many times"
-        f" as many answers tagd gives: first over HTTP beside SQL without it, then statement beside statement.\n\n![answers a second by question](plots/questions.svg)\n\n"
+        f"## tagd beside textbook SQL\n\n{figures.largest['resources']:,} images in one project, with {one} and with {many} connections. The ratios are tagd's"
+        f" rate divided by that of textbook SQL: first tagd over HTTP against SQL without HTTP, then statement against statement.\n\n![answers a second by question](plots/questions.svg)\n\n"
         + table(head, rows)
     )
 
@@ -188,8 +188,8 @@ def same_bytes(figures):
     if not rows:
         return ""
     return (
-        "### HTTP alone\n\nWhat actix-web does with the same request and the same bytes of answer, without reading the query or a database (`examples/same_bytes.rs`)."
-        f" With {one} connection this and the statement come one after the other: together they allow no more of the limit than the last column but one says.\n\n"
+        "### HTTP alone\n\nThe rate at which actix-web answers the same request with the same bytes, without decoding the query and without a database (`examples/same_bytes.rs`)."
+        f" With {one} connection this and the statement run one after the other, so together they allow at most the share of the limit in the last column but one.\n\n"
         + table(["question", "bytes", f"tagd HTTP/s, {one}", many, f"same bytes/s, {one}", many, f"allowed of the limit, {one}", "reached"], rows)
     )
 
@@ -211,7 +211,7 @@ def growth(figures):
     head = ["question", f"tagd HTTP/s, {sizes[0]}", *sizes[1:], "slower by", f"textbook/s, {sizes[0]}", *sizes[1:], "slower by"]
     return (
         f"## Growth\n\nFrom {first['resources']:,} to {last['resources']:,} images: tagd over HTTP with {many} connections, textbook SQL with {one}."
-        " All sizes were asked by turns. The selective names and values match more resources in a larger fleet, as all do.\n\n![growth](plots/growth.svg)\n\n" + table(head, rows)
+        " The sizes were measured in turn. The selective names and values match more resources in a larger fleet, as all questions do.\n\n![growth](plots/growth.svg)\n\n" + table(head, rows)
     )
 
 
@@ -238,7 +238,7 @@ def types(figures):
 
 
 def projects(figures):
-    return other_fleet(figures, figures.projects, "## Many projects", "{projects:,} projects, {resources:,} images; each request asks another project at random.")
+    return other_fleet(figures, figures.projects, "## Many projects", "{projects:,} projects, {resources:,} images; each request queries a random project.")
 
 
 def other_fleet(figures, fleets, title, words):
@@ -269,8 +269,8 @@ def writes(figures):
         for one in found["rates"]
     ]
     return (
-        f"## Writes\n\nOne tag each on a random one of {found['images']:,} images, durable when answered ({found['settings']}); `tools/bench/writes` says what"
-        " stands beside it.\n\n" + table(["clients", "tagd HTTP/s", "a write by itself, pgbench/s", "bare insert, pool/s", "bare insert, pgbench/s", "HTTP / insert, pool", "HTTP / insert, pgbench"], rows)
+        f"## Writes\n\nOne tag each on a random one of {found['images']:,} images, durable when answered ({found['settings']}); `tools/bench/writes` describes what it is"
+        " compared with.\n\n" + table(["clients", "tagd HTTP/s", "a write by itself, pgbench/s", "bare insert, pool/s", "bare insert, pgbench/s", "HTTP / insert, pool", "HTTP / insert, pgbench"], rows)
     )
 
 
@@ -298,8 +298,8 @@ def peers(figures):
         return ""
     head = ["product", "question", "connections", "its resources", "its rate/s", "tagd HTTP/s", "tagd / product", ""]
     return (
-        "## Other products\n\nMeasured by `tools/bench/peers/run` on the same fleet: a product and tagd by turns, over HTTP, a page of 10. Where a product has fewer resources"
-        " than tagd, it could not be given more in bearable time.\n\n" + table(head, rows)
+        "## Other products\n\nMeasured by `tools/bench/peers/run` on the same fleet: a product and tagd in turn, over HTTP, a page of 10. A product with fewer resources"
+        " than tagd could not load more in acceptable time.\n\n" + table(head, rows)
     )
 
 
@@ -317,9 +317,9 @@ def fleets(figures):
         "under load", "peak",
     ]
     return (
-        "## Import, size, memory, start\n\nThe database is that before the textbook's tables were made. The index is all that queries by tag need beside resources, tags and names. The btree is on (scope, key, value, slot) over the same tags. Memory is that of"
-        f" tagd (resident), not of Postgres; under load with {max(figures.results['connections'])} connections. The start is from the command to ready, on data that is"
-        " there, Postgres included.\n\n" + table(head, rows)
+        "## Import, size, memory, start\n\nThe database is measured before the textbook's tables are created. The index is everything that queries by tag need besides resources, tags and names. The btree is on (scope, key, value, slot) over the same tags. Memory is that of"
+        f" tagd (resident), not of Postgres; under load with {max(figures.results['connections'])} connections. The start is from the command until ready, with"
+        " existing data, Postgres included.\n\n" + table(head, rows)
     )
 
 
