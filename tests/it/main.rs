@@ -15,6 +15,7 @@
 mod architecture;
 mod cli;
 mod compiler;
+mod documents;
 mod oracle;
 mod store;
 mod support;
