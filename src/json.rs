@@ -10,7 +10,10 @@ use serde::{
     },
 };
 
-use crate::domain::{FieldKind, RequestError, error::shorten, reason};
+use crate::domain::{
+    FieldKind, RequestError,
+    reason::{self, shorten},
+};
 
 /// Why JSON cannot be read, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@
 //! | [`auth`] | who asks | domain |
 //! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, text, store |
 //! | [`service`] | use cases, and who may | domain, text, store, auth, compiler, transfer |
-//! | [`app`] | puts pools, queues, caches and use cases together | domain, store, service |
+//! | [`app`] | puts pools, queues, caches and use cases together | domain, dialects, store, service |
 //! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |

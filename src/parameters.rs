@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::{FieldKind, RequestError, command::KeysetPage, error::quote, limits::check_number};
+use crate::domain::{FieldKind, RequestError, command::KeysetPage, limits::check_number, reason::quote};
 
 /// Parameters of a query string, names and values decoded.
 pub(crate) type Parameters<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;

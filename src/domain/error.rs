@@ -1,8 +1,11 @@
 //! Everything that can go wrong with a request, free of any transport; only dialects render it.
 
-use std::{borrow::Cow, error::Error, fmt};
+use std::{error::Error, fmt};
 
-use super::{outage::Outage, reason::REQUIRED};
+use super::{
+    outage::Outage,
+    reason::{REQUIRED, quote},
+};
 
 /// Which part of a request breaks a rule; some dialects have a code of their own for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,29 +159,6 @@ impl Error for RequestError {
             Self::Unavailable { source, .. } | Self::Internal { source } => Some(source.as_ref()),
             _ => None,
         }
-    }
-}
-
-/// A value as messages show it: quoted, control characters escaped, cut where it is long.
-pub fn quote(value: &str) -> String {
-    const SHOWN: usize = 64;
-    // as a whole: marks after a letter belong to the text, only one that begins it is escaped
-    let mut shown = value.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
-    if value.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    format!("\"{shown}\"")
-}
-
-/// A text for a message: one that is long without its middle.
-pub fn shorten(text: &str) -> Cow<'_, str> {
-    const SHOWN: usize = 96;
-    match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {
-        (Some((head, _)), Some((tail, _))) if head < tail => {
-            let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
-            Cow::Owned(format!("{head}…{tail}"))
-        }
-        _ => Cow::Borrowed(text),
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Display;
 
 use super::{
     charset::{self, Wrong},
-    error::{FieldKind, RequestError, quote},
+    error::{FieldKind, RequestError},
     query::{Term, ValueMatch},
-    reason,
+    reason::{self, quote},
 };
 
 /// Of an entry of a list of tags with nothing in it.

@@ -1,6 +1,6 @@
 //! The wording of what is wrong with a field: the same mistake reads the same wherever it is found.
 
-use super::error::{quote, shorten};
+use std::borrow::Cow;
 
 /// A field that must be given was not.
 pub const REQUIRED: &str = "is required";
@@ -70,6 +70,29 @@ pub fn not_one_of(allowed: &[&str], text: &str) -> String {
 /// A field that must be given and is one of a few.
 pub fn required_one_of(allowed: &[&str]) -> String {
     format!("{REQUIRED}, {}", one_of(allowed))
+}
+
+/// A value as messages show it: quoted, control characters escaped, cut where it is long.
+pub fn quote(value: &str) -> String {
+    const SHOWN: usize = 64;
+    // as a whole: marks after a letter belong to the text, only one that begins it is escaped
+    let mut shown = value.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
+    if value.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    format!("\"{shown}\"")
+}
+
+/// A text for a message: one that is long without its middle.
+pub fn shorten(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 96;
+    match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {
+        (Some((head, _)), Some((tail, _))) if head < tail => {
+            let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+            Cow::Owned(format!("{head}…{tail}"))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, error::Error, fmt};
 
-use super::{
-    error::{RequestError, quote},
-    tag::Tag,
-};
+use super::{error::RequestError, reason::quote, tag::Tag};
 
 /// A project: the owner of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{
-    error::{FieldKind, RequestError, quote},
+    error::{FieldKind, RequestError},
     limits::{KEY_REQUIRED, ListLimit, check_charset, check_length},
-    reason,
+    reason::{self, quote},
     tag::{SYSTEM_PREFIX, Tag, is_system_key},
 };
 

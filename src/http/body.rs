@@ -9,7 +9,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 
-use crate::domain::error::quote;
+use crate::domain::reason::quote;
 
 /// Largest body. A query within the limits of the most generous dialect takes about 6 MiB if every
 /// character is written as an escape.

@@ -8,7 +8,7 @@ use actix_web::{
     },
 };
 
-use crate::domain::{FieldKind, RequestError, error::quote};
+use crate::domain::{FieldKind, RequestError, reason::quote};
 
 /// What a condition names.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     dialects::Dialect,
-    domain::{Command, RequestError, error::quote},
+    domain::{Command, RequestError, reason::quote},
 };
 
 pub(super) fn status(status: u16) -> HttpResponseBuilder {

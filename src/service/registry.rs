@@ -9,8 +9,8 @@ use crate::{
     domain::{
         FieldKind, Item, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery,
         command::{ResourceRef, ResourceType},
-        error::quote,
         is_storable,
+        reason::quote,
         registry::{Condition, Project, Registered, RegistryError},
     },
 };

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use super::access::Grant;
 use crate::{
-    domain::{FieldKind, RequestError, Scope, command::ResourceRef, error::quote, is_storable},
+    domain::{FieldKind, RequestError, Scope, command::ResourceRef, is_storable, reason::quote},
     store::Unknown,
 };
 

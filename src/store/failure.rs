@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::{
-    migrate::SchemaVersion,
+    schema_version::SchemaVersion,
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
 };
 use crate::domain::{Outage, RequestError};

@@ -1,7 +1,5 @@
 //! The migrations and functions: refinery runs the first over sqlx, under a lock, and the second follow in one transaction.
 
-use std::fmt;
-
 use refinery::{Migration, Runner, Target};
 use refinery_core::{
     AsyncMigrate,
@@ -13,6 +11,7 @@ use super::{
     SessionProfile, Store, StoreError, StoreSettings,
     failure::outage_of,
     functions::{FUNCTION_SET, FunctionSet, applied_set},
+    schema_version::SchemaVersion,
 };
 use crate::domain::Outage;
 
@@ -47,33 +46,9 @@ const HISTORY_COMMENTS: [&str; 5] = [
     "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
 ];
 
-/// Version of a schema: its tables and its functions have a number each, which only grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SchemaVersion {
-    /// The newest migration; 0 for none.
-    pub migration: i32,
-    /// The set of functions; 0 for none, as before the baseline.
-    pub functions: i32,
-}
-
 impl SchemaVersion {
     /// What this program has.
     pub const KNOWN: Self = Self { migration: SCHEMA_VERSION, functions: FUNCTION_SET };
-
-    /// A program that has `known` cannot work with this one.
-    fn is_newer_than(self, known: Self) -> bool {
-        self.migration > known.migration || self.functions > known.functions
-    }
-}
-
-impl fmt::Display for SchemaVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.migration)?;
-        if self.functions > 0 {
-            write!(f, ".{}", self.functions)?;
-        }
-        Ok(())
-    }
 }
 
 /// What a run of the migrations did.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::batches::{Batch, Batches, Rejected};
 use crate::{
-    domain::{error::quote, registration::check_tag_counts},
+    domain::{reason::quote, registration::check_tag_counts},
     store::{BatchOutcome, ImportBatch, Importer, StagedImport, Store, StoreError, TagError, TagStage},
     text::{self, WrongEncoding},
 };

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    domain::{RequestError, error::quote, limits::ListLimit},
+    domain::{RequestError, limits::ListLimit, reason::quote},
     json::{JsonError, ListSeed, Object},
     text,
 };

@@ -10,10 +10,9 @@ use crate::{
     domain::{
         FieldKind, RequestError, Resource, Tag,
         command::ResourceType,
-        error::quote,
         is_storable,
         limits::check_number,
-        reason,
+        reason::{self, quote},
         registry::{Condition, Project},
     },
     http::{

@@ -271,11 +271,11 @@ fn a_resource_that_only_the_database_refuses_costs_no_other_and_its_tags_are_not
     let said = import(&program, format!("{NAMES}{resources}"), format!("{TAGS}{tags}{twice}"), &[]);
     let mut complaints: Vec<&str> = said.complaints();
     complaints.retain(|line| line.starts_with("line "));
-    let refused = "cannot be stored, the log says why";
+    let refused = "cannot be stored; the cause is in the log";
     assert_eq!(
         complaints,
         [
-            "line 52: tags file: duplicate key \"id\" of the resource; it is left as it is".to_owned(),
+            "line 52: tags file: duplicate key \"id\" of the resource, which was left unchanged".to_owned(),
             format!("line 9: {refused}"),
             format!("line 29: {refused}"),
             format!("line 49: {refused}"),

@@ -230,18 +230,18 @@ fn verify_tells_what_the_indexes_of_grams_do_not_find_and_rebuild_mends_it() {
     let names = "p_scope_id bigint, p_folded text, p_words text[]";
     let values = "p_scope_id bigint, p_key text, p_value text";
     let gat = "array[p_scope_id << 32 | (hashtext(''gat'')::bigint & 4294967295)]";
-    let red = "value \"red\" of key \"color\": the index of values lacks 1 entries, has 0 too many";
+    let red = "value \"red\" of key \"color\": 1 entries of the index of values missing, 0 extra";
     for (what, statement, words) in [
         (
             "no name",
             index_by("tagd.grams", names, "array[1]", "tagd.name", "true"),
             // `db` has no gram
-            vec!["block 0: the index of names lacks 4 names, has 0 under grams that are not theirs"],
+            vec!["block 0: 4 entries of the index of names missing, 0 under wrong grams"],
         ),
         (
             "a name under the gram of others",
             index_by("tagd.grams", names, gat, "tagd.name", "slot = 3"),
-            vec!["block 0: the index of names lacks 1 names, has 1 under grams that are not theirs"],
+            vec!["block 0: 1 entries of the index of names missing, 1 under wrong grams"],
         ),
         (
             "a value",
@@ -423,12 +423,12 @@ fn removed_resources_leave_no_bit_and_no_tag() {
         }
         store.close().await;
         let mut owner = world.db.connect().await;
-        for table in ["bitmap", "tag", "resource"] {
-            let left: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from tagd.{table}")))
+        for rows in ["chunk", "label where slots <> '{}'", "tag", "resource"] {
+            let left: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from tagd.{rows}")))
                 .fetch_one(&mut owner)
                 .await
                 .unwrap();
-            assert_eq!(left, 0, "rows are left in {table}");
+            assert_eq!(left, 0, "rows are left in {rows}");
         }
         owner.close().await.unwrap();
     });
