@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::{
-    schema_version::SchemaVersion,
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
+    version::SchemaVersion,
 };
 use crate::domain::{Outage, RequestError};
 

@@ -5,10 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
-use super::StoreError;
-
-/// Number of the set that this program has. Every change to a file of the set needs a higher one.
-pub const FUNCTION_SET: i32 = 1;
+use super::{StoreError, version::FUNCTION_SET};
 
 /// Path and text of each file; `build.rs` lists them.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/function_files.rs"));

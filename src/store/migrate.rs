@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use super::{
     SessionProfile, Store, StoreError, StoreSettings,
     failure::outage_of,
-    functions::{FUNCTION_SET, FunctionSet, applied_set},
-    schema_version::SchemaVersion,
+    functions::{FunctionSet, applied_set},
+    version::{SCHEMA_VERSION, SchemaVersion},
 };
 use crate::domain::Outage;
 
@@ -19,9 +19,6 @@ mod embedded {
     #![allow(missing_docs, clippy::pedantic, unreachable_pub, reason = "written by refinery")]
     refinery::embed_migrations!("migrations");
 }
-
-/// The newest migration that this program has.
-pub const SCHEMA_VERSION: i32 = 24;
 
 /// The last version before the baseline. A database of that version is adopted; an older one is not.
 const ADOPTED_VERSION: i32 = 20;
@@ -45,11 +42,6 @@ const HISTORY_COMMENTS: [&str; 5] = [
     "comment on column tagd.schema_history.applied_on is 'When it was applied.'",
     "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
 ];
-
-impl SchemaVersion {
-    /// What this program has.
-    pub const KNOWN: Self = Self { migration: SCHEMA_VERSION, functions: FUNCTION_SET };
-}
 
 /// What a run of the migrations did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,7 +50,7 @@ begin
       end if;
     end if;
   end if;
-  perform tagd.apply_tags(p_scope_id, v_slot, v_old, v_new);
+  perform tagd.apply_tags(p_scope_id, v_slot, v_old, v_new, '{}', '{}');
 end
 $$;
 comment on function tagd.change_tags(bigint, text, text[], text[], boolean) is 'Inner part of replace_tags_if: changes the tags of a resource and its bits.';

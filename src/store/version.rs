@@ -1,6 +1,12 @@
-//! Version of the schema in a database.
+//! The versions of the schema: what this program has, and how they compare.
 
 use std::fmt;
+
+/// The newest migration that this program has.
+pub const SCHEMA_VERSION: i32 = 24;
+
+/// Number of the set of functions that this program has. Every change to a file of the set needs a higher one.
+pub const FUNCTION_SET: i32 = 1;
 
 /// Version of a schema: its tables and its functions have a number each, which only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +18,9 @@ pub struct SchemaVersion {
 }
 
 impl SchemaVersion {
+    /// What this program has.
+    pub const KNOWN: Self = Self { migration: SCHEMA_VERSION, functions: FUNCTION_SET };
+
     /// A program that has `known` cannot work with this one.
     pub(super) fn is_newer_than(self, known: Self) -> bool {
         self.migration > known.migration || self.functions > known.functions
