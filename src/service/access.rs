@@ -86,14 +86,14 @@ impl AccessControl {
 }
 
 impl<'a> Grant<'a> {
-    /// The store for what has a deadline.
-    pub(super) fn store(&self) -> &'a Store {
-        &self.access.store
+    /// The store for what has a deadline, which tells the database who causes its writes.
+    pub(super) fn store(&self) -> Store {
+        self.access.store.acting_for(self.principal.context())
     }
 
-    /// The store for what may take its time.
-    pub(super) fn bulk(&self) -> &'a Store {
-        &self.access.bulk
+    /// The same for what may take its time.
+    pub(super) fn bulk(&self) -> Store {
+        self.access.bulk.acting_for(self.principal.context())
     }
 
     /// Scopes that are remembered.

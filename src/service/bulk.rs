@@ -83,11 +83,11 @@ impl Import<'_> {
         atomicity: Atomicity,
         tell: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, ImportError> {
-        transfer::load(self.store(), batches, atomicity, tell).await.map_err(ImportError::from)
+        transfer::load(&self.store(), batches, atomicity, tell).await.map_err(ImportError::from)
     }
 
     /// The store that takes it, for commands, which report more than a request does.
-    pub(crate) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> Store {
         self.grant.bulk()
     }
 }

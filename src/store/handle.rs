@@ -1,5 +1,7 @@
 //! The handle through which everything reaches the database, as the role `tagd_service`.
 
+use std::sync::Arc;
+
 use sqlx::Connection;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     session::{Connector, SessionProfile},
     write_queue::WriteQueue,
 };
-use crate::domain::Outage;
+use crate::domain::{CallerContext, Outage};
 
 /// The database. The families of statements are methods of it, each in a file of its own.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub struct Store {
     pub(super) pool: Pool,
     pub(super) writes: WriteQueue,
     pub(super) reads: ReadQueue,
+    /// Who its writes are for.
+    pub(super) context: Arc<CallerContext>,
 }
 
 impl Store {
@@ -27,7 +31,13 @@ impl Store {
         let pool = Pool::new(connector, settings.connections, settings.acquire_timeout);
         let writes = WriteQueue::new(pool.clone());
         let reads = ReadQueue::new(pool.clone());
-        Self { pool, writes, reads }
+        Self { pool, writes, reads, context: Arc::default() }
+    }
+
+    /// The same store for the writes of one caller: the database is told who causes each change.
+    #[must_use]
+    pub fn acting_for(&self, context: CallerContext) -> Self {
+        Self { context: Arc::new(context), ..self.clone() }
     }
 
     /// The queue in which this store's writes are batched.

@@ -1,6 +1,6 @@
 //! Import by way of a temporary table: of all or nothing, or of resources whose tags are in a table already.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use sqlx::Executor;
 
@@ -11,11 +11,13 @@ use super::{
     pool::PooledConnection,
     tag_stage::{TagError, TagStage, group, report_unused, use_tags},
 };
+use crate::domain::CallerContext;
 
 /// Batches in a temporary table, with the connection that it belongs to. Other writers do not wait for them.
 #[derive(Debug)]
 pub struct StagedImport {
     connection: PooledConnection,
+    context: Arc<CallerContext>,
     tags: TagSource,
     /// The place of the last row of each batch.
     ends: Vec<i64>,
@@ -34,6 +36,7 @@ enum TagSource {
 #[derive(Debug)]
 pub struct WholeImport {
     connection: PooledConnection,
+    context: Arc<CallerContext>,
     tags: TagSource,
     ends: std::vec::IntoIter<i64>,
     imported: i64,
@@ -42,7 +45,8 @@ pub struct WholeImport {
 impl Store {
     /// Starts an import of all or nothing.
     pub async fn stage_import(&self) -> Result<StagedImport, StoreError> {
-        StagedImport::new(self.import_connection().await?, TagSource::Rows).await
+        let connection = self.import_connection().await?;
+        StagedImport::new(connection, Arc::clone(&self.context), TagSource::Rows).await
     }
 }
 
@@ -50,12 +54,16 @@ impl TagStage {
     /// Goes on with the resources, once all tags are there. The batches have no tags of their own.
     pub async fn stage_import(mut self) -> Result<StagedImport, StoreError> {
         group(&mut self.connection).await.map_err(StoreError::of)?;
-        StagedImport::new(self.connection, TagSource::Stage).await
+        StagedImport::new(self.connection, self.context, TagSource::Stage).await
     }
 }
 
 impl StagedImport {
-    async fn new(mut connection: PooledConnection, tags: TagSource) -> Result<Self, StoreError> {
+    async fn new(
+        mut connection: PooledConnection,
+        context: Arc<CallerContext>,
+        tags: TagSource,
+    ) -> Result<Self, StoreError> {
         // rows are numbered by a sequence that only this session draws from: without gaps, in the order of COPY
         connection
             .execute(
@@ -74,7 +82,7 @@ impl StagedImport {
             )
             .await
             .map_err(StoreError::of)?;
-        Ok(Self { connection, tags, ends: Vec::new() })
+        Ok(Self { connection, context, tags, ends: Vec::new() })
     }
 
     /// Adds a batch. The database checks its values; if it refuses one, the import cannot go on. Resources are left out
@@ -127,7 +135,7 @@ impl StagedImport {
         sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
         let last = self.ends.last().copied().unwrap_or_default();
         insert_rows(&mut self.connection, self.tags, 0, last).await?;
-        import_rows(&mut self.connection).await
+        import_rows(&mut self.connection, &self.context).await
     }
 
     /// Hands each line of a tag whose resource was not among the batches to `each`, with the reason, by line.
@@ -142,8 +150,8 @@ impl StagedImport {
     pub async fn begin(mut self) -> Result<WholeImport, StoreError> {
         begin(&mut self.connection).await?;
         sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
-        let Self { connection, tags, ends } = self;
-        Ok(WholeImport { connection, tags, ends: ends.into_iter(), imported: 0 })
+        let Self { connection, context, tags, ends } = self;
+        Ok(WholeImport { connection, context, tags, ends: ends.into_iter(), imported: 0 })
     }
 }
 
@@ -153,7 +161,7 @@ impl WholeImport {
         let Some(end) = self.ends.next() else { return Ok(None) };
         let after = std::mem::replace(&mut self.imported, end);
         insert_rows(&mut self.connection, self.tags, after, end).await.map_err(StoreError::of)?;
-        import_rows(&mut self.connection).await.map(Some).map_err(StoreError::of)
+        import_rows(&mut self.connection, &self.context).await.map(Some).map_err(StoreError::of)
     }
 
     /// Commits the import. Without this, nothing of it remains.

@@ -1,6 +1,6 @@
 //! Import in bulk: batches of resources go in by COPY and become resources, tags and index in one call.
 
-use std::{fmt::Write, ops::Range};
+use std::{fmt::Write, ops::Range, sync::Arc};
 
 use sqlx::Executor;
 
@@ -9,7 +9,7 @@ use super::{
     copy_text::{copy_rows, write_array, write_column},
     pool::PooledConnection,
 };
-use crate::domain::{change::Registration, matching::fold};
+use crate::domain::{CallerContext, change::Registration, matching::fold};
 
 /// What a batch did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,12 +69,13 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
 #[derive(Debug)]
 pub struct Importer {
     connection: PooledConnection,
+    context: Arc<CallerContext>,
 }
 
 impl Store {
     /// Starts an import in which each part of a batch is a transaction of its own.
     pub async fn import(&self) -> Result<Importer, StoreError> {
-        Ok(Importer { connection: self.import_connection().await? })
+        Ok(Importer { connection: self.import_connection().await?, context: Arc::clone(&self.context) })
     }
 
     /// A connection with the temporary tables that `tagd.import_batch` works in.
@@ -104,7 +105,7 @@ impl Importer {
                    (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
                  from stdin";
         copy_rows(&mut self.connection, statement, rows).await?;
-        import_rows(&mut self.connection).await
+        import_rows(&mut self.connection, &self.context).await
     }
 }
 
@@ -127,11 +128,18 @@ pub(super) async fn end<T>(
 /// Turns the rows of `import_line` into resources, tags and index, within a transaction that has entered the import.
 ///
 /// Every batch of every kind of import passes through here.
-pub(super) async fn import_rows(connection: &mut PooledConnection) -> Result<BatchOutcome, sqlx::Error> {
+pub(super) async fn import_rows(
+    connection: &mut PooledConnection,
+    context: &CallerContext,
+) -> Result<BatchOutcome, sqlx::Error> {
     sqlx::query!("select tagd.lock_import_projects_shared()").execute(&mut **connection).await?;
-    let row = sqlx::query!("select created, changed, unchanged, new_types from tagd.import_batch()")
-        .fetch_one(&mut **connection)
-        .await?;
+    let row = sqlx::query!(
+        "select created, changed, unchanged, new_types from tagd.import_batch(row($1::text, $2::text)::tagd.caller)",
+        context.principal,
+        context.request_id
+    )
+    .fetch_one(&mut **connection)
+    .await?;
     let count = |n: Option<i64>| u64::try_from(n.unwrap_or_default()).unwrap_or_default();
     Ok(BatchOutcome {
         created: count(row.created),

@@ -13,7 +13,16 @@ impl Store {
         let parts = parts_of(tags);
         let quota = i32::try_from(quota).unwrap_or(i32::MAX);
         self.pool
-            .execute(Retry::Write, || sqlx::query!("select tagd.put_predefined($1, $2, $3)", domain_id, &parts, quota))
+            .execute(Retry::Write, || {
+                sqlx::query!(
+                    "select tagd.put_predefined($1, $2, $3, row($4::text, $5::text)::tagd.caller)",
+                    domain_id,
+                    &parts,
+                    quota,
+                    self.context.principal,
+                    self.context.request_id
+                )
+            })
             .await?;
         Ok(())
     }
@@ -22,7 +31,15 @@ impl Store {
     pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         let parts = parts_of(tags);
         self.pool
-            .execute(Retry::Write, || sqlx::query!("select tagd.remove_predefined($1, $2)", domain_id, &parts))
+            .execute(Retry::Write, || {
+                sqlx::query!(
+                    "select tagd.remove_predefined($1, $2, row($3::text, $4::text)::tagd.caller)",
+                    domain_id,
+                    &parts,
+                    self.context.principal,
+                    self.context.request_id
+                )
+            })
             .await?;
         Ok(())
     }
@@ -32,12 +49,14 @@ impl Store {
         self.pool
             .execute(Retry::Write, || {
                 sqlx::query!(
-                    "select tagd.replace_predefined($1, $2, $3, $4, $5)",
+                    "select tagd.replace_predefined($1, $2, $3, $4, $5, row($6::text, $7::text)::tagd.caller)",
                     domain_id,
                     old.key,
                     old.value,
                     new.key,
-                    new.value
+                    new.value,
+                    self.context.principal,
+                    self.context.request_id
                 )
             })
             .await?;

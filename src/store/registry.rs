@@ -68,12 +68,14 @@ impl Store {
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", aliases as "aliases!"
-                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5)"#,
+                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5, row($6::text, $7::text)::tagd.caller)"#,
                     resource_type.resource_type,
                     resource_type.service,
                     resource_type.regional,
                     i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
-                    aliases
+                    aliases,
+                    self.context.principal,
+                    self.context.request_id
                 )
             })
             .await
@@ -85,7 +87,14 @@ impl Store {
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
         let removed = self
             .pool
-            .fetch_one(Retry::Write, || sqlx::query_scalar!("select tagd.remove_type($1)", resource_type))
+            .fetch_one(Retry::Write, || {
+                sqlx::query_scalar!(
+                    "select tagd.remove_type($1, row($2::text, $3::text)::tagd.caller)",
+                    resource_type,
+                    self.context.principal,
+                    self.context.request_id
+                )
+            })
             .await
             .map_err(registry_error)?;
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::unknown_type(resource_type)) }
@@ -132,10 +141,12 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.put_project($1, $2, $3)",
+                    "select tagd.put_project($1, $2, $3, row($4::text, $5::text)::tagd.caller)",
                     project.project_id,
                     project.project_name,
-                    project.domain_id
+                    project.domain_id,
+                    self.context.principal,
+                    self.context.request_id
                 )
             })
             .await?;
@@ -147,7 +158,13 @@ impl Store {
         let removed = self
             .pool
             .fetch_one(Retry::Write, || {
-                sqlx::query_scalar!("select tagd.remove_project($1, $2)", project_id, with_resources)
+                sqlx::query_scalar!(
+                    "select tagd.remove_project($1, $2, row($3::text, $4::text)::tagd.caller)",
+                    project_id,
+                    with_resources,
+                    self.context.principal,
+                    self.context.request_id
+                )
             })
             .await
             .map_err(registry_error)?;
@@ -235,7 +252,7 @@ impl Store {
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
-                             from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9)"#,
+                             from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, row($10::text, $11::text)::tagd.caller)"#,
                     project_id,
                     resource_type,
                     resource.resource_id,
@@ -244,7 +261,9 @@ impl Store {
                     resource.detail,
                     tags.as_deref(),
                     matched(condition),
-                    *condition == Condition::Absent
+                    *condition == Condition::Absent,
+                    self.context.principal,
+                    self.context.request_id
                 )
             })
             .await
@@ -270,7 +289,14 @@ impl Store {
     ) -> Result<(), RegistryError> {
         self.pool
             .execute(Retry::Write, || {
-                sqlx::query!("select tagd.unregister_resource($1, $2, $3)", scope_id, resource_id, matched(condition))
+                sqlx::query!(
+                    "select tagd.unregister_resource($1, $2, $3, row($4::text, $5::text)::tagd.caller)",
+                    scope_id,
+                    resource_id,
+                    matched(condition),
+                    self.context.principal,
+                    self.context.request_id
+                )
             })
             .await
             .map_err(|error| resource_error(resource_id, error))?;
@@ -290,11 +316,13 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.replace_tags_if($1, $2, $3, $4)",
+                    "select tagd.replace_tags_if($1, $2, $3, $4, row($5::text, $6::text)::tagd.caller)",
                     scope_id,
                     resource_id,
                     &parts,
-                    matched(condition)
+                    matched(condition),
+                    self.context.principal,
+                    self.context.request_id
                 )
             })
             .await

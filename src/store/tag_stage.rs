@@ -1,6 +1,6 @@
 //! The tags of a CSV import: they go to temporary tables once, from which the batches of resources take theirs.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use futures_util::TryStreamExt;
 use sqlx::{Executor, Row};
@@ -10,7 +10,10 @@ use super::{
     copy_text::{copy_rows, write_column},
     pool::PooledConnection,
 };
-use crate::domain::tag::{MOST_SYSTEM_TAGS, MOST_TAGS, SYSTEM_PREFIX};
+use crate::domain::{
+    CallerContext,
+    tag::{MOST_SYSTEM_TAGS, MOST_TAGS, SYSTEM_PREFIX},
+};
 
 /// A row of the tags file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +84,7 @@ pub enum TagError {
 #[derive(Debug)]
 pub struct TagStage {
     pub(super) connection: PooledConnection,
+    pub(super) context: Arc<CallerContext>,
 }
 
 impl Store {
@@ -100,7 +104,7 @@ impl Store {
             )
             .await
             .map_err(StoreError::of)?;
-        Ok(TagStage { connection })
+        Ok(TagStage { connection, context: Arc::clone(&self.context) })
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! `docs/adr/0010-writes-together.md` has the reasons.
 
+use std::sync::Arc;
+
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
     failure::{is_without_connection, outage_of, unavailable},
     pool::Pool,
     retry::Retry,
 };
-use crate::domain::{Outage, RequestError};
+use crate::domain::{CallerContext, Outage, RequestError};
 
 /// Most connections for them, of all scopes. One scope takes half of them, though never fewer than two, so that one whose
 /// statements wait for locks leaves some to the others.
@@ -29,6 +31,16 @@ pub(super) struct TagWrite {
     pub(super) mode: Mode,
     /// Key, value, key, value ...
     pub(super) parts: Vec<Option<String>>,
+    /// Who it is for.
+    pub(super) context: Arc<CallerContext>,
+}
+
+/// The outcome of a write, a row of `tagd.write_tags`.
+#[derive(Debug)]
+struct OutcomeRow {
+    outcome: String,
+    tag_count: Option<i32>,
+    quota: Option<i32>,
 }
 
 /// Whether a write changed anything.
@@ -59,28 +71,34 @@ impl WriteQueue {
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 
-    /// The outcome of each write, in the words of `tagd.write_tags`.
+    /// The outcome of each write, in order.
     async fn run(
         &self,
         scope_id: i64,
         writes: impl Iterator<Item = &TagWrite>,
-    ) -> Result<Vec<Option<String>>, sqlx::Error> {
+    ) -> Result<Vec<OutcomeRow>, sqlx::Error> {
         let (mut ids, mut modes, mut ends, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut principals, mut request_ids) = (Vec::new(), Vec::new());
         for write in writes {
             ids.push(write.resource_id.as_str());
             modes.push(write.mode as i16);
             parts.extend(write.parts.iter().map(Option::as_deref));
             // a request has nowhere near so many
             ends.push(i32::try_from(parts.len()).unwrap_or(i32::MAX));
+            principals.push(write.context.principal.as_str());
+            request_ids.push(write.context.request_id.as_str());
         }
-        let outcomes = self.pool.fetch_one(Retry::Write, || {
-            sqlx::query_scalar!(
-                r#"select tagd.write_tags($1, $2, $3, $4, $5) as "outcomes!: Vec<Option<String>>""#,
+        let outcomes = self.pool.fetch_all(Retry::Write, || {
+            sqlx::query_as!(
+                OutcomeRow,
+                r#"select outcome as "outcome!", tag_count, quota from tagd.write_tags($1, $2, $3, $4, $5, $6, $7)"#,
                 scope_id,
                 &ids as &[&str],
                 &modes,
                 &ends,
-                &parts as &[Option<&str>]
+                &parts as &[Option<&str>],
+                &principals as &[&str],
+                &request_ids as &[&str]
             )
         });
         outcomes.await
@@ -106,7 +124,7 @@ impl BatchHandler for WriteQueue {
         match outcome {
             Ok(outcomes) => {
                 for ((write, responder), outcome) in writes.iter().zip(responders).zip(outcomes) {
-                    responder.send(written_of(&write.resource_id, outcome.as_deref()));
+                    responder.send(written_of(&write.resource_id, Some(&outcome)));
                 }
             }
             Err(error) if writes.len() > 1 && outage_of(&error).is_none() => {
@@ -116,7 +134,7 @@ impl BatchHandler for WriteQueue {
                     let outcome = match &outage {
                         Some((outage, reason)) => Err(unavailable(*outage, reason)),
                         None => match self.run(scope_id, std::iter::once(write)).await {
-                            Ok(outcomes) => written_of(&write.resource_id, outcomes.first().and_then(Option::as_deref)),
+                            Ok(outcomes) => written_of(&write.resource_id, outcomes.first()),
                             Err(error) => {
                                 outage = outage_of(&error).map(|outage| (outage, error.to_string()));
                                 Err(error.into())
@@ -143,17 +161,16 @@ impl BatchHandler for WriteQueue {
     }
 }
 
-/// What `tagd.write_tags` says of one write.
-fn written_of(resource_id: &str, outcome: Option<&str>) -> Result<Written, RequestError> {
-    let mut words = outcome.unwrap_or("changed").split(' ');
-    match words.next() {
-        Some("changed") => Ok(Written::Changed),
-        Some("unchanged") => Ok(Written::Unchanged),
-        Some("unknown") => Err(RequestError::unknown_resource(resource_id)),
-        Some("quota") => {
-            let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-            Err(RequestError::TooManyTags { count: number(), quota: number() })
+/// What a row of `tagd.write_tags` means.
+fn written_of(resource_id: &str, row: Option<&OutcomeRow>) -> Result<Written, RequestError> {
+    let number = |number: Option<i32>| number.and_then(|number| number.try_into().ok()).unwrap_or_default();
+    match row.map(|row| (row.outcome.as_str(), row)) {
+        Some(("changed", _)) => Ok(Written::Changed),
+        Some(("unchanged", _)) => Ok(Written::Unchanged),
+        Some(("unknown", _)) => Err(RequestError::unknown_resource(resource_id)),
+        Some(("over_quota", row)) => {
+            Err(RequestError::TooManyTags { count: number(row.tag_count), quota: number(row.quota) })
         }
-        _ => Err(RequestError::internal(format!("tagd.write_tags said {outcome:?}"))),
+        _ => Err(RequestError::internal(format!("tagd.write_tags answered {row:?}"))),
     }
 }

@@ -3,6 +3,8 @@
 //! A write is one statement without `begin`, so that a request that is dropped half-way never leaves a connection inside
 //! a transaction.
 
+use std::sync::Arc;
+
 use super::{
     Store,
     write_queue::{Mode, TagWrite, Written},
@@ -44,7 +46,12 @@ impl Store {
         mode: Mode,
         parts: impl IntoIterator<Item = Option<String>>,
     ) -> Result<Written, RequestError> {
-        let write = TagWrite { resource_id: resource_id.to_owned(), mode, parts: parts.into_iter().collect() };
+        let write = TagWrite {
+            resource_id: resource_id.to_owned(),
+            mode,
+            parts: parts.into_iter().collect(),
+            context: Arc::clone(&self.context),
+        };
         self.writes.write(scope_id, write).await
     }
 }

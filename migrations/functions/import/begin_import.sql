@@ -23,27 +23,11 @@ begin
     is_new   boolean not null,
     old_tags text[] collate "C"
   );
-  create temporary table import_bit (
-    scope_id bigint not null,
-    slot     integer not null,
-    kind     smallint not null,
-    key      text collate "C" not null,
-    value    text collate "C" not null
-  );
-  create temporary table import_label (
-    scope_id bigint not null,
-    kind     smallint not null,
-    key      text collate "C" not null,
-    value    text collate "C" not null,
-    dense_id bigint,
-    flipped  integer[] not null
-  );
-  create temporary table import_sparse (
-    scope_id bigint not null,
-    label_id bigint not null,
-    kind     smallint not null,
-    key      text collate "C" not null,
-    value    text collate "C" not null
+  create temporary table import_word (
+    scope_id  bigint not null,
+    slot      integer not null,
+    old_words text[] collate "C" not null,
+    new_words text[] collate "C" not null
   );
   grant insert on pg_temp.import_line to tagd_service;
 end

@@ -1,4 +1,4 @@
-create or replace function tagd.import_batch(out created bigint, out changed bigint, out unchanged bigint, out new_types text[])
+create or replace function tagd.import_batch(p_caller tagd.caller, out created bigint, out changed bigint, out unchanged bigint, out new_types text[])
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 -- the temporary tables have no statistics: left alone, the planner takes nested loops for a few rows
@@ -7,6 +7,8 @@ set enable_mergejoin = off
 -- all grams of a batch are put in their place in one go, by its end
 set gin_pending_list_limit = 16384
 as $$
+declare
+  v_scope record;
 begin
   -- names of projects: the last line that gives one wins; a line that gives none changes nothing
   insert into tagd.project (project_id, project_name, domain_id)
@@ -98,8 +100,8 @@ begin
     join pg_temp.import_line i on i.line = w.line
    where not w.is_new and r.scope_id = w.scope_id and r.slot = w.slot;
 
-  -- names, and the bits that flip in labels of their words: all words of a new name that are labels or are many
-  -- enough to become labels, and those that only the name before or only this one has of a renamed resource
+  -- names, with their words that are labels or are in enough names to become labels; the words before and now of new and
+  -- renamed resources
   with named as materialized (
          select w.scope_id, w.slot, w.is_new, n.words as old_words, i.name_folded as folded
            from pg_temp.import_work w
@@ -135,106 +137,29 @@ begin
            from named n
            left join labelled l on l.scope_id = n.scope_id and l.slot = n.slot
           where not n.is_new and m.scope_id = n.scope_id and m.slot = n.slot)
-  insert into pg_temp.import_bit (scope_id, slot, kind, key, value)
-  select t.scope_id, t.slot, 4, '', t.word
-    from (select l.scope_id, l.slot, e.word from labelled l, unnest(l.words) as e (word)
-          union all
-          select n.scope_id, n.slot, e.word from named n, unnest(n.old_words) as e (word)) t
-   group by t.scope_id, t.slot, t.word
-  having count(*) = 1;
+  insert into pg_temp.import_word (scope_id, slot, old_words, new_words)
+  select n.scope_id, n.slot, coalesce(n.old_words, '{}'), coalesce(l.words, '{}')
+    from named n
+    left join labelled l on l.scope_id = n.scope_id and l.slot = n.slot;
   perform gin_clean_pending_list('tagd.name_gram_idx');
 
-  delete from tagd.tag t
-   using pg_temp.import_work w
-    join pg_temp.import_line i on i.line = w.line,
-         lateral (select o.key from tagd.pairs_of(w.old_tags) o except select n.key from tagd.pairs_of(i.tags) n) gone
-   where not w.is_new and t.scope_id = w.scope_id and t.slot = w.slot and t.key = gone.key;
-  insert into tagd.tag (scope_id, slot, key, value)
-  select w.scope_id, w.slot, p.key, p.value
-    from pg_temp.import_work w
-    join pg_temp.import_line i on i.line = w.line,
-         lateral tagd.pairs_of(i.tags) p
-   where w.is_new
-   order by w.scope_id, w.slot;
-  insert into tagd.tag (scope_id, slot, key, value)
-  select w.scope_id, w.slot, p.key, p.value
-    from pg_temp.import_work w
-    join pg_temp.import_line i on i.line = w.line,
-         lateral (select n.key, n.value from tagd.pairs_of(i.tags) n except select o.key, o.value from tagd.pairs_of(w.old_tags) o) p
-   where not w.is_new
-  on conflict (scope_id, slot, key) do update set value = excluded.value;
-
-  -- bits that flip: all labels of a new resource, those that only the old or only the new tags have of a changed one
-  insert into pg_temp.import_bit (scope_id, slot, kind, key, value)
-  select w.scope_id, w.slot, l.kind, l.key, l.value
-    from pg_temp.import_work w
-    join pg_temp.import_line i on i.line = w.line,
-         lateral tagd.labels_of(i.tags) l
-   where w.is_new
-  union all
-  select w.scope_id, w.slot, l.kind, l.key, l.value
-    from pg_temp.import_work w
-    join pg_temp.import_line i on i.line = w.line,
-         lateral (select d.kind, d.key, d.value
-                    from (select * from tagd.labels_of(i.tags) union all select * from tagd.labels_of(w.old_tags)) d
-                   group by d.kind, d.key, d.value
-                  having count(*) = 1) l
-   where not w.is_new;
-  -- the resources are locked, so their bits are what the old tags say: flipping is setting and clearing in one pass
-  insert into pg_temp.import_label (scope_id, kind, key, value, dense_id, flipped)
-  select b.scope_id, b.kind, b.key, b.value, l.label_id, b.flipped
-    from (select x.scope_id, x.kind, x.key, x.value, array_agg(x.slot order by x.slot) as flipped
-            from pg_temp.import_bit x
-           group by x.scope_id, x.kind, x.key, x.value) b
-    left join tagd.label l on l.scope_id = b.scope_id and l.key = b.key and l.kind = b.kind and l.value = b.value and l.slots is null;
-  with flipped as (
-    insert into tagd.label (scope_id, kind, key, value, slots)
-    select i.scope_id, i.kind, i.key, i.value, i.flipped
-      from pg_temp.import_label i
-     where i.dense_id is null
-     order by i.scope_id, i.key, i.kind, i.value
-    on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(tagd.label.slots, excluded.slots)
-     where tagd.label.slots is not null
-    returning scope_id, label_id, kind, key, value)
-  insert into pg_temp.import_sparse (scope_id, label_id, kind, key, value)
-  select t.scope_id, t.label_id, t.kind, t.key, t.value from flipped t;
-  -- a label that a writer made dense since the first look; a statement of its own, which sees that
-  update pg_temp.import_label i set dense_id = l.label_id
-    from tagd.label l
-   where i.dense_id is null
-     and l.scope_id = i.scope_id and l.key = i.key and l.kind = i.kind and l.value = i.value and l.slots is null
-     and not exists (select from pg_temp.import_sparse s
-                      where s.scope_id = i.scope_id and s.key = i.key and s.kind = i.kind and s.value = i.value);
-
-  insert into tagd.chunk (scope_id, label_id, block, hits, bits)
-  select i.scope_id, i.dense_id, e.slot / 16384, count(*), tagd.bits_of(e.slot % 16384, 1)
-    from pg_temp.import_label i, unnest(i.flipped) as e (slot)
-   where i.dense_id is not null
-   group by i.scope_id, i.dense_id, e.slot / 16384
-   order by i.scope_id, i.dense_id, e.slot / 16384
-  on conflict (scope_id, label_id, block)
-  do update set hits = bit_count(tagd.chunk.bits # excluded.bits), bits = tagd.chunk.bits # excluded.bits;
-  if changed > 0 then
-    delete from tagd.chunk c
-     using (select distinct i.scope_id, i.dense_id, e.slot / 16384 as block
-              from pg_temp.import_label i, unnest(i.flipped) as e (slot)
-             where i.dense_id is not null) t
-     where c.scope_id = t.scope_id and c.label_id = t.dense_id and c.block = t.block and c.hits = 0;
-  end if;
-  -- labels that have outgrown their row: it is locked, and no reader looks for chunks before it says so
-  insert into tagd.chunk (scope_id, label_id, block, hits, bits)
-  select l.scope_id, l.label_id, e.slot / 16384, count(*), tagd.bits_of(e.slot % 16384, 1)
-    from pg_temp.import_sparse s
-    join tagd.label l on l.scope_id = s.scope_id and l.label_id = s.label_id and cardinality(l.slots) > tagd.sparse_limit(),
-         unnest(l.slots) as e (slot)
-   group by l.scope_id, l.label_id, e.slot / 16384;
-  update tagd.label l set slots = null
-    from pg_temp.import_sparse s
-   where l.scope_id = s.scope_id and l.label_id = s.label_id and cardinality(l.slots) > tagd.sparse_limit();
-
-  truncate pg_temp.import_line, pg_temp.import_work, pg_temp.import_bit, pg_temp.import_label, pg_temp.import_sparse;
+  -- scope by scope, in their order; behind this, look-ups by key
+  perform set_config('enable_nestloop', 'on', true);
+  for v_scope in
+    select w.scope_id, array_agg(row(
+             w.slot, w.old_tags, i.tags, null, coalesce(n.old_words, '{}'), coalesce(n.new_words, '{}'), p_caller)::tagd.tag_change
+             order by w.slot) as changes
+      from pg_temp.import_work w
+      join pg_temp.import_line i on i.line = w.line
+      left join pg_temp.import_word n on n.scope_id = w.scope_id and n.slot = w.slot
+     group by w.scope_id
+     order by w.scope_id
+  loop
+    perform tagd.change_tags(v_scope.scope_id, v_scope.changes);
+  end loop;
+  truncate pg_temp.import_line, pg_temp.import_work, pg_temp.import_word;
 end
 $$;
-comment on function tagd.import_batch() is 'Turns the lines in pg_temp.import_line into resources, tags and index, and empties it. A resource may be in a batch once.';
-revoke execute on function tagd.import_batch() from public;
-grant execute on function tagd.import_batch() to tagd_service;
+comment on function tagd.import_batch(tagd.caller) is 'Turns the lines in pg_temp.import_line into resources, tags and index, and empties it. A resource may be in a batch once.';
+revoke execute on function tagd.import_batch(tagd.caller) from public;
+grant execute on function tagd.import_batch(tagd.caller) to tagd_service;

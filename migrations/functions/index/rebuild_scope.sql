@@ -8,9 +8,7 @@ declare
   v_rows bigint;
 begin
   perform tagd.enter_import(false);
-  perform pg_advisory_xact_lock(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
-  -- an import takes this lock, not the other
-  perform from tagd.scope_counter c where c.scope_id = p_scope_id for no key update;
+  perform tagd.lock_scope(p_scope_id);
   -- a tag without a resource belongs to nothing
   delete from tagd.tag t
    where t.scope_id = p_scope_id

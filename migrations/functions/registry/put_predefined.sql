@@ -1,4 +1,4 @@
-create or replace function tagd.put_predefined(p_domain_id text, p_tags text[], p_quota integer)
+create or replace function tagd.put_predefined(p_domain_id text, p_tags text[], p_quota integer, p_caller tagd.caller)
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -20,6 +20,6 @@ begin
   end if;
 end
 $$;
-comment on function tagd.put_predefined(text, text[], integer) is 'Adds predefined tags, given as key, value, key, value ...; one that is there becomes the newest.';
-revoke execute on function tagd.put_predefined(text, text[], integer) from public;
-grant execute on function tagd.put_predefined(text, text[], integer) to tagd_service;
+comment on function tagd.put_predefined(text, text[], integer, tagd.caller) is 'Adds predefined tags, given as key, value, key, value ...; one that is there becomes the newest.';
+revoke execute on function tagd.put_predefined(text, text[], integer, tagd.caller) from public;
+grant execute on function tagd.put_predefined(text, text[], integer, tagd.caller) to tagd_service;

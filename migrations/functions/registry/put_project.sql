@@ -1,4 +1,4 @@
-create or replace function tagd.put_project(p_project_id text, p_project_name text, p_domain_id text)
+create or replace function tagd.put_project(p_project_id text, p_project_name text, p_domain_id text, p_caller tagd.caller)
 returns boolean
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -8,6 +8,6 @@ as $$
   -- a row that this statement made was never locked or changed
   returning xmax = 0
 $$;
-comment on function tagd.put_project(text, text, text) is 'Registers a project, or changes name and account of a known one. True if it is new.';
-revoke execute on function tagd.put_project(text, text, text) from public;
-grant execute on function tagd.put_project(text, text, text) to tagd_service;
+comment on function tagd.put_project(text, text, text, tagd.caller) is 'Registers a project, or changes name and account of a known one. True if it is new.';
+revoke execute on function tagd.put_project(text, text, text, tagd.caller) from public;
+grant execute on function tagd.put_project(text, text, text, tagd.caller) to tagd_service;

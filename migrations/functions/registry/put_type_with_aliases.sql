@@ -1,5 +1,5 @@
 create or replace function tagd.put_type_with_aliases(
-  p_resource_type text, p_service text, p_regional boolean, p_tag_quota integer, p_aliases text[],
+  p_resource_type text, p_service text, p_regional boolean, p_tag_quota integer, p_aliases text[], p_caller tagd.caller,
   out created boolean, out aliases text[])
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -49,6 +49,6 @@ begin
   aliases := array(select t.resource_type from tagd.resource_type t where t.alias_of = p_resource_type order by t.resource_type);
 end
 $$;
-comment on function tagd.put_type_with_aliases(text, text, boolean, integer, text[]) is 'Registers a resource type or changes a known one, and makes these its aliases; null leaves those it has. Whether it is new, and its aliases. TG011: a name that is an alias or type already; in the detail stand field, name and, of an alias, its type.';
-revoke execute on function tagd.put_type_with_aliases(text, text, boolean, integer, text[]) from public;
-grant execute on function tagd.put_type_with_aliases(text, text, boolean, integer, text[]) to tagd_service;
+comment on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) is 'Registers a resource type or changes a known one, and makes these its aliases; null leaves those it has. Whether it is new, and its aliases. TG011: a name that is an alias or type already; in the detail stand field, name and, of an alias, its type.';
+revoke execute on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) from public;
+grant execute on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) to tagd_service;

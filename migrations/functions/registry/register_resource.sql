@@ -1,6 +1,6 @@
 create or replace function tagd.register_resource(
   p_project_id text, p_resource_type text, p_resource_id text, p_name text, p_name_folded text, p_detail json,
-  p_tags text[], p_match text[], p_absent boolean,
+  p_tags text[], p_match text[], p_absent boolean, p_caller tagd.caller,
   out created boolean, out detail json, out tags text[], out etag text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -11,14 +11,11 @@ declare
   v_slot      integer;
   v_new_slot  integer;
   v_old       text[];
-  v_new       text[];
   v_etag      text;
   -- what is there now is not looked at unless the condition asks for it
   v_by_etag   boolean not null := p_match is not null and not '*' = any (p_match);
-  v_user      bigint;
-  v_had       bigint;
   v_quota     integer;
-  v_old_words text[];
+  v_old_words text[] := '{}';
   v_new_words text[];
 begin
   select t.tag_quota into v_quota from tagd.resource_type t where t.resource_type = p_resource_type;
@@ -27,7 +24,7 @@ begin
   end if;
   perform tagd.lock_project_shared(p_project_id);
   v_scope_id := tagd.put_scope(p_project_id, p_resource_type);
-  perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (v_scope_id % 2147483647)::integer);
+  perform tagd.lock_scope_shared(v_scope_id);
 
   select r.slot, r.tags, case when v_by_etag then tagd.etag_of(r.resource_name, r.detail, r.tags) end
     into v_slot, v_old, v_etag
@@ -50,42 +47,34 @@ begin
      or p_match is not null and (created or not (v_etag = any (p_match) or '*' = any (p_match))) then
     raise exception using errcode = 'TG007', message = 'the condition does not hold';
   end if;
-
-  if p_tags is null then
-    v_new := coalesce(v_old, '{}');
-  else
-    select coalesce(array_agg(x.part order by p.key collate "C", x.i), '{}') into v_new
-      from tagd.pairs_of(p_tags) p, lateral (values (1, p.key), (2, p.value)) x (i, part);
-    select count(*) into v_user from tagd.pairs_of(v_new) n where not starts_with(n.key, '_sys_');
-    select count(*) into v_had from tagd.pairs_of(v_old) o where not starts_with(o.key, '_sys_');
-    -- a resource above a quota that was lowered later may still lose and change tags
-    if v_user > v_had and v_user > v_quota then
-      raise exception using errcode = 'TG002', message = 'too many tags', detail = v_user || ' ' || v_quota;
-    end if;
+  tags := coalesce(v_old, '{}');
+  if p_tags is not null then
+    tags := tagd.merge_tags(tags, 2::smallint, p_tags);
+    perform tagd.check_quota(v_old, tags, v_quota);
   end if;
 
-  -- tags and index in one go: bitmaps are locked in one order
+  -- tags and words in one go: labels are locked in one order
   if created then
+    v_slot := v_new_slot;
     insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail)
-    values (v_scope_id, v_new_slot, p_resource_id, p_name, v_new, p_detail);
+    values (v_scope_id, v_slot, p_resource_id, p_name, register_resource.tags, p_detail);
     v_new_words := tagd.labelled_words(v_scope_id, p_name_folded);
-    insert into tagd.name (scope_id, slot, folded, words) values (v_scope_id, v_new_slot, p_name_folded, v_new_words);
-    perform tagd.apply_tags(v_scope_id, v_new_slot, null, v_new, '{}', v_new_words);
+    insert into tagd.name (scope_id, slot, folded, words) values (v_scope_id, v_slot, p_name_folded, v_new_words);
   else
     update tagd.resource r set resource_name = p_name, detail = p_detail
      where r.scope_id = v_scope_id and r.slot = v_slot
        and (r.resource_name, r.detail::text collate "C") is distinct from (p_name, p_detail::text);
     select n.old_words, n.new_words into v_old_words, v_new_words
       from tagd.rename_resource(v_scope_id, v_slot, p_name_folded) n;
-    if v_new <> v_old or v_new_words <> v_old_words then
-      perform tagd.apply_tags(v_scope_id, v_slot, v_old, v_new, v_old_words, v_new_words);
-    end if;
+  end if;
+  if tags is distinct from v_old or v_new_words <> v_old_words then
+    perform tagd.change_tags(
+      v_scope_id, array[row(v_slot, v_old, tags, null, v_old_words, v_new_words, p_caller)::tagd.tag_change]);
   end if;
   detail := p_detail;
-  tags := v_new;
-  etag := tagd.etag_of(p_name, p_detail, v_new);
+  etag := tagd.etag_of(p_name, p_detail, tags);
 end
 $$;
-comment on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean) is 'Registers a resource or makes a known one this, if it is one of p_match (see check_resource) or, with p_absent, if there is none. Null tags leave the tags as they are. What it is now.';
-revoke execute on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean) from public;
-grant execute on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean) to tagd_service;
+comment on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) is 'Registers a resource or makes a known one this, if it has one of the etags in p_match (see lock_resource) or, with p_absent, if there is none. Null tags leave the tags as they are. What it is now.';
+revoke execute on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) from public;
+grant execute on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) to tagd_service;

@@ -1,4 +1,4 @@
-create or replace function tagd.remove_predefined(p_domain_id text, p_tags text[])
+create or replace function tagd.remove_predefined(p_domain_id text, p_tags text[], p_caller tagd.caller)
 returns void
 language sql security definer
 set search_path = pg_catalog, pg_temp
@@ -7,6 +7,6 @@ as $$
    using tagd.pairs_of(p_tags) p
    where t.domain_id = p_domain_id and t.key = p.key and t.value = p.value
 $$;
-comment on function tagd.remove_predefined(text, text[]) is 'Removes predefined tags; absent ones are no error.';
-revoke execute on function tagd.remove_predefined(text, text[]) from public;
-grant execute on function tagd.remove_predefined(text, text[]) to tagd_service;
+comment on function tagd.remove_predefined(text, text[], tagd.caller) is 'Removes predefined tags; absent ones are no error.';
+revoke execute on function tagd.remove_predefined(text, text[], tagd.caller) from public;
+grant execute on function tagd.remove_predefined(text, text[], tagd.caller) to tagd_service;

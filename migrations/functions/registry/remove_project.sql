@@ -1,4 +1,4 @@
-create or replace function tagd.remove_project(p_project_id text, p_with_resources boolean)
+create or replace function tagd.remove_project(p_project_id text, p_with_resources boolean, p_caller tagd.caller)
 returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -23,11 +23,11 @@ begin
     end loop;
   end if;
   foreach v_scope_id in array v_scopes loop
-    -- as a rebuild of the index: labels go, so no writer may be under way
-    perform pg_advisory_xact_lock(tagd.scope_lock_class(), (v_scope_id % 2147483647)::integer);
-    perform from tagd.scope_counter c where c.scope_id = v_scope_id for no key update;
+    -- as for a rebuild of the index: labels go, so no writer may be under way
+    perform tagd.lock_scope(v_scope_id);
   end loop;
   foreach v_scope_id in array v_scopes loop
+    -- as a whole and not change by change: with its project, everything goes that could be asked about them
     delete from tagd.tag t where t.scope_id = v_scope_id;
     delete from tagd.name n where n.scope_id = v_scope_id;
     delete from tagd.resource r where r.scope_id = v_scope_id;
@@ -38,6 +38,6 @@ begin
   return true;
 end
 $$;
-comment on function tagd.remove_project(text, boolean) is 'Deletes a project; its resources too if that is said. Its scopes stay, empty. False if it is unknown.';
-revoke execute on function tagd.remove_project(text, boolean) from public;
-grant execute on function tagd.remove_project(text, boolean) to tagd_service;
+comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project; its resources too if that is said. Its scopes stay, empty. False if it is unknown.';
+revoke execute on function tagd.remove_project(text, boolean, tagd.caller) from public;
+grant execute on function tagd.remove_project(text, boolean, tagd.caller) to tagd_service;

@@ -1,4 +1,4 @@
-create or replace function tagd.remove_type(p_resource_type text)
+create or replace function tagd.remove_type(p_resource_type text, p_caller tagd.caller)
 returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -17,6 +17,6 @@ begin
   return true;
 end
 $$;
-comment on function tagd.remove_type(text) is 'Deletes a resource type that no scope is of; raises TG010 for any other. False if it is unknown or an alias.';
-revoke execute on function tagd.remove_type(text) from public;
-grant execute on function tagd.remove_type(text) to tagd_service;
+comment on function tagd.remove_type(text, tagd.caller) is 'Deletes a resource type that no scope is of; raises TG010 for any other. False if it is unknown or an alias.';
+revoke execute on function tagd.remove_type(text, tagd.caller) from public;
+grant execute on function tagd.remove_type(text, tagd.caller) to tagd_service;

@@ -1,4 +1,4 @@
-create or replace function tagd.replace_predefined(p_domain_id text, p_old_key text, p_old_value text, p_new_key text, p_new_value text)
+create or replace function tagd.replace_predefined(p_domain_id text, p_old_key text, p_old_value text, p_new_key text, p_new_value text, p_caller tagd.caller)
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -19,6 +19,6 @@ begin
    where t.domain_id = p_domain_id and t.key = p_old_key and t.value = p_old_value;
 end
 $$;
-comment on function tagd.replace_predefined(text, text, text, text, text) is 'Makes one predefined tag another.';
-revoke execute on function tagd.replace_predefined(text, text, text, text, text) from public;
-grant execute on function tagd.replace_predefined(text, text, text, text, text) to tagd_service;
+comment on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) is 'Makes one predefined tag another.';
+revoke execute on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) from public;
+grant execute on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) to tagd_service;

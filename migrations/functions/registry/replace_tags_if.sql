@@ -1,16 +1,28 @@
-create or replace function tagd.replace_tags_if(p_scope_id bigint, p_resource_id text, p_tags text[], p_match text[])
+create or replace function tagd.replace_tags_if(
+  p_scope_id bigint, p_resource_id text, p_tags text[], p_match text[], p_caller tagd.caller)
 returns text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_slot integer;
+  v_old  text[];
+  v_new  text[];
 begin
-  perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
-  perform tagd.check_resource(p_scope_id, p_resource_id, p_match);
-  perform tagd.change_tags(p_scope_id, p_resource_id, p_tags, '{}', true);
+  perform tagd.lock_scope_shared(p_scope_id);
+  select r.slot, r.tags into v_slot, v_old from tagd.lock_resource(p_scope_id, p_resource_id, p_match) r;
+  v_new := tagd.merge_tags(v_old, 2::smallint, p_tags);
+  if v_new <> v_old then
+    perform tagd.check_quota(v_old, v_new, t.tag_quota)
+       from tagd.scope s join tagd.resource_type t on t.resource_type = s.resource_type
+      where s.scope_id = p_scope_id;
+    perform tagd.change_tags(
+      p_scope_id, array[row(v_slot, v_old, v_new, null, '{}', '{}', p_caller)::tagd.tag_change]);
+  end if;
   return (select tagd.etag_of(r.resource_name, r.detail, r.tags) from tagd.resource r
-           where r.scope_id = p_scope_id and r.resource_id = p_resource_id);
+           where r.scope_id = p_scope_id and r.slot = v_slot);
 end
 $$;
-comment on function tagd.replace_tags_if(bigint, text, text[], text[]) is 'Makes these the tags of a resource if it is one of p_match (see check_resource). Its new tagd.etag_of.';
-revoke execute on function tagd.replace_tags_if(bigint, text, text[], text[]) from public;
-grant execute on function tagd.replace_tags_if(bigint, text, text[], text[]) to tagd_service;
+comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) is 'Makes these the tags of a resource if it has one of the etags in p_match (see lock_resource). Its new etag.';
+revoke execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) from public;
+grant execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) to tagd_service;

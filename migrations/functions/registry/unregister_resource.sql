@@ -1,14 +1,22 @@
-create or replace function tagd.unregister_resource(p_scope_id bigint, p_resource_id text, p_match text[])
+create or replace function tagd.unregister_resource(p_scope_id bigint, p_resource_id text, p_match text[], p_caller tagd.caller)
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_slot  integer;
+  v_tags  text[];
+  v_words text[];
 begin
-  perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
-  perform tagd.check_resource(p_scope_id, p_resource_id, p_match);
-  perform tagd.remove_resource(p_scope_id, p_resource_id);
+  perform tagd.lock_scope_shared(p_scope_id);
+  select r.slot, r.tags into v_slot, v_tags from tagd.lock_resource(p_scope_id, p_resource_id, p_match) r;
+  delete from tagd.name n where n.scope_id = p_scope_id and n.slot = v_slot
+  returning n.words into v_words;
+  perform tagd.change_tags(
+    p_scope_id, array[row(v_slot, v_tags, null, null, coalesce(v_words, '{}'), '{}', p_caller)::tagd.tag_change]);
+  delete from tagd.resource r where r.scope_id = p_scope_id and r.slot = v_slot;
 end
 $$;
-comment on function tagd.unregister_resource(bigint, text, text[]) is 'Forgets a resource with its tags, if it is one of p_match (see check_resource).';
-revoke execute on function tagd.unregister_resource(bigint, text, text[]) from public;
-grant execute on function tagd.unregister_resource(bigint, text, text[]) to tagd_service;
+comment on function tagd.unregister_resource(bigint, text, text[], tagd.caller) is 'Deletes a resource with its tags, if it has one of the etags in p_match (see lock_resource).';
+revoke execute on function tagd.unregister_resource(bigint, text, text[], tagd.caller) from public;
+grant execute on function tagd.unregister_resource(bigint, text, text[], tagd.caller) to tagd_service;

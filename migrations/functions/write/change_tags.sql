@@ -1,57 +1,113 @@
-create or replace function tagd.change_tags(p_scope_id bigint, p_resource_id text, p_put text[], p_remove text[], p_replace boolean)
+create or replace function tagd.change_tags(p_scope_id bigint, p_changes tagd.tag_change[])
 returns void
 language plpgsql
 as $$
 declare
-  v_slot  integer;
-  v_old   text[];
-  v_new   text[];
-  v_at    integer;
-  v_user  integer;
-  v_quota integer;
+  v_change   tagd.tag_change;
+  v_slot     integer;
+  v_old      text[];
+  v_new      text[];
+  v_old_at   integer;
+  v_new_at   integer;
+  v_keys     text[];
+  v_key      text;
+  v_is_bare  boolean;
+  v_word     text;
+  v_flips    tagd.label_flip[] := '{}';
+  -- tags that get another value, and tags that go
+  v_set_slots  integer[] := '{}';
+  v_set_keys   text[] := '{}';
+  v_set_values text[] := '{}';
+  v_gone_slots integer[] := '{}';
+  v_gone_keys  text[] := '{}';
 begin
-  perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer);
-  select r.slot, r.tags into v_slot, v_old from tagd.resource r
-   where r.scope_id = p_scope_id and r.resource_id = p_resource_id
-     for update;
-  if not found then
-    raise exception using errcode = 'TG001', message = 'unknown resource';
-  end if;
-
-  v_new := case when p_replace then '{}' else v_old end;
-  for v_from in 1 .. cardinality(p_remove) by 2 loop
-    v_at := tagd.find_tag(v_new, p_remove[v_from]);
-    if v_new[v_at] = p_remove[v_from] and (p_remove[v_from + 1] is null or v_new[v_at + 1] = p_remove[v_from + 1]) then
-      v_new := v_new[:v_at - 1] || v_new[v_at + 2:];
+  -- Every change of tags passes here, whatever its origin, with who caused it (docs/adr/0023): what a change leaves behind besides
+  -- tags and index belongs here too.
+  foreach v_change in array p_changes loop
+    v_slot := v_change.slot;
+    v_old := v_change.old_tags;
+    v_new := v_change.new_tags;
+    if v_change.old_words <> v_change.new_words then
+      for v_word in
+        select w.word from unnest(v_change.old_words || v_change.new_words) as w (word) group by w.word having count(*) = 1
+      loop
+        v_flips := v_flips || row('', 4, v_word, v_slot, v_word = any (v_change.new_words))::tagd.label_flip;
+      end loop;
     end if;
-  end loop;
-  -- a key that is given twice is one tag, with the last value
-  for v_from in 1 .. cardinality(p_put) by 2 loop
-    v_at := tagd.find_tag(v_new, p_put[v_from]);
-    if v_new[v_at] = p_put[v_from] then
-      v_new[v_at + 1] := p_put[v_from + 1];
-    else
-      v_new := v_new[:v_at - 1] || p_put[v_from:v_from + 1] || v_new[v_at:];
+    if (v_old is null) <> (v_new is null) then
+      v_flips := v_flips || row('', 0, '', v_slot, v_new is not null)::tagd.label_flip;
     end if;
-  end loop;
-  if v_new = v_old then
-    return;
-  end if;
-
-  -- a resource above a quota that was lowered later may still lose and change tags
-  if p_replace or cardinality(v_new) > cardinality(v_old) then
-    v_user := tagd.count_user_tags(v_new);
-    if v_user > tagd.count_user_tags(v_old) then
-      select t.tag_quota into strict v_quota
-        from tagd.scope s join tagd.resource_type t on t.resource_type = s.resource_type
-       where s.scope_id = p_scope_id;
-      if v_user > v_quota then
-        raise exception using errcode = 'TG002', message = 'too many tags', detail = v_user || ' ' || v_quota;
+    v_keys := v_change.keys;
+    if v_keys is null or cardinality(v_old) <> cardinality(v_new) then
+      v_is_bare := v_new is not null and tagd.count_user_tags(v_new) = 0;
+      if v_is_bare <> (v_old is not null and tagd.count_user_tags(v_old) = 0) then
+        v_flips := v_flips || row('', 1, '', v_slot, v_is_bare)::tagd.label_flip;
       end if;
     end if;
+    if v_keys is null then
+      v_keys := tagd.differing_keys(v_old, v_new);
+    end if;
+
+    foreach v_key in array v_keys loop
+      -- a value may read like the key
+      v_old_at := array_position(v_old, v_key);
+      while v_old_at % 2 = 0 loop
+        v_old_at := array_position(v_old, v_key, v_old_at + 1);
+      end loop;
+      v_new_at := array_position(v_new, v_key);
+      while v_new_at % 2 = 0 loop
+        v_new_at := array_position(v_new, v_key, v_new_at + 1);
+      end loop;
+      continue when v_old[v_old_at + 1] = v_new[v_new_at + 1];
+      if v_old_at is null then
+        insert into tagd.tag (scope_id, slot, key, value)
+        values (p_scope_id, v_slot, v_key, v_new[v_new_at + 1])
+        on conflict (scope_id, slot, key) do update set value = excluded.value;
+        v_flips := v_flips || row(v_key, 2, '', v_slot, true)::tagd.label_flip;
+      elsif v_new_at is null then
+        v_gone_slots := v_gone_slots || v_slot;
+        v_gone_keys := v_gone_keys || v_key;
+        v_flips := v_flips || row(v_key, 2, '', v_slot, false)::tagd.label_flip;
+      else
+        v_set_slots := v_set_slots || v_slot;
+        v_set_keys := v_set_keys || v_key;
+        v_set_values := v_set_values || v_new[v_new_at + 1];
+      end if;
+      if v_old_at is not null then
+        v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], v_slot, false)::tagd.label_flip;
+      end if;
+      if v_new_at is not null then
+        v_flips := v_flips || row(v_key, 3, v_new[v_new_at + 1], v_slot, true)::tagd.label_flip;
+      end if;
+    end loop;
+  end loop;
+
+  -- the copy; a resource that is inserted or deleted has its tags in the same row. One row by itself is the usual case, and a join
+  -- would cost it twice as much
+  if cardinality(p_changes) = 1 then
+    if v_old <> v_new then
+      update tagd.resource r set tags = v_new where r.scope_id = p_scope_id and r.slot = v_slot;
+    end if;
+  else
+    update tagd.resource r set tags = w.new_tags
+      from unnest(p_changes) as w
+     where r.scope_id = p_scope_id and r.slot = w.slot and w.old_tags <> w.new_tags;
   end if;
-  perform tagd.apply_tags(p_scope_id, v_slot, v_old, v_new, '{}', '{}');
+  if cardinality(v_set_slots) = 1 then
+    update tagd.tag t set value = v_set_values[1]
+     where t.scope_id = p_scope_id and t.slot = v_set_slots[1] and t.key = v_set_keys[1];
+  elsif v_set_slots <> '{}' then
+    update tagd.tag t set value = w.value
+      from unnest(v_set_slots, v_set_keys, v_set_values) as w (slot, key, value)
+     where t.scope_id = p_scope_id and t.slot = w.slot and t.key = w.key;
+  end if;
+  if v_gone_slots <> '{}' then
+    delete from tagd.tag t
+     using unnest(v_gone_slots, v_gone_keys) as w (slot, key)
+     where t.scope_id = p_scope_id and t.slot = w.slot and t.key = w.key;
+  end if;
+  perform tagd.flip_labels(p_scope_id, v_flips);
 end
 $$;
-comment on function tagd.change_tags(bigint, text, text[], text[], boolean) is 'Inner part of replace_tags_if: changes the tags of a resource and its bits.';
-revoke execute on function tagd.change_tags(bigint, text, text[], text[], boolean) from public;
+comment on function tagd.change_tags(bigint, tagd.tag_change[]) is 'The one place that changes tags: brings tags and index of locked resources of a scope from the old tags to the new, and the labels of their names from the old words to the new. Each resource once.';
+revoke execute on function tagd.change_tags(bigint, tagd.tag_change[]) from public;

@@ -5,6 +5,7 @@ as $$
 declare
   v_row      record;
   v_label_id bigint;
+  v_count    integer;
   v_hits     integer;
   -- flips of dense labels
   v_dense    bigint[] := '{}';
@@ -12,33 +13,60 @@ declare
   v_ons      boolean[] := '{}';
 begin
   for v_row in
-    select t.key, t.kind, t.value, t.slot, t.is_on, l.label_id, l.slots is null as is_dense
-      from unnest(p_flips) as t
-      left join tagd.label l on l.scope_id = p_scope_id and l.key = t.key and l.kind = t.kind and l.value = t.value
-     order by t.key, t.kind, t.value, t.slot
+    select f.key, f.kind, f.value, f.slots, f.ons, l.label_id, l.slots is null as is_dense
+      from (select t.key, t.kind, t.value, array_agg(t.slot) as slots, array_agg(t.is_on) as ons
+              from (select * from unnest(p_flips) order by key, kind, value, slot) t
+             group by t.key, t.kind, t.value) f
+      left join tagd.label l on l.scope_id = p_scope_id and l.key = f.key and l.kind = f.kind and l.value = f.value
+     order by f.key, f.kind, f.value
   loop
     v_label_id := v_row.label_id;
-    if v_label_id is null or not v_row.is_dense then
-      if v_label_id is not null then
-        -- a sparse label with room is one update; whatever else it may be or become, flip_label finds out
-        if not v_row.is_on then
-          update tagd.label l set slots = array_remove(l.slots, v_row.slot)
-           where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-             and l.slots is not null;
-        else
-          update tagd.label l
-             set slots = l.slots[:width_bucket(v_row.slot, l.slots)] || v_row.slot || l.slots[width_bucket(v_row.slot, l.slots) + 1:]
-           where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-             and cardinality(l.slots) < tagd.sparse_limit();
-        end if;
-        continue when found;
+    v_count := null;
+    if v_label_id is null then
+      -- new, unless another writer was faster
+      insert into tagd.label as l (scope_id, kind, key, value, slots)
+      values (p_scope_id, v_row.kind, v_row.key, v_row.value, v_row.slots)
+      on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(l.slots, excluded.slots)
+       where l.slots is not null
+      returning l.label_id, cardinality(l.slots) into v_label_id, v_count;
+      if not found then
+        select l.label_id into v_label_id from tagd.label l
+         where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
       end if;
-      v_label_id := tagd.flip_label(p_scope_id, v_row.kind, v_row.key, v_row.value, v_row.slot, v_row.is_on);
-      continue when v_label_id is null;
+    elsif v_row.is_dense then
+      null;
+    elsif cardinality(v_row.slots) > 1 then
+      update tagd.label l set slots = tagd.slots_flipped(l.slots, v_row.slots)
+       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
+         and l.slots is not null
+      returning cardinality(l.slots) into v_count;
+    elsif v_row.ons[1] then
+      update tagd.label l
+         set slots = l.slots[:width_bucket(v_row.slots[1], l.slots)] || v_row.slots || l.slots[width_bucket(v_row.slots[1], l.slots) + 1:]
+       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
+         and l.slots is not null
+      returning cardinality(l.slots) into v_count;
+    else
+      update tagd.label l set slots = array_remove(l.slots, v_row.slots[1])
+       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
+         and l.slots is not null
+      returning cardinality(l.slots) into v_count;
     end if;
-    v_dense := v_dense || v_label_id;
-    v_slots := v_slots || v_row.slot;
-    v_ons := v_ons || v_row.is_on;
+    if v_count is null then
+      -- dense, or has become so since it was looked at; it stays so
+      v_dense := v_dense || array_fill(v_label_id, array[cardinality(v_row.slots)]);
+      v_slots := v_slots || v_row.slots;
+      v_ons := v_ons || v_row.ons;
+    elsif v_count > tagd.sparse_limit() then
+      -- the row is locked, and no reader looks for chunks before it says so
+      insert into tagd.chunk (scope_id, label_id, block, hits, bits)
+      select p_scope_id, v_label_id, e.slot / 16384, count(*), tagd.bits_at(array_agg(e.slot % 16384))
+        from tagd.label l, unnest(l.slots) as e (slot)
+       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
+       group by e.slot / 16384;
+      update tagd.label l set slots = null
+       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
+    end if;
   end loop;
   if v_dense = '{}' then
     return;
@@ -72,5 +100,5 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Inner part of write_tags: sets and clears slots of locked resources in labels, made where they are new. No slot is named twice for a label, and each is known to be the other way round.';
+comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, made where they are new. No slot is named twice for a label, and each is known to be the other way round.';
 revoke execute on function tagd.flip_labels(bigint, tagd.label_flip[]) from public;

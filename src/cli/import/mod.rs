@@ -65,7 +65,8 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     let (resources, size) = open_input(args.file.as_deref().or(args.resources.as_deref()).unwrap_or(Path::new("-")))?;
     let tags = args.tags.as_deref().map(open_input).transpose()?.map(|(input, _)| input);
     let opened = open(settings).await?;
-    let store = opened.store(SessionProfile::Bulk).await?;
+    // tags of CSV go into it before the import is allowed, and have the same origin
+    let store = opened.store(SessionProfile::Bulk).await?.acting_for(Principal::command("import").context());
     let progress = bar(size, Unit::Bytes);
     let outcome = match tags {
         None => load(&store, resources, Some(progress.clone()), args.strict).await,
@@ -144,7 +145,7 @@ async fn run_batches(
         }
     };
     let outcome = match tags {
-        None => transfer::load(import.store(), batches, atomicity, report).await,
+        None => transfer::load(&import.store(), batches, atomicity, report).await,
         Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report).await,
     }
     .map_err(|error| {

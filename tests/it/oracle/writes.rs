@@ -798,7 +798,7 @@ impl Stage {
             let Resource { resource_id: id, resource_name: name, tags, .. } = known.resource();
             let parts: Vec<String> = tags.iter().map(|tag| format!("'{}', '{}'", tag.key, tag.value)).collect();
             sql += &format!(
-                "select tagd.register_resource('{}', '{}', '{id}', '{name}', '{}', null::json, array[{}]::text[], null, false);",
+                "select tagd.register_resource('{}', '{}', '{id}', '{name}', '{}', null::json, array[{}]::text[], null, false, null);",
                 known.project,
                 known.resource_type,
                 fold(&name),

@@ -235,8 +235,8 @@ fn a_login_that_is_only_a_member_of_the_service_writes_no_table_and_no_schema() 
             "delete from tagd.schema_history",
             "create table tagd.another (a int)",
             "drop table tagd.label",
-            "select tagd.apply_tags(1, 0, '{}', '{a,1}', '{}', '{}')",
-            "select tagd.change_tags(1, 'r', '{a,1}', '{}', false)",
+            "select tagd.change_tags(1, '{}')",
+            "select tagd.flip_labels(1, '{}')",
         ] {
             for role in ["reset role", "set role tagd_service"] {
                 connection.execute(role).await.unwrap();

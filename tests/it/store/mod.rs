@@ -1,6 +1,7 @@
 //! What runs SQL: sessions and the pool, batches, migrations, the index, states and deaths of the database.
 
 mod adoption;
+mod callers;
 mod durability;
 mod functions;
 mod index;

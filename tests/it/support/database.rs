@@ -17,7 +17,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     cluster::{Cluster, ClusterSettings},
-    store::{SessionProfile, Store, StoreSettings, migrate},
+    store::{FunctionSet, SessionProfile, Store, StoreSettings, migrate},
 };
 
 use super::{files_of, repository};
@@ -124,6 +124,8 @@ impl TestDb {
         static TEMPLATE: OnceLock<String> = OnceLock::new();
         TEMPLATE.get_or_init(|| {
             let mut hasher = DefaultHasher::new();
+            // those of the program, which may be older than the files
+            FunctionSet::embedded().checksums().hash(&mut hasher);
             for path in files_of("migrations") {
                 path.hash(&mut hasher);
                 std::fs::read(repository(&path)).unwrap().hash(&mut hasher);
