@@ -1,9 +1,8 @@
 //! tagd, a tag service: resources and their tags in Postgres, queried over the wire dialects of four cloud services.
 //!
-//! The map of the rooms. Each may use those that its row names, and no others; a test reads the `use` lines
-//! and holds it.
+//! The modules. Each may use those that its row names, and no others; a test reads the `use` lines and holds it.
 //!
-//! | room | what it is for | uses |
+//! | module | what it is for | uses |
 //! |---|---|---|
 //! | [`domain`] | what a tag is: resources, queries and what they mean | |
 //! | [`json`] | reads JSON from any source, with errors that say where they are | domain |
@@ -13,7 +12,7 @@
 //! | [`compiler`] | from a query to one SQL statement | domain |
 //! | [`cluster`] | the private Postgres of a tagd that was given no database | |
 //! | [`config`] | all settings; the only reader of the environment | |
-//! | [`store`] | the only room that runs SQL | domain, compiler, cluster |
+//! | [`store`] | the only module that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | who asks | domain |
 //! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, text, store |
 //! | [`service`] | use cases, and who may | domain, text, store, auth, compiler, transfer |

@@ -2,7 +2,7 @@
 //!
 //! Pure: knows neither sqlx nor HTTP. A query becomes groups of labels, for which the cheapest [`Strategy`] is chosen. The
 //! strategy and whether a page is wanted are the [`Shape`] of a query, and the text of its statement depends on nothing
-//! else: there are a few dozen. A [`Statement`] has its text and the list of its parameters, from which the arguments are
+//! else: there are fewer than a hundred. A [`Statement`] has its text and the list of its parameters, from which the arguments are
 //! filled in. Values are arguments, never part of a text.
 //!
 //! Every group of labels is or-ed, groups above 0 must all hold, group 0 must not,

@@ -94,11 +94,13 @@ begin
     join pg_temp.import_line i on i.line = w.line
    where w.is_new
    order by w.scope_id, w.slot;
+  -- their tags follow in change_tags
   update tagd.resource r
-     set resource_name = i.resource_name, tags = i.tags, detail = i.detail
+     set resource_name = i.resource_name, detail = i.detail
     from pg_temp.import_work w
     join pg_temp.import_line i on i.line = w.line
-   where not w.is_new and r.scope_id = w.scope_id and r.slot = w.slot;
+   where not w.is_new and r.scope_id = w.scope_id and r.slot = w.slot
+     and (r.resource_name, r.detail::text collate "C") is distinct from (i.resource_name, i.detail::text);
 
   -- names, with their words that are labels or are in enough names to become labels; the words before and now of new and
   -- renamed resources

@@ -21,7 +21,7 @@ declare
   v_gone_slots integer[] := '{}';
   v_gone_keys  text[] := '{}';
 begin
-  -- Every change of tags passes here, whatever its origin, with who caused it (docs/adr/0023): what a change leaves behind besides
+  -- Every change of tags passes here, whatever its origin, with who caused it (docs/adr/0024): what a change leaves behind besides
   -- tags and index belongs here too.
   foreach v_change in array p_changes loop
     v_slot := v_change.slot;
