@@ -6,7 +6,7 @@ use super::{
     label::LabelKind,
     shape::{NameSearch, ResourceFilter, ScopeCount, Strategy},
 };
-use crate::domain::{NameMatch, TagQuery, Term, ValueMatch, matching::fold, tag::is_system_key};
+use crate::domain::{NameMatch, TagQuery, Term, ValueMatch, is_storable, matching::fold, tag::is_system_key};
 
 /// A label by its full name.
 #[derive(Clone, Copy)]
@@ -85,11 +85,11 @@ impl<'a> Groups<'a> {
         match &query.resource_name {
             None => {}
             Some(NameMatch::Empty) => groups.name = Some(NameCondition::Empty),
-            Some(NameMatch::Contains(text)) if text.contains('\0') => groups.require(LabelKind::Nothing),
+            Some(NameMatch::Contains(text)) if !is_storable(text) => groups.require(LabelKind::Nothing),
             Some(NameMatch::Contains(text)) => groups.name = Some(NameCondition::Contains(fold(text))),
         }
         match &query.resource_id {
-            Some(id) if id.contains('\0') => groups.require(LabelKind::Nothing),
+            Some(id) if !is_storable(id) => groups.require(LabelKind::Nothing),
             id => groups.id = id.as_deref(),
         }
         if groups.name.is_some() || groups.id.is_some() {
@@ -113,7 +113,7 @@ impl<'a> Groups<'a> {
     /// Postgres has no text with a NUL and refuses one that is sent, so such a condition is replaced.
     fn add(&mut self, group: i32, term: &'a Term) {
         let key = term.key.as_str();
-        if key.contains('\0') {
+        if !is_storable(key) {
             self.push(group, LabelKind::Nothing, "", "");
             return;
         }
@@ -122,7 +122,7 @@ impl<'a> Groups<'a> {
         }
         for value in &term.values {
             match value {
-                ValueMatch::Exact(text) | ValueMatch::Contains(text) if text.contains('\0') => {
+                ValueMatch::Exact(text) | ValueMatch::Contains(text) if !is_storable(text) => {
                     self.push(group, LabelKind::Nothing, "", "");
                 }
                 ValueMatch::Exact(text) => self.push(group, LabelKind::Pair, key, text),

@@ -111,7 +111,7 @@ pub(crate) async fn load(
     Ok(load.finish())
 }
 
-/// Imports the batches, whose resources have their tags in a table. A resource with a bad row of tags is left as it is.
+/// Imports the batches, whose resources have their tags in a table. A resource with a bad row of tags is left unchanged.
 pub(crate) async fn load_with_tags(
     mut tags: TagStage,
     batches: Batches,

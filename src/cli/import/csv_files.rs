@@ -153,7 +153,7 @@ impl Columns {
     }
 }
 
-/// Sends all tags to the database. A row that cannot be imported goes there too, so that its resource is left as it is;
+/// Sends all tags to the database. A row that cannot be imported goes there too, so that its resource is left unchanged;
 /// if the row does not tell its resource, that could be any, and nothing is imported.
 async fn stage_tags(
     stage: &mut TagStage,
