@@ -30,7 +30,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
 }
 
 async fn load(store: &Store) -> Result<Outcome, CliError> {
-    import::load(store, Box::new(FLEET.as_bytes()), None, false).await
+    import::load(store, Box::new(FLEET.as_bytes()), None, None, false).await
 }
 
 /// Loads the fleet into a database that has never had a resource. The number of its resources; `None` if the database had

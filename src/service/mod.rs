@@ -11,7 +11,7 @@ mod scope_cache;
 mod scopes;
 mod state;
 
-pub(crate) use bulk::{ExportError, ImportError, Snapshot};
+pub(crate) use bulk::{ExportError, Import, ImportError, Snapshot};
 pub use changes::PREDEFINED_QUOTA;
 pub use registry::{Registry, ResourcePage, Start};
 pub use scope_cache::ScopeCache;

@@ -21,7 +21,6 @@ pub const WRITE_CONNECTIONS: u32 = 8;
 pub(super) enum Mode {
     Put = 0,
     Remove = 1,
-    Replace = 2,
 }
 
 /// A change of the tags of one resource.

@@ -34,11 +34,6 @@ impl Store {
         Ok(written == Written::Changed)
     }
 
-    /// Makes these the tags of a resource.
-    pub async fn replace_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
-        self.write_tags(scope_id, resource_id, Mode::Replace, tags.iter().flat_map(of_tag)).await.map(|_| ())
-    }
-
     async fn write_tags(
         &self,
         scope_id: i64,

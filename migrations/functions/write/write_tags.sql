@@ -34,8 +34,7 @@ begin
       v_outcomes[v_row.n] := 'unchanged';
       continue;
     end if;
-    -- only a replacement can have more tags that count without being longer
-    if v_mode = 2 or cardinality(v_new) > cardinality(v_row.tags) then
+    if cardinality(v_new) > cardinality(v_row.tags) then
       if v_quota is null then
         select t.tag_quota into strict v_quota
           from tagd.scope s join tagd.resource_type t on t.resource_type = s.resource_type
@@ -49,7 +48,7 @@ begin
     end if;
     v_outcomes[v_row.n] := 'changed';
     v_changes := v_changes || row(
-      v_row.slot, v_row.tags, v_new, case when v_mode <> 2 and cardinality(v_parts) = 2 then v_parts[:1] end, '{}', '{}',
+      v_row.slot, v_row.tags, v_new, case when cardinality(v_parts) = 2 then v_parts[:1] end, '{}', '{}',
       row(p_principals[v_row.n], p_request_ids[v_row.n]))::tagd.tag_change;
   end loop;
   if v_changes <> '{}' then
@@ -63,6 +62,6 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) is 'Writes tags of different resources, each by its mode (see merge_tags). Write i has the parts after p_ends[i - 1] up to p_ends[i], and a principal and a request that it is for. One row for each write, in order: changed; unchanged, nothing had to be done; unknown, the scope has no such resource; over_quota, it would have tag_count tags, more than the quota, and is as it was.';
+comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) is 'Writes tags of different resources, each by its mode, 0 or 1 (see merge_tags). Write i has the parts after p_ends[i - 1] up to p_ends[i], and a principal and a request that it is for. One row for each write, in order: changed; unchanged, nothing had to be done; unknown, the scope has no such resource; over_quota, it would have tag_count tags, more than the quota, and is as it was.';
 revoke execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) from public;
 grant execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) to tagd_service;

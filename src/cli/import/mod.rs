@@ -23,6 +23,7 @@ use crate::{
     app,
     auth::Principal,
     config::Settings,
+    service::Import,
     store::{SessionProfile, Store, TagStage},
     transfer::{
         self, Atomicity, LoadError, Outcome, Progress,
@@ -65,21 +66,9 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     let (resources, size) = open_input(args.file.as_deref().or(args.resources.as_deref()).unwrap_or(Path::new("-")))?;
     let tags = args.tags.as_deref().map(open_input).transpose()?.map(|(input, _)| input);
     let opened = open(settings).await?;
-    // tags of CSV go into it before the import is allowed, and have the same origin
-    let store = opened.store(SessionProfile::Bulk).await?.acting_for(Principal::command("import").context());
+    let store = opened.store(SessionProfile::Bulk).await?;
     let progress = bar(size, Unit::Bytes);
-    let outcome = match tags {
-        None => load(&store, resources, Some(progress.clone()), args.strict).await,
-        Some(tags) => {
-            let read = csv_files::read(&store, resources, tags, args.strict).await;
-            match read {
-                Ok((tags, batches)) => {
-                    run_batches(&store, batches, Some(tags), Some(progress.clone()), args.strict).await
-                }
-                Err(error) => Err(error),
-            }
-        }
-    };
+    let outcome = load(&store, resources, tags, Some(progress.clone()), args.strict).await;
     progress.finish_and_clear();
     store.close().await;
     opened.close().await;
@@ -98,19 +87,30 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     if outcome.rejected > 0 { Err(CliError::Said) } else { Ok(()) }
 }
 
-/// Imports NDJSON into a store.
+/// Imports NDJSON, or CSV with tags in a file of their own, into a store.
 pub(super) async fn load(
     store: &Store,
-    input: Box<dyn Read + Send>,
+    resources: Box<dyn Read + Send>,
+    tags: Option<Box<dyn Read + Send>>,
     progress: Option<ProgressBar>,
     strict: bool,
 ) -> Result<Outcome, CliError> {
-    let aliases = store.aliases().await?;
-    run_batches(store, batches::of_ndjson(input, aliases, None), None, progress, strict).await
+    let (registry, principal) = (app::registry_of(store), Principal::command("import"));
+    let import = registry.import(&principal).await?;
+    match tags {
+        None => {
+            let batches = batches::of_ndjson(resources, import.store().aliases().await?, None);
+            run_batches(&import, batches, None, progress, strict).await
+        }
+        Some(tags) => {
+            let (tags, batches) = csv_files::read(&import.store(), resources, tags, strict).await?;
+            run_batches(&import, batches, Some(tags), progress, strict).await
+        }
+    }
 }
 
 async fn run_batches(
-    store: &Store,
+    import: &Import<'_>,
     batches: Batches,
     tags: Option<TagStage>,
     progress: Option<ProgressBar>,
@@ -120,8 +120,6 @@ async fn run_batches(
     let start = Instant::now();
     let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Lines };
     let mut reported = 0;
-    let (registry, principal) = (app::registry_of(store), Principal::command("import"));
-    let import = registry.import(&principal).await?;
     let report = |step: Progress<'_>| match step {
         Progress::Rejected(bad) => {
             reported += 1;

@@ -22,7 +22,7 @@ use tagd::{
 use tokio::task::JoinHandle;
 
 use crate::support::{
-    Dice, PATIENCE, TestDb, begin, block_on, eventually_found, import_all, registration, tag, unregister,
+    Dice, PATIENCE, TestDb, begin, block_on, eventually_found, import_all, registration, replace_tags, tag, unregister,
     waiting_for_locks,
 };
 
@@ -112,9 +112,9 @@ fn remove_tags_takes_a_key_or_only_a_value() {
 fn replace_tags_leaves_only_what_it_is_given() {
     with_store(|store, scope| async move {
         store.put_tags(scope, "a", &[tag("a", "1"), tag("b", "2"), tag("_sys_x", "1")]).await.unwrap();
-        store.replace_tags(scope, "a", &[tag("b", "3"), tag("c", "")]).await.unwrap();
+        replace_tags(&store, scope, "a", &[tag("b", "3"), tag("c", "")]).await.unwrap();
         assert_eq!(tags_of(&store, scope, "a").await, owned(&[("b", "3"), ("c", "")]));
-        store.replace_tags(scope, "a", &[]).await.unwrap();
+        replace_tags(&store, scope, "a", &[]).await.unwrap();
         assert_eq!(tags_of(&store, scope, "a").await, []);
     });
 }
@@ -125,7 +125,7 @@ fn a_key_given_twice_is_one_tag() {
         store.put_tags(scope, "a", &[tag("k", "1"), tag("x", ""), tag("k", "2")]).await.unwrap();
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
         assert_eq!(tags_of(&store, scope, "a").await, owned(&[("k", "2"), ("x", "")]), "the last one counts");
-        store.replace_tags(scope, "b", &[tag("k", "1"), tag("k", "1")]).await.unwrap();
+        replace_tags(&store, scope, "b", &[tag("k", "1"), tag("k", "1")]).await.unwrap();
         assert_eq!(tags_of(&store, scope, "b").await, owned(&[("k", "1")]));
     });
 }
@@ -143,13 +143,13 @@ fn the_quota_counts_user_tags_only() {
         };
         too_many(store.put_tags(scope, "a", &tags(10, 11)).await, 11);
         too_many(store.put_tags(scope, "a", &tags(8, 13)).await, 13);
-        too_many(store.replace_tags(scope, "a", &tags(0, 12)).await, 12);
-        too_many(store.replace_tags(scope, "b", &tags(0, 11)).await, 11);
+        too_many(replace_tags(&store, scope, "a", &tags(0, 12)).await, 12);
+        too_many(replace_tags(&store, scope, "b", &tags(0, 11)).await, 11);
         assert_eq!(tags_of(&store, scope, "a").await.len(), 25);
         assert_eq!(tags_of(&store, scope, "b").await, []);
         // other values, fewer tags and system tags are always fine
         store.put_tags(scope, "a", &[tag("k00", "w"), tag("_sys_more", "")]).await.unwrap();
-        store.replace_tags(scope, "a", &tags(5, 15)).await.unwrap();
+        replace_tags(&store, scope, "a", &tags(5, 15)).await.unwrap();
         assert_eq!(tags_of(&store, scope, "a").await.len(), 10);
     });
 }
@@ -163,7 +163,7 @@ fn an_unknown_resource_has_no_tags_to_write() {
         };
         unknown(store.put_tags(scope, "none", &[tag("k", "v")]).await);
         unknown(store.remove_tags(scope, "none", &[("k".into(), None)]).await);
-        unknown(store.replace_tags(scope, "none", &[]).await);
+        unknown(replace_tags(&store, scope, "none", &[]).await);
         unknown(store.put_tags(scope + 1000, "none", &[tag("k", "v")]).await);
         assert!(!unregister(&store, scope, "none").await);
     });
@@ -318,7 +318,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
             let id = format!("shared{}", dice.roll(SHARED));
             match dice.roll(3) {
                 0 => store.put_tags(scope, &id, &tags).await.unwrap(),
-                1 => store.replace_tags(scope, &id, &tags).await.unwrap(),
+                1 => replace_tags(&store, scope, &id, &tags).await.unwrap(),
                 _ => {
                     store.remove_tags(scope, &id, &[(tags[0].key.clone(), None)]).await.unwrap();
                 }
@@ -344,7 +344,7 @@ async fn write(store: Store, scope: i64, writer: usize, steps: usize) -> Model {
                 }
             }
             6..8 => {
-                store.replace_tags(scope, id, &tags).await.unwrap();
+                replace_tags(&store, scope, id, &tags).await.unwrap();
                 *held = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
             }
             8 => {

@@ -20,4 +20,4 @@ pub use relay::Relay;
 pub use source::{Source, files_of, repository, sources_of};
 pub use waiting::{PATIENCE, begin, eventually, eventually_found, waiting_for_locks};
 pub use wire::{Broken, QueryLimits, Wire, WriteLimits, every_route, ids, in_all_dialects};
-pub use world::{Answer, World, import_all, registration, sparse_limit, tag, unregister, word_limit};
+pub use world::{Answer, World, import_all, registration, replace_tags, sparse_limit, tag, unregister, word_limit};

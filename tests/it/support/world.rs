@@ -216,6 +216,15 @@ pub async fn import_all(import: &mut Importer, resources: &[Registration]) -> Re
     import.run(&batch, 0..batch.len()).await
 }
 
+/// Makes these the tags of a resource, whatever it is like.
+pub async fn replace_tags(store: &Store, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
+    match store.replace_tags_if(scope_id, resource_id, tags, &Condition::None).await {
+        Ok(_) => Ok(()),
+        Err(RegistryError::Other(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// Unregisters a resource, whatever it is like. False if it is unknown.
 pub async fn unregister(store: &Store, scope_id: i64, resource_id: &str) -> bool {
     match store.unregister(scope_id, resource_id, &Condition::None).await {
