@@ -9,27 +9,27 @@ use crate::{
     store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS, WriteQueue},
 };
 
-/// Connections of a worker for imports, exports and other work without a deadline, beside those that serve.
+/// Connections of a worker for imports, exports and other work without a deadline, in addition to those for requests.
 pub const WORK_CONNECTIONS: u32 = 2;
 
-/// What a server is made of.
+/// Settings of a server.
 #[derive(Debug)]
 pub struct AppSettings {
     /// Threads that answer requests.
     pub workers: usize,
     /// Name of the region whose resources are served.
     pub region: String,
-    /// The database; its connections are shared out among the workers.
+    /// The database; its connections are divided among the workers.
     pub store: StoreSettings,
 }
 
-/// What all workers of a server share, and what they make their own of. Copies share it too.
+/// What all workers of a server share, and the settings for what each creates for itself. Clones share it too.
 #[derive(Debug, Clone)]
 pub struct App {
     workers: usize,
     region: Arc<str>,
     services: Arc<[CloudService]>,
-    /// The connections of one worker that serve.
+    /// The connections of one worker for requests.
     serving: StoreSettings,
     /// Its connections for work without a deadline.
     bulk: StoreSettings,
@@ -39,10 +39,11 @@ pub struct App {
 }
 
 impl App {
-    /// What is shared, on the runtime of the caller, which must outlive every worker; the schema must be in place.
+    /// Creates the shared state on the runtime of the caller, which must outlive every worker; the schema must be up to
+    /// date.
     ///
-    /// Each worker has a pool of its own: a connection is then only woken by the thread that waits for it. Changes of tags
-    /// meet in one queue, with connections of its own, to be written together.
+    /// Each worker has its own pool, so a connection is only woken by the thread that waits for it. Changes of tags go
+    /// through one queue with its own connections, so that they can be batched.
     pub fn new(settings: AppSettings) -> Self {
         let AppSettings { workers, region, store } = settings;
         let workers = workers.max(1);
@@ -76,13 +77,13 @@ impl App {
         Service::new(store, bulk, Arc::clone(&self.scopes), Arc::clone(&self.region), Arc::clone(&self.services))
     }
 
-    /// Whether requests can be answered, reads and writes alike; if not, why.
+    /// Whether reads and writes can be served; if not, the reason.
     pub async fn check_ready(&self) -> Result<(), Outage> {
         self.readiness.check().await
     }
 }
 
-/// The registry for a command, which has one store for everything.
+/// The registry for a command, which uses one store for everything.
 pub fn registry_of(store: &Store) -> Registry {
     Service::new(store.clone(), store.clone(), Arc::default(), Arc::default(), Arc::default()).registry()
 }

@@ -25,23 +25,24 @@ pub struct CommonArgs {
     #[arg(long, global = true, env = "TAGD_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// Folder with the programs of the private Postgres [default: found on PATH and in the usual places]
+    /// Folder with the Postgres programs for the private Postgres [default: found on PATH and in the usual directories]
     #[arg(long, global = true, env = "TAGD_POSTGRES_BIN", value_name = "DIR")]
     pub postgres_bin: Option<PathBuf>,
 
-    /// Most database connections, 1 to 500 [default: 16]
+    /// Maximum number of database connections, 1 to 500 [default: 16]
     #[arg(long, global = true, env = "TAGD_CONNECTIONS", value_name = "N")]
     pub connections: Option<u32>,
 
-    /// Settings file in TOML; each flag is a line of it, with _ for - (listen = "127.0.0.1:8080") [default: none]
+    /// Settings file in TOML, with the names of the flags and _ for - (listen = "127.0.0.1:8080") [default: none]
     #[arg(long, global = true, env = "TAGD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Form of the log lines on standard error: text, json or auto (text on a terminal) [default: auto]
+    /// Format of the log lines on standard error: text, json or auto (text on a terminal) [default: auto]
     #[arg(long, global = true, env = "TAGD_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// What is logged: error, warn, info, debug, or a filter such as info,tagd::store=debug [default: info for serve, warn for the other commands]
+    /// Log level: error, warn, info, debug, or a filter such as info,tagd::store=debug [default: info for serve, warn for
+    /// the other commands]
     #[arg(long, global = true, env = "TAGD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }
@@ -49,19 +50,20 @@ pub struct CommonArgs {
 /// Settings of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT", value_parser = read_address)]
     pub listen: Option<SocketAddr>,
 
-    /// Allow an address that other machines can reach. Requests are not authenticated: anyone who can reach it may read and change everything [default: off]
+    /// Allow an address that other machines can reach. Requests are not authenticated: anyone who can reach it can read
+    /// and change everything [default: off]
     #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = read_flag)]
     pub insecure_listen: bool,
 
-    /// Threads that answer requests, 1 to 256 [default: one for each processor]
+    /// Number of threads that handle requests, 1 to 256 [default: one for each processor]
     #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
     pub workers: Option<u32>,
 
-    /// Seconds that one database statement of a request may take, 1 to 3600 [default: 30]
+    /// Timeout of each database statement of a request in seconds, 1 to 3600 [default: 30]
     #[arg(long, env = "TAGD_STATEMENT_TIMEOUT", value_name = "SECONDS")]
     pub statement_timeout: Option<u32>,
 
@@ -73,12 +75,14 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_WITH_DEMO", value_parser = read_flag)]
     pub with_demo: bool,
 
-    /// Name of a host that requests may be addressed to besides localhost and IP addresses; may be given several times, and the variable has commas between names. Others are refused, so that no web page can reach tagd under a name of its own [default: none]
+    /// Host name that requests may be addressed to, besides localhost and IP addresses. Repeat the flag for several
+    /// names; in the variable, separate them with commas. Requests to other hosts are refused, so that a web page cannot
+    /// reach tagd through a host name of its own [default: none]
     #[arg(long = "allowed-host", env = "TAGD_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
 }
 
-/// Form of the log lines.
+/// Format of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -120,23 +124,23 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Folder with its programs, if one was given.
     pub postgres_bin: Option<PathBuf>,
-    /// Where programs are looked for.
+    /// The directories that are searched for programs.
     pub path: Option<OsString>,
-    /// Most database connections.
+    /// Maximum number of database connections.
     #[validate(range(min = 1, max = 500))]
     pub connections: u32,
-    /// Form of the log lines.
+    /// Format of the log lines.
     pub log_format: LogFormat,
-    /// What is logged, if given.
+    /// Log filter, if given.
     pub log: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Whether that may be reached from other machines.
+    /// Whether other machines may reach that address.
     pub insecure_listen: bool,
-    /// Threads that answer requests.
+    /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
-    /// Seconds that a statement of a request may take.
+    /// Timeout of a statement of a request, in seconds.
     #[validate(range(min = 1, max = 3600))]
     pub statement_timeout: u32,
     /// Name of the region whose resources are served.
@@ -158,7 +162,7 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file has an invalid setting.
     #[error("the settings file {}: {message}", path.display())]
     Parse {
         /// The file.
@@ -173,21 +177,21 @@ pub enum ConfigError {
         name: String,
         /// What was given.
         value: String,
-        /// Least.
+        /// The minimum.
         min: String,
-        /// Most.
+        /// The maximum.
         max: String,
     },
-    /// Nothing says where the data is to be.
+    /// Neither a setting nor the environment gives a data directory.
     #[error("data_dir: is required, because neither HOME nor XDG_DATA_HOME is set")]
     NoHome,
-    /// A name that no host has.
+    /// An invalid host name.
     #[error(
         "allowed_hosts: {0:?} must be a host name such as tags.example.org, without scheme, port or path; \
          localhost and IP addresses are always allowed"
     )]
     Host(String),
-    /// The address is open to others.
+    /// Other machines can reach the address.
     #[error(
         "listen: {0} is reachable from other machines, and requests are not authenticated; \
          use a loopback address or add --insecure-listen"
@@ -203,11 +207,11 @@ impl Settings {
             None => SettingsFile::default(),
         };
         let data_dir = common.data_dir.clone().or(file.data_dir);
-        // a variable that is empty is not set
+        // an empty variable counts as not set
         let given = Some(&serve.allowed_hosts).filter(|hosts| hosts.iter().any(|host| !host.is_empty()));
         let hosts = given.cloned().or(file.allowed_hosts).unwrap_or_default();
         let settings = Self {
-            // empty is what compose files and shells make of a variable that is not set
+            // compose files and shells turn a variable that is not set into an empty one
             database_url: [common.database_url.clone(), file.database_url]
                 .into_iter()
                 .flatten()
@@ -235,7 +239,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Refuses to listen where others can reach, unless that was asked for.
+    /// Refuses to listen on an address that other machines can reach, unless `--insecure-listen` is set.
     pub fn check_listen(&self) -> Result<(), ConfigError> {
         if self.listen.ip().is_loopback() || self.insecure_listen {
             Ok(())
@@ -244,7 +248,7 @@ impl Settings {
         }
     }
 
-    /// The longest that a statement of a request may take.
+    /// Timeout of a statement of a request.
     pub fn statement_timeout(&self) -> Duration {
         Duration::from_secs(self.statement_timeout.into())
     }
@@ -260,7 +264,7 @@ fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("listen: {reason}, got {text:?}")))
 }
 
-/// A flag as the environment has it; a variable that is empty is not set.
+/// A flag from the environment; an empty variable counts as not set.
 fn read_flag(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" | "y" | "t" => Ok(true),
@@ -269,7 +273,7 @@ fn read_flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A host name as names are compared: without regard to case, with or without the dot of the root.
+/// A host name in the form in which names are compared: in lower case, without a trailing dot.
 fn host_name(given: &str) -> Result<String, ConfigError> {
     let name = given.trim().to_ascii_lowercase();
     let name = name.strip_suffix('.').unwrap_or(&name);

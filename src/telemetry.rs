@@ -1,4 +1,4 @@
-//! Log lines: where they go, in which form, and which of them.
+//! Logging: destination, format and filter of the log lines.
 
 use std::{
     fmt::Debug,
@@ -31,7 +31,7 @@ pub struct FilterError {
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
     let parsed =
         EnvFilter::builder().parse(filter).map_err(|source| FilterError { filter: filter.to_owned(), source })?;
-    // counted whatever is shown, and shown by no one: see Quiet
+    // counted whatever the filter is, and never shown: see Quiet
     let parsed = match (filter, "actix_http::h1::dispatcher=error".parse()) {
         ("off", _) | (_, Err(_)) => parsed,
         (filter, _) if filter.contains("actix") => parsed,
@@ -73,8 +73,8 @@ pub fn report_malformed() {
 struct Quiet {
     /// Every step of a migration, with its text.
     refinery: bool,
-    /// Which runtime was found, which worker is idle; and an error for each connection that breaks off or sends
-    /// something that is not an HTTP request, without its address. The latter are counted.
+    /// Which runtime is used and which worker is idle; and an error, without the client's address, for each connection
+    /// that breaks or sends something that is not an HTTP request. The latter are counted.
     actix: bool,
 }
 

@@ -1,10 +1,10 @@
-//! How input text begins: a byte order mark of UTF-8 is skipped, another encoding is refused by name.
+//! The beginning of input text: a byte order mark of UTF-8 is skipped, another encoding is refused by name.
 
 use std::io::{self, Chain, Cursor, Read};
 
 /// The mark that some editors put in front of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
-/// Bytes that tell the encoding.
+/// Number of bytes that identify the encoding.
 const TELLING: u64 = 4;
 
 /// Text in an encoding that tagd does not read.
@@ -12,8 +12,8 @@ const TELLING: u64 = 4;
 #[error("must be UTF-8, got {0}")]
 pub(crate) struct WrongEncoding(&'static str);
 
-/// Skips a byte order mark. JSON and CSV begin with a character of ASCII, so the first bytes tell UTF-16 and
-/// UTF-32 with a mark or without.
+/// Skips a byte order mark. JSON and CSV begin with an ASCII character, so the first bytes identify UTF-16 and UTF-32
+/// with or without a mark.
 pub(crate) fn begin(text: &[u8]) -> Result<&[u8], WrongEncoding> {
     match text {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=0xff, ..] | [1..=0xff, 0, 0, 0, ..] => {
@@ -24,10 +24,10 @@ pub(crate) fn begin(text: &[u8]) -> Result<&[u8], WrongEncoding> {
     }
 }
 
-/// Text that has begun.
+/// Text after its byte order mark.
 pub(crate) type Begun<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// The same for an input that is read piece by piece; the error has a [`WrongEncoding`] in it.
+/// The same for input that is read piece by piece; the error contains a [`WrongEncoding`].
 pub(crate) fn begin_input<R: Read>(mut input: R) -> io::Result<Begun<R>> {
     let mut first = Vec::new();
     input.by_ref().take(TELLING).read_to_end(&mut first)?;
@@ -35,7 +35,7 @@ pub(crate) fn begin_input<R: Read>(mut input: R) -> io::Result<Begun<R>> {
     Ok(Cursor::new(rest).chain(input))
 }
 
-/// The encoding that an error of reading is about, if it is about one.
+/// The wrong encoding, if a read error is due to one.
 pub(crate) fn wrong_encoding(error: &io::Error) -> Option<WrongEncoding> {
     error.get_ref()?.downcast_ref().copied()
 }
@@ -44,7 +44,7 @@ pub(crate) fn wrong_encoding(error: &io::Error) -> Option<WrongEncoding> {
 mod tests {
     use super::*;
 
-    /// Text in an encoding of so many bytes a character, with a mark or without.
+    /// Text in an encoding of `bytes` bytes per character, with or without a mark.
     fn wide(text: &str, bytes: usize, is_big: bool) -> Vec<u8> {
         text.chars()
             .flat_map(|c| {

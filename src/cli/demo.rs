@@ -10,7 +10,7 @@ use crate::{
 /// Two projects of a web shop: images, zones, records, servers, disks, a content network, trackers.
 const FLEET: &str = include_str!("demo.ndjson");
 
-/// The first of its projects.
+/// The first project in it.
 const PROJECT: &str = "fd73a4a14a4a4dfb9771a8475e5198ea";
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
@@ -33,10 +33,10 @@ async fn load(store: &Store) -> Result<Outcome, CliError> {
     import::load(store, Box::new(FLEET.as_bytes()), None, None, false).await
 }
 
-/// Loads the fleet into a database that has never had a resource. The number of its resources; `None` if the database had
-/// some.
+/// Loads the fleet into a database that has never had a resource. Returns the number of resources in the fleet; `None` if
+/// the database has had some.
 pub(super) async fn load_if_empty(store: &Store) -> Result<Option<u64>, CliError> {
-    // scopes are never deleted, so resources that were removed from a database do not come back
+    // scopes are never deleted, so the fleet is not loaded again after its resources were removed
     if !store.list_scopes().await?.is_empty() {
         return Ok(None);
     }
@@ -44,15 +44,15 @@ pub(super) async fn load_if_empty(store: &Store) -> Result<Option<u64>, CliError
     Ok(Some(outcome.created + outcome.changed + outcome.unchanged))
 }
 
-/// A command that queries a server at an address for something that its database has.
+/// A shell command that sends the server at an address a query with matches in its database.
 pub(super) async fn query_to_try(store: &Store, address: &str) -> Result<String, CliError> {
     let scopes = store.list_scopes().await?;
     let has_demo = scopes.iter().any(|scope| scope.project_id == PROJECT && scope.resource_type == "images");
     Ok(if has_demo {
-        // without quotes, which a log in JSON would escape
+        // without double quotes, which a JSON log would escape
         format!("curl -s http://{address}/v2/{PROJECT}/images/tags")
     } else {
-        // the keys in use, whatever they are
+        // any keys that are in use
         format!("curl -s http://{address}/v1.0/tag-keys")
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::{cluster::ClusterError, config::ConfigError, domain::RequestError, store::StoreError, telemetry};
 
-/// Why a command ended without success; each is one line.
+/// Why a command failed; each prints as one line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error(transparent)]
@@ -13,7 +13,7 @@ pub(crate) enum CliError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the use cases of a server refuse too.
+    /// An error of a use case, as over HTTP.
     #[error(transparent)]
     Refused(#[from] RequestError),
     #[error("cannot listen on {address}: {source}")]
@@ -22,7 +22,7 @@ pub(crate) enum CliError {
     File { what: String, source: std::io::Error },
     #[error("{0}")]
     Stopped(String),
-    /// The command has said itself what is wrong.
+    /// The command has already reported the error.
     #[error("")]
     Said,
 }

@@ -26,7 +26,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// File to write; - for standard output. A new file is for its owner only; one whose name ends in .gz is gzip
+    /// File to write; - for standard output. A new file is readable by its owner only, and compressed with gzip if its
+    /// name ends in .gz
     #[arg(default_value = "-", value_name = "FILE")]
     file: PathBuf,
 }
@@ -111,7 +112,7 @@ impl Output {
         if is_packed { Self::Gzip(GzEncoder::new(out, Compression::default())) } else { Self::Plain(out) }
     }
 
-    /// Call after the last byte.
+    /// Finishes the file; call it after the last byte.
     fn finish(&mut self) -> std::io::Result<()> {
         match self {
             Self::Plain(out) => out.flush(),
@@ -131,17 +132,17 @@ impl Write for Output {
     fn flush(&mut self) -> std::io::Result<()> {
         match self {
             Self::Plain(out) => out.flush(),
-            // flushing in the middle of gzip makes the file larger and serves nobody
+            // flushing within a gzip stream makes the file larger without any benefit
             Self::Gzip(_) => Ok(()),
         }
     }
 }
 
-/// A file that is written under another name and renamed when it is complete: an export that fails leaves no partial
-/// file, and does not destroy an existing one.
+/// A file that is written under a temporary name and renamed when it is complete: a failed export leaves no partial file,
+/// and does not destroy an existing one.
 ///
-/// Other users may be able to write to the folder: existing files are never written to and links never followed, and
-/// only the owner may read the file.
+/// Other users may be able to write to the folder, so existing files are never opened, links are never followed, and only
+/// the owner can read the file.
 struct Partial {
     path: PathBuf,
     destination: PathBuf,
@@ -156,7 +157,7 @@ impl Partial {
         // a link remains a link
         let destination = fs::canonicalize(destination).unwrap_or_else(|_| destination.to_owned());
         let path = destination.with_added_extension("partial");
-        // left by an export that was killed, or a link that somebody planted: the link is removed, not its target
+        // left by an export that was killed, or a link that another user created: the link is removed, not its target
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -182,7 +183,7 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // gone if it was published
+        // no longer there if the file was renamed to its final name
         if self.is_there() {
             let _ = fs::remove_file(&self.path);
         }

@@ -1,4 +1,4 @@
-//! `tagd index`: proof and repair of the tag index.
+//! `tagd index`: verification and rebuild of the tag index.
 
 use clap::Subcommand;
 
@@ -14,7 +14,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum IndexCommand {
-    /// Compare the index with the tags, bit by bit; exit code 1 if they disagree
+    /// Compare the index with the tags, bit by bit; exit code 1 if they differ
     Verify,
     /// Rebuild the index from the tags, scope by scope, while reads go on
     Rebuild,

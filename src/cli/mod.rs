@@ -37,17 +37,17 @@ enum Command {
     Serve(ServeArgs),
     /// Bring the schema of the database up to date
     ///
-    /// `serve` and the other commands do this too; on its own it lets the schema's owner prepare a database
-    /// that the service then uses with a login of fewer rights.
+    /// `serve` and the other commands do this too. As a separate command it lets the owner of the schema prepare a
+    /// database that the service then uses with a less privileged login.
     Migrate,
     /// Register resources with their tags from NDJSON or CSV
     Import(import::ImportArgs),
     /// Write every resource with its tags as NDJSON, in order, from one snapshot
     Export(export::ExportArgs),
-    /// Check or remake the tag index
+    /// Verify or rebuild the tag index
     #[command(subcommand)]
     Index(index::IndexCommand),
-    /// Load a small believable fleet to try queries on
+    /// Load a small, realistic fleet to try queries on
     Demo,
 }
 

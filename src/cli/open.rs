@@ -16,23 +16,23 @@ const DATABASE: &str = "tagd";
 /// Most connections of the private Postgres, those of an import at the same time included.
 const CLUSTER_CONNECTIONS: u16 = 100;
 
-/// A database that is there, and what keeps it up.
+/// An open database, and the private Postgres that serves it.
 pub(super) struct Opened {
     pub(super) store: StoreSettings,
     pub(super) cluster: Option<Cluster>,
-    /// What the database is, for people.
+    /// Description of the database for log lines.
     pub(super) description: String,
 }
 
 pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
     let mut opened = match &settings.database_url {
-        // a database that was given is used or is an error: never the private one in its stead
+        // if a database is given, it is used or the command fails: never fall back to the private one
         Some(url) => {
             let store = StoreSettings::of_url(url)?;
             if store.may_be_in_plain_text() {
                 tracing::warn!(
                     "the connection to the database at {} may be unencrypted: its URL leaves sslmode open; add sslmode=verify-full, \
-                     or sslmode=disable if that is meant",
+                     or sslmode=disable if that is intended",
                     store.place()
                 );
             }
@@ -64,16 +64,16 @@ async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
 }
 
 impl Opened {
-    /// The store, with the schema in place.
+    /// The store, after applying missing migrations.
     pub(super) async fn store(&self, profile: SessionProfile) -> Result<Store, CliError> {
         Ok(Store::open_migrated(&self.store, profile).await?)
     }
 
-    /// Lets go of the private Postgres; waits until it has stopped cleanly if this was the last hold.
+    /// Releases the private Postgres; if this was the last holder, waits until it has stopped cleanly.
     pub(super) async fn close(self) {
         if let Some(cluster) = self.cluster {
             let left = tokio::task::spawn_blocking(move || cluster.leave(Duration::from_secs(30))).await;
-            tracing::debug!(stopped = ?left, "let go of the private Postgres");
+            tracing::debug!(stopped = ?left, "released the private Postgres");
         }
     }
 }

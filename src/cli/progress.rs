@@ -4,7 +4,7 @@ use std::{io::IsTerminal, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar over `total` units, or a running count where the total is not known.
+/// A bar over `total` units, or a running count if the total is not known.
 pub(super) fn bar(total: Option<u64>, unit: Unit) -> ProgressBar {
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -27,6 +27,6 @@ pub(super) fn bar(total: Option<u64>, unit: Unit) -> ProgressBar {
 pub(super) enum Unit {
     /// Bytes of a file.
     Bytes,
-    /// Things, named by the bar's message.
+    /// Items, named by the bar's message.
     Count,
 }

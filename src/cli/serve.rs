@@ -1,4 +1,4 @@
-//! `tagd serve`: answers requests until it is asked to stop.
+//! `tagd serve`: answers requests until a signal stops it.
 
 use std::{
     io::Write,
@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     settings.check_listen()?;
-    // before the database: an address that is taken is found out at once
+    // before the database, so that an address in use is reported at once
     let listener =
         TcpListener::bind(settings.listen).map_err(|source| CliError::Listen { address: settings.listen, source })?;
     let mut stop = Stop::listen()?;
@@ -27,7 +27,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         opened = open(settings) => opened?,
         () = stop.asked() => return Ok(()),
     };
-    // for the schema, the demo and the hint; the workers open pools of their own
+    // for the schema, the demo and the example query; the workers open their own pools
     let store = opened.store(SessionProfile::Bulk).await?;
     if settings.with_demo {
         let loaded = tokio::select! {
@@ -35,9 +35,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             () = stop.asked() => return Ok(()),
         };
         if let Some(resources) = loaded {
-            tracing::info!(resources, "the demo fleet was loaded");
+            tracing::info!(resources, "loaded the demo fleet");
         } else {
-            tracing::info!("the demo fleet was left out: the database is in use");
+            tracing::info!("skipped the demo fleet: the database has or had resources");
         }
     }
 
@@ -50,12 +50,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         .map_err(|source| CliError::Listen { address: settings.listen, source })?;
     tracing::warn!("requests are not authenticated; credentials that are sent are ignored");
     let address = server.address;
-    // standard output may be closed; tagd serves nevertheless
+    // standard output may be closed; tagd serves anyway
     let _ = writeln!(std::io::stdout(), "tagd is ready on http://{address} ({})", opened.description);
     tracing::info!(%address, database = opened.description, "ready");
-    // to the log, not to standard output, whose one line is for scripts; and no reason not to serve
+    // to the log, since standard output has one line for scripts; if it fails, tagd still serves
 
-    // a database that does not answer must not keep signals from being handled
+    // a database that does not answer must not delay the handling of signals
     let query = tokio::time::timeout(HINT, async {
         let query = demo::query_to_try(&store, &reachable(address).to_string()).await;
         store.close().await;
@@ -72,7 +72,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         }
     });
     stop.asked().await;
-    tracing::info!("stopping: requests in flight may finish, a second signal ends them");
+    tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
     let outcome = tokio::select! {
         outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
         () = stop.asked() => Err(CliError::Stopped("stopped with requests in flight".into())),
@@ -84,10 +84,10 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     outcome
 }
 
-/// How long the database is asked for what the hint in the log names.
+/// Timeout for reading the tags that the example query in the log names.
 const HINT: Duration = Duration::from_secs(2);
 
-/// Where this machine reaches a server that listens on an address, which may be that of every interface.
+/// The address at which this machine reaches a server that listens on `address`, which may be the one for all interfaces.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         let loopback: IpAddr = match address.ip() {
@@ -99,7 +99,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The signals that ask tagd to stop.
+/// The signals that stop tagd.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,

@@ -1,4 +1,4 @@
-//! What can go wrong with the private Postgres; each case prints as one line that says what to do.
+//! Errors of the private Postgres; each prints as one line that says what to do.
 
 use std::{
     io::{Error, ErrorKind},
@@ -16,12 +16,12 @@ pub enum ClusterError {
          directory with --postgres-bin or TAGD_POSTGRES_BIN, or give a database URL"
     )]
     NoPrograms {
-        /// Where they were looked for.
+        /// The places that were searched.
         looked: String,
         /// The oldest major version that is supported.
         oldest: u32,
     },
-    /// The directory that the settings name cannot be used.
+    /// The directory in the settings cannot be used.
     #[error(
         "the Postgres programs directory {} (--postgres-bin, TAGD_POSTGRES_BIN) cannot be used: {why}",
         dir.display()
@@ -32,7 +32,7 @@ pub enum ClusterError {
         /// What is wrong with it.
         why: String,
     },
-    /// The cluster was made by a major version that is not here.
+    /// The cluster was created by a major version that is not installed.
     #[error(
         "the cluster in {} was made by Postgres {cluster}, but this machine has {found}; install Postgres \
          {cluster} or name its directory with --postgres-bin or TAGD_POSTGRES_BIN (to change versions: \
@@ -42,12 +42,12 @@ pub enum ClusterError {
     WrongMajor {
         /// The cluster's data directory.
         data: PathBuf,
-        /// The major version that made it.
+        /// The major version that created it.
         cluster: u32,
-        /// What was found instead.
+        /// The versions that were found.
         found: String,
     },
-    /// This process may not write where it must.
+    /// This process has no permission to write a file or directory.
     #[error(
         "cannot write {}: {source}; make it writable for this user or choose another data directory",
         path.display()
@@ -55,22 +55,22 @@ pub enum ClusterError {
     Unwritable {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: Error,
     },
-    /// Started by root, the server runs as another user, who cannot get to the data.
+    /// Started by root, the server runs as another user, who cannot reach the data.
     #[error(
-        "as root tagd runs Postgres as user {user}, who cannot enter {}; run chmod o+x on it or choose a data \
+        "as root tagd runs Postgres as user {user}, which cannot enter {}; run chmod o+x on it or choose a data \
          directory that this user can reach, such as /var/lib/tagd",
         blocked.display()
     )]
     Unreachable {
-        /// The directory that bars the way.
+        /// The directory that this user cannot enter.
         blocked: PathBuf,
         /// The server's user.
         user: String,
     },
-    /// The cluster is another user's.
+    /// The cluster belongs to another user.
     #[error(
         "the cluster in {} belongs to {owner}, and tagd runs as {user}; run tagd as {owner} or choose another \
          data directory",
@@ -79,9 +79,9 @@ pub enum ClusterError {
     NotYours {
         /// The cluster's directory.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: String,
-        /// Who this process is.
+        /// The user of this process.
         user: String,
     },
     /// Root has no user to run the server as.
@@ -89,22 +89,22 @@ pub enum ClusterError {
         "Postgres does not run as root, and there is no user postgres or nobody; add one (useradd --system postgres)"
     )]
     NoUser,
-    /// `initdb` needs a name for the user.
+    /// The user has no name, and `initdb` needs one.
     #[error(
-        "this process runs as {user}, which has no entry in /etc/passwd, and Postgres needs one to make a \
+        "this process runs as {user}, which has no entry in /etc/passwd, and Postgres needs one to create a \
          cluster; add it or run tagd as a user that has one"
     )]
     Nameless {
         /// The user's number.
         user: String,
     },
-    /// There is something else where the cluster should be.
+    /// The directory of the cluster contains something else.
     #[error("{} is not a Postgres cluster (no usable PG_VERSION in it); move it away and start again", path.display())]
     NotACluster {
         /// The directory.
         path: PathBuf,
     },
-    /// A Postgres that is not tagd's works on the data, or does not stop.
+    /// A Postgres that tagd did not start uses the data, or does not stop.
     #[error("another Postgres (process {pid}) is using {}; stop it and start again", data.display())]
     Busy {
         /// The cluster's data directory.
@@ -119,28 +119,28 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// `initdb` failed.
-    #[error("could not make a cluster in {}: {line}", path.display())]
+    #[error("could not create a cluster in {}: {line}", path.display())]
     Init {
         /// The directory it was for.
         path: PathBuf,
-        /// The telling line of its output.
+        /// The line of its output that says most.
         line: String,
     },
     /// The server ended instead of becoming ready.
     #[error("Postgres did not start: {line} (log: {})", log.display())]
     Start {
-        /// The telling line of the server's log.
+        /// The line of the server's log that says most.
         line: String,
         /// The whole log.
         log: PathBuf,
     },
-    /// Workers of a server that was killed are not gone yet.
+    /// Workers of a killed server are still running.
     #[error("workers of a Postgres that was killed still use {}; end them and start again", data.display())]
     Orphans {
         /// The cluster's data directory.
         data: PathBuf,
     },
-    /// The server is neither ready nor gone.
+    /// The server is neither ready nor stopped.
     #[error("Postgres was not ready after {seconds} s; its last output: {line} (log: {})", log.display())]
     TimedOut {
         /// How long tagd waited.
@@ -150,7 +150,7 @@ pub enum ClusterError {
         /// The whole log.
         log: PathBuf,
     },
-    /// Another tagd holds the lock and does not get on.
+    /// Another tagd has held the lock for too long.
     #[error(
         "another tagd has been starting the cluster in {} for {seconds} s; end that process and start again",
         path.display()
@@ -161,13 +161,13 @@ pub enum ClusterError {
         /// How long tagd waited.
         seconds: u64,
     },
-    /// The guard holds the pipe but does not answer: it is stopped or hangs.
+    /// The guard has the pipe open but does not answer: it is suspended or hangs.
     #[error("the guard of the cluster in {} does not answer; end its /bin/sh process and start again", path.display())]
     Mute {
         /// The cluster's directory.
         path: PathBuf,
     },
-    /// Someone else's directory is where the socket should be.
+    /// The directory for the socket belongs to another user.
     #[error("cannot put the Postgres socket into {}: it is not a private directory of {user}; remove it", path.display())]
     SocketDir {
         /// The directory.
@@ -175,18 +175,18 @@ pub enum ClusterError {
         /// The server's user.
         user: String,
     },
-    /// Anything else the system refused.
+    /// Any other error of the system.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file, directory or program.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: Error,
     },
 }
 
 impl ClusterError {
-    /// Names the path in an error of the system, for `map_err`.
+    /// Adds the path to an error of the system, for `map_err`.
     pub(super) fn at(path: &Path) -> impl FnOnce(Error) -> Self {
         let path = path.to_path_buf();
         move |source| match source.kind() {
@@ -202,14 +202,14 @@ pub(super) fn says_full(text: &str) -> bool {
     text.contains("No space left on device") || text.contains("Disk quota exceeded")
 }
 
-/// The line of a Postgres program's output that tells most: the last severe one, else the last.
+/// The line of a Postgres program's output that says most: the last severe one, else the last.
 pub(super) fn telling_line(text: &str) -> String {
     let severe = |line: &&str| ["PANIC:", "FATAL:", "error:", "fatal:"].iter().any(|word| line.contains(word));
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines().rfind(severe).or_else(|| lines().next_back()).map_or_else(
         || "no output".to_owned(),
         |line| {
-            // Without the time and process number of a server's log line.
+            // Strip the time and process number of a server's log line.
             let from = ["PANIC:", "FATAL:"].iter().find_map(|word| line.find(word));
             line.get(from.unwrap_or(0)..).unwrap_or(line).chars().take(300).collect()
         },

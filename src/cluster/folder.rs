@@ -1,7 +1,8 @@
-//! A directory held open: what is made, opened or handed over in it is reached through it and never by a path.
+//! An open directory: its entries are created, opened and chowned through its descriptor, never by path.
 //!
-//! Root may work in a directory of another user, who can bend any path in it between two looks. So root gives away only
-//! what it has just made, and what it opens is the file of that name in this directory, never the target of a link.
+//! Root may work in a directory of another user, who can replace any path in it between two system calls. So root only
+//! changes the owner of what it has just created, and it opens the file of that name in this directory, never the target
+//! of a link.
 
 use std::{
     fs::{DirBuilder, File, Metadata, Permissions},
@@ -20,7 +21,7 @@ use nix::{
 
 use super::ClusterError;
 
-/// A directory held open.
+/// An open directory.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
@@ -28,7 +29,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens a directory; where a link is followed, everything in it is still reached through what was opened.
+    /// Opens a directory. A link may be followed here; its entries are then reached through the descriptor.
     pub(super) fn open(path: &Path, follow: bool) -> Result<Self, ClusterError> {
         let flags = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
         let opened = open(path, flags | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
@@ -36,13 +37,13 @@ impl Folder {
         Ok(Self { path: path.to_path_buf(), file: opened.into() })
     }
 
-    /// Makes a directory with exactly this mode, or opens the one that is there.
+    /// Creates a directory with exactly this mode, or opens an existing one.
     pub(super) fn make(path: &Path, mode: u32, follow: bool) -> Result<Self, ClusterError> {
         let outcome = DirBuilder::new().mode(mode).create(path);
         Self::finish(path, outcome, mode, || Self::open(path, follow))
     }
 
-    /// The same inside of this one, where no link is followed.
+    /// The same inside this directory, without following links.
     pub(super) fn make_inner(&self, name: &str, mode: u32) -> Result<Self, ClusterError> {
         let bits = Mode::from_bits_truncate(nix::libc::mode_t::try_from(mode).unwrap_or_default());
         let outcome = mkdirat(&self.file, name, bits).map_err(Error::from);
@@ -64,7 +65,7 @@ impl Folder {
         if folder.metadata()?.uid() != geteuid().as_raw() {
             return Err(ClusterError::at(path)(Error::other("was replaced by another user")));
         }
-        // the umask may have taken bits away
+        // the umask may have cleared bits
         folder.set_mode(mode)?;
         Ok(folder)
     }
@@ -76,13 +77,13 @@ impl Folder {
         Ok(Self { path, file })
     }
 
-    /// Opens a file in this directory; one that is made is for its owner only.
+    /// Opens a file in this directory; a created file is accessible to its owner only.
     pub(super) fn file(&self, name: &str, flags: OFlag) -> std::io::Result<File> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         Ok(openat(&self.file, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
     }
 
-    /// What is known of the directory itself.
+    /// Metadata of the directory itself.
     pub(super) fn metadata(&self) -> Result<Metadata, ClusterError> {
         self.file.metadata().map_err(ClusterError::at(&self.path))
     }
@@ -95,7 +96,7 @@ impl Folder {
         self.file.sync_all().map_err(ClusterError::at(&self.path))
     }
 
-    /// Removes a file, or a link and not what it points to.
+    /// Removes a file; a link is removed, not its target.
     pub(super) fn remove(&self, name: &str) -> std::io::Result<()> {
         Ok(unlinkat(&self.file, name, UnlinkatFlags::NoRemoveDir)?)
     }
@@ -104,7 +105,7 @@ impl Folder {
         renameat(&self.file, from, &self.file, to).map_err(|error| ClusterError::at(&self.path.join(to))(error.into()))
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the directory is empty.
     pub(super) fn is_empty(&self) -> Result<bool, ClusterError> {
         Ok(self.names()?.is_empty())
     }
@@ -123,13 +124,13 @@ impl Folder {
         Ok(names)
     }
 
-    /// Hands the directory over.
+    /// Changes the owner of the directory.
     pub(super) fn give(&self, uid: u32, gid: u32) -> Result<(), ClusterError> {
         fchown(&self.file, Some(uid), Some(gid)).map_err(ClusterError::at(&self.path))
     }
 
-    /// Hands it over with all that is in it and root's. A directory of another is left out: what is in that, its
-    /// owner may have put there.
+    /// Changes the owner of the directory and, recursively, of the entries that root owns. A directory that another user
+    /// owns is skipped, since that user may have put anything into it.
     pub(super) fn give_all(&self, uid: u32, gid: u32) -> Result<(), ClusterError> {
         if self.metadata()?.uid() != 0 {
             return Ok(());

@@ -1,9 +1,9 @@
-//! The guard: a small shell process, parent of the server, that ends it when the last holder is gone.
+//! The guard: a small shell process, parent of the server, that stops it when the last holder has exited.
 //!
-//! Every tagd holds the write end of one FIFO, the guard reads it (guard.sh). To join, a tagd opens
-//! the FIFO and greets: it makes a file and writes its name into the pipe, and the guard removes the
-//! file. The answer proves that the guard was still reading with our end open, so it cannot have
-//! decided to stop; a guard that has decided so closes its end, which breaks ours.
+//! Every tagd keeps the write end of one FIFO open, and the guard reads it (guard.sh). To join, a tagd opens the FIFO and
+//! sends a greeting: it creates a file and writes its name into the pipe, and the guard removes the file. The removal
+//! proves that the guard was still reading while our end was open, so it has not decided to stop. A guard that stops
+//! closes its end, and a write to ours then fails.
 
 use std::{
     fs::File,
@@ -39,7 +39,7 @@ use super::{
 };
 
 const SCRIPT: &str = include_str!("guard.sh");
-/// A guard answers within milliseconds, on a busy machine within a second or two.
+/// A guard answers within milliseconds, or on a busy machine within a second or two.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
 /// A guard that still reads after this long has other holders.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
@@ -47,17 +47,17 @@ const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 const LOG: &str = "server.log";
 /// Beyond this many bytes the log of earlier runs is dropped.
 const LOG_MAX: u64 = 10 << 20;
-/// As much of the log's end as an error message looks at.
+/// How many bytes at the end of the log are searched for an error message.
 const LOG_TAIL: u64 = 64 << 10;
-/// Has glibc keep up to 16 MB in a process that has freed them. By itself it takes its limits from the largest piece
-/// freed so far, so that a session's first statements and luck decide whether later ones get each page of their bitmaps
-/// from the kernel and give it back: at a million resources up to two fifths of their time. Other libraries do not
-/// read these.
+/// Makes glibc keep up to 16 MB of freed memory in a process. By default it derives its limits from the largest block
+/// freed so far, so the first statements of a session decide whether later ones allocate the pages of their bitmaps from
+/// the kernel and return them each time: at a million resources, that is up to 40 % of their time. Other C libraries
+/// ignore these variables.
 const MEMORY: [(&str, &str); 2] = [("MALLOC_TRIM_THRESHOLD_", "16777216"), ("MALLOC_MMAP_THRESHOLD_", "16777216")];
 
 static GREETINGS: AtomicU64 = AtomicU64::new(0);
 
-/// Takes hold of a running guard, if there is one.
+/// Joins a running guard, if there is one.
 pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
     let Some(mut hold) = open_hold(place)? else {
         return Ok(None);
@@ -87,9 +87,9 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
     joined
 }
 
-/// Sends a guard away that has lost its server, and waits until it no longer reads.
+/// Ends a guard that has lost its server, and waits until it no longer reads the pipe.
 pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
-    // A failure means that it has gone by itself.
+    // A failure means that it has already exited.
     let _ = hold.write_all(b"end\n");
     let begun = Instant::now();
     while !broken(&hold, 10) {
@@ -100,11 +100,11 @@ pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// Lets go and waits for the server's end, if that was the last hold; whether the server is down.
+/// Releases the server and, if this was the last holder, waits until it has stopped. True if it has stopped.
 pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
     drop(hold);
     let begun = Instant::now();
-    // Looking is holding, for a moment: so look seldom. A guard without holders closes its end.
+    // A check makes us a holder for a moment, so check seldom. A guard without holders closes its end.
     while matches!(open_hold(place), Ok(Some(_))) {
         if begun.elapsed() > LEAVE_PATIENCE.min(patience) {
             return false;
@@ -120,12 +120,12 @@ pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
     true
 }
 
-/// Starts a guard and its server, and waits until the server takes connections.
+/// Starts a guard and its server, and waits until the server accepts connections.
 pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> Result<(File, Server), ClusterError> {
     let (hold, pipe) = open_pipe(place)?;
     let log = open_log(place)?;
     let from = log.metadata().map_err(ClusterError::at(&place.log()))?.len();
-    // A file, as the process list is no place for a script.
+    // In a file, so that the script is not shown in the process list.
     place.write("guard.sh", SCRIPT)?;
     let shell = Path::new("/bin/sh");
     let mut guard = place
@@ -139,7 +139,7 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
         .stdin(pipe)
         .stdout(Stdio::piped())
         .stderr(log)
-        // A Ctrl-C is for tagd, which needs its database until it has drained.
+        // Ctrl-C must only reach tagd, which needs its database until it has drained.
         .process_group(0)
         .spawn()
         .map_err(ClusterError::at(shell))?;
@@ -149,7 +149,7 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
             Ok((hold, server))
         }
         Err(error) => {
-            // Not by closing alone: other processes may hold the same pipe from an earlier server.
+            // Closing our end is not enough: other processes may have the same pipe open from an earlier server.
             end(place, hold)?;
             reap(guard);
             Err(error)
@@ -157,7 +157,7 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
     }
 }
 
-/// The error for a server that does not get ready; the log counts from byte `from`.
+/// The error for a server that does not become ready; `from` is the offset in the log to read from.
 pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError {
     let said = read_log(place, from);
     let last = said.lines().rfind(|line| !line.trim().is_empty());
@@ -171,7 +171,7 @@ pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError
 fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -> Result<Server, ClusterError> {
     let begun = Instant::now();
     let mut told = 0;
-    // Its other end is with the process that waits for the server, and with no other.
+    // Only the process that waits for the server has the other end.
     let keeper = guard.stdout.take();
     loop {
         if let ServerState::Ready(server) = pidfile::state(place) {
@@ -190,7 +190,7 @@ fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -
     }
 }
 
-/// What a server's last words mean.
+/// The error that the last lines of a server's log mean.
 fn explain(place: &Place, said: &str) -> ClusterError {
     if says_full(said) {
         return ClusterError::DiskFull { path: place.data() };
@@ -201,7 +201,7 @@ fn explain(place: &Place, said: &str) -> ClusterError {
     ClusterError::Start { line: telling_line(said), log: place.log() }
 }
 
-/// Opens our end of the FIFO; `None` when no process reads the other.
+/// Opens our end of the FIFO; `None` if no process reads the other end.
 fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
     let path = place.holders();
     match place.folder().file("holders", OFlag::O_WRONLY) {
@@ -212,7 +212,7 @@ fn open_hold(place: &Place) -> Result<Option<File>, ClusterError> {
     }
 }
 
-/// Opens both ends. The same FIFO as ever, so that holders of an earlier server count for this one.
+/// Opens both ends. The FIFO is reused, so that holders of an earlier server count for this one.
 fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
     let path = place.holders();
     let is_new = !stat(&path).is_ok_and(|found| found.file_type().is_fifo());
@@ -226,13 +226,13 @@ fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
         place.keep(&pipe, &path)?;
     }
     let hold = open_hold(place)?.ok_or_else(|| ClusterError::Mute { path: place.root().to_path_buf() })?;
-    // Words to an earlier guard are not for this one. Ends with "would block".
+    // Discard what was written to an earlier guard; the loop ends with "would block".
     let _ = pipe.read_to_end(&mut Vec::new());
     fcntl(&pipe, FcntlArg::F_SETFL(OFlag::empty())).map_err(|error| ClusterError::at(&path)(error.into()))?;
     Ok((hold, pipe))
 }
 
-/// Waits up to so many milliseconds; whether the pipe's other side is closed.
+/// Waits up to `millis` milliseconds. True if the other end of the pipe is closed.
 fn broken(pipe: &impl AsFd, millis: u8) -> bool {
     let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
     let said = poll(&mut fds, PollTimeout::from(millis));
@@ -243,7 +243,7 @@ fn broken(pipe: &impl AsFd, millis: u8) -> bool {
 fn reap(mut guard: Child) {
     let waiting = thread::Builder::new().name("postgres-guard".to_owned()).spawn(move || guard.wait());
     if let Err(error) = waiting {
-        tracing::debug!(%error, "no thread waits for the guard");
+        tracing::debug!(%error, "cannot start the thread that waits for the guard");
     }
 }
 
@@ -254,7 +254,7 @@ fn open_log(place: &Place) -> Result<File, ClusterError> {
     if place.is_own(&log.metadata().map_err(ClusterError::at(&place.log()))?) {
         return Ok(log);
     }
-    // Not one of ours: another user wants it written to.
+    // It is not one of ours: another user may have put it here to have it written to.
     place.folder().remove(LOG).map_err(ClusterError::at(&place.log()))?;
     place.open_own(LOG, flags)
 }
@@ -264,7 +264,7 @@ fn bound_log(place: &Place) {
     if let Ok(log) = place.folder().file(LOG, OFlag::O_WRONLY)
         && log.metadata().is_ok_and(|found| place.is_own(&found) && found.len() > LOG_MAX)
     {
-        // A log is no reason not to start.
+        // An error with the log must not prevent the start.
         let _ = log.set_len(0);
     }
 }

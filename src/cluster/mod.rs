@@ -1,18 +1,18 @@
-//! The private ("embedded") Postgres: finds the programs, makes the cluster, starts or joins it, lets go.
+//! The private ("embedded") Postgres: finds the programs, creates the cluster, starts or joins the server, and releases it.
 //!
 //! ```text
 //! DATA/postgres/          owner: tagd's user
-//!   lock                  flock: one tagd at a time looks, makes or starts
+//!   lock                  flock: one tagd at a time checks, creates or starts
 //!   holders               FIFO: every tagd holds the write end, the guard reads (guard.rs, guard.sh)
 //!   guard.sh              the guard's script
 //!   tagd.conf             server settings, rewritten at each start (setup.rs)
-//!   server.log            what Postgres says
+//!   server.log            the server's log
 //!   data/                 the cluster; owner: the server's user
 //!   run/                  the socket, mode 0700; owner: the server's user
 //! ```
 //!
-//! The kernel closes a dead process's descriptors however it died, so "the last tagd is gone" is an
-//! end of file on `holders`; nothing is counted, and nothing can be left counted wrongly.
+//! The kernel closes the descriptors of a process however it died, so the guard reads an end of file on `holders` when
+//! the last tagd has exited. There is no counter that a crash could leave wrong.
 
 mod error;
 mod folder;
@@ -36,14 +36,14 @@ use place::Place;
 pub use settings::ClusterSettings;
 use settings::{POLL_INTERVAL, SUPERUSER};
 
-/// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without one takes 0.2 s.
+/// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without recovery takes 0.2 s.
 const START_PATIENCE: Duration = Duration::from_mins(5);
-/// A guard brings a killed server back within 1 s; after this long it has given up.
+/// A guard restarts a killed server within 1 s; after this long it has stopped trying.
 const REVIVAL_PATIENCE: Duration = Duration::from_secs(10);
-/// A server's orphaned workers leave within moments of its violent death.
+/// The workers of a killed server exit within moments.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
 
-/// A hold on the running server: it stays up until the last hold, in whatever process, is gone.
+/// Keeps the server running: it stops when the last holder in any process has dropped this.
 #[derive(Debug)]
 pub struct Cluster {
     /// The write end of the FIFO. Closed on drop, or by the kernel when the process ends.
@@ -57,7 +57,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Joins the running server, or makes and starts one; returns when it accepts connections.
+    /// Joins the running server, or creates and starts one; returns when it accepts connections.
     ///
     /// Blocks: milliseconds when joining, 0.2 s when starting, a second or two on the first start,
     /// longer after a crash.
@@ -77,7 +77,7 @@ impl Cluster {
                     tracing::debug!(socket_dir = %server.socket_dir.display(), "joined the running Postgres");
                     return Self::held(place, hold, server, false, false);
                 }
-                // A guard whose server was stopped by someone else guards nothing.
+                // Something else has stopped this guard's server, so the guard is of no use.
                 guard::end(&place, hold)?;
             }
             pidfile::clear(&place)?;
@@ -93,15 +93,15 @@ impl Cluster {
         }
     }
 
-    /// Lets go as a drop does, and if this was the last hold waits until the server is down, which it
-    /// then tells; takes some 50 ms, and half a second where others hold on.
+    /// Releases the server as a drop does; if this was the last holder, waits until the server has stopped and returns
+    /// true. Takes about 50 ms, or half a second if there are other holders.
     ///
-    /// For the end of a tagd that is a container's first process, whose end kills all others at once.
+    /// For a tagd that is the first process of a container: when it exits, all other processes are killed at once.
     pub fn leave(self, patience: Duration) -> bool {
         guard::leave(&self.place, self.hold, patience)
     }
 
-    /// The directory of the server's Unix socket, to be given as the host of a connection.
+    /// The directory of the server's Unix socket, which is the host of a connection.
     pub fn socket_dir(&self) -> &Path {
         &self.socket_dir
     }
@@ -111,7 +111,7 @@ impl Cluster {
         self.port
     }
 
-    /// The superuser to connect as; the socket's directory is the password.
+    /// The superuser to connect as; there is no password, since only this user can enter the socket's directory.
     pub fn user(&self) -> &'static str {
         SUPERUSER
     }
@@ -126,7 +126,7 @@ impl Cluster {
         self.started
     }
 
-    /// Whether this call made the cluster: its first start ever.
+    /// Whether this call created the cluster.
     pub fn created(&self) -> bool {
         self.created
     }
@@ -156,7 +156,7 @@ impl Cluster {
     }
 }
 
-/// Waits for a guarded server to be ready; none when the guard has no server any more.
+/// Waits until a guarded server is ready; `None` if the guard no longer has a server.
 fn wait_joined(place: &Place) -> Result<Option<Server>, ClusterError> {
     let begun = Instant::now();
     let mut seen = begun;

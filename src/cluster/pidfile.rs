@@ -1,4 +1,4 @@
-//! Reads `postmaster.pid`, in which Postgres says who and how far it is, and clears away dead servers.
+//! Reads `postmaster.pid`, which has the process and the status of the server, and cleans up after dead servers.
 
 use std::{
     fs,
@@ -30,18 +30,18 @@ pub(super) struct Server {
     pub(super) port: u16,
 }
 
-/// How far the server is.
+/// Status of the server.
 #[derive(Debug)]
 pub(super) enum ServerState {
-    /// No server works on the data.
+    /// No server uses the data.
     Absent,
-    /// It starts, recovers or stops.
+    /// It is starting, recovering or stopping.
     Pending,
-    /// It takes connections.
+    /// It accepts connections.
     Ready(Server),
 }
 
-/// The lines of the file that are of use: 1 process, 4 port, 5 socket directory, 8 status.
+/// The lines of the file that tagd reads: 1 process, 4 port, 5 socket directory, 8 status.
 struct Notice {
     pid: i32,
     server: Option<Server>,
@@ -60,7 +60,7 @@ impl Notice {
     }
 }
 
-/// How far the server on this data is.
+/// Status of the server on this data.
 pub(super) fn state(place: &Place) -> ServerState {
     let path = place.data().join("postmaster.pid");
     let Some(notice) = Notice::read(&path) else {
@@ -69,7 +69,8 @@ pub(super) fn state(place: &Place) -> ServerState {
     if notice.ready
         && let Some(server) = &notice.server
         && UnixStream::connect(server.socket_dir.join(format!(".s.PGSQL.{}", server.port))).is_ok()
-        // A killed server's file says "ready" until the next one has replaced it: which one answered?
+        // The file of a killed server says "ready" until the next server has replaced it, so read again which one
+        // accepted the connection.
         && let Some(Notice { ready: true, server: Some(server), .. }) = Notice::read(&path)
     {
         return ServerState::Ready(server);
@@ -77,10 +78,10 @@ pub(super) fn state(place: &Place) -> ServerState {
     if works_on(place, notice.pid) { ServerState::Pending } else { ServerState::Absent }
 }
 
-/// Sees to it that no server works on the data and none has left anything in the way of the next.
+/// Ensures that no server uses the data and that a dead one has left nothing that would stop the next from starting.
 ///
-/// To be called with the lock held and no guard alive: a server met here lost its guard to a
-/// kill -9, or is already stopping.
+/// Call it with the lock held and no guard running: a server found here lost its guard to a kill -9, or is already
+/// stopping.
 pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
     let data = place.data();
     let path = data.join("postmaster.pid");
@@ -88,20 +89,20 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
     let mut asked: Option<Instant> = None;
     while path.exists() {
         let Some(Notice { pid, .. }) = Notice::read(&path) else {
-            // Written in one go but for a crash of the machine: an empty one is from before it.
+            // It is written in one call, so an empty file is left from a crash of the machine.
             if begun.elapsed() > Duration::from_secs(1) {
                 fs::remove_file(&path).map_err(ClusterError::at(&path))?;
             }
             thread::sleep(POLL_INTERVAL);
             continue;
         };
-        // A negative number is a single-user server: somebody repairs something by hand.
+        // A negative number is a single-user server: an administrator is repairing something by hand.
         if pid < 0 && works_on(place, -pid) {
             return Err(ClusterError::Busy { data, pid: -pid });
         }
         if !works_on(place, pid) {
-            // Postgres itself clears a dead process's file, and looks for its orphans as it does;
-            // but it mistakes any process that has the number now for its predecessor.
+            // Postgres itself removes the file of a dead process and looks for its orphans; but if the process number is
+            // in use again, it takes that process for its predecessor.
             if alive(pid.abs()) && path.exists() {
                 tracing::warn!(pid, "removing a stale postmaster.pid whose process number is in use again");
                 fs::remove_file(&path).map_err(ClusterError::at(&path))?;
@@ -113,7 +114,7 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
         }
         if asked.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             tracing::debug!(pid, "waiting for a Postgres without a guard to stop");
-            // SIGINT is the fast, clean shutdown. A failure means it has just gone.
+            // SIGINT is the fast, clean shutdown. A failure means that it has just exited.
             let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
             asked = Some(Instant::now());
         }
@@ -121,7 +122,7 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
     }
     let sockets = place.sockets()?;
     for name in [format!(".s.PGSQL.{PORT}"), format!(".s.PGSQL.{PORT}.lock")] {
-        // Not there is the usual case; any other trouble Postgres will put into words.
+        // Usually the file does not exist; Postgres reports any other problem.
         let _ = fs::remove_file(sockets.join(name));
     }
     Ok(())
@@ -134,17 +135,19 @@ fn alive(pid: i32) -> bool {
 /// Whether this process is a Postgres server with this data directory.
 fn works_on(place: &Place, pid: i32) -> bool {
     let data = &place.data();
-    // The file is the server's user's, who may write any number into it: root ends nobody else's process.
+    // The file belongs to the server's user, who may write any number into it; root must not stop a process of another
+    // user.
     if pid <= 1 || !alive(pid) || !place.runner().owns_process(pid) {
         return false;
     }
     if Path::new("/proc/self/cwd").exists() {
-        // A server works in its data directory. What we may not look at is another user's, so not ours.
+        // The working directory of a server is its data directory. A process that we may not inspect is another user's,
+        // so not ours.
         let cwd = fs::metadata(format!("/proc/{pid}/cwd"));
         return cwd
             .is_ok_and(|cwd| fs::metadata(data).is_ok_and(|data| (cwd.dev(), cwd.ino()) == (data.dev(), data.ino())));
     }
     let shown = Command::new("/bin/ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
-    // Where nothing can be seen, a live process is better left alone.
+    // If that cannot be determined, do not touch a running process.
     shown.map_or(true, |shown| String::from_utf8_lossy(&shown.stdout).contains(&*data.to_string_lossy()))
 }

@@ -1,4 +1,4 @@
-//! Where the cluster lives and whose it is: its directories, its lock, and the user Postgres runs as.
+//! Location and ownership of the cluster: its directories, its lock, and the user Postgres runs as.
 
 use std::{
     ffi::OsStr,
@@ -22,17 +22,17 @@ use nix::{
 
 use super::{ClusterError, POLL_INTERVAL, folder::Folder};
 
-/// The number in the socket's name; each private directory has just one socket.
+/// The port number in the socket's name; each private directory has only one socket.
 pub(super) const PORT: u16 = 5432;
 /// `sun_path` holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 const SOCKET_PATH_MAX: usize = 103;
 
-/// The directory of the cluster, and who runs its server.
+/// The directory of the cluster, and the user that runs its server.
 #[derive(Debug)]
 pub(super) struct Place {
     root: PathBuf,
     folder: Folder,
-    /// Of the directory; boxed for its size.
+    /// Metadata of the directory; boxed for its size.
     owner: Box<Metadata>,
     runner: Runner,
 }
@@ -48,15 +48,15 @@ pub(super) struct Runner {
 }
 
 impl Place {
-    /// Makes the directories that are missing and settles whose they are.
+    /// Creates missing directories and sets their owners.
     pub(super) fn prepare(data_dir: &Path) -> Result<Self, ClusterError> {
         let root_user = geteuid().is_root();
         make_parents(data_dir, root_user)?;
         let data_dir = data_dir.canonicalize().map_err(ClusterError::at(data_dir))?;
         let root = data_dir.join("postgres");
-        // Root's server passes through this directory as another user.
+        // The server that root starts runs as another user, who must be able to enter this directory.
         let folder = Folder::make(&root, if root_user { 0o711 } else { 0o700 }, true).map_err(|error| {
-            // Another user's cannot be opened; that it is another's says more.
+            // Another user's directory cannot be opened; the error about its owner is the clearer one.
             let owner = fs::metadata(&root).ok();
             owner.and_then(|owner| Runner::choose(&root, &owner, None).err()).unwrap_or(error)
         })?;
@@ -73,8 +73,8 @@ impl Place {
         Ok(place)
     }
 
-    /// Makes the directory of the socket. Under the lock: of two that make and hand it over at once, one would find it
-    /// another user's.
+    /// Creates the directory of the socket. Call it under the lock: of two processes that create it and change its owner
+    /// at once, one would see a directory of another user.
     pub(super) fn make_run(&self) -> Result<(), ClusterError> {
         self.hand(&self.folder.make_inner("run", 0o700)?, &self.run())
     }
@@ -84,7 +84,7 @@ impl Place {
         &self.root
     }
 
-    /// The same, held open.
+    /// The same directory, open.
     pub(super) fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -94,7 +94,7 @@ impl Place {
         self.root.join("data")
     }
 
-    /// The private directory of the socket and of greetings to the guard.
+    /// The private directory for the socket and for greetings to the guard.
     pub(super) fn run(&self) -> PathBuf {
         self.root.join("run")
     }
@@ -104,7 +104,7 @@ impl Place {
         self.root.join("holders")
     }
 
-    /// What Postgres says.
+    /// The server's log.
     pub(super) fn log(&self) -> PathBuf {
         self.root.join("server.log")
     }
@@ -119,7 +119,7 @@ impl Place {
         &self.runner
     }
 
-    /// Waits until no other tagd makes, starts or joins this cluster; dropping the file lets go.
+    /// Waits until no other tagd is creating, starting or joining this cluster; dropping the file releases the lock.
     pub(super) fn lock(&self, patience: Duration) -> Result<File, ClusterError> {
         let path = self.root.join("lock");
         let file = self.open_own("lock", OFlag::O_WRONLY)?;
@@ -142,14 +142,14 @@ impl Place {
     pub(super) fn sockets(&self) -> Result<PathBuf, ClusterError> {
         let run = self.run();
         let name_length = format!("/.s.PGSQL.{PORT}").len();
-        // These characters mean something in the setting that names the directory.
+        // These characters have a meaning in the setting that names the directory.
         let plain =
             run.to_str().is_some_and(|path| !path.contains(['\'', '"', '\\', ',']) && !path.contains(char::is_control));
         if plain && run.as_os_str().len() + name_length <= SOCKET_PATH_MAX {
             return Ok(run);
         }
         let short = PathBuf::from(format!("/tmp/tagd-{:x}-{:x}", self.owner.dev(), self.owner.ino()));
-        // Anyone may make names in /tmp: trust it only if it is ours and closed to all others.
+        // Any user can create entries in /tmp: trust the directory only if it is ours and closed to all others.
         let folder = Folder::make(&short, 0o700, false)?;
         if self.runner.dropped && folder.metadata()?.uid() == geteuid().as_raw() {
             folder.give(self.runner.uid, self.runner.gid)?;
@@ -161,27 +161,27 @@ impl Place {
         Err(ClusterError::SocketDir { path: short, user: self.runner.name.clone() })
     }
 
-    /// Writes a file for the server's user to read: whole or not at all, never through a link.
+    /// Writes a file for the server's user to read: atomically, and never through a link.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), ClusterError> {
         let path = self.root.join(name);
         let new = format!("{name}.new");
-        // Left by a tagd that was killed here; that it is not there is the usual case.
+        // Left by a tagd that was killed here; usually it does not exist.
         let _ = self.folder.remove(&new);
         let mut file = self
             .folder
             .file(&new, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)
             .map_err(ClusterError::at(&path))?;
         file.write_all(text.as_bytes())
-            // Readable whatever the umask is.
+            // Readable regardless of the umask.
             .and_then(|()| file.set_permissions(Permissions::from_mode(0o644)))
             .map_err(ClusterError::at(&path))?;
         self.keep(&file, &path)?;
         self.folder.rename(&new, name)
     }
 
-    /// Opens a file of tagd's own, or makes it.
+    /// Opens or creates a file of tagd's own.
     ///
-    /// Only what is made here is handed over: a file that is there may be one of root's that somebody moved here.
+    /// Only a file created here changes its owner: an existing one may be a file of root's that another user moved here.
     pub(super) fn open_own(&self, name: &str, flags: OFlag) -> Result<File, ClusterError> {
         let path = self.root.join(name);
         match self.folder.file(name, flags | OFlag::O_CREAT | OFlag::O_EXCL) {
@@ -196,15 +196,15 @@ impl Place {
         }
     }
 
-    /// Whether a file that was there is one that this cluster made, where root works: its owner's or its server's,
-    /// and under one name only.
+    /// Whether an existing file was created by this cluster, when running as root: it belongs to the cluster's owner or
+    /// to the server's user, and has only one hard link.
     pub(super) fn is_own(&self, found: &Metadata) -> bool {
         let is_ours = found.uid() == self.owner.uid() || found.uid() == self.runner.uid;
         found.is_file() && (!self.runner.dropped || (is_ours && found.nlink() == 1))
     }
 
-    /// Hands a directory to the server's user, where it is not that user's. In a directory of another than root only
-    /// an empty one of root's: one with something in it may have been moved here.
+    /// Makes the server's user the owner of a directory. In a directory that does not belong to root, only an empty one
+    /// of root's is changed: one with entries may have been moved here.
     pub(super) fn hand(&self, folder: &Folder, path: &Path) -> Result<(), ClusterError> {
         let found = folder.metadata()?;
         if !self.runner.dropped || found.uid() == self.runner.uid {
@@ -216,7 +216,7 @@ impl Place {
         Err(ClusterError::SocketDir { path: path.to_path_buf(), user: self.runner.name.clone() })
     }
 
-    /// Hands a file that was just made to the owner of the cluster's directory, when root works for that user.
+    /// Gives a newly created file to the owner of the cluster's directory, when root acts for that user.
     pub(super) fn keep(&self, file: &File, path: &Path) -> Result<(), ClusterError> {
         if self.runner.dropped {
             fchown(file, Some(self.owner.uid()), Some(self.owner.gid())).map_err(ClusterError::at(path))?;
@@ -224,7 +224,7 @@ impl Place {
         Ok(())
     }
 
-    /// Hands the data to the server's user: a cluster that root copied back from a backup.
+    /// Makes the server's user the owner of the data, for a cluster that root restored from a backup.
     fn give_data(&self) -> Result<(), ClusterError> {
         let data = self.folder.inner("data")?;
         match data.file("PG_VERSION", OFlag::O_RDONLY) {
@@ -234,7 +234,7 @@ impl Place {
         }
     }
 
-    /// Lets the server's user walk to the cluster, which mode bits alone would not settle.
+    /// Checks that the server's user can reach the cluster, which cannot be told from mode bits alone.
     fn try_way(&self) -> Result<(), ClusterError> {
         let walked = self
             .runner
@@ -276,7 +276,7 @@ impl Runner {
                 }),
             };
         }
-        // Who owns the directory can change the script that the server's user runs.
+        // The owner of the directory can change the script that the server's user runs.
         if owner.uid() != 0
             && let Some(data) = data
             && ![0, owner.uid()].contains(&data.uid())
@@ -303,13 +303,13 @@ impl Runner {
         &self.name
     }
 
-    /// A program to be run as this user, knowing nothing of tagd's environment and its secrets.
+    /// A command that runs as this user, without tagd's environment and the secrets in it.
     pub(super) fn command(&self, program: impl AsRef<OsStr>, path: Option<&OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", path.unwrap_or(OsStr::from_bytes(b"/usr/local/bin:/usr/bin:/bin")))
-            // English messages, since some of them are read (error.rs).
+            // English messages, since error.rs parses some of them.
             .env("LC_ALL", "C")
             .env("TZ", "UTC")
             .current_dir("/");
@@ -319,7 +319,7 @@ impl Runner {
         command
     }
 
-    /// Whether a process is this user's, as far as that can be seen; asked by root only.
+    /// Whether a process belongs to this user, as far as that can be determined; only used as root.
     pub(super) fn owns_process(&self, pid: i32) -> bool {
         !self.dropped || fs::metadata(format!("/proc/{pid}")).map_or(true, |found| found.uid() == self.uid)
     }
@@ -336,15 +336,15 @@ impl Runner {
     }
 }
 
-/// A file's metadata, never those of what a link points to.
+/// A file's metadata; links are not followed.
 pub(super) fn stat(path: &Path) -> Result<Metadata, ClusterError> {
     fs::symlink_metadata(path).map_err(ClusterError::at(path))
 }
 
-/// Makes the data directory and what leads to it; as root passable by the server's user.
+/// Creates the data directory and its parents; as root, with permission for the server's user to enter them.
 fn make_parents(data_dir: &Path, root_user: bool) -> Result<(), ClusterError> {
     if data_dir.is_dir() {
-        // An empty one is ours to set up, a used one is not ours to open.
+        // Change the mode of an empty directory only; one in use keeps its mode.
         if root_user {
             let folder = Folder::open(data_dir, true)?;
             if folder.is_empty()? {

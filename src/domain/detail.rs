@@ -1,20 +1,21 @@
-//! The detail of a resource: any JSON value, checked once and kept as the text that was sent.
+//! The detail of a resource: any JSON value, checked once and stored as the text that was sent.
 
 use super::{
     error::{FieldKind, RequestError},
     reason,
 };
 
-/// Largest detail in bytes, in the form in which it is stored, answered and exported.
+/// Maximum size of a detail in bytes, in the form in which it is stored, returned and exported.
 pub const DETAIL_BYTES: usize = 1024 * 1024;
-/// Most arrays and objects within one another. Some parsers stop at 128, including what surrounds a detail in an answer.
+/// Maximum nesting depth of arrays and objects. Some parsers stop at 128, including what surrounds a detail in a
+/// response.
 const DETAIL_DEPTH: usize = 100;
 
-/// Checks a detail, which must be JSON, against the limits and brings it into the form in which it is stored: without
+/// Checks a detail, which must be JSON, against the limits and converts it to the form in which it is stored: without
 /// white space around it and on one line. `None` for a JSON null, which means no detail.
 ///
-/// Numbers, the order of keys, duplicate keys and spaces stay as they were sent. What readers could not take is refused:
-/// half of a surrogate pair, which is not a character, and NUL, which Postgres cannot store.
+/// Numbers, the order of keys, duplicate keys and spaces stay as they were sent. Text that cannot be stored or read back
+/// is refused: half of a surrogate pair, which is not a character, and NUL, which Postgres cannot store.
 pub fn check_detail(detail: &str) -> Result<Option<String>, RequestError> {
     let detail = detail.trim_matches([' ', '\t', '\n', '\r']);
     if detail == "null" {
@@ -25,11 +26,11 @@ pub fn check_detail(detail: &str) -> Result<Option<String>, RequestError> {
         return Err(invalid(reason::too_large(count(DETAIL_BYTES), count(detail.len()))));
     }
     scan(detail)?;
-    // strings contain none, so these are between the parts of the value
+    // strings contain no line breaks, so these are between the tokens of the value
     Ok(Some(if detail.contains(['\n', '\r']) { detail.replace(['\n', '\r'], " ") } else { detail.to_owned() }))
 }
 
-/// Looks at depth and escapes of what is known to be JSON.
+/// Checks the depth and the escapes of valid JSON.
 fn scan(json: &str) -> Result<(), RequestError> {
     let mut bytes = json.bytes();
     let mut depth: usize = 0;
@@ -49,9 +50,9 @@ fn scan(json: &str) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// Looks at the escapes of a string, up to the quote that ends it.
+/// Checks the escapes of a string, up to its closing quote.
 fn scan_string(bytes: &mut impl Iterator<Item = u8>) -> Result<(), RequestError> {
-    // a high surrogate, which the next escape must complete
+    // a high surrogate; the next escape must complete it
     let mut high = None;
     loop {
         let byte = bytes.next();

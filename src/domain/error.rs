@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a request, free of any transport; only dialects render it.
+//! Errors of requests, independent of the transport; only dialects render them.
 
 use std::{error::Error, fmt};
 
@@ -7,7 +7,7 @@ use super::{
     reason::{REQUIRED, quote},
 };
 
-/// Which part of a request breaks a rule; some dialects have a code of their own for it.
+/// The part of a request that is invalid; some dialects have a separate code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     /// The body as a whole, or a field that no other kind names.
@@ -22,29 +22,29 @@ pub enum FieldKind {
     Key,
     /// A tag's value.
     Value,
-    /// A list of tags that may not be empty.
+    /// An empty list of tags.
     Tags,
-    /// An entry of a list of tags with nothing in it.
+    /// An empty entry in a list of tags.
     Element,
-    /// More values for a key than allowed.
+    /// Too many values of a key.
     Values,
 }
 
 /// Why a request cannot be answered.
 #[derive(Debug)]
 pub enum RequestError {
-    /// The body is not what the operation takes: not JSON, not an object, a wrong type, an unknown field.
+    /// The body does not match the operation: not JSON, not an object, a wrong type, an unknown field.
     Body {
-        /// What and where, with line and column where they are known.
+        /// The problem and its location, with line and column if they are known.
         reason: String,
     },
-    /// A field breaks a rule.
+    /// A field is invalid.
     Invalid {
         /// Kind of the field.
         kind: FieldKind,
         /// Path of the field, such as `tags[2].values[0]`.
         field: String,
-        /// The offending value and the limit.
+        /// The invalid value and the limit.
         reason: String,
     },
     /// A resource type that the service does not have.
@@ -54,7 +54,7 @@ pub enum RequestError {
         /// The type as it was given.
         resource_type: String,
     },
-    /// A type of a region was asked for without a project.
+    /// A query for a regional type names no project.
     ProjectMissing {
         /// The type.
         resource_type: String,
@@ -64,34 +64,34 @@ pub enum RequestError {
         /// The identifier as it was given.
         resource_id: String,
     },
-    /// An identifier that several projects have, and the request names none.
+    /// Several projects have a resource with this identifier, and the request names no project.
     AmbiguousResource,
     /// The resource has no tag with this key.
     UnknownTag {
         /// Key.
         key: String,
     },
-    /// The account would have more predefined tags than it may.
+    /// The account would exceed its quota of predefined tags.
     TooManyPredefined {
-        /// How many it would have.
+        /// The number it would have.
         count: u64,
-        /// How many it may.
+        /// The quota.
         quota: u64,
     },
-    /// The predefined tag that is to be changed is not there.
+    /// The predefined tag to change does not exist.
     UnknownPredefined,
-    /// The predefined tag that another is to become is there already.
+    /// A predefined tag with the new key and value already exists.
     PredefinedExists,
-    /// The resource would carry more tags than its type allows.
+    /// The resource would have more tags than the quota of its type.
     TooManyTags {
-        /// How many it would carry.
+        /// The number it would have.
         count: u64,
-        /// How many it may.
+        /// The quota.
         quota: u64,
     },
-    /// The database is in a state in which it cannot do this.
+    /// The database is unavailable.
     Unavailable {
-        /// Which.
+        /// Why.
         outage: Outage,
         /// For the log.
         source: Box<dyn Error + Send + Sync>,
@@ -104,7 +104,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// A field that breaks a rule.
+    /// An invalid field.
     pub fn invalid(kind: FieldKind, field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid { kind, field: field.into(), reason: reason.into() }
     }
@@ -120,7 +120,7 @@ impl RequestError {
     }
 }
 
-/// What the caller is told: the field, the value and the limit, never SQL or internals.
+/// The message for the caller: the field, the value and the limit, never SQL or internals.
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! How large a query may be, and the checks of it; each dialect fills in its own numbers.
+//! Limits of queries and their checks; each dialect has its own numbers.
 
 use std::fmt::Display;
 
@@ -9,35 +9,35 @@ use super::{
     reason::{self, quote},
 };
 
-/// Of an entry of a list of tags with nothing in it.
+/// The message for an empty entry in a list of tags.
 pub(super) const KEY_REQUIRED: &str = "must not be empty, the key is required";
 
-/// What a dialect allows in a query. Lengths are in Unicode characters.
+/// Limits of a dialect for queries. Lengths are in Unicode characters.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
-    /// Keys in a list.
+    /// Maximum number of keys in a list.
     pub keys: usize,
-    /// Values of a key.
+    /// Maximum number of values of a key.
     pub values: usize,
-    /// Characters of a key.
+    /// Maximum length of a key.
     pub key_length: usize,
-    /// Characters of a value, a leading asterisk included.
+    /// Maximum length of a value, including a leading asterisk.
     pub value_length: usize,
-    /// Characters of the value of a match.
+    /// Maximum length of the value of a match.
     pub match_length: usize,
-    /// Largest page; the smallest is 1.
+    /// Maximum page size; the minimum is 1.
     pub limit: u32,
-    /// Page size where the request has none.
+    /// Default page size.
     pub default_limit: u32,
-    /// Largest offset.
+    /// Maximum offset.
     pub offset: u64,
     /// Whether an empty list is an error; otherwise it means no condition.
     pub refuse_empty_list: bool,
-    /// Whether an entry must say its values; else absent means any.
+    /// Whether an entry must have values; otherwise absent means any.
     pub values_mandatory: bool,
-    /// Whether a leading asterisk searches; else it is itself.
+    /// Whether a leading asterisk means a substring search; otherwise it is an ordinary character.
     pub fuzzy: bool,
-    /// Characters a key may have besides letters and digits of any language; `None`: all.
+    /// Characters allowed in a key besides letters and digits of any language; `None`: all.
     pub key_charset: Option<&'static str>,
     /// The same for a value.
     pub value_charset: Option<&'static str>,
@@ -52,19 +52,19 @@ pub struct RawTerm {
     pub values: Option<Vec<String>>,
 }
 
-/// How many entries a list may have.
+/// The maximum number of entries of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListLimit {
-    /// The largest number.
+    /// The maximum.
     pub most: usize,
-    /// What the entries are called.
+    /// The name of the entries in messages.
     pub entries: &'static str,
-    /// Kind of the field, where there are more.
+    /// Kind of the field, for the error.
     pub kind: FieldKind,
 }
 
 impl ListLimit {
-    /// What is wrong with a list that has more. It is not read to its end, so how many it has is not known.
+    /// The error for a list that has more. It is not read to its end, so the number of entries is not known.
     pub fn exceeded(self, list: impl Into<String>) -> RequestError {
         RequestError::invalid(self.kind, list, reason::too_many(self.most, self.entries))
     }
@@ -75,17 +75,17 @@ impl ListLimit {
 }
 
 impl QueryLimits {
-    /// Of entries in a list.
+    /// The limit on entries in a list.
     pub const fn of_keys(&self) -> ListLimit {
         ListLimit { most: self.keys, entries: "keys", kind: FieldKind::General }
     }
 
-    /// Of values in an entry.
+    /// The limit on values in an entry.
     pub const fn of_values(&self) -> ListLimit {
         ListLimit { most: self.values, entries: "values", kind: FieldKind::Values }
     }
 
-    /// Checks a list and reads the meaning of its values.
+    /// Checks a list and parses its values.
     pub fn check_list(&self, list: &str, entries: Vec<RawTerm>) -> Result<Vec<Term>, RequestError> {
         if entries.is_empty() && self.refuse_empty_list {
             return Err(RequestError::invalid(FieldKind::Tags, list, reason::EMPTY_LIST));
@@ -103,7 +103,7 @@ impl QueryLimits {
         Ok(terms)
     }
 
-    /// The field is only put into words where there is something to say of it.
+    /// The path of the field is only formatted if there is an error.
     fn check_entry(&self, field: impl Display, entry: RawTerm) -> Result<Term, RequestError> {
         let key_field = || format!("{field}.key");
         let key = match entry {
@@ -156,10 +156,10 @@ impl QueryLimits {
     }
 }
 
-/// Reads digits, however many, as a number within bounds; `u64::MAX` means unbounded.
+/// Parses any number of digits as a number within bounds; `u64::MAX` means unbounded.
 pub fn check_number(kind: FieldKind, field: &str, text: &str, least: u64, most: u64) -> Result<u64, RequestError> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // a number that u64 cannot hold is larger than any other
+        // a number that does not fit in u64 counts as the largest
         let number = text.parse().unwrap_or(u64::MAX);
         if (least..=most).contains(&number) {
             return Ok(number);
@@ -170,7 +170,7 @@ pub fn check_number(kind: FieldKind, field: &str, text: &str, least: u64, most: 
 
 /// Refuses a text of more than `most` characters.
 pub fn check_length(kind: FieldKind, field: impl Display, text: &str, most: usize) -> Result<(), RequestError> {
-    // a text has at most as many characters as bytes: counting is seldom needed
+    // a text has at most as many characters as bytes, so counting is rarely needed
     if text.len() > most {
         let count = text.chars().count();
         if count > most {
@@ -180,7 +180,7 @@ pub fn check_length(kind: FieldKind, field: impl Display, text: &str, most: usiz
     Ok(())
 }
 
-/// Refuses a text with a character that is not a letter, a digit or in `extra`, or that is not allowed in its place.
+/// Refuses a text with a character that is not a letter, a digit or in `extra`, or that is not allowed in its position.
 pub fn check_charset(
     kind: FieldKind,
     field: impl Display,
@@ -191,7 +191,7 @@ pub fn check_charset(
     let Some(wrong) = charset::first_wrong(text, extra) else { return Ok(()) };
     let reason = match wrong {
         Wrong::NotAllowed(c) => {
-            // a space among the signs would not be seen
+            // a space among the characters would not be visible
             let (spaces, signs) = match extra.strip_prefix(' ') {
                 Some(signs) => (", spaces", signs),
                 None => ("", extra),

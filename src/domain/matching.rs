@@ -1,4 +1,4 @@
-//! What a query means, in plain Rust: the one place, and the oracle of the tests.
+//! The semantics of a query in plain Rust, which are the oracle of the tests.
 
 use super::{
     query::{NameMatch, TagQuery, Term, ValueMatch},
@@ -9,8 +9,8 @@ use super::{
 impl TagQuery {
     /// Whether a resource satisfies every condition of the query.
     ///
-    /// The four lists look at all tags of the resource, system tags included; only
-    /// `without_any_tag` ignores those.
+    /// The four lists are matched against all tags of the resource, system tags included; only `without_any_tag` ignores
+    /// system tags.
     pub fn matches(&self, resource: &Resource) -> bool {
         let tags = &resource.tags;
         let hit = |term: &Term| tags.iter().any(|tag| term.matches(tag));
@@ -37,7 +37,7 @@ impl Term {
 }
 
 impl ValueMatch {
-    /// Whether a tag's value fits.
+    /// Whether a tag's value matches.
     pub fn matches(&self, value: &str) -> bool {
         match self {
             Self::Exact(text) => value == text,
@@ -47,7 +47,7 @@ impl ValueMatch {
 }
 
 impl NameMatch {
-    /// Whether a resource's name fits.
+    /// Whether a resource's name matches.
     pub fn matches(&self, name: &str) -> bool {
         match self {
             Self::Empty => name.is_empty(),
@@ -56,10 +56,10 @@ impl NameMatch {
     }
 }
 
-/// A name without case, as it is stored for searching and compared.
+/// A case-folded name, as it is stored for search and compared.
 ///
-/// Character by character, so that a part of a name folds to a part of the folded name; the two
-/// small sigmas are one letter. Databases disagree on `lower()`, so it never leaves this function.
+/// Folds each character separately, so that a substring of a name folds to a substring of the folded name; the two small
+/// sigmas are one letter. Databases differ in `lower()`, so names are only folded here.
 pub fn fold(name: &str) -> String {
     name.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! What a tag is: resources, queries and what they mean.
+//! The domain model: resources, tags, and queries with their semantics.
 //!
 //! Pure: no serde, no SQL, no HTTP, no async.
 

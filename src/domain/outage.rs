@@ -1,29 +1,29 @@
-//! Why the database cannot do what tagd needs, where neither tagd nor its caller is at fault.
+//! Why the database is unavailable, if neither tagd nor its caller is the cause.
 
 use std::fmt;
 
-/// A state of the database that ends without tagd: the same request may succeed later.
+/// A state of the database that tagd did not cause and cannot end: the same request may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
     /// There is no connection to it, or it was lost.
     Unreachable,
-    /// It has the request and does not respond.
+    /// It does not respond to the statement.
     Silent,
-    /// It has too much to do: no connection is free, a statement took too long, writes were in each other's way.
+    /// It is overloaded: no connection is free, a statement took too long, or writes conflicted.
     Busy,
-    /// It takes no writes: a standby, a disk that is nearly full, a setting.
+    /// It is read-only: a standby, a disk that is nearly full, or a setting.
     ReadOnly,
     /// Its disk is full.
     Full,
     /// It does not let tagd log in.
     Login,
-    /// The privileges or the role of tagd were taken away.
+    /// The privileges or the role of tagd were revoked.
     Rights,
     /// The schema is missing, renamed, or older than this tagd.
     Schema,
-    /// It was closed to new connections.
+    /// It accepts no new connections.
     Closed,
-    /// Its system fails: files, disks.
+    /// Its operating system reports errors of files or disks.
     Failing,
 }
 

@@ -1,17 +1,17 @@
-//! What a query answers: the exact total and a page of resources.
+//! The result of a query: the exact total and a page of resources.
 
 use std::sync::Arc;
 
 use super::{resource::Resource, tag::Tag};
 
-/// The resources of one type in one project: what a query runs over.
+/// A scope: the resources of one type in one project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scope {
     /// Number of the scope.
     pub scope_id: i64,
     /// Project of the scope.
     pub project_id: String,
-    /// Display name of the project; known only where a query is over types.
+    /// Display name of the project; only known in queries over several types.
     pub project_name: String,
     /// Resource type of the scope.
     pub resource_type: String,
@@ -19,8 +19,8 @@ pub struct Scope {
 
 /// A resource on a page, with the scope it belongs to.
 ///
-/// A page is written out once and forgotten. So all texts of a resource lie in one piece of memory: one for each would
-/// cost more than the rest of the answer.
+/// A page is encoded once and dropped, so all texts of a resource are in one allocation: a separate one for each text
+/// would cost more than the rest of the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// Scope of the resource.
@@ -33,7 +33,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// A resource with the parts of its tags: key, value, key, value ...
+    /// A resource with its tags as alternating keys and values: key, value, key, value ...
     pub fn new(
         scope: Arc<Scope>,
         resource_id: &str,
@@ -71,12 +71,12 @@ impl Item {
         self.has_detail.then(|| self.text(2))
     }
 
-    /// Keys and values of the tags, in the order of the keys' bytes.
+    /// Keys and values of the tags, sorted by key in byte order.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         (3..self.ends.len()).step_by(2).map(|at| (self.text(at), self.text(at + 1)))
     }
 
-    /// The resource in pieces.
+    /// The parts of the resource.
     pub fn resource(&self) -> Resource {
         let tags = self.tags().map(|(key, value)| Tag { key: key.to_owned(), value: value.to_owned() });
         Resource {
@@ -94,12 +94,12 @@ impl Item {
     }
 }
 
-/// The answer to a query.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// How many resources match, whatever the page.
+    /// The total number of matching resources.
     pub total: u64,
-    /// The page: in the order of the scopes asked, newest registered first in each.
+    /// The page: in the order of the requested scopes, and in each scope the most recently registered first.
     pub items: Vec<Item>,
 }
 

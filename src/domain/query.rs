@@ -1,4 +1,4 @@
-//! What can be asked: a tag query, the scopes it runs over and what it outputs.
+//! A query: its filters, the scopes it runs over and its output.
 
 /// The filters of a query; all of them must hold. An absent list is an empty one: no condition.
 ///
@@ -61,36 +61,36 @@ pub enum ScopeSelector {
         /// Resource type.
         resource_type: String,
     },
-    /// Several types, answered in this order; in one project or in every one of the caller's domain.
+    /// Several types, in this order in the result; in one project or in all projects of the caller's domain.
     Types {
-        /// Resource types, without repetition.
+        /// Resource types, without duplicates.
         resource_types: Vec<String>,
-        /// The project; none for all, which only global types allow.
+        /// The project; `None` for all, which only global types allow.
         project_id: Option<String>,
     },
 }
 
-/// What a query outputs besides the total.
+/// The output of a query besides the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryOutput {
     /// Nothing.
     Count,
     /// These resources, newest first.
     Page {
-        /// Most resources on the page.
+        /// Maximum number of resources on the page.
         limit: u32,
-        /// Resources to pass over.
+        /// Resources to skip.
         offset: u64,
     },
 }
 
-/// A whole request for resources, as every dialect's query decodes to.
+/// A complete request for resources, which the queries of all dialects are decoded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceQuery {
-    /// Where to look.
+    /// The scopes to search.
     pub scopes: ScopeSelector,
-    /// What to look for.
+    /// The filters.
     pub query: TagQuery,
-    /// What to answer.
+    /// The output.
     pub output: QueryOutput,
 }

@@ -1,17 +1,17 @@
-//! The wording of what is wrong with a field: the same mistake reads the same wherever it is found.
+//! Messages for invalid fields, so that the same mistake has the same message everywhere.
 
 use std::borrow::Cow;
 
-/// A field that must be given was not.
+/// A required field is missing.
 pub const REQUIRED: &str = "is required";
-/// A text without characters.
+/// An empty text.
 pub const EMPTY: &str = "must not be empty";
-/// A list without entries, where leaving the field out would mean no condition.
+/// An empty list, if leaving the field out would mean no condition.
 pub const EMPTY_LIST: &str = "must not be empty; omit the field for no condition";
 /// A text that the database cannot store.
 pub const NUL: &str = "must not contain NUL characters";
 
-/// Something that may be there once is there again.
+/// A duplicate.
 pub fn duplicate(what: &str, text: &str) -> String {
     format!("duplicate {what} {}", quote(text))
 }
@@ -26,17 +26,17 @@ pub fn too_large(most: u64, count: u64) -> String {
     format!("must be at most {most} bytes, got {count}")
 }
 
-/// A list with too many entries. It is not read to its end, so how many it has is not known.
+/// A list with too many entries. It is not read to its end, so the number of entries is not known.
 pub fn too_many(most: usize, entries: &str) -> String {
     format!("must have at most {most} {entries}")
 }
 
-/// A list without entries, where there must be one.
+/// An empty list, if at least one entry is required.
 pub fn too_few(most: usize, entries: &str) -> String {
     format!("must have between 1 and {most} {entries}, got 0")
 }
 
-/// A number out of its range, or text that is not an integer; `u64::MAX` means unbounded.
+/// A number out of range, or text that is not an integer; `u64::MAX` means unbounded.
 pub fn not_between(least: u64, most: u64, text: &str) -> String {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -48,7 +48,7 @@ pub fn not_between(least: u64, most: u64, text: &str) -> String {
     }
 }
 
-/// What a field may be: `must be "a", "b" or "c"`.
+/// The allowed values of a field: `must be "a", "b" or "c"`.
 pub fn one_of(allowed: &[&str]) -> String {
     let mut reason = "must be ".to_owned();
     for (i, text) in allowed.iter().enumerate() {
@@ -62,20 +62,20 @@ pub fn one_of(allowed: &[&str]) -> String {
     reason
 }
 
-/// A field that is none of what it may be.
+/// A field that has none of its allowed values.
 pub fn not_one_of(allowed: &[&str], text: &str) -> String {
     format!("{}, got {}", one_of(allowed), quote(text))
 }
 
-/// A field that must be given and is one of a few.
+/// A required field with a few allowed values.
 pub fn required_one_of(allowed: &[&str]) -> String {
     format!("{REQUIRED}, {}", one_of(allowed))
 }
 
-/// A value as messages show it: quoted, control characters escaped, cut where it is long.
+/// A value as messages show it: quoted, with control characters escaped, and shortened if it is long.
 pub fn quote(value: &str) -> String {
     const SHOWN: usize = 64;
-    // as a whole: marks after a letter belong to the text, only one that begins it is escaped
+    // escaped as a whole: combining marks after a letter are kept, only one at the beginning is escaped
     let mut shown = value.chars().take(SHOWN).collect::<String>().escape_debug().to_string();
     if value.chars().nth(SHOWN).is_some() {
         shown.push('…');
@@ -83,7 +83,7 @@ pub fn quote(value: &str) -> String {
     format!("\"{shown}\"")
 }
 
-/// A text for a message: one that is long without its middle.
+/// A text for a message; a long one is shown without its middle.
 pub fn shorten(text: &str) -> Cow<'_, str> {
     const SHOWN: usize = 96;
     match (text.char_indices().nth(SHOWN), text.char_indices().nth_back(SHOWN)) {

@@ -1,4 +1,4 @@
-//! What the registry and imports accept: the limits of resources, their tags, projects and resource types.
+//! Limits of the registry and of imports, on resources, their tags, projects and resource types.
 
 use super::{
     change::Registration,

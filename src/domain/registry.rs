@@ -1,4 +1,4 @@
-//! What the registry speaks of: projects, conditions on a write, and what else can go wrong there.
+//! Types of the registry: projects, conditions on writes, and its errors.
 
 use std::{collections::HashMap, error::Error, fmt};
 
@@ -15,18 +15,18 @@ pub struct Project {
     pub domain_id: String,
 }
 
-/// What must be true of a resource for a write to be done.
+/// Precondition of a write to a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Nothing.
+    /// No condition.
     None,
-    /// It is one of these, by etag; `*` is any.
+    /// Its etag is one of these; `*` matches any.
     Matches(Vec<String>),
-    /// There is none.
+    /// The resource does not exist.
     Absent,
 }
 
-/// A resource as it is, with the short name of this state.
+/// A resource in its current state, with its etag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
     /// Display name; empty if it has none.
@@ -35,7 +35,7 @@ pub struct Registered {
     pub detail: Option<String>,
     /// Tags by key, byte order.
     pub tags: Vec<Tag>,
-    /// Differs where name, detail or tags do.
+    /// Entity tag, which differs if name, detail or tags differ.
     pub etag: String,
 }
 
@@ -44,7 +44,7 @@ pub struct Registered {
 pub struct Aliases(HashMap<String, String>);
 
 impl Aliases {
-    /// Makes the name of a type of an alias; another name stays as it is.
+    /// Replaces an alias with the name of its type; other names are returned unchanged.
     pub fn resolve(&self, name: &mut String) {
         if let Some(resource_type) = self.0.get(name) {
             name.clone_from(resource_type);
@@ -53,13 +53,13 @@ impl Aliases {
 }
 
 impl FromIterator<(String, String)> for Aliases {
-    /// Of aliases, each with its type.
+    /// From aliases, each with its type.
     fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
         Self(pairs.into_iter().collect())
     }
 }
 
-/// Why the registry cannot do what it is asked.
+/// An error of the registry.
 #[derive(Debug)]
 pub enum RegistryError {
     /// No such resource type.
@@ -76,7 +76,7 @@ pub enum RegistryError {
     TypeInUse,
     /// A name of a resource type is taken.
     NameTaken {
-        /// Field that has the name.
+        /// Field with the name.
         field: String,
         /// The name.
         name: String,
@@ -87,7 +87,7 @@ pub enum RegistryError {
     ProjectInUse,
     /// The condition of the write does not hold.
     Condition,
-    /// What can go wrong elsewhere too.
+    /// An error that other requests have too.
     Other(RequestError),
 }
 

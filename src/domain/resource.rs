@@ -1,4 +1,4 @@
-//! A resource: what carries tags.
+//! A resource with its tags.
 
 use super::tag::Tag;
 
@@ -11,6 +11,6 @@ pub struct Resource {
     pub resource_name: String,
     /// The owning service's own JSON text, if any is stored.
     pub detail: Option<String>,
-    /// Tags by key, byte order.
+    /// Tags sorted by key, in byte order.
     pub tags: Vec<Tag>,
 }

@@ -1,6 +1,6 @@
-//! The services that own resource types, and how people call them.
+//! The services that own resource types, and their display names.
 
-/// A name for people, in the languages of the cross-service API.
+/// A display name, in the languages of the cross-service API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DisplayName {
     /// In Chinese.
@@ -14,14 +14,14 @@ pub struct DisplayName {
 pub struct CloudService {
     /// Short name, as the registry has it: `DNS`.
     pub name: &'static str,
-    /// Name for people.
+    /// Display name.
     pub display_name: DisplayName,
-    /// Names for people of its resource types. A type that is missing here is shown by its own name.
+    /// Display names of its resource types. A type that is missing here is shown by its own name.
     pub types: &'static [(&'static str, DisplayName)],
 }
 
 impl CloudService {
-    /// The name for people of a resource type.
+    /// The display name of a resource type.
     pub fn type_name(&self, resource_type: &str) -> Option<DisplayName> {
         self.types.iter().find(|(name, _)| *name == resource_type).map(|(_, display_name)| *display_name)
     }

@@ -6,11 +6,11 @@ pub const SYSTEM_PREFIX: &str = "_sys_";
 /// Largest tag quota of a resource type.
 pub const MOST_QUOTA: u32 = 1000;
 
-/// Most tags of a resource that are not system tags: as many as the largest quota allows, so that whatever was written
-/// tag by tag can be imported.
+/// Maximum number of tags of a resource, without system tags. It is the largest possible quota, so that all tags that
+/// were written one by one can be imported.
 pub const MOST_TAGS: usize = MOST_QUOTA as usize;
 
-/// Most system tags of a resource. Quotas do not count them.
+/// Maximum number of system tags of a resource. They do not count towards quotas.
 pub const MOST_SYSTEM_TAGS: usize = 256;
 
 /// A key with its value. A resource carries each key at most once.
@@ -23,18 +23,18 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// The tag as one text: the key alone if the value is empty, else both with a point between them.
+    /// The tag as one text: the key alone if the value is empty, otherwise both, separated by a dot.
     pub fn text(&self) -> String {
         if self.value.is_empty() { self.key.clone() } else { format!("{}.{}", self.key, self.value) }
     }
 
-    /// Whether the tag belongs to the system.
+    /// Whether the tag is a system tag.
     pub fn is_system(&self) -> bool {
         is_system_key(&self.key)
     }
 }
 
-/// Whether a key belongs to the system.
+/// Whether a key is the key of a system tag.
 pub fn is_system_key(key: &str) -> bool {
     key.starts_with(SYSTEM_PREFIX)
 }

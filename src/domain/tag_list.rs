@@ -1,4 +1,4 @@
-//! A list of tags that need not be in memory as a whole: it is read and written piece by piece.
+//! A list of tags that is read and written piece by piece, so that it is never in memory as a whole.
 
 use super::tag::Tag;
 
@@ -7,19 +7,19 @@ use super::tag::Tag;
 pub struct TagList {
     /// The first piece.
     pub tags: Vec<Tag>,
-    /// What is still to be read; `None` if that was all.
+    /// The rest, which is still to be read; `None` at the end.
     pub rest: Option<TagWalk>,
-    /// Marker of the next part, where a part was asked for and this one is not empty.
+    /// Marker of the next page, if a page was requested and this one is not empty.
     pub next: Option<String>,
 }
 
-/// How far a list has been read. Each tag that is in use from the first piece to the last comes exactly once; one that
-/// comes or goes meanwhile may be there or not.
+/// How far a list has been read. Each tag that is in use throughout is listed exactly once; one that is added or removed
+/// meanwhile may or may not be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagWalk {
     /// The scopes whose tags are listed.
     pub scopes: Vec<i64>,
-    /// Order of the list, in which no two tags are equal.
+    /// Order of the list; no two tags in it are equal.
     pub order: TagOrder,
     /// Whether system tags are listed.
     pub with_system: bool,
@@ -27,14 +27,14 @@ pub struct TagWalk {
     pub keys: Option<Vec<String>>,
     /// The last tag that was read.
     pub behind: Option<Tag>,
-    /// Tags to pass over.
+    /// Tags to skip.
     pub skip: u64,
-    /// Most tags to read.
+    /// Maximum number of tags to read.
     pub left: u64,
 }
 
 impl TagWalk {
-    /// A walk through all tags of scopes, or those with some keys, by key.
+    /// Lists all tags of scopes, or those with some keys, sorted by key.
     pub fn by_key(scopes: Vec<i64>, with_system: bool, keys: Option<Vec<String>>) -> Self {
         Self { scopes, order: TagOrder::Key, with_system, keys, behind: None, skip: 0, left: u64::MAX }
     }

@@ -1,4 +1,4 @@
-//! What tags may be written, and the checks of it; each dialect fills in its own numbers.
+//! Limits of writes and their checks; each dialect has its own numbers.
 
 use std::collections::HashSet;
 
@@ -9,31 +9,31 @@ use super::{
     tag::{SYSTEM_PREFIX, Tag, is_system_key},
 };
 
-/// What a dialect allows to write. Lengths are in Unicode characters.
+/// Limits of a dialect for writes. Lengths are in Unicode characters.
 ///
-/// Source of the sets and lengths: `docs/SEMANTICS.md`, "Writes". Removing is freer than writing, so that tags
-/// from before a rule can still be removed.
+/// Source of the sets and lengths: `docs/SEMANTICS.md`, "Writes". Removing has fewer restrictions than adding, so that
+/// tags older than a rule can still be removed.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteLimits {
-    /// Most tags in one request; the least is 1.
+    /// Maximum number of tags in one request; the minimum is 1.
     pub tags: usize,
-    /// Characters of a key.
+    /// Maximum length of a key.
     pub key_length: usize,
-    /// Characters of a value.
+    /// Maximum length of a value.
     pub value_length: usize,
-    /// Characters a key may have besides letters and digits of any language.
+    /// Characters allowed in a key besides letters and digits of any language.
     pub key_charset: &'static str,
     /// The same for a value.
     pub value_charset: &'static str,
-    /// Whether a key may not begin or end with a space.
+    /// Whether a key must not begin or end with a space.
     pub trimmed_key: bool,
     /// The same for a value.
     pub trimmed_value: bool,
-    /// Characters of a key to remove; no set of characters is held.
+    /// Maximum length of a key to remove; its characters are not restricted.
     pub remove_key_length: usize,
-    /// Characters of a value to remove.
+    /// Maximum length of a value to remove.
     pub remove_value_length: usize,
-    /// Whether a value to remove is compared; else the key alone decides.
+    /// Whether the value of a tag to remove is compared; otherwise only the key is.
     pub remove_by_value: bool,
 }
 
@@ -42,12 +42,12 @@ pub struct WriteLimits {
 pub struct RawTag {
     /// Key, if one was sent.
     pub key: Option<String>,
-    /// Value, if one was sent; absent on writing is the empty value.
+    /// Value, if one was sent; in a write, an absent value is the empty value.
     pub value: Option<String>,
 }
 
 impl WriteLimits {
-    /// Of tags in one request.
+    /// The limit on tags in one request.
     pub const fn of_tags(&self) -> ListLimit {
         ListLimit { most: self.tags, entries: "tags", kind: FieldKind::General }
     }
@@ -107,7 +107,7 @@ impl WriteLimits {
         Ok((key, tag.value))
     }
 
-    /// Checks a list of tags to write that key and value together identify: a key may occur again.
+    /// Checks a list of tags to write that are identified by key and value together, so a key may be repeated.
     pub fn check_put_pairs(&self, list: &str, tags: Vec<RawTag>) -> Result<Vec<Tag>, RequestError> {
         self.check_count(list, tags.len())?;
         let check = |(i, tag)| self.check_put_one(&format!("{list}[{i}]"), tag);
@@ -133,7 +133,7 @@ impl WriteLimits {
     }
 }
 
-/// Refuses a key that only the registry and imports may write.
+/// Refuses the key of a system tag, which only the registry and imports may write.
 pub fn check_not_system(field: &str, key: &str) -> Result<(), RequestError> {
     if is_system_key(key) {
         let reason = format!("must not start with {SYSTEM_PREFIX:?}, which is reserved for system tags");

@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 
 use crate::domain::reason::quote;
 
-/// Largest body. A query within the limits of the most generous dialect takes about 6 MiB if every
-/// character is written as an escape.
+/// Maximum size of a body. A query within the limits of the dialect with the largest limits is about 6 MiB if every
+/// character is escaped.
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
 /// How long a client may take to send a body.
@@ -32,13 +32,13 @@ pub(super) enum BodyError {
 /// The content type of most bodies.
 pub(super) const JSON: &[&str] = &["application/json"];
 
-/// Refuses a content type that is not JSON in UTF-8 and every content coding; no type at all is taken for that.
+/// Refuses a content type other than JSON in UTF-8, and any content coding. A missing content type counts as JSON.
 pub(super) fn check_type(request: &HttpRequest) -> Result<(), String> {
     check_type_of(request, JSON)?;
     coding(request, &[]).map(drop)
 }
 
-/// Refuses a content type that is none of these, in UTF-8; none at all is taken for the first.
+/// Refuses a content type other than these, in UTF-8. A missing content type counts as the first of them.
 fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> {
     for given in request.headers().get_all(header::CONTENT_TYPE) {
         let given = String::from_utf8_lossy(given.as_bytes());
@@ -55,8 +55,8 @@ fn check_type_of(request: &HttpRequest, allowed: &[&str]) -> Result<(), String> 
     Ok(())
 }
 
-/// The same for a body that changes something, and its content coding, which must be one of `codings`. A body that is there
-/// must have a content type: without one, a web page may send it to any server and need not ask first.
+/// The same for a body that changes something, and its content coding, which must be one of `codings`. A body must have a
+/// content type: without one, a web page may send it to any server without a CORS preflight.
 pub(super) fn check_changing(
     request: &HttpRequest,
     allowed: &[&str],
@@ -69,7 +69,7 @@ pub(super) fn check_changing(
     coding(request, codings)
 }
 
-/// The same where something is changed without a body being asked for: only one that is there is looked at.
+/// The same for a change that needs no body: a body is checked only if there is one.
 pub(super) fn check_change(request: &HttpRequest) -> Result<(), String> {
     if has_body(request) { check_changing(request, JSON, &[]).map(drop) } else { Ok(()) }
 }
@@ -81,7 +81,7 @@ fn has_body(request: &HttpRequest) -> bool {
         || length.is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'))
 }
 
-/// The content coding of a body, which must be one of these; another is refused by its name.
+/// The content coding of a body, which must be one of these; the error for another one names it.
 fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'static str>, String> {
     let mut found = None;
     for given in request.headers().get_all(header::CONTENT_ENCODING) {
@@ -104,7 +104,7 @@ fn coding(request: &HttpRequest, taken: &[&'static str]) -> Result<Option<&'stat
     Ok(found)
 }
 
-/// What is wrong with a content type.
+/// Why a content type is refused.
 enum WrongType<'a> {
     /// It is not one of the allowed types, or cannot be read.
     Type,
@@ -112,7 +112,7 @@ enum WrongType<'a> {
     Charset(&'a str),
 }
 
-/// Checks that a content type is one of these and, if it names a charset, in UTF-8.
+/// Checks that a content type is one of these, and that its charset, if it has one, is UTF-8.
 fn check_one_type<'a>(given: &'a str, allowed: &[&str]) -> Result<(), WrongType<'a>> {
     let (essence, mut rest) = given.split_once(';').unwrap_or((given, ""));
     let essence = essence.trim_matches(BLANK);
@@ -133,7 +133,7 @@ fn check_one_type<'a>(given: &'a str, allowed: &[&str]) -> Result<(), WrongType<
     }
 }
 
-/// Blanks that are allowed around the parts of a header.
+/// White space that is allowed around the parts of a header.
 const BLANK: [char; 2] = [' ', '\t'];
 
 /// Name and value of the first parameter, and what follows it.
@@ -160,7 +160,7 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// Reads a body whole.
+/// Reads a whole body.
 pub(super) async fn read(payload: Payload) -> Result<Bytes, BodyError> {
     match tokio::time::timeout(PATIENCE, read_all(payload)).await {
         Ok(read) => read,
@@ -175,7 +175,7 @@ async fn read_all(mut payload: Payload) -> Result<Bytes, BodyError> {
         if body.len() + chunk.len() > LARGEST {
             return Err(BodyError::TooLarge);
         }
-        // a body of one piece is not copied
+        // a body that arrives in one piece is not copied
         if body.is_empty() {
             body = BytesMut::from(chunk);
         } else {

@@ -1,4 +1,4 @@
-//! Conditions of a request, `If-Match` and `If-None-Match`, as RFC 9110 (section 13) has them.
+//! Conditional requests: `If-Match` and `If-None-Match`, as in RFC 9110 (section 13).
 
 use actix_web::{
     HttpRequest,
@@ -10,12 +10,12 @@ use actix_web::{
 
 use crate::domain::{FieldKind, RequestError, reason::quote};
 
-/// What a condition names.
+/// The value of a condition.
 #[derive(Debug)]
 pub(super) enum Tags {
     /// `*`
     Any,
-    /// At least one.
+    /// One or more tags.
     Listed(Vec<EntityTag>),
 }
 
@@ -27,10 +27,10 @@ pub(super) struct EntityTag {
     pub(super) tag: Vec<u8>,
 }
 
-/// What the conditions of a read come to.
+/// The outcome of the conditions of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is answered.
+    /// Proceed.
     Proceed,
     /// The client has this state already: 304.
     NotModified,
@@ -38,10 +38,10 @@ pub(super) enum Outcome {
     Failed,
 }
 
-/// The conditions of a read that would be answered with success.
+/// Evaluates the conditions of a read that would otherwise succeed.
 ///
-/// Where there is no `ETag`, no client can have kept anything, so `If-None-Match` holds; `If-Match` does not, unless
-/// it is `*`.
+/// Without an `ETag` no client can have cached anything, so `If-None-Match` is true; `If-Match` is false, unless it is
+/// `*`.
 pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outcome, RequestError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(Outcome::Proceed);
@@ -72,7 +72,8 @@ pub(super) fn of_read(request: &HttpRequest, etag: Option<&str>) -> Result<Outco
     Ok(Outcome::Proceed)
 }
 
-/// Refuses conditions of a write that does not know them: ignoring them would do what the client excluded.
+/// Refuses conditions on a write that does not support them: if they were ignored, the write could do what the client
+/// excluded.
 pub(super) fn none(request: &HttpRequest, reason: &str) -> Result<(), RequestError> {
     for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
         if request.headers().contains_key(&name) {
@@ -82,7 +83,7 @@ pub(super) fn none(request: &HttpRequest, reason: &str) -> Result<(), RequestErr
     Ok(())
 }
 
-/// What a condition names, if the request has it; several headers of a name are one list.
+/// The value of a condition, if the request has it; several headers of the same name form one list.
 pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Tags>, RequestError> {
     let mut values = request.headers().get_all(name).map(|value| value.as_bytes().trim_ascii()).peekable();
     if values.peek().is_none() {
@@ -106,7 +107,7 @@ pub(super) fn read(request: &HttpRequest, name: &HeaderName) -> Result<Option<Ta
     }
 }
 
-/// A list of tags, which may have commas within their quotes.
+/// Parses a list of tags, which may have commas within their quotes.
 fn take_tags(mut text: &[u8], tags: &mut Vec<EntityTag>) -> Option<()> {
     while let Some(first) = text.first() {
         if matches!(first, b' ' | b'\t' | b',') {
@@ -125,7 +126,7 @@ fn take_tags(mut text: &[u8], tags: &mut Vec<EntityTag>) -> Option<()> {
     Some(())
 }
 
-/// The name as it is written by people.
+/// The header name in its usual spelling.
 fn shown(name: &HeaderName) -> &'static str {
     if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" }
 }

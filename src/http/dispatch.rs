@@ -1,4 +1,4 @@
-//! The walk of a request: who asks, what for, what comes of it, and how that is answered.
+//! Handles a request: determines the principal, decodes the command, runs it and encodes the response.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -41,16 +41,16 @@ pub(super) async fn run(
 }
 
 impl Call {
-    /// From top to bottom. An error is the answer that says what is wrong.
+    /// Runs all steps. An error is the response to send.
     async fn run(&self, payload: Payload) -> Result<HttpResponse, HttpResponse> {
         let state = AppState::of(&self.request).map_err(|error| self.refuse(&error))?;
-        // who asks
+        // authenticate
         let principal = principal::identify(&self.request).map_err(|error| self.refuse(&error))?;
-        // what for
+        // decode
         let command = self.decode(payload).await?;
-        // what comes of it: each use case asks `service/access.rs` whether the principal may, then compiles and runs
+        // run: each use case has `service/access.rs` authorize the principal, then compiles and runs
         let answer = state.service.run(&principal, &command).await.map_err(|error| self.refuse_as(&error, &command))?;
-        // how that is answered
+        // encode
         let encode = self.route.operation.encode;
         let reply = encode(&command, &answer).map_err(|error| self.refuse_as(&error, &command))?;
         self.reply(state, principal, &command, reply, answer).await
@@ -76,7 +76,7 @@ impl Call {
         Ok(command)
     }
 
-    /// The answer as it is sent, as far as the conditions of the request let it through.
+    /// The response to send, after the conditions of the request.
     async fn reply(
         &self,
         state: &Data<AppState>,
@@ -97,7 +97,7 @@ impl Call {
         response.content_type("application/json");
         let (Some(writer), Answer::TagList(list)) = (reply.rest, answer) else { return Ok(response.body(reply.body)) };
         let pieces = Pieces::new(state.service.clone(), principal, reply.body, writer, list);
-        // chunks came with HTTP/1.1; without them a client could not tell an answer that broke off from a whole one
+        // chunked coding came with HTTP/1.1; without it a client could not tell a truncated response from a complete one
         if self.request.version() < Version::HTTP_11 {
             let body = Box::pin(pieces.collect()).await.map_err(|error| self.refuse_as(&error, command))?;
             return Ok(response.body(body));
@@ -105,7 +105,7 @@ impl Call {
         Ok(response.streaming(pieces.stream()))
     }
 
-    /// The answer to an error before there is a command.
+    /// The response to an error before there is a command.
     fn refuse(&self, error: &RequestError) -> HttpResponse {
         refusal::error(self.dialect, error, None)
     }
@@ -115,7 +115,8 @@ impl Call {
     }
 }
 
-/// The project that the client says it works in. One that cannot be read is no reason to work in another.
+/// The project that the client names in a header. If the header cannot be read, the request fails rather than run in
+/// another project.
 fn client_project(request: &HttpRequest) -> Result<Option<&str>, RequestError> {
     let refused = |reason: &str| RequestError::invalid(FieldKind::General, "X-Project-Id", reason);
     let mut values = request.headers().get_all(PROJECT);

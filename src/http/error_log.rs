@@ -1,10 +1,10 @@
-//! Errors that are not the client's, in the log: each once, with the chain of its causes.
+//! Logs errors that are not the client's, each once, with the chain of its causes.
 
 use std::error::Error;
 
 use crate::domain::RequestError;
 
-/// Logs an error that has a cause within tagd or the database.
+/// Logs an error that is caused by tagd or the database.
 pub(super) fn log(error: &RequestError) {
     if let Some(source) = error.source() {
         if matches!(error, RequestError::Unavailable { .. }) {

@@ -1,7 +1,7 @@
-//! Refuses what a browser sends on behalf of a foreign web page, and upgrades to another protocol.
+//! Refuses requests that a browser sends for a foreign web page, and upgrades to another protocol.
 //!
-//! Requests are not authenticated, so a page that is open in the browser of somebody who reaches tagd would reach it too.
-//! Every request is checked here before its path is looked at (ADR 18).
+//! Requests are not authenticated, so any web page that is open in a browser on a machine that can reach tagd could send
+//! it requests. Every request is checked here before routing (ADR 18).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ use crate::domain::reason::quote;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Why a request goes no further.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(super) enum Denied {
     /// It may come from a foreign web page.
@@ -23,11 +23,11 @@ pub(super) enum Denied {
     Upgrade,
 }
 
-/// Checks a request; `allowed` are names of hosts, in lower case and without a dot at the end.
+/// Checks a request; `allowed` are host names, in lower case and without a trailing dot.
 pub(super) fn check(request: &ServiceRequest, allowed: &[String]) -> Result<(), Denied> {
     let head = request.head();
     check_host(head, allowed).and_then(|()| check_site(head)).map_err(Denied::Forbidden)?;
-    // actix-http passes over the Content-Length beside this header and reads on until the connection ends
+    // with this header, actix-http ignores the Content-Length and reads until the connection ends
     if head.headers().get_all(header::UPGRADE).any(|value| is(value, "websocket")) {
         return Err(Denied::Upgrade);
     }
@@ -41,9 +41,9 @@ fn hosts(head: &RequestHead) -> impl Iterator<Item = &[u8]> {
     host.into_iter().chain(target)
 }
 
-/// A page can bring its own name to lead to this machine, but neither an address nor `localhost`.
+/// The owner of a page can make its own host name resolve to this machine, but not an IP address or `localhost`.
 fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), String> {
-    // without any it is HTTP/1.0, which no browser speaks: actix-http refuses the others with 400
+    // a request without a host is HTTP/1.0, which browsers do not use; in HTTP/1.1 actix-http refuses it with 400
     for host in hosts(head) {
         let is_allowed = str::from_utf8(host).ok().and_then(split).is_some_and(|(name, _)| is_allowed(name, allowed));
         if !is_allowed {
@@ -56,7 +56,7 @@ fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// What a browser says of the page that sends the request.
+/// Checks the headers in which a browser names the page that sends the request.
 fn check_site(head: &RequestHead) -> Result<(), String> {
     for site in head.headers().get_all(SEC_FETCH_SITE) {
         if is(site, "cross-site") || is(site, "same-site") {
@@ -105,8 +105,8 @@ fn is_allowed(host: &str, allowed: &[String]) -> bool {
     name.eq_ignore_ascii_case("localhost") || allowed.iter().any(|allowed| name.eq_ignore_ascii_case(allowed))
 }
 
-/// Whether an origin is that of a host; where `Host` has no port, it is the usual one of the origin's scheme, since
-/// a proxy in front of tagd may speak TLS.
+/// Whether an origin belongs to a host. If `Host` has no port, it is the default port of the origin's scheme, since a
+/// proxy in front of tagd may terminate TLS.
 fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
     let (Ok(origin), Ok(host)) = (str::from_utf8(origin), str::from_utf8(host)) else { return false };
     let (rest, usual) = if let Some(rest) = origin.strip_prefix("http://") {

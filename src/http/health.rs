@@ -1,4 +1,4 @@
-//! Whether tagd is up, and whether it can answer.
+//! Liveness and readiness.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -9,12 +9,12 @@ use actix_web::{
 use super::{path::get_or_head, refusal, state::AppState};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    // balancers ask with HEAD as often as with GET
+    // load balancers send HEAD as often as GET
     config.service(only_read("/healthz").route(get_or_head().to(healthz)));
     config.service(only_read("/readyz").route(get_or_head().to(readyz)));
 }
 
-/// A path that is only read.
+/// A read-only path.
 fn only_read(path: &str) -> actix_web::Resource {
     web::resource(path).default_service(web::route().to(async |request: HttpRequest| {
         let allowed = "GET, HEAD, OPTIONS";
@@ -26,12 +26,12 @@ fn only_read(path: &str) -> actix_web::Resource {
     }))
 }
 
-/// The process is up.
+/// Liveness: the process is running.
 async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "up" }))
 }
 
-/// The database takes reads and writes; its schema was brought in place before the server started.
+/// Readiness: the database accepts reads and writes. Its schema was migrated before the server started.
 async fn readyz(state: Data<AppState>) -> HttpResponse {
     match state.app.check_ready().await {
         Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),

@@ -1,4 +1,4 @@
-//! Answers that go out piece by piece, so that no list is in memory as a whole.
+//! Streamed responses, so that no list is in memory as a whole.
 
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
@@ -11,20 +11,20 @@ use crate::{
     service::Service,
 };
 
-/// A list under way. Between two pieces nothing is held in the database, however slow the client is.
+/// A list that is being sent. Between two pieces it holds no connection or transaction, however slow the client is.
 pub(super) struct Pieces {
     service: Service,
     principal: Principal,
     writer: Box<dyn ListWriter>,
-    /// What goes out next.
+    /// The piece to send next.
     json: Vec<u8>,
-    /// What is still to be read.
+    /// The rest of the list, which is still to be read.
     rest: Option<TagWalk>,
     next: Option<String>,
 }
 
 impl Pieces {
-    /// A list of which the first piece is written.
+    /// A list whose first piece is written.
     pub(super) fn new(
         service: Service,
         principal: Principal,
@@ -35,7 +35,7 @@ impl Pieces {
         Self { service, principal, writer, json, rest: list.rest, next: list.next }
     }
 
-    /// The answer as a whole.
+    /// The response as a whole.
     pub(super) async fn collect(mut self) -> Result<Vec<u8>, RequestError> {
         while let Some(walk) = self.rest.take() {
             self.read(walk).await?;
@@ -43,10 +43,11 @@ impl Pieces {
         Ok(self.json)
     }
 
-    /// The answer as a stream; an error breaks the connection off, so that the answer is not taken for whole.
+    /// The response as a stream; an error closes the connection, so that the client does not take the response for
+    /// complete.
     pub(super) fn stream(self) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
         Box::pin(stream::unfold(self, async |mut pieces| {
-            // a piece may have nothing to write, and an empty chunk would end the answer
+            // a piece may be empty, and an empty HTTP chunk would end the response
             while pieces.json.is_empty() {
                 let walk = pieces.rest.take()?;
                 if let Err(error) = pieces.read(walk).await {
@@ -58,7 +59,7 @@ impl Pieces {
         }))
     }
 
-    /// Reads the next piece and writes it behind what is there.
+    /// Reads the next piece and appends it.
     async fn read(&mut self, walk: TagWalk) -> Result<(), RequestError> {
         let (tags, rest) = self.service.walk(&self.principal, walk).await?;
         self.writer.each(&tags, &mut self.json);

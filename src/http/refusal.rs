@@ -1,7 +1,7 @@
-//! Answers to requests that are refused.
+//! Responses to requests that are refused.
 //!
-//! Where the path belongs to no one, or the request is refused before a dialect is asked, the body is that of
-//! the gateway in front of such services; where a path is a dialect's, its own.
+//! If the path belongs to a dialect, the body has the dialect's form. If it does not, or if the request is refused before
+//! a dialect is selected, the body has the form of the gateway in front of such services.
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -27,7 +27,7 @@ pub(super) fn status(status: u16) -> HttpResponseBuilder {
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-/// An error in a dialect's own words, which may depend on the command; it goes to the log where it is not the client's.
+/// An error in the dialect's form, which may depend on the command. It is logged unless it is the client's error.
 pub(super) fn error(dialect: &Dialect, error: &RequestError, command: Option<&Command>) -> HttpResponse {
     error_log::log(error);
     let wire = (dialect.wire_error)(error, command);
@@ -51,7 +51,7 @@ pub(super) fn denied(request: &HttpRequest, denied: &Denied) -> HttpResponse {
         Denied::Forbidden(reason) => gateway(request, 403, "APIGW.0306", reason),
         Denied::Upgrade => {
             let mut answer = gateway(request, 400, "APIGW.0201", "Upgrade: websocket is not supported");
-            // where the body ends is not known, so neither is where a next request would begin
+            // the end of the body is not known, so neither is the beginning of a next request
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
@@ -63,7 +63,7 @@ pub(super) fn options(allowed: &str) -> HttpResponse {
     HttpResponse::NoContent().insert_header((header::ALLOW, allowed)).finish()
 }
 
-/// The path is there, but not for this method, and belongs to no dialect.
+/// The path exists but does not allow this method, and belongs to no dialect.
 pub(super) fn wrong_method_of_none(request: &HttpRequest, allowed: &str) -> HttpResponse {
     let message = format!("method: must be one of {allowed}, got {}", request.method());
     let mut answer = gateway(request, 405, "APIGW.0201", &message);
@@ -73,7 +73,7 @@ pub(super) fn wrong_method_of_none(request: &HttpRequest, allowed: &str) -> Http
     answer
 }
 
-/// The path is there, but not for this method.
+/// The path exists but does not allow this method.
 pub(super) fn wrong_method(dialect: &Dialect, request: &HttpRequest, allowed: &str) -> HttpResponse {
     let reason = format!("method: must be one of {allowed}, got {}", request.method());
     general(dialect, 405, reason).insert_header(("Allow", allowed)).body_of_error()
@@ -84,7 +84,7 @@ pub(super) fn condition_failed(dialect: &Dialect) -> HttpResponse {
     general(dialect, 412, "If-Match: does not match, only registered resources have an ETag".to_owned()).body_of_error()
 }
 
-/// The body is not announced as JSON.
+/// The content type is not JSON.
 pub(super) fn wrong_type(dialect: &Dialect, reason: &str) -> HttpResponse {
     general(dialect, 415, reason.to_owned()).body_of_error()
 }
@@ -94,7 +94,7 @@ pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyEr
     match refused {
         BodyError::TooLarge => {
             let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: must be at most {LARGEST} bytes"));
-            // the rest of the body is not read, so the connection is of no more use
+            // the rest of the body is not read, so the connection cannot be reused
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
         }
@@ -115,7 +115,7 @@ fn gateway(request: &HttpRequest, code: u16, error_code: &str, message: &str) ->
     status(code).content_type("application/json").body(body.to_string())
 }
 
-/// A refusal in a dialect's own words: the code of its general error, the status as it is.
+/// A refusal in the dialect's form: the code of its general error, with the given status.
 fn general(dialect: &Dialect, code: u16, reason: String) -> General<'_> {
     General { dialect, answer: status(code), reason }
 }

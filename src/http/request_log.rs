@@ -1,4 +1,4 @@
-//! A request's id, in every answer and in every line that is logged on its behalf.
+//! The request id, in every response and in every log line of the request.
 
 use std::time::Instant;
 
@@ -18,9 +18,9 @@ use super::{
     state::AppState,
 };
 
-/// Middleware: gives the request its id, has the guard look at it, logs one line when it is answered.
+/// Middleware: assigns the request id, runs the guard, and logs one line when the request is answered.
 ///
-/// The guard is called from here since each middleware takes some time of its own.
+/// The guard is called here, since a second middleware would cost additional time.
 pub(super) async fn log<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -30,9 +30,9 @@ pub(super) async fn log<B: MessageBody + 'static>(
     request.extensions_mut().insert(RequestId(id.clone()));
     let line = tracing::enabled!(tracing::Level::INFO)
         .then(|| (id.clone(), request.method().clone(), request.uri().path().to_owned()));
-    // the id alone: a span is written out for every request, and few say anything before their answer
+    // only the id: a span is formatted for every request, and few requests log anything before their response
     let span = tracing::error_span!("request", request_id = &*id);
-    // upgrades are not taken, and actix would repeat the request's word in the answer
+    // upgrades are not supported, and actix would copy the request's `Upgrade` header into the response
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let allowed = request.app_data::<Data<AppState>>().map_or(&[][..], |state| &state.allowed_hosts);
     let mut answer = match guard::check(&request, allowed) {

@@ -1,4 +1,4 @@
-//! Which request goes where: the one loop over dialects and routes.
+//! Routing: the one loop over dialects and their routes.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{dispatch, health, refusal, registry};
 use crate::dialects::{DIALECTS, Dialect, Method, Route};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    // a path is held against one pattern after the other, so the most frequent come first
+    // a path is matched against one pattern after another, so the most frequent come first
     for dialect in DIALECTS {
         for path in paths(dialect) {
             config.service(resource(dialect, path));
@@ -44,8 +44,8 @@ fn routes(dialect: &'static Dialect, path: &'static str) -> impl Iterator<Item =
     dialect.routes.iter().filter(move |route| route.path == path)
 }
 
-/// The operations at a path. A request with another method is passed on: one path can be that of several patterns,
-/// and each has its own methods.
+/// The operations at a path. A request with another method goes on to the next pattern: several patterns may match one
+/// path, each with its own methods.
 fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resource {
     let taken: Vec<HttpMethod> = routes(dialect, path).flat_map(|route| methods(route.method)).collect();
     let mut resource =
@@ -59,7 +59,7 @@ fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resourc
     resource
 }
 
-/// A path of a dialect, for requests that no operation takes.
+/// A path of a dialect, for requests that match no operation.
 struct Place {
     dialect: &'static Dialect,
     pattern: ResourceDef,
@@ -74,8 +74,8 @@ fn places(dialect: &'static Dialect) -> impl Iterator<Item = Place> {
     })
 }
 
-/// The answer to a request that no operation takes: where the path is one of any dialect's, its methods or that it has
-/// not this one, else no such path. The dialect is the first of them, as for a request that is taken.
+/// The response to a request that matches no operation. If any dialect has the path, it is the allowed methods or 405, in
+/// the first such dialect, as for a request that matches; otherwise it is 404.
 fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     let path = request.match_info().as_str();
     let asks = *request.method() == HttpMethod::OPTIONS;
@@ -92,7 +92,7 @@ fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     if asks { refusal::options(&allowed) } else { refusal::wrong_method(dialect, request, &allowed) }
 }
 
-/// What is answered where a dialect has this method: HEAD goes with GET, and actix leaves the body out.
+/// The methods that a dialect's method allows: GET includes HEAD, for which actix leaves the body out.
 fn methods(method: Method) -> Vec<HttpMethod> {
     match method {
         Method::Get => vec![HttpMethod::GET, HttpMethod::HEAD],

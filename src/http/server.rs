@@ -1,4 +1,4 @@
-//! The server: listening, workers, stopping.
+//! The server: listens, starts the workers, stops.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -14,18 +14,19 @@ use crate::app::App;
 /// How long requests in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// What the server needs.
+/// Settings of the server.
 #[derive(Debug)]
 pub struct ServerSettings {
     /// Where to listen.
     pub listener: TcpListener,
-    /// Names that tagd answers to besides `localhost` and IP addresses, in lower case and without a dot at the end.
+    /// Host names that requests may be addressed to, besides `localhost` and IP addresses; in lower case, without a
+    /// trailing dot.
     pub allowed_hosts: Vec<String>,
-    /// What answers.
+    /// The application state.
     pub app: App,
 }
 
-/// A server under way.
+/// A running server.
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
@@ -56,7 +57,7 @@ pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
 }
 
 impl Running {
-    /// Stops taking connections, waits for the requests in flight, ends.
+    /// Stops accepting connections and waits for the requests in flight.
     pub async fn stop(self) -> std::io::Result<()> {
         self.handle.stop(true).await;
         self.ended().await

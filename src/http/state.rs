@@ -1,4 +1,4 @@
-//! What every request of a worker finds.
+//! The state of a worker, which each of its requests can use.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::{
 /// The state of a worker.
 #[derive(Debug)]
 pub(super) struct AppState {
-    /// What dialects can ask for.
+    /// The use cases of the dialects.
     pub(super) service: Service,
-    /// What the registry can be asked for.
+    /// The use cases of the registry.
     pub(super) registry: Registry,
-    /// What all workers share.
+    /// The state that all workers share.
     pub(super) app: App,
-    /// Names of hosts that requests may be addressed to.
+    /// Host names that requests may be addressed to.
     pub(super) allowed_hosts: Arc<[String]>,
 }
 
@@ -30,7 +30,7 @@ impl AppState {
         Self { registry: service.registry(), service, app, allowed_hosts }
     }
 
-    /// The state of the worker that has the request.
+    /// The state of the worker that handles the request.
     pub(super) fn of(request: &HttpRequest) -> Result<&Data<Self>, RequestError> {
         request.app_data().ok_or_else(|| RequestError::internal("the server was set up without its state"))
     }

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Most predefined tags of an account.
+/// Maximum number of predefined tags of an account.
 pub const PREDEFINED_QUOTA: u32 = 500;
 
 impl Service {
@@ -29,7 +29,7 @@ impl Service {
         match change {
             TagChange::Put(tags) => grant.store().put_tags(scope_id, resource_id, tags).await?,
             TagChange::Remove(tags) => {
-                // what cannot be stored is on no resource; that the resource exists is still checked
+                // no resource has a key that cannot be stored; still check that the resource exists
                 let may_be_there = |(key, value): &&(String, Option<String>)| {
                     is_storable(key) && value.as_deref().is_none_or(is_storable)
                 };
@@ -45,7 +45,7 @@ impl Service {
         Ok(Answer::Done)
     }
 
-    /// Changes several resources; what fails on one does not keep the others from being changed.
+    /// Changes several resources; a failure on one does not affect the others.
     pub(super) async fn change_many(
         &self,
         principal: &Principal,
@@ -58,7 +58,7 @@ impl Service {
         for (i, resource) in resources.iter().enumerate() {
             match self.change_tags(principal, resource, change).await {
                 Ok(_) => {}
-                // a database that is away is not the fault of one resource
+                // an outage of the database is not the failure of one resource
                 Err(error @ (RequestError::Unavailable { .. } | RequestError::Internal { .. })) => return Err(error),
                 Err(error) => failures.push((i, error)),
             }
@@ -74,7 +74,7 @@ impl Service {
 
     pub(super) async fn remove_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, RequestError> {
         let grant = self.access.may(principal, Action::Tag, Target::Account).await?;
-        // what cannot be stored is not there
+        // a tag that cannot be stored does not exist
         let may_be_there = |tag: &&Tag| is_storable(&tag.key) && is_storable(&tag.value);
         let tags: Vec<Tag> = tags.iter().filter(may_be_there).cloned().collect();
         grant.store().remove_predefined(grant.account(), &tags).await?;

@@ -1,4 +1,4 @@
-//! Each command of a dialect, and the use case that it is.
+//! Maps each command of a dialect to its use case.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Service {
-    /// Does what a request wants done.
+    /// Runs the command of a request.
     pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, RequestError> {
         // A future is as large as its largest branch and is copied with the request, so the others are kept apart from queries.
         let rare: LocalBoxFuture<'_, Result<Answer, RequestError>> = match command {

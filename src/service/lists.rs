@@ -1,4 +1,4 @@
-//! Lists of tags: of a resource, of a scope, of everything an account has.
+//! Lists of tags: of a resource, of a scope, or of everything an account has.
 
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use crate::{
     },
 };
 
-/// Tags of a list that are in memory at a time: some 100 KB as tags usually are, 4 MB at most.
+/// Tags of a list that are in memory at a time: about 100 KB for typical tags, 4 MB at most.
 const PIECE: u32 = 2000;
 
-/// The same for a list by text. No index has this order: each piece looks at all that is listed, so there are fewer.
+/// The same for a list sorted by text. No index has this order, so each piece reads the whole list; pieces are larger to
+/// have fewer of them.
 const TEXT_PIECE: u32 = 20_000;
 
 impl Service {
@@ -55,7 +56,7 @@ impl Service {
         self.begin_walk(principal, TagWalk::by_key(scopes, with_system, Some(keys)), next).await
     }
 
-    /// Different tags of a type's resources, or of one of them, by text; no system tags.
+    /// Distinct tags of a type's resources, or of one of them, sorted by text; without system tags.
     pub(super) async fn list_used_tags(
         &self,
         principal: &Principal,
@@ -73,7 +74,7 @@ impl Service {
             };
             let tags = match grant.find_resource_scope(&resource).await {
                 Ok(scope_id) => grant.store().list_tags(scope_id, resource_id).await?,
-                // a filter that nothing meets
+                // a filter that matches nothing
                 Err(RequestError::UnknownResource { .. }) => None,
                 Err(other) => return Err(other),
             };
@@ -88,7 +89,7 @@ impl Service {
         let scopes = if project_id.is_some() {
             grant.find_scope(resource_type).await?.into_iter().collect()
         } else {
-            // all projects, also of a type for which a query must name one
+            // all projects, even for a type whose queries must name one
             grant.store().find_scopes(&[resource_type.to_owned()], None, grant.domain_id()).await?.scopes
         };
         let walk = TagWalk {
@@ -124,8 +125,8 @@ impl Service {
         Ok(Answer::TagList(TagList { tags, rest, next }))
     }
 
-    /// The next piece of a list, and where it goes on. Its scopes were granted when the list began, and are asked for again:
-    /// a long list ends with the right to it.
+    /// The next piece of a list, and where the one after it begins. The scopes were granted when the list began and are
+    /// authorized again here, so a long list ends when access to it is revoked.
     pub async fn walk(
         &self,
         principal: &Principal,
@@ -154,13 +155,13 @@ impl Service {
                 (limit, grant.store().list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
             }
         };
-        // one more than is wanted tells whether there is a next piece
+        // read one more than is wanted, to know whether there is a next page
         let (mut tags, next) = cut(tags, limit, Clone::clone);
         let last_key = walk.keys.as_ref().and_then(|keys| keys.last());
         let is_behind = |tag: &Tag| last_key.is_some_and(|last| tag.key > *last);
         let is_last = next.is_none() || most == limit || tags.last().is_some_and(is_behind);
         if let Some(keys) = &walk.keys {
-            // a key that has come since the part was chosen is not of it
+            // skip a key that was added after the page was selected
             tags.retain(|tag| keys.binary_search(&tag.key).is_ok());
         }
         walk.behind = next;
@@ -209,7 +210,7 @@ impl Service {
         Ok(Answer::Providers { types, services: Arc::clone(&self.services), region: self.region.to_string() })
     }
 
-    /// Whether what is asked of a region, or of all, is asked of this one.
+    /// Whether a request for a region, or for all regions, includes this one.
     fn is_here(&self, region: Option<&str>) -> bool {
         region.is_none_or(|region| region == &*self.region)
     }
@@ -225,7 +226,7 @@ impl Service {
     }
 }
 
-/// The part that was asked for, and the marker of the next where there is more.
+/// The requested page, and the marker of the next if there is one.
 pub(super) fn cut<T, M>(mut entries: Vec<T>, limit: u32, marker: impl Fn(&T) -> M) -> (Vec<T>, Option<M>) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if entries.len() <= limit {
@@ -240,7 +241,7 @@ fn numbers(scopes: &[Arc<Scope>]) -> Vec<i64> {
     scopes.iter().map(|scope| scope.scope_id).collect()
 }
 
-/// The part of a marker before a NUL: as no name has one, the same names come after it.
+/// The part of a marker before a NUL: no name contains one, so the same names follow it.
 fn before_nul(marker: &str) -> &str {
     marker.split('\0').next().unwrap_or_default()
 }

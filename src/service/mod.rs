@@ -1,4 +1,4 @@
-//! Use cases: whether the principal may, over which scopes it runs, what comes back.
+//! Use cases: each authorizes the principal, selects the scopes and runs the statements.
 
 mod access;
 mod bulk;

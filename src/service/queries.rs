@@ -1,4 +1,4 @@
-//! Queries: which scopes they run over, and what they find there.
+//! Queries: selects the scopes, then counts or reads the matching resources.
 
 use super::{
     Service,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Service {
-    /// The resources that match, as far as the query asks for them, and how many there are in all.
+    /// The page of matching resources, if the query asks for one, and the total.
     pub(super) async fn query(&self, principal: &Principal, query: &ResourceQuery) -> Result<Page, RequestError> {
         let project_id = match &query.scopes {
             ScopeSelector::Scope { project_id, .. } => Some(project_id.as_str()),
@@ -22,7 +22,7 @@ impl Service {
             ScopeSelector::Scope { resource_type, .. } => grant.find_scope(resource_type).await?.into_iter().collect(),
             ScopeSelector::Types { resource_types, .. } => grant.find_scopes(resource_types).await?,
         };
-        // where nothing was ever registered, nothing matches
+        // nothing was ever registered in this scope, so nothing matches
         if scopes.is_empty() {
             return Ok(Page::default());
         }

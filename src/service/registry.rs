@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What can be asked of the registry.
+/// The use cases of the registry.
 #[derive(Debug, Clone)]
 pub struct Registry {
     pub(super) access: AccessControl,
@@ -24,16 +24,16 @@ pub struct Registry {
 /// Where a page of resources begins.
 #[derive(Debug, Clone, Copy)]
 pub enum Start<'a> {
-    /// Behind so many resources, which are others as soon as one is registered or removed.
+    /// After this many resources; registering or removing one shifts them.
     Offset(u64),
-    /// Behind the page that has this marker; `None` for the first.
+    /// After the page that has this marker; `None` for the first page.
     Marker(Option<&'a str>),
 }
 
 /// A page of resources, newest first.
 #[derive(Debug, Default)]
 pub struct ResourcePage {
-    /// How many there are in all.
+    /// The total.
     pub total: u64,
     /// The page.
     pub resources: Vec<Resource>,
@@ -41,13 +41,13 @@ pub struct ResourcePage {
     pub next_marker: Option<String>,
 }
 
-/// A marker of a list of resources: the scope and the slot of the last resource on the page. No resource gets that slot again,
-/// so the marker holds when the resource is gone.
+/// A marker of a list of resources: the scope and the slot of the last resource on the page. Slots are not reused, so the
+/// marker stays valid when that resource is deleted.
 fn marker_of(scope_id: i64, slot: i32) -> String {
     format!("{scope_id:016x}{slot:08x}")
 }
 
-/// The slot of a marker, which must be of the list of this scope.
+/// The slot of a marker, which must belong to this scope.
 fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
     let slot = marker.get(16..).and_then(|slot| i32::from_str_radix(slot, 16).ok());
     match (slot, scope_id) {
@@ -75,8 +75,8 @@ impl Registry {
         self.access.may(principal, Action::Read, Target::Types).await?.find_type(resource_type).await
     }
 
-    /// Registers a resource type or changes a known one, which without aliases keeps those it has. True if it is new, and its
-    /// aliases.
+    /// Registers a resource type or changes an existing one, which keeps its aliases if none are given. Returns true if
+    /// it is new, and its aliases.
     pub async fn put_type(
         &self,
         principal: &Principal,
@@ -87,7 +87,7 @@ impl Registry {
         grant.store().put_type(resource_type, aliases).await
     }
 
-    /// Deletes a resource type that never had a resource, with its aliases. An alias alone goes by a change of its type.
+    /// Deletes a resource type that never had a resource, with its aliases. To delete an alias alone, change its type.
     pub async fn remove_type(&self, principal: &Principal, resource_type: &str) -> Result<(), RegistryError> {
         let grant = self.access.may(principal, Action::Administer, Target::Types).await?;
         let found = grant.find_type(resource_type).await?;
@@ -101,7 +101,7 @@ impl Registry {
         grant.store().remove_type(resource_type).await
     }
 
-    /// A part of the projects by identifier, and the marker of the next.
+    /// A page of the projects, sorted by identifier, and the marker of the next.
     pub async fn list_projects(
         &self,
         principal: &Principal,
@@ -119,13 +119,13 @@ impl Registry {
         self.access.may(principal, Action::Read, Target::Project(project_id)).await?.find_project(project_id).await
     }
 
-    /// Registers a project or changes a known one. True if it is new.
+    /// Registers a project or changes an existing one. True if it is new.
     pub async fn put_project(&self, principal: &Principal, project: &Project) -> Result<bool, RegistryError> {
         let grant = self.access.may(principal, Action::Administer, Target::Project(&project.project_id)).await?;
         Ok(grant.store().put_project(project).await?)
     }
 
-    /// Deletes a project; with its resources, which may take its time, only if that is said.
+    /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.
     pub async fn remove_project(
         &self,
         principal: &Principal,
@@ -136,7 +136,7 @@ impl Registry {
         if !is_storable(project_id) {
             return Err(RegistryError::unknown_project(project_id));
         }
-        // bulk connections have no deadline; a database that is silent shows itself here
+        // bulk connections have no deadline; this finds out first whether the database responds
         grant.store().find_project(project_id).await?;
         grant.bulk().remove_project(project_id, with_resources).await
     }
@@ -174,7 +174,7 @@ impl Registry {
             _ => {}
         }
         if page.total == 0 {
-            // nothing there, or no such place
+            // an empty scope, or an unknown type or project
             grant.find_project(project_id).await?;
         }
         slot?;
@@ -193,7 +193,7 @@ impl Registry {
         found.ok_or_else(|| RequestError::unknown_resource(&resource.resource_id).into())
     }
 
-    /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
+    /// Registers a resource, or replaces an existing one; without tags it keeps its tags. True if it is new.
     pub async fn put_resource(
         &self,
         principal: &Principal,
@@ -204,7 +204,7 @@ impl Registry {
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryError> {
         let grant = self.access.may(principal, Action::Register, Target::Project(project_id)).await?;
-        // a scope that is there is one of a type; else the name may be an alias
+        // an existing scope has the type's own name; otherwise the name may be an alias
         let resource_type = match grant.find_scope(resource_type).await? {
             Some(scope) => scope.resource_type.clone(),
             None => grant.find_type(resource_type).await?.resource_type,
@@ -212,7 +212,7 @@ impl Registry {
         grant.store().register(project_id, &resource_type, resource, with_tags, condition).await
     }
 
-    /// Forgets a resource with its tags.
+    /// Deletes a resource with its tags.
     pub async fn remove_resource(
         &self,
         principal: &Principal,
@@ -224,7 +224,7 @@ impl Registry {
         grant.store().unregister(scope_id, &resource.resource_id, condition).await
     }
 
-    /// Makes these the tags of a resource, system tags included. Its new etag.
+    /// Replaces the tags of a resource, system tags included. Returns its new etag.
     pub async fn replace_tags(
         &self,
         principal: &Principal,
@@ -238,7 +238,7 @@ impl Registry {
     }
 }
 
-/// Look-ups that tell an unknown type and an unknown project apart from an unknown resource, as the registry does.
+/// Look-ups that distinguish an unknown type and an unknown project from an unknown resource.
 impl Grant<'_> {
     async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
         if !is_storable(resource_type) {
@@ -254,8 +254,8 @@ impl Grant<'_> {
         self.store().find_project(project_id).await?.ok_or_else(|| RegistryError::unknown_project(project_id))
     }
 
-    /// The scope of a type, which must be registered, by its name or by an alias; `None` while nothing was ever registered
-    /// there.
+    /// The scope of a type, by its name or by an alias; the type must be registered. `None` if no resource was ever
+    /// registered in it.
     async fn find_scope_of_type(&self, resource_type: &str) -> Result<Option<Arc<Scope>>, RegistryError> {
         if let Some(scope) = self.find_scope(resource_type).await? {
             return Ok(Some(scope));

@@ -1,4 +1,4 @@
-//! Numbers of scopes, remembered: a scope is never deleted (docs/adr/0002), so what is here stays true.
+//! A cache of scope numbers: a scope is never deleted (docs/adr/0002), so its entries stay valid.
 
 use std::{
     collections::HashMap,
@@ -7,24 +7,24 @@ use std::{
 
 use crate::domain::Scope;
 
-/// Most scopes remembered; a few hundred bytes each.
+/// Maximum number of cached scopes; a few hundred bytes each.
 const CAPACITY: usize = 50_000;
 
-/// Scopes by resource type and project. Those that do not exist are not remembered, since they may come to be, nor are aliases
-/// of types, which may change.
+/// Scopes by resource type and project. Missing scopes are not cached, since they may be created later; neither are
+/// aliases of types, which may change.
 #[derive(Debug, Default)]
 pub struct ScopeCache {
     scopes: RwLock<HashMap<String, HashMap<String, Arc<Scope>>>>,
 }
 
 impl ScopeCache {
-    /// A scope, if it is remembered.
+    /// A scope, if it is cached.
     pub fn get(&self, project_id: &str, resource_type: &str) -> Option<Arc<Scope>> {
         let scopes = self.scopes.read().unwrap_or_else(PoisonError::into_inner);
         scopes.get(resource_type)?.get(project_id).cloned()
     }
 
-    /// Remembers a scope. A full cache starts anew: that costs each scope one look-up.
+    /// Caches a scope. A full cache is cleared, which costs each scope one look-up.
     pub fn put(&self, scope: Arc<Scope>) {
         let mut scopes = self.scopes.write().unwrap_or_else(PoisonError::into_inner);
         if scopes.values().map(HashMap::len).sum::<usize>() >= CAPACITY {

@@ -1,4 +1,4 @@
-//! Scopes by project and resource type, within what was granted.
+//! Scopes by project and resource type, within a grant.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Grant<'_> {
-    /// The scope of a type in the project of the grant; `None` while nothing was ever registered there.
+    /// The scope of a type in the project of the grant; `None` if no resource was ever registered in it.
     pub(super) async fn find_scope(&self, resource_type: &str) -> Result<Option<Arc<Scope>>, RequestError> {
         let Some(project_id) = self.project_id() else { return Ok(None) };
         if let Some(scope) = self.cache().get(project_id, resource_type) {
@@ -29,7 +29,7 @@ impl Grant<'_> {
         Ok(Some(scope))
     }
 
-    /// The scope of a resource. Where the request named no project, the resource is looked for in all that are granted.
+    /// The scope of a resource. If the request names no project, all granted projects are searched.
     pub(super) async fn find_resource_scope(&self, resource: &ResourceRef) -> Result<i64, RequestError> {
         let ResourceRef { resource_type, resource_id, .. } = resource;
         let unknown = || RequestError::unknown_resource(resource_id);
@@ -47,7 +47,7 @@ impl Grant<'_> {
         }
     }
 
-    /// The scopes of types, in the project of the grant or in all that are granted.
+    /// The scopes of types, in the project of the grant or in all granted projects.
     pub(super) async fn find_scopes(&self, resource_types: &[String]) -> Result<Vec<Arc<Scope>>, RequestError> {
         let unknown_type = |index: usize| RequestError::UnknownType {
             field: format!("resource_types[{index}]"),
@@ -82,23 +82,23 @@ impl Grant<'_> {
         }
     }
 
-    /// The scopes of types in a project, if they are remembered, all of them: no other can come to be then. A type that has a
-    /// scope is never deleted, and scopes of a deleted project are empty. Over several scopes a page says what the project
-    /// is called; of one the name has to be looked up.
+    /// The scopes of types in a project, if all of them are cached: then no others can be created. A type that has a
+    /// scope is never deleted, and scopes of a deleted project are empty. A page over several scopes has the name of the
+    /// project; for a single scope the name has to be looked up.
     fn remembered(&self, resource_types: &[String]) -> Option<Vec<Arc<Scope>>> {
-        // whether the project belongs to the account may change
+        // the project may move to another account
         let project_id = self.project_id().filter(|_| self.domain_id().is_none() && resource_types.len() > 1)?;
         resource_types.iter().map(|resource_type| self.cache().get(project_id, resource_type)).collect()
     }
 
-    /// The resources with their types, where aliases of these are named. Refuses resources of a type that is not registered,
-    /// or that needs a project where none is named.
+    /// The resources, with aliases of types replaced by the types' own names. Refuses a type that is not registered, or
+    /// that requires a project if none is named.
     pub(super) async fn check_types<'r>(
         &self,
         resources: &'r [ResourceRef],
         field: impl Fn(usize) -> String,
     ) -> Result<Cow<'r, [ResourceRef]>, RequestError> {
-        // a scope that is known is one of a known type
+        // a known scope has a known type
         let is_known = |resource: &ResourceRef| {
             resource.project_id.as_ref().is_some_and(|id| self.cache().get(id, &resource.resource_type).is_some())
         };
@@ -128,7 +128,7 @@ impl Grant<'_> {
     }
 }
 
-/// Refuses two names of one type, whose resources would be answered twice.
+/// Refuses two names of one type, whose resources would be returned twice.
 fn check_once(names: &[String], types: &[String]) -> Result<(), RequestError> {
     for (i, (name, resource_type)) in names.iter().zip(types).enumerate() {
         let earlier = names.iter().zip(types).take(i).find(|(_, other)| *other == resource_type);

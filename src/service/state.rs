@@ -1,11 +1,11 @@
-//! What the use cases share.
+//! State that the use cases share.
 
 use std::sync::Arc;
 
 use super::{Registry, ScopeCache, access::AccessControl};
 use crate::{domain::services::CloudService, store::Store};
 
-/// What a dialect can ask for.
+/// The use cases of the dialects.
 #[derive(Debug, Clone)]
 pub struct Service {
     pub(super) access: AccessControl,
@@ -15,7 +15,7 @@ pub struct Service {
 
 impl Service {
     /// The use cases over a store, for the resources of a region and the services that have an API; `bulk` is the same
-    /// database for work without a deadline. Those that share a cache save each other look-ups.
+    /// database for work without a deadline. Workers that share a cache need fewer look-ups.
     pub fn new(
         store: Store,
         bulk: Store,

@@ -1,6 +1,6 @@
-//! Batching: requests that arrive while a statement is running go together with the next one.
+//! Batching: requests that arrive while a statement is running are batched into the next one.
 //!
-//! `read_queue.rs` and `write_queue.rs` are the two users: each says what can go together and answers a batch.
+//! `read_queue.rs` and `write_queue.rs` use it: each defines which requests can be batched, and answers a batch.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -12,34 +12,34 @@ use std::{
 
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// How long a request waits before another statement starts beside the one that is running. A statement takes milliseconds,
-/// so that one probably waits for a lock, or its connection is dead.
+/// How long a request waits before another statement starts beside the one that is running. A statement takes
+/// milliseconds, so one that takes longer probably waits for a lock, or its connection is dead.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Most workers of a queue, each of which runs one statement at a time. There is one as long as no request waits longer than
-/// that: the fewer there are, the larger are the batches.
+/// Maximum number of workers of a queue, each of which runs one statement at a time. There is only one as long as no
+/// request waits longer than that: with fewer workers, batches are larger.
 const MAX_WORKERS: usize = 4;
 
 /// Answers batches of requests.
 pub(super) trait BatchHandler: Clone + Send + 'static {
-    /// What requests that can go together have in common.
+    /// Key that requests of the same batch have in common.
     type Key: Copy + Eq + Hash + Send;
     type Request: Send;
     type Outcome: Send;
 
-    /// Most requests in a batch.
+    /// Maximum number of requests in a batch.
     const MAX_BATCH: usize;
 
-    /// Of requests with the same conflict key only one is in flight at a time.
+    /// Only one request with the same conflict key is in flight at a time.
     fn conflict_key(_request: &Self::Request) -> Option<&str> {
         None
     }
 
-    /// Answers all of them.
+    /// Answers all requests of a batch.
     fn handle(&self, key: Self::Key, batch: Vec<Pending<Self>>) -> impl Future<Output = ()> + Send;
 }
 
-/// A request that waits, or is in flight.
+/// A request that is waiting or in flight.
 pub(super) struct Pending<H: BatchHandler> {
     pub(super) request: H::Request,
     outcome: oneshot::Sender<H::Outcome>,
@@ -47,18 +47,18 @@ pub(super) struct Pending<H: BatchHandler> {
 }
 
 impl<H: BatchHandler> Pending<H> {
-    /// The request, and where its outcome goes.
+    /// The request, and the responder for its outcome.
     pub(super) fn split(self) -> (H::Request, Responder<H>) {
         (self.request, Responder(self.outcome))
     }
 }
 
-/// Takes the outcome of a request to its caller.
+/// Sends the outcome of a request to its caller.
 pub(super) struct Responder<H: BatchHandler>(oneshot::Sender<H::Outcome>);
 
 impl<H: BatchHandler> Responder<H> {
     pub(super) fn send(self, outcome: H::Outcome) {
-        // the caller may have gone meanwhile
+        // the caller may have been dropped meanwhile
         let _ = self.0.send(outcome);
     }
 }
@@ -67,12 +67,12 @@ struct Queue<H: BatchHandler> {
     pending: VecDeque<Pending<H>>,
     /// Conflict keys of requests that are in flight.
     in_flight: HashSet<String>,
-    /// Workers, or the leader, that are busy with this queue. A queue without any is removed.
+    /// Number of workers of this queue, or its leader. A queue without any is removed.
     workers: usize,
 }
 
-/// A queue for each key. Copies share the queues. Batches are handled on the runtime that the batcher was created on, whatever
-/// runtime their callers are on.
+/// A queue for each key. Clones share the queues. Batches are handled on the runtime that the batcher was created on, not
+/// on those of the callers.
 #[derive(Clone)]
 pub(super) struct Batcher<H: BatchHandler> {
     queues: Arc<Mutex<HashMap<H::Key, Queue<H>>>>,
@@ -81,15 +81,15 @@ pub(super) struct Batcher<H: BatchHandler> {
 }
 
 impl<H: BatchHandler> Batcher<H> {
-    /// Queues of which none has more than `max_workers` statements at a time, nor ever more than four. A second one is
-    /// always allowed, if only to find out that no connection is left for it.
+    /// Each queue has at most `max_workers` statements at a time, and never more than four. A second one is always
+    /// allowed, even if it only finds out that no connection is free.
     pub(super) fn new(max_workers: u32) -> Self {
         let max_workers = usize::try_from(max_workers).unwrap_or(MAX_WORKERS).clamp(2, MAX_WORKERS);
         Self { queues: Arc::default(), max_workers, runtime: Handle::current() }
     }
 
-    /// Makes the caller the leader of a queue that no worker is busy with: it runs its own request, by itself. Requests that
-    /// arrive meanwhile wait until the guard is dropped.
+    /// Makes the caller the leader of a queue that has no worker: it runs its own request alone. Requests that arrive
+    /// meanwhile wait until the guard is dropped.
     pub(super) fn try_lead<'b>(&'b self, handler: &'b H, key: H::Key) -> Option<LeaderGuard<'b, H>> {
         let mut queues = self.lock();
         let queue = queues.entry(key).or_default();
@@ -100,7 +100,7 @@ impl<H: BatchHandler> Batcher<H> {
         Some(LeaderGuard { batcher: self, handler, key })
     }
 
-    /// Ends what [`try_lead`](Self::try_lead) began: requests that wait are batched.
+    /// Ends the leadership from [`try_lead`](Self::try_lead): waiting requests are batched.
     fn release(&self, handler: &H, key: H::Key) {
         let is_pending = {
             let mut queues = self.lock();
@@ -169,7 +169,7 @@ impl<H: BatchHandler> Batcher<H> {
         is_first
     }
 
-    /// True if the queue may have one more worker, and requests that it can take.
+    /// True if the queue may have one more worker and has requests for it.
     fn add_worker(&self, key: H::Key) -> bool {
         let mut queues = self.lock();
         let Some(queue) = queues.get_mut(&key) else { return false };
@@ -178,19 +178,20 @@ impl<H: BatchHandler> Batcher<H> {
         may_add
     }
 
-    /// The next requests, after those whose conflict keys are `done`. No two have the same conflict key, nor one that is in
-    /// flight: the second waits for the outcome of the first. Empty if there is nothing to do; the worker is then removed.
+    /// The next requests, after those with the conflict keys `done` have finished. No two have the same conflict key, and
+    /// none has one that is in flight: the second waits for the outcome of the first. Empty if there is nothing to do;
+    /// the worker is then removed.
     fn next_batch(&self, key: H::Key, done: &[String]) -> Vec<Pending<H>> {
         let mut queues = self.lock();
         let batch = queues.get_mut(&key).map(|queue| queue.next_batch(done)).unwrap_or_default();
         if batch.is_empty() {
-            // what is pending now conflicts with requests of other workers, which will return for it
+            // the pending requests conflict with requests of other workers, which will take them afterwards
             remove_worker(&mut queues, key);
         }
         batch
     }
 
-    /// Removes a worker that did not finish. Its conflict keys are given up: the database has locks of its own.
+    /// Removes a worker that did not finish, and releases its conflict keys: the database has its own locks.
     fn abandon(&self, key: H::Key) {
         let mut queues = self.lock();
         if let Some(queue) = queues.get_mut(&key) {
@@ -200,7 +201,7 @@ impl<H: BatchHandler> Batcher<H> {
     }
 }
 
-/// With its last worker a queue is removed, and the requests that are pending in it are abandoned.
+/// A queue is removed with its last worker, and its pending requests are abandoned.
 fn remove_worker<H: BatchHandler>(queues: &mut HashMap<H::Key, Queue<H>>, key: H::Key) {
     if let Some(queue) = queues.get_mut(&key) {
         queue.workers = queue.workers.saturating_sub(1);
@@ -219,7 +220,7 @@ impl<H: BatchHandler> Queue<H> {
         while batch.len() < H::MAX_BATCH {
             let Some(pending) = self.pending.pop_front() else { break };
             if pending.outcome.is_closed() {
-                // its caller has gone meanwhile
+                // its caller was dropped meanwhile
             } else if H::conflict_key(&pending.request).is_none_or(|key| self.in_flight.insert(key.to_owned())) {
                 batch.push(pending);
             } else {
@@ -256,7 +257,7 @@ impl<H: BatchHandler> Worker<H> {
             in_flight =
                 batch.iter().filter_map(|pending| H::conflict_key(&pending.request).map(str::to_owned)).collect();
             handler.handle(self.key, batch).await;
-            // requests that came meanwhile are read first, so that they go with the next statement
+            // requests that have arrived meanwhile are read first, so that they are in the next statement
             tokio::task::yield_now().await;
         }
         self.is_busy = false;
@@ -264,7 +265,7 @@ impl<H: BatchHandler> Worker<H> {
 }
 
 impl<H: BatchHandler> Drop for Worker<H> {
-    /// Only a panic or the end of the runtime stops a busy one.
+    /// Only a panic or the end of the runtime stops a busy worker.
     fn drop(&mut self) {
         if self.is_busy {
             self.batcher.abandon(self.key);
@@ -280,7 +281,7 @@ pub(super) struct LeaderGuard<'b, H: BatchHandler> {
 }
 
 impl<H: BatchHandler> Drop for LeaderGuard<'_, H> {
-    /// The leader has its outcome, or its caller has gone: requests that wait go on.
+    /// The leader has its outcome, or its caller was dropped: waiting requests are batched.
     fn drop(&mut self) {
         self.batcher.release(self.handler, self.key);
     }

@@ -1,4 +1,4 @@
-//! Where the database is, and how to log in to it.
+//! Address, login and timeouts of the database.
 
 use std::{net::IpAddr, str::FromStr, time::Duration};
 
@@ -10,14 +10,14 @@ use sqlx::{
 use super::failure::StoreError;
 use crate::cluster::Cluster;
 
-/// Where the database is and how many connections it may take.
+/// Connection settings of the database.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
     options: PgConnectOptions,
     place: String,
-    /// Most connections at a time.
+    /// Maximum number of connections.
     pub connections: u32,
-    /// How long a request waits for a free connection, and a command for its first.
+    /// How long a request waits for a free connection, and a command for its first one.
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
     pub statement_timeout: Duration,
@@ -29,7 +29,7 @@ const PREPARED_STATEMENTS: usize = 256;
 impl StoreSettings {
     /// A database given by URL.
     pub fn of_url(url: &str) -> Result<Self, StoreError> {
-        // the driver would take any scheme for its own
+        // the driver would accept any scheme
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(StoreError::Url(sqlx::Error::Configuration(
                 "must be a PostgreSQL URL such as postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
@@ -71,8 +71,8 @@ impl StoreSettings {
         &self.place
     }
 
-    /// Whether the database is on another machine and it is left to that whether the connection is encrypted, as it is
-    /// where no `sslmode` is given.
+    /// Whether the database is on another machine and the server decides whether the connection is encrypted, which is
+    /// the case if no `sslmode` is given.
     pub fn may_be_in_plain_text(&self) -> bool {
         let host = self.options.get_host();
         let is_here = self.options.get_socket().is_some()
@@ -93,9 +93,9 @@ impl StoreSettings {
         self
     }
 
-    /// One connection with the login's own rights, for what the service's role may not do.
+    /// One connection with the login's own privileges, for statements that the service's role may not run.
     pub(super) async fn connect_as_login(&self) -> Result<PgConnection, StoreError> {
-        // a peer that accepts the connection and then sends nothing would block forever
+        // a server that accepts the connection and then sends nothing would block forever
         match tokio::time::timeout(self.acquire_timeout, self.options.connect()).await {
             Ok(connected) => connected.map_err(|source| self.unreachable(source)),
             Err(_) => Err(self.unreachable(sqlx::Error::PoolTimedOut)),

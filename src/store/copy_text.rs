@@ -1,4 +1,4 @@
-//! COPY in its text format: rows are written as text and sent to a table in large messages.
+//! COPY in text format: rows are written as text and sent to a table in large messages.
 
 use super::pool::PooledConnection;
 

@@ -13,7 +13,7 @@ pub struct Exporter {
     scopes: Vec<ExportScope>,
 }
 
-/// A scope with the columns that each line has of its project.
+/// A scope, with the columns of its project that each line has.
 #[derive(Debug)]
 struct ExportScope {
     scope_id: i64,
@@ -23,7 +23,7 @@ struct ExportScope {
     resource_type: String,
 }
 
-/// What an export will write.
+/// The size of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExportTotals {
     /// Resources.
@@ -55,7 +55,7 @@ impl Store {
 }
 
 impl Exporter {
-    /// How many resources the snapshot holds.
+    /// The number of resources in the snapshot.
     pub async fn totals(&mut self) -> Result<ExportTotals, StoreError> {
         let resources = sqlx::query_scalar!(
             r#"select coalesce(sum(coalesce(cardinality(l.slots),
@@ -69,10 +69,10 @@ impl Exporter {
         Ok(ExportTotals { resources: u64::try_from(resources).unwrap_or_default() })
     }
 
-    /// Hands every resource to `each`, ordered by project, type and registration.
+    /// Passes every resource to `each`, ordered by project, type and registration.
     ///
-    /// Projects are ordered by ID, not by the number of the scope, which depends on which came first: an export that is
-    /// imported elsewhere and exported again stays the same.
+    /// Projects are ordered by ID, not by the number of the scope, which depends on the order of registration: an export
+    /// that is imported elsewhere and exported again is identical.
     pub async fn run<E: From<StoreError>>(
         mut self,
         mut each: impl AsyncFnMut(Registration) -> Result<(), E>,

@@ -1,4 +1,4 @@
-//! Errors of the database: what they mean to a client or an operator, by the table of states in `states.rs`.
+//! Maps errors of the database to errors for clients and operators, by the table of states in `states.rs`.
 
 use std::io::ErrorKind;
 
@@ -13,7 +13,7 @@ use crate::domain::{Outage, RequestError};
 /// Why the database cannot be opened, migrated or imported into; each is one line for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The URL cannot be read.
+    /// The URL is invalid.
     #[error("database_url: {}", cause(.0))]
     Url(#[source] sqlx::Error),
     /// No connection.
@@ -24,7 +24,7 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
-    /// A newer tagd has been here.
+    /// The schema is newer than this program.
     #[error("the database has schema version {found}, this tagd knows only up to {known}: use a newer tagd")]
     NewerSchema {
         /// Version in the database.
@@ -32,7 +32,7 @@ pub enum StoreError {
         /// Newest version this program has.
         known: SchemaVersion,
     },
-    /// The schema is not there, or older.
+    /// The schema is missing or older.
     #[error(
         "the database has schema version {found}, this tagd needs {known}: run `tagd migrate` as the owner of the schema"
     )]
@@ -42,24 +42,25 @@ pub enum StoreError {
         /// Version needed.
         known: SchemaVersion,
     },
-    /// A schema from before the baseline, and not the one that is adopted.
+    /// A schema from before the baseline, of a version that cannot be adopted.
     #[error(
-        "the database has schema version {found}, and this tagd can only take over version {adopted} or later: run \
-         `tagd migrate` of the tagd with schema version {adopted} first, or export with that which made it and import"
+        "the database has schema version {found}, and this tagd can only take over version {adopted} or later: \
+         run `tagd migrate` of the tagd with schema version {adopted} first, or export with the tagd that made it and \
+         import"
     )]
     BeforeBaseline {
         /// Version in the database.
         found: i32,
-        /// The only version from before the baseline that can be taken over.
+        /// The only version from before the baseline that can be adopted.
         adopted: i32,
     },
-    /// The schema was made by other migrations than those of this program.
+    /// The schema was created by migrations that differ from this program's.
     #[error("the schema of the database is not that of this tagd: {0}; nothing was done")]
     OtherSchema(String),
-    /// A migration does not run.
+    /// A migration failed.
     #[error("the migrations cannot be applied: {0}")]
     Migrate(String),
-    /// The login may not act as the service.
+    /// The login cannot take the role of the service.
     #[error(
         "the login is not a member of the role tagd_service; an administrator must run `grant tagd_service to` this login"
     )]
@@ -67,11 +68,10 @@ pub enum StoreError {
     /// The disk of the database is full.
     #[error("the database's disk is full: {0}")]
     DiskFull(String),
-    /// What an import took for a type is none any more.
+    /// A resource type was deleted or became an alias during an import.
     #[error("a resource type was deleted or became an alias during the import; run the import again")]
     TypeGone,
-    /// A value that the checks let through and the database does not take: a fault of tagd's own, so the cause is for the
-    /// log alone.
+    /// The database refused a value that passed the checks: a bug in tagd, so the cause is only logged.
     #[error("cannot be stored; the cause is in the log")]
     BadValue(#[source] sqlx::Error),
     /// Anything else.
@@ -79,7 +79,7 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
 }
 
-/// The innermost words of a driver's error, without the chain around them.
+/// The innermost message in the chain of a driver's error.
 fn cause(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
@@ -94,7 +94,7 @@ fn cause(error: &sqlx::Error) -> String {
 }
 
 impl StoreError {
-    /// Sorts out the driver's errors that have a line of their own.
+    /// Maps the driver's errors that have a message of their own.
     pub(super) fn of(error: sqlx::Error) -> Self {
         match meaning_of(&error) {
             Meaning::Outage(Outage::Full) => Self::DiskFull(cause(&error)),
@@ -119,17 +119,18 @@ impl From<StoreError> for RequestError {
 
 /// No connection could be made, or the session on it could not be set up.
 ///
-/// It is wrapped in [`sqlx::Error::Configuration`], since acquiring a connection and running a statement have one error type.
+/// It is wrapped in [`sqlx::Error::Configuration`], since acquiring a connection and running a statement have the same
+/// error type.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection to the database: {}", cause(.source))]
 pub(super) struct NoConnection {
     source: sqlx::Error,
-    /// Whether it was tried until the acquire timeout.
+    /// Whether attempts lasted until the acquire timeout.
     timed_out: bool,
 }
 
 impl NoConnection {
-    /// A connection that could not be made; `timed_out` says that it was tried until the acquire timeout.
+    /// A failed connection; `timed_out` means that attempts lasted until the acquire timeout.
     pub(super) fn error(source: sqlx::Error, timed_out: bool) -> sqlx::Error {
         sqlx::Error::Configuration(Self { source, timed_out }.into())
     }
@@ -153,7 +154,7 @@ impl NoConnection {
     }
 }
 
-/// What an error of the driver means.
+/// The meaning of an error of the driver.
 pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
     match error {
         sqlx::Error::Database(refusal) => {
@@ -171,7 +172,7 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
     }
 }
 
-/// The state of the database that an error reports, if it does.
+/// The outage that an error reports, if any.
 pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
     match meaning_of(error) {
         Meaning::Outage(outage) | Meaning::Stale(outage) => Some(outage),
@@ -180,7 +181,7 @@ pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
     }
 }
 
-/// What a failed statement means to the client.
+/// The error for the client after a failed statement.
 impl From<sqlx::Error> for RequestError {
     fn from(error: sqlx::Error) -> Self {
         if let Some(outage) = outage_of(&error) {
@@ -203,12 +204,12 @@ impl From<sqlx::Error> for RequestError {
     }
 }
 
-/// The same for a statement that did not run, for a reason that others met.
+/// The same for a statement that was not run because others failed.
 pub(super) fn unavailable(outage: Outage, reason: &str) -> RequestError {
     RequestError::Unavailable { outage, source: reason.into() }
 }
 
-/// Why a function of the schema refused, if one did.
+/// Why a function of the schema refused the request, if one did.
 pub(super) fn refusal_of(error: &sqlx::Error) -> Option<Refusal> {
     match meaning_of(error) {
         Meaning::Refused(refusal) => Some(refusal),
@@ -227,21 +228,21 @@ pub(super) fn detail_of(error: &sqlx::Error) -> &str {
     server_error(error).and_then(PgDatabaseError::detail).unwrap_or_default()
 }
 
-/// Whether the server only refused a statement: the connection is still usable.
+/// Whether the server only refused a statement, so that the connection is still usable.
 pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
-    // what is worse than an error ends the session
+    // a severity above ERROR ends the session
     server_error(error).is_some_and(|error| error.severity() == PgSeverity::Error)
 }
 
-/// Whether the connection is gone, so that another one may do better.
+/// Whether the connection is lost, so that a retry on another one may succeed.
 pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
     match error {
-        // after a timeout no time is left for another
+        // after a timeout there is no time for another attempt
         sqlx::Error::Io(error) => error.kind() != ErrorKind::TimedOut,
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-        // the server is being stopped or was, or it ended this session alone
+        // the server is stopping or has stopped, or it ended only this session
         sqlx::Error::Database(_) => !is_refusal(error),
-        // one that broke while it was made; after a refusal another one is refused as well
+        // the connection broke while it was being opened; after a refusal another one is refused as well
         other => NoConnection::within(other).is_some_and(|refused| {
             let stopping = || matches!(state_of(&refused.source).as_deref(), Some("57P01" | "57P02" | "57P03"));
             let broken = match refused.source {
@@ -253,9 +254,10 @@ pub(super) fn is_lost_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the statement was refused because of what the session remembers: a new connection may do better.
+/// Whether the statement was refused because of cached state of the session, so that a retry on a new connection may
+/// succeed.
 pub(super) fn is_stale(error: &sqlx::Error) -> bool {
-    // an error that ends the session may have come after the statement was done
+    // an error that ends the session may arrive after the statement has completed
     is_refusal(error) && matches!(meaning_of(error), Meaning::Stale(_))
 }
 
@@ -264,7 +266,7 @@ pub(super) fn is_without_connection(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::PoolTimedOut) || NoConnection::within(error).is_some_and(|refused| refused.timed_out)
 }
 
-/// The state of an error that the server sent, at whatever time.
+/// The SQLSTATE of an error that the server sent, while connecting or later.
 pub(super) fn state_of(error: &sqlx::Error) -> Option<String> {
     let error = NoConnection::within(error).map_or(error, |refused| &refused.source);
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned)

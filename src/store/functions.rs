@@ -18,13 +18,13 @@ pub struct FunctionSet {
 }
 
 impl FunctionSet {
-    /// The set of this program.
+    /// The set that is built into this program.
     pub fn embedded() -> Self {
         let files = FILES.iter().map(|(name, text)| (Cow::Borrowed(*name), Cow::Borrowed(*text))).collect();
         Self { number: FUNCTION_SET, files }
     }
 
-    /// A set of a program of another version, for tests: files replaced or added, by path.
+    /// The set of another version of the program, for tests: files are replaced or added, by path.
     #[doc(hidden)]
     #[must_use]
     pub fn with(mut self, number: i32, changed: &[(&str, &str)]) -> Self {
@@ -50,7 +50,7 @@ impl FunctionSet {
         self.files.iter().map(|(name, text)| (name.to_string(), checksum(text))).collect()
     }
 
-    /// Refuses a database to which other files were applied under the same number.
+    /// Refuses a database in which different files were applied under the same number.
     pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let rows: Vec<(String, String)> =
             sqlx::query_as("select file, checksum from tagd.function_file").fetch_all(connection).await?;
@@ -74,8 +74,9 @@ impl FunctionSet {
 
     /// Applies the set, within the caller's transaction.
     pub(super) async fn apply(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        // Postgres would look for everything that the body of an SQL function names, so each file would have to come after
-        // those it needs. Off, they come by their paths; a test creates all of them once more with the check
+        // Postgres checks that everything the body of an SQL function names exists, so each file would have to come after
+        // those it needs. With the check off, files are applied in the order of their paths; a test creates all functions
+        // again with the check on
         connection.execute("set local check_function_bodies = off").await?;
         for (name, text) in &self.files {
             // the texts are the files of the set

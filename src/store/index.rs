@@ -1,4 +1,4 @@
-//! Verification and repair of the index, scope by scope.
+//! Verification and rebuild of the index, scope by scope.
 
 use futures_util::TryStreamExt;
 
@@ -14,7 +14,7 @@ pub struct ScopeTotals {
     pub project_id: String,
     /// Resource type.
     pub resource_type: String,
-    /// Slots assigned so far: at least as many as there are resources.
+    /// Slots assigned so far, which is at least the number of resources.
     pub slots: u64,
 }
 
@@ -31,9 +31,9 @@ pub struct IndexMismatch {
     pub value: String,
     /// Block.
     pub block: i32,
-    /// Bits that the index lacks.
+    /// Bits missing in the index.
     pub missing: i64,
-    /// Bits that the index has and should not.
+    /// Extra bits in the index.
     pub surplus: i64,
 }
 
@@ -82,16 +82,16 @@ impl Store {
             .collect())
     }
 
-    /// Rebuilds the index of a scope. The number of its rows.
+    /// Rebuilds the index of a scope. Returns the number of its rows.
     pub async fn rebuild_scope(&self, scope_id: i64) -> Result<u64, StoreError> {
         let rebuild = || sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id);
         let rows = self.pool.fetch_one(Retry::Never, rebuild).await.map_err(StoreError::of)?;
         Ok(u64::try_from(rows.unwrap_or_default()).unwrap_or_default())
     }
 
-    /// Slots of the scope whose searchable name is missing, wrong or that of no resource, with what it should be.
+    /// Slots of the scope whose searchable name is missing, wrong or without a resource, with the expected name.
     pub async fn verify_names(&self, scope_id: i64) -> Result<Vec<(i32, Option<String>)>, StoreError> {
-        // streamed, since there are as many rows as resources
+        // streamed, since there may be as many rows as resources
         let mut connection = self.pool.acquire().await?;
         let mut rows = sqlx::query!(
             r#"select coalesce(r.slot, n.slot) as "slot!", r.resource_name as "resource_name?", n.folded as "folded?"

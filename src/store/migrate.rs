@@ -1,4 +1,4 @@
-//! The migrations and functions: refinery runs the first over sqlx, under a lock, and the second follow in one transaction.
+//! Applies migrations, with refinery over sqlx, and then the functions, in one transaction and under a lock.
 
 use refinery::{Migration, Runner, Target};
 use refinery_core::{
@@ -23,7 +23,7 @@ mod embedded {
 /// The last version before the baseline. A database of that version is adopted; an older one is not.
 const ADOPTED_VERSION: i32 = 20;
 
-/// The migrations of the baseline that an adopted database has already: up to this one.
+/// The last migration of the baseline that an adopted database already has.
 const ADOPTED_AS: i32 = 23;
 
 /// MD5 of the versions, names and checksums in the history of a database of [`ADOPTED_VERSION`].
@@ -31,10 +31,10 @@ const ADOPTED_HISTORY: &str = "c0efb6c1f43156697616b57af3e13bec";
 
 const ADOPTION: &str = include_str!("../../migrations/adopt/schema_20.sql");
 
-/// Table of the migrations that were applied.
+/// The table of applied migrations.
 const HISTORY: &str = "tagd.schema_history";
 
-/// After the migrations: the history is refinery's table, so no migration can know it.
+/// Runs after the migrations: the history is refinery's table, so no migration can refer to it.
 const HISTORY_COMMENTS: [&str; 5] = [
     "comment on table tagd.schema_history is 'The migrations that were applied; kept by tagd migrate.'",
     "comment on column tagd.schema_history.version is 'Number of the migration.'",
@@ -43,7 +43,7 @@ const HISTORY_COMMENTS: [&str; 5] = [
     "comment on column tagd.schema_history.checksum is 'Of its name, number and text: a file that was changed afterwards is refused.'",
 ];
 
-/// What a run of the migrations did.
+/// The outcome of a run of the migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MigrateReport {
     /// Version before.
@@ -64,7 +64,7 @@ impl AsyncTransaction for Driver<'_> {
     ) -> Result<usize, sqlx::Error> {
         let mut count = 0;
         for query in queries {
-            // the texts are the migration files and refinery's own, no user's
+            // the SQL is from the migration files and refinery, never from users
             self.0.execute(AssertSqlSafe(query.to_owned())).await?;
             count += 1;
         }
@@ -94,19 +94,19 @@ impl AsyncQuery<Vec<Migration>> for Driver<'_> {
 impl AsyncMigrate for Driver<'_> {}
 
 impl Store {
-    /// Opens the store with its schema in place: applies what is missing, where the login may.
+    /// Opens the store with an up-to-date schema: applies what is missing, if the login has the privileges.
     pub async fn open_migrated(settings: &StoreSettings, profile: SessionProfile) -> Result<Self, StoreError> {
         let functions = FunctionSet::embedded();
         let mut login = settings.connect_as_login().await?;
         let (found, task) = inspect(&mut login, &functions).await.map_err(|error| match error {
-            // neither the owner nor a member of the service's role
+            // the login is neither the owner nor a member of the service's role
             StoreError::Database(refusal) if outage_of(&refusal) == Some(Outage::Rights) => StoreError::Role,
             other => other,
         })?;
         login.close().await?;
         if task != Task::Nothing {
             migrate_with(settings, &functions).await.map_err(|error| match error {
-                // a service's login that may not migrate is told who may
+                // the login of a service may not migrate; the error says who may
                 StoreError::Database(refusal) if outage_of(&refusal) == Some(Outage::Rights) => {
                     StoreError::OlderSchema { found, known: SchemaVersion::KNOWN }
                 }
@@ -117,16 +117,16 @@ impl Store {
     }
 }
 
-/// Applies the migrations and functions that are missing, all or none. Replicas that start at once wait for one another.
+/// Applies the missing migrations and functions, all or none. Replicas that start at the same time wait for one another.
 pub async fn migrate(settings: &StoreSettings) -> Result<MigrateReport, StoreError> {
     migrate_with(settings, &FunctionSet::embedded()).await
 }
 
-/// The same with a set of functions of another program, for tests.
+/// The same with another set of functions, for tests.
 #[doc(hidden)]
 pub async fn migrate_with(settings: &StoreSettings, functions: &FunctionSet) -> Result<MigrateReport, StoreError> {
     let mut login = settings.connect_as_login().await?;
-    // ends with the transaction, so a killed process leaves no lock
+    // released with the transaction, so a killed process leaves no lock
     let mut transaction = login.begin().await?;
     transaction.execute("select pg_advisory_xact_lock(8386658)").await?;
     let (from, task) = inspect(&mut transaction, functions).await?;
@@ -138,7 +138,7 @@ pub async fn migrate_with(settings: &StoreSettings, functions: &FunctionSet) -> 
             .fetch_optional(&mut *transaction)
             .await?;
     match may_create {
-        // not left to the first statement that is refused: within a migration its error is refinery's
+        // checked here, since an error of a statement within a migration would be reported as refinery's
         Some(false) => return Err(StoreError::OlderSchema { found: from, known: SchemaVersion::KNOWN }),
         Some(true) => {}
         None => {
@@ -160,17 +160,17 @@ pub async fn migrate_with(settings: &StoreSettings, functions: &FunctionSet) -> 
     Ok(MigrateReport { from, to: SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() } })
 }
 
-/// What there is to do in a database.
+/// The migrations that a database needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
     Nothing,
     /// Run what is missing.
     Migrate,
-    /// Bring a schema from before the baseline into its form first.
+    /// Adopt a schema from before the baseline first.
     Adopt,
 }
 
-/// Version of the schema in the database and what there is to do. Refuses a schema that is not an earlier one of this
+/// Version of the schema in the database and what is to be done. Refuses a schema that is not an earlier version of this
 /// program's.
 async fn inspect(connection: &mut PgConnection, functions: &FunctionSet) -> Result<(SchemaVersion, Task), StoreError> {
     let known = SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() };
@@ -194,7 +194,8 @@ async fn inspect(connection: &mut PgConnection, functions: &FunctionSet) -> Resu
     Ok((found, if found == known { Task::Nothing } else { Task::Migrate }))
 }
 
-/// Makes of a schema from before the baseline one to which the baseline was applied, as far as that one had it.
+/// Converts a schema from before the baseline to one with the migrations of the baseline applied that it already
+/// contains.
 async fn adopt(transaction: &mut PgConnection) -> Result<(), StoreError> {
     let history: Option<String> = sqlx::query_scalar(
         "select md5(string_agg(concat_ws(' ', h.version, h.name, h.checksum), ',' order by h.version)) from tagd.schema_history h",
@@ -209,7 +210,7 @@ async fn adopt(transaction: &mut PgConnection) -> Result<(), StoreError> {
     run(transaction, true, Target::FakeVersion(ADOPTED_AS)).await
 }
 
-/// Lets refinery work, within a transaction. Only `grouped` it takes a target that fakes.
+/// Runs refinery within a transaction. It accepts a target that only records migrations (fake) only if they are grouped.
 async fn run(transaction: &mut PgConnection, grouped: bool, target: Target) -> Result<(), StoreError> {
     let mut runner: Runner = embedded::migrations::runner().set_abort_divergent(true).set_abort_missing(true);
     runner.set_migration_table_name(HISTORY);
@@ -233,8 +234,8 @@ async fn last_migration(connection: &mut PgConnection) -> Result<i32, StoreError
     Ok(version.unwrap_or_default())
 }
 
-/// Refuses a database whose migrations are others than those of this program. Refinery would too, but only where it
-/// migrates, which a service's login may not.
+/// Refuses a database whose migrations differ from those of this program. Refinery checks this too, but only when it
+/// migrates, which the login of a service may not do.
 async fn check_history(connection: &mut PgConnection) -> Result<(), StoreError> {
     let applied = Driver(connection).query(&Driver::get_applied_migrations_query(HISTORY)).await?;
     let runner = embedded::migrations::runner();

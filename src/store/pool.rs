@@ -1,6 +1,6 @@
-//! The pool of connections, which asks the database nothing when one is acquired or released.
+//! The connection pool, which runs no statement when a connection is acquired or released.
 //!
-//! `docs/adr/0007-a-pool-of-our-own.md` has the reasons why it is not sqlx's.
+//! `docs/adr/0007-a-pool-of-our-own.md` explains why it is not sqlx's.
 
 use std::{
     io::{self, ErrorKind},
@@ -24,13 +24,13 @@ const MAX_IDLE: Duration = Duration::from_mins(10);
 /// How often idle connections are checked for that.
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long to wait before a refused connection is tried again, at first and at most.
+/// Delay before a refused connection is retried, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-/// The session of a connection younger than this is not out of date.
+/// The session of a connection younger than this is not considered stale.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Some connections, each opened when it is needed. Copies share them.
+/// A pool of connections, each opened when it is needed. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     connector: Arc<Connector>,
@@ -41,11 +41,11 @@ pub(super) struct Pool {
     idle: Arc<Idle>,
 }
 
-/// Connections that nobody uses; the one used last is the last.
+/// Idle connections; the most recently used is the last.
 #[derive(Debug, Default)]
 struct Idle {
     connections: Mutex<Vec<IdleConnection>>,
-    /// One was released, for those who wait while the server does not accept a new one.
+    /// Notifies tasks that wait while the server does not accept new connections that one was released.
     released: Notify,
 }
 
@@ -56,19 +56,20 @@ struct IdleConnection {
     idle_since: Instant,
 }
 
-/// A connection in use. Unless it is [released](PooledConnection::release), it is closed: of a statement that was dropped
-/// half-way the answer is still to come, and what an import or an export changes in its session is not for the next user.
+/// A connection in use. Unless it is [released](PooledConnection::release), it is closed: after a dropped statement its
+/// result is still to arrive, and the next user must not see what an import or export has changed in the session.
 #[derive(Debug)]
 pub(super) struct PooledConnection {
     connection: PgConnection,
     opened: Instant,
     idle: Arc<Idle>,
-    // after the connection, which is closed first
+    // dropped after the connection, so that the connection is closed first
     permit: OwnedSemaphorePermit,
 }
 
 impl Pool {
-    /// A pool of at most so many connections, which [`acquire`](Self::acquire) waits for no longer than `acquire_timeout`.
+    /// A pool of at most `max_connections` connections; [`acquire`](Self::acquire) waits no longer than
+    /// `acquire_timeout`.
     pub(super) fn new(connector: Connector, max_connections: u32, acquire_timeout: Duration) -> Self {
         let permits = Arc::new(Semaphore::new(usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS)));
         let idle = Arc::default();
@@ -76,43 +77,45 @@ impl Pool {
         Self { connector: Arc::new(connector), acquire_timeout, max_connections, permits, idle }
     }
 
-    /// How long to wait for a connection at most.
+    /// Maximum time to wait for a connection.
     pub(super) fn acquire_timeout(&self) -> Duration {
         self.acquire_timeout
     }
 
-    /// Most connections at a time.
+    /// Maximum number of connections.
     pub(super) fn max_connections(&self) -> u32 {
         self.max_connections
     }
 
-    /// An upper bound of how many connections there are now.
+    /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
         let most = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
         self.idle.lock().len() + most.saturating_sub(self.permits.available_permits())
     }
 
-    /// How long a statement may take with its connection: as long as the server lets it run, and the acquire timeout twice,
-    /// before it for a connection and after it for its answer. `None` if there is no limit.
+    /// Deadline of a statement, including its connection: the statement timeout of the server plus twice the acquire
+    /// timeout, once to acquire a connection and once to receive the result. `None` if there is no limit.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.connector.statement_timeout().map(|timeout| timeout + 2 * self.acquire_timeout)
     }
 
-    /// The error of a statement that was not answered within its deadline. The server ends what takes too long; if not even
-    /// that is heard, the server is gone or a firewall has forgotten the connection, and TCP may take hours to report it.
+    /// The error of a statement that was not answered within its deadline. The server cancels statements that take too
+    /// long; if not even that error arrives, the server is down or a firewall has dropped the connection, and TCP may
+    /// take hours to report it.
     pub(super) fn give_up(&self) -> sqlx::Error {
-        // idle connections are as dead, and the next statement would wait as long to find that out
+        // idle connections are dead as well, and the next statement would wait just as long to find out
         let silent = mem::take(&mut *self.idle.lock());
-        tracing::warn!(idle = silent.len(), "the database does not answer, its connections are closed");
+        tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
         sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time"))
     }
 
-    /// The connection used last, or a new one. Waits while all are in use or the server does not accept a new one yet.
+    /// The most recently used connection, or a new one. Waits while all are in use or the server does not accept new ones
+    /// yet.
     pub(super) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
         let refused = Mutex::new(None);
         match tokio::time::timeout(self.acquire_timeout, self.wait(&refused)).await {
             Ok(acquired) => acquired,
-            // the reason, if the server gave one
+            // the server's reason, if it gave one
             Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
@@ -126,13 +129,13 @@ impl Pool {
         let used_last = self.idle.pop();
         let (connection, opened) = match used_last {
             Some(connection) => connection,
-            // rare, and large: see Service::run
+            // rare, and a large future: see Service::run
             None => Box::pin(self.open(refused)).await?,
         };
         Ok(PooledConnection { connection, opened, idle: Arc::clone(&self.idle), permit })
     }
 
-    /// Opens a connection, or takes one that is released while the server does not accept a new one.
+    /// Opens a connection, or returns one that is released while the server does not accept new ones.
     async fn open(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<(PgConnection, Instant), sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
@@ -156,7 +159,7 @@ impl Pool {
         }
     }
 
-    /// Waits until no connection is in use and closes them. None can be acquired any more.
+    /// Waits until no connection is in use and closes all. None can be acquired afterwards.
     pub(super) async fn close(&self) {
         let all = self.permits.acquire_many(self.max_connections).await;
         self.permits.close();
@@ -167,18 +170,18 @@ impl Pool {
 }
 
 impl PooledConnection {
-    /// Releases the connection with the outcome of its statement, which has left nothing behind in the session. It is used
-    /// again unless the statement has lost it.
+    /// Releases the connection with the outcome of its statement, which must not have changed the session. The connection
+    /// is reused unless the statement has lost it.
     pub(super) fn release<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         if let Err(error) = &outcome
             && is_stale(error)
             && self.opened.elapsed() > FRESH
         {
-            // the sessions of idle ones may be as much out of date
+            // the sessions of idle connections may be stale too
             self.idle.lock().retain(|idle| idle.opened.elapsed() <= FRESH);
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
             self.idle.push(self.connection, self.opened);
-            // only now is there a connection for the permit
+            // only now is a connection available for the permit
             drop(self.permit);
         }
         outcome
@@ -205,12 +208,12 @@ impl Idle {
         self.released.notify_one();
     }
 
-    /// The one used last, with the time when it was opened.
+    /// The most recently used idle connection, with the time when it was opened.
     fn pop(&self) -> Option<(PgConnection, Instant)> {
         self.lock().pop().map(|idle| (idle.connection, idle.opened))
     }
 
-    /// The next one that is released.
+    /// The next connection that is released.
     async fn next(&self) -> (PgConnection, Instant) {
         loop {
             // another task may have been faster
@@ -226,12 +229,12 @@ impl Idle {
     }
 }
 
-/// Closes connections that have been idle for long, as long as the pool exists.
+/// Closes connections that have been idle for too long, until the pool is dropped.
 async fn close_idle(idle: Weak<Idle>) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let Some(idle) = idle.upgrade() else { return };
-        // the ones at the front have been idle longest
+        // the connections at the front have been idle longest
         let expired: Vec<_> = idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
         close_all(expired).await;
     }
@@ -239,7 +242,7 @@ async fn close_idle(idle: Weak<Idle>) {
 
 async fn close_all(connections: Vec<IdleConnection>) {
     for idle in connections {
-        // if the server is gone, there is nobody to tell
+        // an error here means that the server has already closed it
         let _ = idle.connection.close().await;
     }
 }

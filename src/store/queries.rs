@@ -22,7 +22,7 @@ impl Store {
     /// Runs a compiled page; `scopes` are those it was compiled for.
     pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, RequestError> {
         let rows = self.reads.fetch_all(compiled).await?;
-        // an empty page has the total too: without a row there is no answer
+        // an empty page has a row with the total too, so a result without rows is an error
         if rows.is_empty() {
             return Err(sqlx::Error::RowNotFound.into());
         }

@@ -1,6 +1,6 @@
-//! Runs compiled queries: the cheapest ones that arrive at the same time in one statement.
+//! Runs compiled queries, and batches the cheapest ones that arrive at the same time into one statement.
 //!
-//! `docs/adr/0013-cheap-reads-together.md` has the reasons.
+//! `docs/adr/0013-cheap-reads-together.md` explains why.
 
 use sqlx::{Row, postgres::PgRow};
 
@@ -16,20 +16,20 @@ use crate::{
     domain::RequestError,
 };
 
-/// Batches queries that read the same scope by the same statement. The first runs immediately, by itself; those that arrive
-/// meanwhile go with the next statement. Copies share one queue.
+/// Batches queries that read the same scope with the same statement. The first runs immediately and alone; those that
+/// arrive meanwhile are batched into the next statement. Clones share one queue.
 #[derive(Debug, Clone)]
 pub(super) struct ReadQueue {
     pool: Pool,
     batcher: Batcher<Self>,
 }
 
-/// The outcome of a query that was batched.
+/// The outcome of a batched query.
 pub(super) enum Coalesced {
     Rows(Vec<PgRow>),
-    /// Its batch failed: it runs by itself, so that an error is that of the query that has it.
+    /// Its batch failed: it runs alone, so that only the query that causes the error gets it.
     Single,
-    /// The database is in no state to answer any statement.
+    /// The database cannot answer any statement at present.
     Failed(RequestError),
 }
 
@@ -39,14 +39,14 @@ impl ReadQueue {
         Self { pool, batcher }
     }
 
-    /// The rows of a query, which runs by itself or in a batch.
+    /// The rows of a query, which runs alone or in a batch.
     pub(super) async fn fetch_all(&self, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
-        // kept until the statement has ended
+        // held until the statement has ended
         let _leader = match query.batch_key {
             None => None,
             Some(key) => match self.batcher.try_lead(self, key) {
                 Some(leader) => Some(leader),
-                // a worker may be stuck: then this query leaves the queue and acquires a connection of its own
+                // the worker may be stuck: then this query leaves the queue and acquires its own connection
                 None => match self.batcher.submit(self, key, query.clone(), Some(self.pool.acquire_timeout())).await {
                     Some(Coalesced::Rows(rows)) => return Ok(rows),
                     Some(Coalesced::Failed(error)) => return Err(error),
@@ -61,7 +61,7 @@ impl ReadQueue {
     async fn fetch_batch(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
         let joined = batch(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
-        // not again: each query runs by itself if they fail together
+        // no retry: if the batch fails, each query runs alone
         for row in self.pool.fetch_all(Retry::Never, || bind(&joined)).await? {
             let number: i64 = row.try_get_unchecked(1)?;
             let answer = usize::try_from(number - 1).ok().and_then(|number| answers.get_mut(number));
@@ -76,7 +76,7 @@ impl BatchHandler for ReadQueue {
     type Request = Compiled;
     type Outcome = Coalesced;
 
-    /// The first of them waits for the last.
+    /// Small, since the first query of a batch waits for the last.
     const MAX_BATCH: usize = 16;
 
     async fn handle(&self, key: BatchKey, batch: Vec<Pending<Self>>) {
@@ -102,9 +102,9 @@ impl BatchHandler for ReadQueue {
                     responder.send(Coalesced::Failed(unavailable(outage, &reason)));
                 }
             }
-            // another connection may do better, or another query is to blame
+            // another connection may succeed, or another query caused the error
             _ => {
-                tracing::debug!(%error, queries = queries.len(), "a batch of queries failed, each runs by itself");
+                tracing::debug!(%error, queries = queries.len(), "a batch of queries failed, running each query alone");
                 for responder in responders {
                     responder.send(Coalesced::Single);
                 }

@@ -1,7 +1,7 @@
-//! Readiness: whether the database can serve requests, checked on a connection of its own, at most once a second.
+//! Readiness: whether the database can serve requests, checked on a separate connection, at most once a second.
 //!
-//! Not on a connection that serves: under load none could be acquired in time, and a balancer would remove the busiest
-//! replica.
+//! The check does not use the pools: under load it could not acquire a connection in time, and a load balancer would
+//! remove the busiest replica.
 
 use std::{
     sync::Arc,
@@ -21,14 +21,13 @@ use crate::domain::Outage;
 /// How long the outcome of a check is reused.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// How long the database may take, a new connection included.
+/// Timeout of a check, including a new connection.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long a connection is kept. Some problems show on a new one only: a login that was revoked, a setting of the
-/// database.
+/// How long a connection is kept. Some problems only show on a new one: a revoked login, or a setting of the database.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
-/// What the statements of tagd name in its schema; functions have parentheses.
+/// The objects of the schema that tagd's statements use; functions have parentheses.
 pub const WANTED: [&str; 40] = [
     "begin_import()",
     "bits_at()",
@@ -72,11 +71,11 @@ pub const WANTED: [&str; 40] = [
     "write_tags()",
 ];
 
-/// Checks whether the database can serve requests. Copies share a connection and the outcome of its last check.
+/// Checks whether the database can serve requests. Clones share a connection and the outcome of the last check.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     shared: Arc<Shared>,
-    /// Of its creator: a check continues when the request that asked for it has gone.
+    /// The creator's runtime, so that a check continues when the request that started it is dropped.
     runtime: Handle,
 }
 
@@ -86,7 +85,7 @@ struct Shared {
     probe: Mutex<Probe>,
 }
 
-/// What earlier checks left. One runs at a time; requests that arrive meanwhile share its outcome.
+/// State of earlier checks. One runs at a time; requests that arrive meanwhile share its outcome.
 #[derive(Debug, Default)]
 struct Probe {
     kept: Option<Kept>,
@@ -100,7 +99,7 @@ struct Kept {
 }
 
 impl Readiness {
-    /// On the runtime of the caller. Does not connect yet.
+    /// Creates a checker on the runtime of the caller, without connecting yet.
     pub fn new(settings: &StoreSettings) -> Self {
         let mut settings = settings.clone();
         settings.statement_timeout = DEADLINE;
@@ -109,11 +108,11 @@ impl Readiness {
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
-    /// Whether requests can be answered, reads and writes alike; if not, why.
+    /// Whether reads and writes can be served; if not, the reason.
     pub async fn check(&self) -> Result<(), Outage> {
         let shared = Arc::clone(&self.shared);
         let checked = self.runtime.spawn(async move { shared.check().await });
-        // it has a deadline, and ends early only with the runtime
+        // the check has a deadline, and ends early only with the runtime
         checked.await.unwrap_or(Err(Outage::Unreachable))
     }
 }
@@ -132,13 +131,13 @@ impl Shared {
                 probe.kept = Some(kept);
                 outcome
             }
-            // a server that has no connection left is busy, which does not make it unready
+            // a server without a free connection is busy, not unready
             Ok(Err(error)) if state_of(&error).as_deref() == Some("53300") => Ok(()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the database is not ready");
                 Err(outage_of(&error).unwrap_or(Outage::Failing))
             }
-            // drops the connection, on which an answer may still arrive
+            // drops the connection, on which a result may still arrive
             Err(_) => Err(Outage::Silent),
         };
         let before = probe.last.map(|(_, outcome)| outcome);
@@ -151,7 +150,7 @@ impl Shared {
         outcome
     }
 
-    /// Checks on a connection that is not too old, and again on another if it was dead.
+    /// Checks on a connection that is not too old, and on a new one if that was dead.
     async fn probe(&self, kept: Option<Kept>) -> Result<(Kept, Result<(), Outage>), sqlx::Error> {
         let mut kept = self.renew(kept).await?;
         match probe(&mut kept.connection).await {
@@ -177,7 +176,7 @@ impl Shared {
     }
 }
 
-/// The check itself. The connection has taken the role of the service already.
+/// The check itself. The connection already has the role of the service.
 async fn probe(connection: &mut PgConnection) -> Result<Result<(), Outage>, sqlx::Error> {
     let (read_only, version, functions, is_there, is_granted): (bool, i32, i32, bool, bool) = sqlx::query_as(
         "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean,
@@ -202,7 +201,7 @@ async fn probe(connection: &mut PgConnection) -> Result<Result<(), Outage>, sqlx
     .fetch_one(connection)
     .await?;
     Ok(if !is_there || version < SCHEMA_VERSION || functions < FUNCTION_SET {
-        // a newer one is that of the next tagd, beside which this one still serves
+        // a newer schema belongs to the next version of tagd; this one still serves during the upgrade
         Err(Outage::Schema)
     } else if !is_granted {
         Err(Outage::Rights)

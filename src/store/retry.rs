@@ -1,4 +1,4 @@
-//! The one way to run a statement: acquire a connection, run, release, and again where that is safe.
+//! Runs a statement: acquires a connection, runs it, releases the connection, and retries if that is safe.
 
 use std::time::Duration;
 
@@ -14,26 +14,28 @@ use super::{
     states::Meaning,
 };
 
-/// Most attempts of a write. The functions take locks in one order, so repeats are for what the server itself may do under
-/// pressure.
+/// Maximum number of attempts of a write. The functions take locks in a fixed order, so retries are only needed when the
+/// server rolls back under load.
 const WRITE_ATTEMPTS: usize = 5;
 
-/// When a statement that failed runs again. Whatever it is, once more after a refusal whose reason may be what the session
-/// remembers: nothing of the statement was done, and a new connection may do better.
+/// When a failed statement is retried. With each of these but `Never` it is retried once if it was refused because of
+/// cached state of the session: it was not executed, and a new connection may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// It changes nothing, so also after a lost connection: once for each connection of the pool and once more.
+    /// It changes nothing, so it is also retried after a lost connection: once for each connection of the pool and once
+    /// more.
     Read,
-    /// It may have been committed when the connection was lost, so only where the server says that it rolled everything back.
+    /// It may have been committed when the connection was lost, so it is only retried if the server reports that it
+    /// rolled back.
     Write,
-    /// The beginning of work that may take long, but takes no time itself: as a read, with a deadline even if the
+    /// The beginning of work that may take long, but which itself is short: as a read, with a deadline even if the
     /// profile has none.
     Begin,
-    /// Not at all, not even that once.
+    /// Never, not even with a stale session.
     Never,
 }
 
-/// A statement with its arguments, as `sqlx::query` and the checked macros make it.
+/// A statement with its arguments, as `sqlx::query` and the checked macros create it.
 pub(super) trait Statement: Send {
     type Row: Send;
 
@@ -51,7 +53,7 @@ pub(super) trait Statement: Send {
 }
 
 impl Pool {
-    /// Every row of a statement.
+    /// All rows of a statement.
     pub(super) async fn fetch_all<S: Statement>(
         &self,
         retry: Retry,
@@ -65,7 +67,7 @@ impl Pool {
         .await
     }
 
-    /// The row of a statement that has one.
+    /// The only row of a statement.
     pub(super) async fn fetch_one<S: Statement>(
         &self,
         retry: Retry,
@@ -93,7 +95,7 @@ impl Pool {
         .await
     }
 
-    /// Runs a statement whose rows say nothing.
+    /// Runs a statement and ignores its rows.
     pub(super) async fn execute(
         &self,
         retry: Retry,
@@ -115,10 +117,11 @@ impl Pool {
         self.run(Retry::Begin, work).await
     }
 
-    /// Runs what acquires a connection and releases it, within the deadline of the pool, as often as `retry` allows.
+    /// Runs a function that acquires and releases a connection, within the deadline of the pool, as often as `retry`
+    /// allows.
     ///
-    /// Futures are made where they are awaited and not handed on: each async function that takes one would make the future of
-    /// a request larger by it.
+    /// Futures are created where they are awaited and not passed on: each async function that takes a future would make
+    /// the future of a request larger by its size.
     async fn run<T, F>(&self, retry: Retry, work: impl Fn() -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -143,14 +146,14 @@ impl Pool {
             }
             match retry {
                 Retry::Read | Retry::Begin if is_lost_connection(&error) => left -= 1,
-                // whole, so it may simply run again
+                // rolled back as a whole, so it can simply run again
                 Retry::Write if matches!(meaning_of(&error), Meaning::RolledBack | Meaning::Gone) => {
                     let attempts = WRITE_ATTEMPTS - left;
                     tracing::warn!(%error, attempts, "a write was rolled back by the server, trying again");
                     tokio::time::sleep(Duration::from_millis(5 << attempts)).await;
                     left -= 1;
                 }
-                // one new connection shows whether it is the session's fault
+                // one attempt on a new connection shows whether the session was the cause
                 _ if is_stale(&error) => left = 0,
                 _ => return Err(error),
             }
@@ -158,7 +161,7 @@ impl Pool {
     }
 }
 
-/// The methods are those of the type itself that have the same names.
+/// The methods call those of the same name on the type itself.
 macro_rules! statement_of {
     ($row:ty) => {
         type Row = $row;

@@ -27,13 +27,13 @@ pub(super) fn bind(compiled: &Compiled) -> Query<'static, Postgres, PgArguments>
     })
 }
 
-/// The total, which every row of a compiled statement has.
+/// Reads the total, which is in every row of a compiled statement.
 pub(super) fn total_of(row: &PgRow) -> Result<u64, sqlx::Error> {
     let total: i64 = row.try_get_unchecked(0)?;
     u64::try_from(total).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
-/// The columns are those of every compiled page, which `tests/it/compiler/compiled.rs` holds; so their types are not
+/// The columns are those of every compiled page, which `tests/it/compiler/compiled.rs` checks, so their types are not
 /// checked in each row.
 pub(super) fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
     let mut page = Page { total: 0, items: Vec::with_capacity(rows.len()) };
@@ -52,9 +52,9 @@ pub(super) fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sql
     Ok(page)
 }
 
-/// The scope of a resource, with the name that its project has now.
+/// The scope of a resource, with the current name of its project.
 fn scope_of(row: &PgRow, scopes: &[Arc<Scope>]) -> Result<Arc<Scope>, sqlx::Error> {
-    // in a statement of one scope the column may tell queries apart
+    // in a statement over one scope the column may identify the query of a batch
     if let [only] = scopes {
         return Ok(Arc::clone(only));
     }
@@ -69,12 +69,12 @@ fn scope_of(row: &PgRow, scopes: &[Arc<Scope>]) -> Result<Arc<Scope>, sqlx::Erro
     Ok(Arc::new(Scope { project_name: project_name.to_owned(), ..Scope::clone(scope) }))
 }
 
-/// A `text[]` without nulls, borrowed from its row; sqlx makes a `String` of each element.
+/// A `text[]` without nulls, borrowed from its row; sqlx would allocate a `String` for each element.
 struct Texts<'r>(Vec<&'r str>);
 
 impl<'r> Decode<'r, Postgres> for Texts<'r> {
-    /// Reads what `array_send` writes: dimensions, whether there are nulls, the type; of each dimension the length and
-    /// the first index; of each element the length and its bytes. All numbers have four bytes.
+    /// Parses the format of `array_send`: number of dimensions, whether there are nulls, and element type; for each
+    /// dimension its length and lower bound; for each element its length and bytes. All numbers have four bytes.
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         let mut rest = value.as_bytes()?;
         let dimensions = next_number(&mut rest)?;
@@ -114,7 +114,7 @@ pub(super) fn tags_of(parts: Vec<String>) -> Vec<Tag> {
     tags
 }
 
-/// Tags as the column and the writing functions hold them.
+/// Tags in the form of the column and of the arguments of the writing functions.
 pub(super) fn parts_of(tags: &[Tag]) -> Vec<String> {
     tags.iter().flat_map(|tag| [tag.key.clone(), tag.value.clone()]).collect()
 }

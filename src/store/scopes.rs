@@ -8,11 +8,11 @@ use crate::domain::{RequestError, Scope};
 /// The scopes of resource types.
 #[derive(Debug, Clone, Default)]
 pub struct TypeScopes {
-    /// Scopes in the order of the types asked, then of projects. Their types are named as they were asked for.
+    /// Scopes in the order of the requested types, then of projects. Their types have the names in the request.
     pub scopes: Vec<Arc<Scope>>,
-    /// The type that each name asked for is a name of.
+    /// The type of each requested name.
     pub types: Vec<String>,
-    /// A type of the query that is not registered or needs a project, if there is one.
+    /// A requested type that is not registered or requires a project, if any.
     pub unknown: Option<Unknown>,
 }
 
@@ -24,7 +24,7 @@ pub enum Unknown {
         /// Position in the request, from 0.
         index: usize,
     },
-    /// It is a type of a region, and no project was named.
+    /// The type is regional, and no project was named.
     Project {
         /// Position in the request, from 0.
         index: usize,
@@ -32,7 +32,7 @@ pub enum Unknown {
 }
 
 impl Store {
-    /// The number of a scope; `None` if nothing was ever registered there.
+    /// The number of a scope; `None` if no resource was ever registered in it.
     pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, RequestError> {
         Ok(self
             .pool
@@ -48,7 +48,7 @@ impl Store {
             .await?)
     }
 
-    /// The scopes of types, by name or alias, in one project or in all of a domain, or in all there are.
+    /// The scopes of types, by name or alias, in one project, in all projects of a domain, or in all projects.
     pub async fn find_scopes(
         &self,
         resource_types: &[String],

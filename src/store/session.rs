@@ -1,4 +1,4 @@
-//! Sessions of the database: what each new connection is set up for.
+//! Database sessions: how each new connection is set up.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use super::connect::StoreSettings;
 
-/// What sessions are set up for: requests, or work that may take long.
+/// The purpose of a session: requests, or work that may take long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionProfile {
     /// Requests: every statement has a deadline, and the planner is limited to index look-ups.
@@ -40,11 +40,11 @@ impl Connector {
 
     /// A new connection, as the service, with the planner's settings.
     ///
-    /// The plan of a compiled statement is right whatever the values are: it is made once and, where requests are
-    /// served, of index look-ups only, since every table is reached by scope and label. Memoizing look-ups does not
-    /// pay: no label is looked up twice, and what would be copied are bitmaps. A server on Linux, where it can, checks every
-    /// second whether the client of a running statement is still connected: otherwise a statement whose request was dropped
-    /// would run to its deadline, beside the connection that has replaced it.
+    /// The plan of a compiled statement is good for all values, so it is planned once. For requests it only uses index
+    /// look-ups, since every table is accessed by scope and label. Memoize nodes do not pay off: no label is looked up
+    /// twice, and they would copy bitmaps. Where the server supports it (on Linux), it checks every second whether the
+    /// client of a running statement is still connected: otherwise a statement whose request was dropped would run until
+    /// its deadline, in addition to the connection that has replaced it.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.options.connect().await?;
         sqlx::query(

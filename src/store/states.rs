@@ -1,23 +1,23 @@
-//! What SQLSTATEs mean to the client: the one table of them.
+//! The table of SQLSTATEs and their meaning for the client.
 
 use crate::domain::Outage;
 
-/// What a state means.
+/// The meaning of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// A function of the schema refuses the request.
     Refused(Refusal),
     /// The database cannot store a value.
     Value,
-    /// The server rolled the statement back for its own reasons; it may run again.
+    /// The server rolled the statement back; it may be retried.
     RolledBack,
-    /// What the statement refers to was deleted meanwhile; run again, it sees that.
+    /// A row that the statement refers to was deleted meanwhile; a retry sees that.
     Gone,
-    /// The database is in a state in which it cannot do this.
+    /// The database is unavailable.
     Outage(Outage),
-    /// The same, but the reason may be what the session remembers of the database: a new connection may do better.
+    /// The same, but the reason may be cached state of the session: a retry on a new connection may succeed.
     Stale(Outage),
-    /// A bug of tagd.
+    /// A bug in tagd.
     Bug,
 }
 
@@ -28,13 +28,13 @@ pub enum Refusal {
     UnknownResource,
     /// More tags than the type allows; the detail has both numbers.
     TooManyTags,
-    /// The role of the service can neither be created nor taken; only migrations raise it.
+    /// The role of the service can be neither created nor assumed; only migrations raise it.
     Role,
     /// More predefined tags than the account may have; the detail has both numbers.
     TooManyPredefined,
     /// No such predefined tag.
     UnknownPredefined,
-    /// There is such a predefined tag.
+    /// The predefined tag already exists.
     PredefinedExists,
     /// The condition of the write does not hold.
     Condition,
@@ -48,7 +48,7 @@ pub enum Refusal {
     NameTaken,
 }
 
-/// States, or the beginnings of states; the first that fits counts. What is not listed is a [bug](Meaning::Bug).
+/// States or prefixes of states; the first match counts. A state that is not listed is a [bug](Meaning::Bug).
 pub const STATES: [(&str, Meaning); 47] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
@@ -62,48 +62,48 @@ pub const STATES: [(&str, Meaning); 47] = [
     ("TG009", Meaning::Refused(Refusal::ProjectInUse)),
     ("TG010", Meaning::Refused(Refusal::TypeInUse)),
     ("TG011", Meaning::Refused(Refusal::NameTaken)),
-    // the protocol was broken: by tagd, or by a proxy that then ends the session, see `meaning_of_end`
+    // a protocol violation, by tagd or by a proxy that then ends the session; see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),
-    // a prepared statement has other columns by now
+    // the columns of a prepared statement have changed
     ("0A000", Meaning::Stale(Outage::Schema)),
     ("0P000", Meaning::Stale(Outage::Rights)),
     ("22", Meaning::Value),
     ("23503", Meaning::Gone),
     ("25006", Meaning::Stale(Outage::ReadOnly)),
-    // a transaction that lay idle, or took too long, ended with its session
+    // the session was ended because a transaction was idle or took too long
     ("25P03", Meaning::Outage(Outage::Unreachable)),
     ("25P04", Meaning::Outage(Outage::Busy)),
-    // a prepared statement is gone
+    // a prepared statement no longer exists
     ("26000", Meaning::Stale(Outage::Unreachable)),
     ("28", Meaning::Outage(Outage::Login)),
     ("3D000", Meaning::Outage(Outage::Unreachable)),
     ("3F000", Meaning::Stale(Outage::Schema)),
-    // nobody knows whether the statement was done
+    // it is unknown whether the statement was completed
     ("40003", Meaning::Outage(Outage::Unreachable)),
     ("40", Meaning::RolledBack),
     ("42501", Meaning::Stale(Outage::Rights)),
-    // column, function, table, other object: each is there in the schema that this tagd knows
+    // undefined column, function, table or other object: all exist in the schema that this tagd expects
     ("42703", Meaning::Stale(Outage::Schema)),
     ("42883", Meaning::Stale(Outage::Schema)),
     ("42P01", Meaning::Stale(Outage::Schema)),
-    // where the role was dropped and made anew, old sessions have one that is not there
+    // if the role was dropped and created again, old sessions have a role that no longer exists
     ("42704", Meaning::Stale(Outage::Rights)),
     ("53100", Meaning::Outage(Outage::Full)),
-    // out of memory, of connections, of what a setting allows
+    // out of memory, out of connections, or beyond a limit in the settings
     ("53", Meaning::Outage(Outage::Busy)),
     ("54", Meaning::Value),
-    // in use, or locked
+    // object in use, or locked
     ("55006", Meaning::Outage(Outage::Busy)),
     ("55P03", Meaning::Outage(Outage::Busy)),
     ("55", Meaning::Outage(Outage::Closed)),
     ("57014", Meaning::Outage(Outage::Busy)),
-    // stopped, stopping or starting; dropped; a session that lay idle
+    // server stopped, stopping or starting; database dropped; session idle for too long
     ("57", Meaning::Outage(Outage::Unreachable)),
     ("58", Meaning::Outage(Outage::Failing)),
-    // a file of settings, a lock file
+    // configuration file or lock file
     ("F0", Meaning::Outage(Outage::Failing)),
-    // listed to be read: everything else is the same
+    // listed for the reader only: a state that is not listed is a bug too
     ("23", Meaning::Bug),
     ("25", Meaning::Bug),
     ("42", Meaning::Bug),
@@ -112,13 +112,13 @@ pub const STATES: [(&str, Meaning); 47] = [
     ("XX", Meaning::Bug),
 ];
 
-/// What the state of a failed statement means.
+/// The meaning of the state of a failed statement.
 pub fn meaning_of_state(state: &str) -> Meaning {
     let row = STATES.iter().find(|(beginning, _)| state.starts_with(beginning));
     row.map_or(Meaning::Bug, |(_, meaning)| *meaning)
 }
 
-/// The same where the server ends the session with it: whatever the state, the connection is gone.
+/// The same if the server ends the session with the error: whatever the state, the connection is lost.
 pub fn meaning_of_end(state: &str) -> Meaning {
     match meaning_of_state(state) {
         outage @ (Meaning::Outage(_) | Meaning::Stale(_)) => outage,
@@ -126,11 +126,11 @@ pub fn meaning_of_end(state: &str) -> Meaning {
     }
 }
 
-/// The same for a session that is being set up, where nothing depends on any request.
+/// The same for a session that is being set up, which does not depend on any request.
 pub fn outage_of_setup(state: &str) -> Outage {
     match meaning_of_state(state) {
         Meaning::Outage(outage) | Meaning::Stale(outage) => outage,
-        // the role is no value that the setting can have
+        // the setting `role` does not accept the role
         Meaning::Value => Outage::Rights,
         _ => Outage::Unreachable,
     }

@@ -1,4 +1,4 @@
-//! Tags as lists: of a resource, of a scope, of everything an account has.
+//! Lists of tags: of a resource, of a scope, or of everything an account has.
 
 use super::{Store, retry::Retry, rows::tags_of};
 use crate::domain::{RequestError, Tag, tag::is_system_key};
@@ -26,8 +26,8 @@ impl Store {
         resource_id: &str,
         domain_id: Option<&str>,
     ) -> Result<Vec<i64>, RequestError> {
-        // from the identifier to its scopes: the index of identifiers alone has all resources that are called so, and
-        // they are looked at one by one until there are two
+        // from the identifier to its scopes: the index on identifiers finds all resources with this one, which are read
+        // one by one until there are two
         Ok(self
             .pool
             .fetch_all(Retry::Read, || {
@@ -49,7 +49,7 @@ impl Store {
             .await?)
     }
 
-    /// The scopes of an account, or all there are.
+    /// The scopes of an account, or all scopes.
     pub async fn domain_scopes(&self, domain_id: Option<&str>) -> Result<Vec<i64>, RequestError> {
         Ok(self
             .pool
@@ -65,7 +65,7 @@ impl Store {
             .await?)
     }
 
-    /// Keys in use in scopes, behind a marker, sorted. System keys only on demand.
+    /// Keys in use in scopes, after a marker, sorted. System keys are included on request.
     pub async fn list_keys(
         &self,
         scopes: &[i64],
@@ -74,8 +74,8 @@ impl Store {
         with_system: bool,
     ) -> Result<Vec<String>, RequestError> {
         merge(scopes, limit, async |scopes, bound| {
-            // A label is in use while it has slots or, if it is dense, a chunk: one without a bit set is not kept. A subquery of
-            // one row, and not an exists: that would be answered from a table of all chunks of the scope.
+            // A label is in use if it has slots or, if it is dense, a chunk: a chunk without a set bit is deleted. A
+            // scalar subquery rather than `exists`, which Postgres would evaluate by hashing all chunks of the scope.
             Ok(self
                 .pool
                 .fetch_all(Retry::Read, || {
@@ -110,7 +110,7 @@ impl Store {
         .await
     }
 
-    /// Values in use with a key in scopes, behind a marker, sorted.
+    /// Values in use with a key in scopes, after a marker, sorted.
     pub async fn list_values(
         &self,
         scopes: &[i64],
@@ -156,8 +156,8 @@ impl Store {
         .await
     }
 
-    /// Tags in use in scopes, each once, by key and value. Those behind a tag; with a key alone those with this key and
-    /// behind it. System tags only on demand.
+    /// Distinct tags in use in scopes, sorted by key and value, after a tag; if the marker is only a key, from this key
+    /// on. System tags are included on request.
     pub async fn list_tags_by_key(
         &self,
         scopes: &[i64],
@@ -166,7 +166,7 @@ impl Store {
         limit: u32,
         with_system: bool,
     ) -> Result<Vec<Tag>, RequestError> {
-        // a key has a label of kind 2 and behind it those of kind 3; a scope may have many labels without a key
+        // a key has a label of kind 2, followed by those of kind 3; a scope may have many labels without a key
         let kind: i16 = match value {
             Some(_) => 3,
             None if key.is_empty() => i16::MAX,
@@ -204,7 +204,8 @@ impl Store {
             .await?)
     }
 
-    /// Tags in use in scopes by their text, one of those that have the same, behind a text. No system tags.
+    /// Tags in use in scopes, sorted by their text, after a text; only one of those with the same text. Without system
+    /// tags.
     pub async fn list_tags_by_text(
         &self,
         scopes: &[i64],
@@ -237,11 +238,11 @@ impl Store {
     }
 }
 
-/// Scopes that one statement merges, at first and at most: the first few tell where the page ends in the others.
+/// Scopes that one statement merges, at first and at most: the first few give an upper bound of the page for the others.
 const SCOPES: (usize, usize) = (8, 512);
 
-/// The first of what some scopes have, sorted, each once. `list` reads the same of some of the scopes; with a bound only what
-/// lies before it.
+/// The first distinct entries of scopes, sorted. `list` reads those of some of the scopes; with a bound, only the entries
+/// before it.
 async fn merge(
     scopes: &[i64],
     limit: u32,
@@ -252,7 +253,7 @@ async fn merge(
     let mut merged = Vec::new();
     let mut rest = scopes;
     while let Some((some, others)) = rest.split_at_checked(size.min(rest.len())).filter(|(some, _)| !some.is_empty()) {
-        // nothing after the last of a full page is needed
+        // nothing after the last entry of a full page is needed
         let bound = if merged.len() == most { merged.last().map(String::as_str) } else { None };
         let mut names = list(some, bound).await?;
         merged.append(&mut names);

@@ -1,14 +1,14 @@
-//! The versions of the schema: what this program has, and how they compare.
+//! Versions of the schema: those of this program, and their comparison.
 
 use std::fmt;
 
 /// The newest migration that this program has.
 pub const SCHEMA_VERSION: i32 = 24;
 
-/// Number of the set of functions that this program has. Every change to a file of the set needs a higher one.
+/// Number of the set of functions that this program has. Increase it with every change to a file of the set.
 pub const FUNCTION_SET: i32 = 1;
 
-/// Version of a schema: its tables and its functions have a number each, which only grow.
+/// Version of a schema: one number for its tables and one for its functions, which only increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaVersion {
     /// The newest migration; 0 for none.
@@ -18,10 +18,10 @@ pub struct SchemaVersion {
 }
 
 impl SchemaVersion {
-    /// What this program has.
+    /// The version of this program.
     pub const KNOWN: Self = Self { migration: SCHEMA_VERSION, functions: FUNCTION_SET };
 
-    /// A program that has `known` cannot work with this one.
+    /// Whether this version is too new for a program with version `known`.
     pub(super) fn is_newer_than(self, known: Self) -> bool {
         self.migration > known.migration || self.functions > known.functions
     }

@@ -1,4 +1,4 @@
-//! Divides the input into batches, on a thread of its own, a few ahead of the database.
+//! Divides the input into batches, on its own thread, a few batches ahead of the database.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
-/// Bytes of lines in a batch: what bounds memory where lines are long.
+/// Maximum bytes of lines in a batch, which bounds memory if lines are long.
 pub(crate) const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 
 /// Batches in the order of the input.
@@ -34,7 +34,7 @@ pub(crate) struct Batch {
     pub(crate) rejected: Vec<Rejected>,
     /// Bytes read so far.
     pub(crate) read: u64,
-    /// Why there is no more, unless the input is at its end.
+    /// Why reading stopped, unless the input is at its end.
     pub(crate) broken: Option<Error>,
 }
 
@@ -57,13 +57,13 @@ pub(crate) struct BatchBuilder {
     hasher: RandomState,
 }
 
-/// The receiver is gone: the import has stopped.
+/// The receiver has been dropped: the import has stopped.
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
 impl BatchBuilder {
     pub(crate) fn new() -> (Self, Batches) {
-        // one batch waits while another is imported: more would only take memory
+        // one batch waits while another is imported; more would only use memory
         let (sender, receiver) = mpsc::channel(1);
         (Self { sender, batch: Batch::default(), bytes: 0, seen: HashSet::new(), hasher: RandomState::new() }, receiver)
     }
@@ -75,7 +75,7 @@ impl BatchBuilder {
             &registration.resource_type,
             &registration.resource.resource_id,
         ));
-        // a repeated resource begins a new batch: it changes what the earlier line registered
+        // a repeated resource begins a new batch, since it replaces what the earlier line registered
         if !self.seen.insert(identity) {
             self.flush()?;
             self.seen.insert(identity);
@@ -103,7 +103,7 @@ impl BatchBuilder {
         if full { self.flush() } else { Ok(()) }
     }
 
-    /// Sends the batch on and begins the next.
+    /// Sends the batch and begins the next.
     pub(crate) fn flush(&mut self) -> Result<(), Stopped> {
         let read = self.batch.read;
         let batch = std::mem::replace(&mut self.batch, Batch { read, ..Batch::default() });
@@ -120,8 +120,8 @@ impl BatchBuilder {
     }
 }
 
-/// Reads batches from NDJSON. `most_idle` is how many bytes may follow one another without a resource. A type that is named by an
-/// alias is replaced by its own name, so that a resource is known by one name.
+/// Reads batches from NDJSON. `most_idle` is the maximum number of consecutive bytes without a resource. An alias of a
+/// type is replaced by the type's own name, so that a resource has only one name.
 pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases, most_idle: Option<u64>) -> Batches {
     let (builder, batches) = BatchBuilder::new();
     std::thread::spawn(move || {
@@ -188,7 +188,7 @@ fn read_ndjson(
     Ok(None)
 }
 
-/// Why an input without resources is not read on.
+/// Why reading stops at an input without resources.
 fn too_idle(bytes: u64) -> Error {
     Error::new(ErrorKind::InvalidData, format!("more than {bytes} bytes without a resource"))
 }

@@ -15,8 +15,8 @@ use crate::{
     json::{self, List, Object, TagBody},
 };
 
-/// Longest line: whatever may be stored is exported as a line that can be imported, even if every character of names,
-/// keys and values is written as an escape.
+/// Maximum length of a line: every resource that can be stored fits in one, even if every character of names, keys and
+/// values is escaped.
 pub(crate) const LINE_BYTES: u64 = 6 * 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
@@ -32,13 +32,13 @@ struct LineBody {
     tags: TagsBody,
 }
 
-/// Aliases of a type as a feeder states them.
+/// Aliases of a type as the client sends them.
 pub(crate) type AliasesBody = List<String, ALIASES>;
 
-/// Tags as a feeder states them.
+/// Tags as the client sends them.
 pub(crate) type TagsBody = List<Object<TagBody<String>>, { MOST_TAGS + MOST_SYSTEM_TAGS }>;
 
-/// The tags of a list of them.
+/// Converts a list of tags.
 pub(crate) fn tags_of(List(list): TagsBody) -> Vec<Tag> {
     list.into_iter().map(|Object(TagBody { key, value })| Tag { key, value: value.unwrap_or_default() }).collect()
 }
@@ -65,7 +65,7 @@ struct TagReply<'a> {
     value: &'a str,
 }
 
-/// Reads a line. The error says which field is wrong and how.
+/// Reads a line. The error names the field and the reason.
 pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
     let body: LineBody = json::read_object(line, "").map_err(|error| error.on_its_line())?;
     let tags = tags_of(body.tags);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_largest_resource_is_a_line_that_is_read() {
-        // a control character takes six bytes on a line, more than any other
+        // a control character takes six bytes in a line, more than any other
         let text = |length: usize, i: usize| format!("{i:04}{}", "\u{1}".repeat(length - 4));
         let tags = |prefix: &str, count: usize| -> Vec<Tag> {
             let key = |i| format!("{prefix}{}", text(TEXT_LENGTH - prefix.len(), i));

@@ -1,4 +1,4 @@
-//! Import: hands batches to the store and counts what became of them.
+//! Import: passes batches to the store and counts the outcomes.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::{
     text::{self, WrongEncoding},
 };
 
-/// What an import did.
+/// Counts of an import.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) created: u64,
@@ -32,14 +32,14 @@ impl Outcome {
     }
 }
 
-/// What remains of an import that fails.
+/// What a failed import leaves in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Atomicity {
     /// Nothing: it is one transaction, and the first bad line ends it.
     Nothing,
-    /// Batches that were complete.
+    /// The batches that were complete.
     Batches,
-    /// Lines that were complete.
+    /// The lines that were complete.
     Lines,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Atomicity {
 pub(crate) enum Progress<'a> {
     /// A line was not imported.
     Rejected(&'a Rejected),
-    /// A batch was imported or, in an import of all or nothing, staged.
+    /// A batch was imported or, in a strict import, staged.
     Read {
         /// Bytes read so far.
         bytes: u64,
@@ -78,7 +78,7 @@ pub(crate) enum LoadError {
     },
     /// A line is bad and the import is strict; the line was reported.
     Strict,
-    /// The input is in another encoding than UTF-8; nothing of it was read.
+    /// The input is not UTF-8; none of it was imported.
     Encoding(WrongEncoding),
     /// The input broke off.
     Broken(std::io::Error),
@@ -90,7 +90,7 @@ impl LoadError {
     }
 }
 
-/// Imports the batches, whose resources have their tags with them.
+/// Imports batches of resources that include their tags.
 pub(crate) async fn load(
     store: &Store,
     batches: Batches,
@@ -111,7 +111,7 @@ pub(crate) async fn load(
     Ok(load.finish())
 }
 
-/// Imports the batches, whose resources have their tags in a table. A resource with a bad row of tags is left unchanged.
+/// Imports batches of resources whose tags are in a staging table. A resource with a bad row of tags is left unchanged.
 pub(crate) async fn load_with_tags(
     mut tags: TagStage,
     batches: Batches,
@@ -133,7 +133,7 @@ pub(crate) async fn load_with_tags(
     Ok(load.finish())
 }
 
-/// Where the resources of a batch go at once.
+/// Where a batch is imported: from its own lines, or together with staged tags.
 enum Target {
     Direct(Importer),
     WithTags(StagedImport),
@@ -175,8 +175,8 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
         self.outcome
     }
 
-    /// Stages batches as they come, and imports all at the end: other writers wait for that only, not for a client that
-    /// sends slowly.
+    /// Stages batches as they arrive, and imports all of them at the end: other writers then wait only for the import,
+    /// not for a slow client.
     async fn run_whole(&mut self, mut stage: StagedImport, mut batches: Batches) -> Result<(), LoadError> {
         let mut first_lines = Vec::new();
         let mut staged = 0;
@@ -209,7 +209,7 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
         whole.finish().await.map_err(LoadError::Store)
     }
 
-    /// Imports batches as they come.
+    /// Imports batches as they arrive.
     async fn run_batches(
         &mut self,
         mut target: Target,
@@ -235,8 +235,8 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
         Ok(())
     }
 
-    /// Imports a batch. Where the database refuses a value that the checks let through, the batch is halved until the
-    /// line is found, so that one bad line costs no other.
+    /// Imports a batch. If the database refuses a value that passed the checks, the batch is halved until the line is
+    /// found, so that one bad line does not affect the others.
     async fn run_batch(
         &mut self,
         target: &mut Target,
@@ -295,7 +295,7 @@ fn count_of(resources: usize) -> u64 {
     u64::try_from(resources).unwrap_or(u64::MAX)
 }
 
-/// Logs what the database said of a line, for the operator; the report of the import says only that it refused.
+/// Logs the error of the database for a line; the report of the import only says that the line was refused.
 pub(crate) fn log_refusal(line: u64, error: &StoreError) {
     if let StoreError::BadValue(cause) = error {
         tracing::error!(line, error = %cause, "the database refused a value that the checks let through");

@@ -1,4 +1,4 @@
-//! Resources in bulk as NDJSON, one a line: what the commands and the registry share of import and export.
+//! Bulk import and export as NDJSON, one resource per line, for the commands and the registry.
 
 pub(crate) mod batches;
 pub(crate) mod line;

@@ -1,6 +1,6 @@
 //! Import from two CSV files: resources in order, their tags in any order.
 //!
-//! The tags go to a temporary table of the database, where the resources find theirs: neither file has to fit in memory.
+//! The tags are copied to a temporary table and joined to the resources there, so neither file has to fit in memory.
 
 use std::io::Read;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Bytes of tags that go to the database in one piece.
+/// Bytes of tags that are sent to the database at a time.
 const TAG_BYTES: usize = 1024 * 1024;
 
 const RESOURCE_COLUMNS: &[&str] =
@@ -38,7 +38,7 @@ pub(super) async fn read(
     let mut tags = open("tags", tags)?;
     let resource_columns = Columns::of("resources", &mut resources, RESOURCE_COLUMNS, IDENTITY)?;
     let tag_columns = Columns::of("tags", &mut tags, TAG_COLUMNS, 5)?;
-    // both files may name a type by an alias: resources and tags meet under its own name
+    // both files may name a type by an alias; both are joined by the type's own name
     let aliases = store.aliases().await?;
     let mut stage = store.stage_tags().await?;
     stage_tags(&mut stage, &mut tags, &tag_columns, &aliases, strict).await?;
@@ -47,13 +47,13 @@ pub(super) async fn read(
     std::thread::spawn(move || match read_resources(&mut builder, &mut resources, &resource_columns, &aliases) {
         Ok(()) => builder.finish(None),
         Err(ReadError::Input(error)) => builder.finish(Some(error)),
-        // an import that has stopped needs no more
+        // the import has stopped, so nothing more is needed
         Err(ReadError::Stopped) => {}
     });
     Ok((stage, batches))
 }
 
-/// Why the resources are not read to their end.
+/// Why reading the resources stopped early.
 enum ReadError {
     Input(std::io::Error),
     /// The import has stopped.
@@ -136,8 +136,8 @@ impl Columns {
             .unwrap_or_default()
     }
 
-    /// Project, type and ID, if they are certain. If a comma or a quote is wrong, they are if they are the first columns
-    /// and the error is after them.
+    /// Project, type and ID, if they are certain. With a misplaced comma or quote they are certain only if they are the
+    /// first columns and the error comes after them.
     fn identity(&self, record: &Record) -> Option<[String; IDENTITY]> {
         let is_in_front =
             self.positions.iter().take(IDENTITY).all(|position| position.is_some_and(|position| position < IDENTITY));
@@ -153,8 +153,8 @@ impl Columns {
     }
 }
 
-/// Sends all tags to the database. A row that cannot be imported goes there too, so that its resource is left unchanged;
-/// if the row does not tell its resource, that could be any, and nothing is imported.
+/// Sends all tags to the database. A row that cannot be imported is sent too, so that its resource is left unchanged. If
+/// the row does not identify its resource, it could be any of them, so nothing is imported.
 async fn stage_tags(
     stage: &mut TagStage,
     reader: &mut Csv,
@@ -184,9 +184,9 @@ async fn stage_tags(
     Ok(())
 }
 
-/// A row for the stage; an error if it cannot be imported and does not tell its resource.
+/// A row for the staging table; an error if it cannot be imported and does not identify its resource.
 fn tag_row(columns: &Columns, record: &Record, line: u64) -> Result<TagRow, String> {
-    // a tag that cannot be imported is found here, with its own line
+    // check the tag here, where its own line is known
     let checked = columns.check(record).and_then(|()| {
         let text = |column| columns.text(record, column).to_owned();
         let tags = vec![Tag { key: text(3), value: text(4) }];
@@ -197,7 +197,7 @@ fn tag_row(columns: &Columns, record: &Record, line: u64) -> Result<TagRow, Stri
         Err(reason) => reason,
     };
     let Some([project_id, resource_type, resource_id]) = columns.identity(record) else { return Err(reason) };
-    // an identity that no resource can have is not kept: the row belongs to none
+    // the identity is not one that a resource can have, so the row belongs to no resource
     let known = check(project_id, resource_type, resource_id, Vec::new()).unwrap_or_default();
     Ok(TagRow { error: Some(format!("{reason}; its resource was left unchanged")), ..row_of(line, known) })
 }

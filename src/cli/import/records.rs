@@ -10,7 +10,7 @@ const PIECE: usize = 64 * 1024;
 /// A CSV file, record by record. A line ends with LF or CR LF; blank lines are skipped.
 pub(super) struct Records<R> {
     input: R,
-    /// Input that was read, of which the bytes from `at` on are not consumed yet.
+    /// Input that has been read; the bytes from `at` on are not consumed yet.
     buffer: Vec<u8>,
     at: usize,
     is_over: bool,
@@ -20,12 +20,12 @@ pub(super) struct Records<R> {
     most: usize,
 }
 
-/// A record, whose memory is reused for the next one.
+/// A record; its memory is reused for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// Number of the line on which it begins.
     pub(super) line: u64,
-    /// How many bytes of the file it takes.
+    /// Its length in the file, in bytes.
     pub(super) bytes: u64,
     /// Why it cannot be read, if it is malformed. Its fields are those before the bad one.
     pub(super) error: Option<Malformed>,
@@ -63,7 +63,7 @@ impl Record {
         self.text.get(start..end)
     }
 
-    /// The line to report what is wrong at.
+    /// The line to report an error at.
     pub(super) fn error_line(&self) -> u64 {
         self.error.as_ref().map_or(self.line, |error| error.line)
     }
@@ -82,8 +82,8 @@ impl<R: Read> Records<R> {
 
     /// Reads the next record; false at the end.
     ///
-    /// A malformed one takes the lines up to that on which its bad field begins. Reading goes on with the next line, so
-    /// a quote that is never closed costs no more than that.
+    /// A malformed record ends with the line on which its bad field begins. Reading continues on the next line, so a
+    /// quote that is never closed loses no more than that.
     pub(super) fn read(&mut self, record: &mut Record) -> io::Result<bool> {
         record.text.clear();
         record.ends.clear();
@@ -140,7 +140,7 @@ impl<R: Read> Records<R> {
                         "unexpected quote in an unquoted field; quote the field and double the quote inside".to_owned(),
                     ));
                 }
-                // a line that was truncated here would look complete
+                // a line that is cut off here would look complete
                 Some(b'\r') if self.byte(position.offset + 1)? != Some(b'\n') => {
                     return Ok(Some("carriage return without a line feed; quote the field".to_owned()));
                 }
@@ -221,7 +221,7 @@ impl<R: Read> Records<R> {
         Ok(self.from(offset)?.first().copied())
     }
 
-    /// The bytes from an offset on that were read; empty only at the end of the input.
+    /// The bytes that have been read, from an offset on; empty only at the end of the input.
     fn from(&mut self, offset: usize) -> io::Result<&[u8]> {
         while self.buffer.len() <= self.at + offset && !self.is_over {
             self.buffer.drain(..self.at);
@@ -249,7 +249,7 @@ mod tests {
 
     const MOST: usize = 1000;
 
-    /// An input that comes in pieces of a few bytes.
+    /// Input that arrives a few bytes at a time.
     struct Drops<'a>(&'a [u8], usize);
 
     impl Read for Drops<'_> {
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(rows("\""), [bad(1, 1, open)]);
         // closed by the quote that opens a later field
         assert_eq!(rows("a,\"x\nb,\"y\"\nc,z"), [bad(1, 1, behind), good(2, &["b", "y"]), good(3, &["c", "z"])]);
-        // a record over several lines ends with that where the bad quote opens
+        // a record over several lines ends with the line on which the bad quote opens
         assert_eq!(rows("\"a\nb\",\"c\nd\"e\nf"), [bad(1, 2, behind), bad(3, 3, stray), good(4, &["f"])]);
     }
 
@@ -371,7 +371,7 @@ mod tests {
         assert!(records.read(&mut Record::default()).is_err());
     }
 
-    /// What the csv crate makes of a text; it takes what is malformed.
+    /// The records that the csv crate reads from a text; it accepts malformed input.
     fn by_the_crate(text: &[u8]) -> Vec<Vec<String>> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
@@ -403,7 +403,7 @@ mod tests {
             if good.len() == read.len() {
                 prop_assert_eq!(good, by_the_crate(text.as_bytes()));
             } else {
-                // a bad field begins on a line of its record, and the next record behind it
+                // a bad field begins on a line of its record, and the next record after that line
                 for pair in read.windows(2) {
                     prop_assert!(pair[0].0 < pair[1].0);
                     if let (_, Err((opened, _))) = &pair[0] {

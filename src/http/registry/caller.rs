@@ -1,4 +1,4 @@
-//! Who calls the registry: made of each request before its handler runs.
+//! The caller of the registry: extracted from each request before its handler runs.
 
 use std::future::{Ready, ready};
 
@@ -11,7 +11,7 @@ use crate::{
     service::Registry,
 };
 
-/// The principal of a request, with the registry that it asks.
+/// The principal of a request, and the registry.
 pub(super) struct Caller {
     pub(super) principal: Principal,
     state: Data<AppState>,

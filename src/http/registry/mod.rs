@@ -1,7 +1,7 @@
-//! The registry: tagd's own API, by which types, projects and resources are registered.
+//! The registry: tagd's own API, which registers types, projects and resources.
 //!
-//! `docs/REGISTRY.md` describes it. It is not a dialect: its answers have headers (`ETag`) and streams, and it has errors that
-//! no cloud service has.
+//! `docs/REGISTRY.md` describes it. It is not a dialect: its responses have headers (`ETag`) and streams, and it has
+//! errors that no cloud service has.
 
 mod caller;
 mod refusal;
@@ -44,7 +44,7 @@ use wire::{
     TagList, TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
 };
 
-/// What a request comes to.
+/// The response or the error of a request.
 type Handled = Result<HttpResponse, Refusal>;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
@@ -86,12 +86,12 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     );
 }
 
-/// The methods of what is only read.
+/// The methods of a read-only path.
 const READ: &str = "GET, HEAD, OPTIONS";
-/// The methods of what is read, put and deleted.
+/// The methods of a path that can be read, put and deleted.
 const ALL: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
 
-/// A path with the methods that it takes.
+/// A path with the methods that it allows.
 fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
     web::resource(path).default_service(web::route().to(move |request: HttpRequest| async move {
         if *request.method() == Method::OPTIONS {
@@ -101,12 +101,12 @@ fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
     }))
 }
 
-/// An answer of JSON.
+/// A JSON response.
 fn reply(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     HttpResponse::build(status).json(body)
 }
 
-/// An answer of JSON about a resource in this state.
+/// A JSON response with a resource and its `ETag`.
 fn reply_with(status: StatusCode, etag: &str, body: &impl Serialize) -> HttpResponse {
     HttpResponse::build(status).insert_header(etag_header(etag)).json(body)
 }
@@ -115,7 +115,7 @@ fn etag_header(etag: &str) -> (HeaderName, String) {
     (header::ETAG, format!("\"{etag}\""))
 }
 
-/// The answer to a read, as far as the conditions of the request let it through.
+/// The response to a read, after the conditions of the request.
 fn reply_read(request: &HttpRequest, etag: Option<&str>, body: &impl Serialize) -> Handled {
     match conditions::of_read(request, etag)? {
         Outcome::Proceed => Ok(match etag {
@@ -133,7 +133,7 @@ fn put_status(created: bool) -> StatusCode {
     if created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
-/// The body of a request that has one; all of them change something.
+/// The body of a request that has one; all such requests are writes.
 async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
     body::check_changing(request, body::JSON, &[]).map_err(Refusal::Type)?;
     let body = body::read(payload).await.map_err(Refusal::Body)?;
@@ -244,7 +244,7 @@ async fn put_resource(request: HttpRequest, caller: Caller, payload: Payload) ->
     let ResourceBody { resource_name, resource_detail, tags } = read(&request, payload).await?;
     let path = wire::path(&request)?;
     let with_tags = tags.is_some();
-    // a resource is a line of an import in another form, within the same limits
+    // a resource has the same limits as a line of an import
     let Registration { project_id, resource_type, resource, .. } = registration::check_registration(Registration {
         project_id: path.get("project_id").to_owned(),
         resource_type: path.get("resource_type").to_owned(),
@@ -315,7 +315,7 @@ async fn export(request: HttpRequest, caller: Caller) -> Handled {
     }
     if *request.method() == Method::HEAD {
         Parameters::read(&request, &[])?;
-        // what only the making of the body would tell is left out, and no export runs for it
+        // headers that are only known once the body exists are left out, and no export runs
         let answer =
             HttpResponse::Ok().content_type(transfer::NDJSON).insert_header((header::VARY, "Accept-Encoding")).finish();
         return Ok(answer.set_body(actix_web::body::None::new()).map_into_boxed_body());

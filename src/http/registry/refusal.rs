@@ -1,4 +1,4 @@
-//! What the registry refuses, with status and code: one row for each code.
+//! Errors of the registry with their status and code: one row for each code.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::{
     },
 };
 
-/// Why a request to the registry is not done.
+/// Why a request to the registry fails.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The registry says no.
+    /// An error of the use case.
     RequestError(RegistryError),
     /// The body could not be read.
     Body(BodyError),
-    /// It is not announced as what it must be.
+    /// The content type or content coding is not supported.
     Type(String),
     /// A strict import has a bad line.
     Line {
@@ -29,15 +29,15 @@ pub(super) enum Refusal {
         /// What is wrong with it.
         reason: String,
     },
-    /// An import did not come to its end.
+    /// An import stopped early.
     Input(String),
-    /// What an import relies on was changed while it ran.
+    /// Types or projects that an import uses were changed while it ran.
     Changed(String),
-    /// The path is there, but not for this method.
+    /// The path exists but does not allow this method.
     Method {
         /// The method.
         method: String,
-        /// Those that are.
+        /// The allowed methods.
         allowed: &'static str,
     },
     /// The path is not UTF-8.
@@ -52,7 +52,7 @@ impl<T: Into<RegistryError>> From<T> for Refusal {
     }
 }
 
-/// Status and code of a refusal.
+/// Status and code of an error.
 fn code_of(refusal: &Refusal) -> (u16, &'static str) {
     match refusal {
         Refusal::RequestError(error) => match error {
@@ -68,7 +68,7 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
                 RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
                 RequestError::Unavailable { .. } => (503, "REGISTRY.0015"),
                 RequestError::Internal { .. } => (500, "REGISTRY.0016"),
-                // a field that breaks a rule; the rest is not of the registry
+                // an invalid field; the registry does not produce the other kinds
                 _ => (400, "REGISTRY.0002"),
             },
         },
@@ -124,7 +124,7 @@ impl ResponseError for Refusal {
             Self::Method { allowed, .. } => {
                 answer.insert_header(("Allow", *allowed));
             }
-            // what is left of the body is not read, so the connection is of no more use
+            // the rest of the body is not read, so the connection cannot be reused
             Self::Body(_) | Self::Line { .. } | Self::Input(_) => {
                 answer.force_close();
             }

@@ -29,27 +29,27 @@ use crate::{
     transfer::{Atomicity, Progress, batches, line},
 };
 
-/// Lines that are reported one by one; of more only the number is told.
+/// Maximum number of lines that are reported one by one; beyond that only the count is reported.
 const REPORTED: usize = 1000;
-/// Bytes that go out in one piece.
+/// Bytes that are sent in one piece.
 const PIECE: usize = 64 * 1024;
-/// How long a client may take to send or take a piece.
+/// How long a client may take to send or receive a piece.
 const STALL: Duration = PATIENCE;
-/// How long the rest of a refused input is still read, so that the client gets to read the answer.
+/// How long the rest of a refused body is still read, so that the client can read the response.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Bytes of a gzip input that may follow one another without a resource. A kilobyte of gzip can be a megabyte of nothing,
-/// which would be read for as long as it is sent.
+/// Bytes of a gzip input that may follow one another without a resource. A kilobyte of gzip can expand to a megabyte of
+/// blank lines, which would be read for as long as the client sends.
 const UNPACKED_IDLE: u64 = 256 * 1024 * 1024;
 
-/// Content type of lines of JSON.
+/// Content type of NDJSON.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 /// Content types that an import may have.
 pub(super) const TYPES: &[&str] = &[NDJSON, "application/json"];
 /// Content codings that an import may have.
 pub(super) const CODINGS: &[&str] = &["gzip"];
 
-/// Imports what the body states, a resource a line; `coding` is one of [`CODINGS`].
+/// Imports the body, one resource per line; `coding` is one of [`CODINGS`].
 pub(super) async fn import(
     request: &HttpRequest,
     caller: &Caller,
@@ -116,7 +116,7 @@ fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) ->
 
 type Piece = io::Result<Bytes>;
 
-/// Hands on what comes in; ends when all is in, when it broke off, or when the receiver is gone.
+/// Forwards the body; ends when it is complete, when the connection breaks, or when the receiver is dropped.
 async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
     loop {
         let piece = match tokio::time::timeout(STALL, payload.next()).await {
@@ -132,7 +132,7 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
     }
 }
 
-/// The pieces as the thread that cuts batches reads them.
+/// The pieces of the body as a reader, for the thread that builds batches.
 struct Input {
     pieces: mpsc::Receiver<Piece>,
     piece: Bytes,
@@ -153,9 +153,9 @@ impl Read for Input {
     }
 }
 
-/// A gzip input, of one member or several. What is wrong with the gzip is an error of invalid data.
+/// A gzip input of one or several members. Malformed gzip is an error of kind `InvalidData`.
 enum Unpacked {
-    /// Nothing was read yet. The decoder reads when it is made, which has to wait for the thread that reads.
+    /// Nothing has been read yet. The decoder reads when it is created, which must happen on the reading thread.
     Fresh(Option<Input>),
     Begun(Box<GzDecoder<BufReader<Input>>>),
     Ended,
@@ -175,7 +175,7 @@ impl Read for Unpacked {
         loop {
             let Self::Begun(decoder) = self else { return Ok(0) };
             let count = decoder.read(buffer).map_err(|error| match error.kind() {
-                // those that the decoder makes itself: a request that breaks off has another
+                // errors of the decoder itself: one of the connection has another kind
                 ErrorKind::UnexpectedEof => invalid("ends too early"),
                 ErrorKind::InvalidInput | ErrorKind::InvalidData => invalid(&format!("is damaged: {error}")),
                 _ => error,
@@ -195,10 +195,10 @@ impl Read for Unpacked {
     }
 }
 
-/// Every resource, of one snapshot, in order.
+/// Exports every resource, in order, from one snapshot.
 pub(super) async fn export(request: &HttpRequest, caller: &Caller) -> Result<HttpResponse, Refusal> {
     Parameters::read(request, &[])?;
-    // without chunks the end of the connection would be the end of the answer, whole or not
+    // without chunked coding the client could not tell a truncated response from a complete one
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::Version);
     }
@@ -216,14 +216,14 @@ pub(super) async fn export(request: &HttpRequest, caller: &Caller) -> Result<Htt
     Ok(answer.streaming(Box::pin(pieces)))
 }
 
-/// Whether the client would rather have gzip. One that cannot be understood gets lines as they are.
+/// Whether the client prefers gzip. If its header cannot be parsed, lines are sent uncompressed.
 fn takes_gzip(request: &HttpRequest) -> bool {
     let (gzip, identity) = (Encoding::gzip(), Encoding::identity());
     AcceptEncoding::parse(request)
         .is_ok_and(|accepted| accepted.negotiate([&gzip, &identity].into_iter()).is_some_and(|chosen| chosen == gzip))
 }
 
-/// Lines on their way out.
+/// Buffers lines, compressed or not.
 struct Outgoing {
     lines: Vec<u8>,
     encoder: Option<GzEncoder<Vec<u8>>>,
@@ -231,12 +231,12 @@ struct Outgoing {
 
 impl Outgoing {
     fn new(is_packed: bool) -> Self {
-        // the fastest: it runs on the thread that also serves, a piece in half a millisecond
+        // the fastest level: it runs on a thread that also serves requests, and takes half a millisecond a piece
         let encoder = is_packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { lines: Vec::with_capacity(PIECE + PIECE / 4), encoder }
     }
 
-    /// What can go out now.
+    /// The bytes that can be sent now.
     fn take(&mut self) -> io::Result<Bytes> {
         let piece = match &mut self.encoder {
             None => Bytes::copy_from_slice(&self.lines),
@@ -249,7 +249,7 @@ impl Outgoing {
         Ok(piece)
     }
 
-    /// The rest, with the end of the gzip.
+    /// The rest, with the end of the gzip stream.
     fn finish(mut self) -> io::Result<Bytes> {
         let rest = self.take()?;
         let Some(encoder) = self.encoder else { return Ok(rest) };
@@ -259,10 +259,10 @@ impl Outgoing {
     }
 }
 
-/// Why nothing more goes out.
+/// Why an export stops.
 enum Stopped {
     Line(io::Error),
-    /// The client is gone, or takes nothing.
+    /// The client has disconnected, or does not read.
     Gone,
 }
 
@@ -272,7 +272,7 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
             line::encode(&mut outgoing.lines, &registration).map_err(Stopped::Line)?;
             if outgoing.lines.len() >= PIECE {
                 let piece = outgoing.take().map_err(Stopped::Line)?;
-                // gzip keeps short pieces to itself
+                // gzip buffers short pieces
                 if !piece.is_empty() {
                     send(&sender, Ok(piece)).await?;
                 }
@@ -283,14 +283,14 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
     let last = match outcome {
         Ok(()) => outgoing.finish(),
         Err(ExportError::Output(Stopped::Gone)) => {
-            tracing::info!("an export ended early: the client takes no more");
+            tracing::info!("an export stopped: the client disconnected or did not read");
             return;
         }
         Err(ExportError::Output(Stopped::Line(error))) => Err(error),
         Err(ExportError::Store(error)) => Err(io::Error::other(error.to_string())),
     };
     if let Err(error) = &last {
-        // the answer is broken off, so that the client does not take it for whole
+        // the connection is closed, so that the client does not take the response for complete
         tracing::error!(%error, "an export failed");
     }
     let _ = send(&sender, last).await;

@@ -1,4 +1,4 @@
-//! The registry's shapes on the wire: path, query string, headers, bodies, answers.
+//! The registry's wire format: path, query string, headers, request and response bodies.
 
 use actix_web::{HttpRequest, http::header};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
@@ -25,9 +25,9 @@ use crate::{
     transfer::line,
 };
 
-/// Largest page; the smallest is 1.
+/// Maximum page size; the minimum is 1.
 const LIMIT: u32 = 1000;
-/// Page where none is asked for.
+/// Default page size.
 const DEFAULT_LIMIT: u32 = 100;
 
 #[derive(Debug, Deserialize)]
@@ -187,7 +187,7 @@ pub(super) struct RejectedReply {
     pub(super) reason: String,
 }
 
-/// What varies in the path.
+/// The variable segments of the path.
 pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
     path::parameters(request).ok_or(Refusal::Path)
 }
@@ -202,7 +202,7 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError
 pub(super) struct Parameters<'a>(parameters::Parameters<'a>);
 
 impl<'a> Parameters<'a> {
-    /// Only those that are known may be given, each once.
+    /// Refuses unknown and repeated parameters.
     pub(super) fn read(request: &'a HttpRequest, known: &[&str]) -> Result<Self, RequestError> {
         parameters::read_parameters(request.query_string(), known).map(Self)
     }
@@ -220,14 +220,14 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Where a page of resources begins; by its marker where nothing is said.
+    /// Where a page of resources begins: by marker unless an offset is given.
     pub(super) fn start(&self) -> Result<Start<'_>, RequestError> {
         match (self.get("marker"), self.get("offset")) {
             (Some(_), Some(_)) => {
                 Err(RequestError::invalid(FieldKind::General, "marker", "must not be combined with \"offset\""))
             }
             (None, Some(_)) => self.offset().map(Start::Offset),
-            // what a client has before the first page
+            // an empty marker, which a client may send for the first page
             (marker, None) => Ok(Start::Marker(marker.filter(|marker| !marker.is_empty()))),
         }
     }
@@ -247,7 +247,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Whether something is wanted.
+    /// A boolean parameter.
     pub(super) fn flag(&self, name: &str) -> Result<bool, RequestError> {
         match self.get(name) {
             None | Some("false") => Ok(false),
@@ -279,12 +279,12 @@ pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condi
     }
 }
 
-/// Refuses conditions where nothing has an `ETag`.
+/// Refuses conditions on paths without an `ETag`.
 pub(super) fn no_condition(request: &HttpRequest) -> Result<(), RequestError> {
     conditions::none(request, "is not supported here, only resources have an ETag")
 }
 
-/// An `ETag` that tagd could have made; a weak one, and any other, is the empty text, which none is.
+/// An `ETag` that tagd could have created; for any other, weak ones included, the empty text, which matches no resource.
 fn etag_of(given: &EntityTag) -> String {
     match str::from_utf8(&given.tag) {
         Ok(tag) if !given.weak && tag.bytes().all(|b| b.is_ascii_hexdigit()) => tag.to_owned(),

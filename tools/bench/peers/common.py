@@ -1,4 +1,4 @@
-"""What every peer has in common: a scratch folder, the processes of its own, a port on loopback, one request by hand."""
+"""Base class of the peers: a scratch folder, its processes, a port on loopback, and single requests."""
 import http.client
 import os
 import shutil
@@ -24,7 +24,7 @@ def free_port():
 
 
 def wait_for(ready, peer, seconds=120):
-    """Until it answers, or a process of the peer has ended, or the time is up."""
+    """Waits until it answers, a process of the peer has ended, or the time is up."""
     end = time.time() + seconds
     while True:
         try:
@@ -38,7 +38,7 @@ def wait_for(ready, peer, seconds=120):
 
 class Peer:
     name = None
-    # the size that it bears; None: any
+    # the largest fleet that it can handle; None: any
     cap = None
 
     def __init__(self):
@@ -79,7 +79,7 @@ class Peer:
         raise NotImplementedError
 
     def request(self, question):
-        """(method, path, headers, body), or None: it has no way to ask that."""
+        """(method, path, headers, body), or None if the peer has no such query."""
         raise NotImplementedError
 
     def answer(self, data):
@@ -87,7 +87,7 @@ class Peer:
         raise NotImplementedError
 
     def counted(self, question):
-        """For a peer without totals: how many there are, by reading every page."""
+        """For a peer without totals: counts the results by reading every page."""
         return None
 
     def stop(self):

@@ -15,7 +15,7 @@ column_create Resources detail COLUMN_SCALAR ShortText
 column_create Resources tags COLUMN_VECTOR Tags
 column_create Resources tag_count COLUMN_SCALAR UInt8
 """
-# after the load: a static index is smaller and faster than one that has grown
+# after the load: a static index is smaller and faster than one that is updated row by row
 INDEXES = """column_create Tags resources COLUMN_INDEX Resources tags
 table_create Grams TABLE_PAT_KEY ShortText --default_tokenizer 'TokenNgram("n", 3, "unify_alphabet", false, "unify_digit", false, "unify_symbol", false)' --normalizer NormalizerAuto
 column_create Grams resources COLUMN_INDEX|WITH_POSITION Resources name

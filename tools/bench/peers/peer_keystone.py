@@ -1,4 +1,4 @@
-"""Keystone's projects with their tags, as it is in PyPI, behind gunicorn and over a Postgres of our own."""
+"""Keystone from PyPI, its projects with their tags, behind gunicorn and over a private Postgres."""
 import http.client
 import json
 import os
@@ -56,7 +56,7 @@ class Keystone(WithPostgres):
         self.start_postgres()
         with open(f"{self.work}/keystone.conf", "w") as out:
             out.write(CONFIG.format(work=self.work))
-        # it finds these keys by itself, and as root it warns that they are root's
+        # it finds these keys by itself, and under root it warns that they belong to root
         for folder in ("fernet", "credential"):
             os.mkdir(f"{self.work}/{folder}", 0o700)
         owner = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
@@ -67,13 +67,13 @@ class Keystone(WithPostgres):
         url = f"http://127.0.0.1:{self.port}/v3/"
         self.manage("bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-public-url", url, "--bootstrap-region-id", "here")
         self.load(resources)
-        # from a file in its working directory: Keystone takes the words of the command line for its own
+        # from a file in its working directory: Keystone would parse the arguments of the command line
         with open(f"{self.work}/gunicorn.conf.py", "w") as out:
             out.write(GUNICORN.format(port=self.port))
         env = dict(os.environ, OS_KEYSTONE_CONFIG_FILES=f"{self.work}/keystone.conf")
         self.spawn([os.path.join(BIN, "keystone", "bin", "gunicorn")], env=env)
         wait_for(self.login, self)
-        # the project that bootstrap makes is none of the fleet's
+        # the project that bootstrap creates does not belong to the fleet
         (admin,) = json.loads(self.ask("GET", "/v3/projects?name=admin", self.headers, ""))["projects"]
         self.ask("DELETE", f"/v3/projects/{admin['id']}", self.headers, "")
         say("keystone:", self.psql("select count(*) from project where not is_domain"), "projects")
@@ -97,5 +97,5 @@ class Keystone(WithPostgres):
         return "GET", f"/v3/projects?{query}", self.headers, ""
 
     def answer(self, data):
-        """It gives no total and no order: the list is whole, and counted here."""
+        """It returns neither a total nor an order: the complete list is counted here."""
         return len(json.loads(data)["projects"]), None

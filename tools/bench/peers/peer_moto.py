@@ -31,20 +31,20 @@ class Moto(Peer):
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
             "X-Amz-Target": "ResourceGroupsTaggingAPI_20170126.GetResources",
-            # moto reads the region and the service from it, and checks no more
+            # moto only reads the region and the service from it
             "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/tagging/aws4_request, SignedHeaders=host, Signature=a",
         }
         return "POST", "/", headers, json.dumps(body)
 
     def answer(self, data):
-        """No total, and the order is its own."""
+        """It returns no total, and has an order of its own."""
         found = json.loads(data)["ResourceTagMappingList"]
         if len(found) > PAGE:
             raise RuntimeError(f"moto: a page of {len(found)}")
         return None, None
 
     def counted(self, question):
-        """What one gets by reading page after page; it is not what is timed."""
+        """The result of reading page after page, which is not timed."""
         token, count = None, 0
         while True:
             answer = json.loads(self.ask(*self.request(question, 100, token)))

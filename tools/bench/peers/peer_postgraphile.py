@@ -1,4 +1,4 @@
-"""PostGraphile over indexed tables in a Postgres of our own; the questions are SQL functions (schema.sql)."""
+"""PostGraphile over indexed tables in a private Postgres; the questions are SQL functions (schema.sql)."""
 import json
 import os
 
@@ -48,7 +48,7 @@ class PostGraphile(WithPostgres):
         say("Postgres", self.psql("show server_version"), self.psql("select pg_size_pretty(pg_database_size('postgres'))"))
         self.port = free_port()
         modules = os.path.join(BIN, "node")
-        # a module finds its packages from where it lies
+        # a module resolves its packages from its own location
         script = os.path.join(modules, "server.mjs")
         with open(os.path.join(HERE, "server.mjs")) as ours, open(script, "w") as out:
             out.write(ours.read())

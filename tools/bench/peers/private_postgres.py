@@ -1,4 +1,4 @@
-"""A Postgres of our own in a peer's scratch folder, which listens on a socket there alone."""
+"""A private Postgres in a peer's scratch folder, which only listens on a socket there."""
 import os
 import pwd
 import subprocess
@@ -8,7 +8,7 @@ from common import ROOT, Peer, wait_for
 SETTINGS = {
     "listen_addresses": "''", "shared_buffers": "1GB", "effective_cache_size": "4GB", "work_mem": "64MB",
     "maintenance_work_mem": "512MB", "fsync": "off", "max_wal_size": "4GB", "jit": "off", "random_page_cost": "1.1",
-    # eight connections on two cores: a second worker for one of them is taken from another
+    # eight connections share two cores: a parallel worker for one would take time from another
     "max_parallel_workers_per_gather": "0",
     # PostGraphile prepares its statements; the plan depends on how common the tags are
     "plan_cache_mode": "force_custom_plan",

@@ -1,4 +1,4 @@
-"""What is asked, and what the right total is: both are read from the fleet file itself, never from a peer."""
+"""The questions and their correct totals, both computed from the fleet file and never from a peer."""
 import collections
 import itertools
 import json
@@ -34,7 +34,7 @@ def pair(tag):
 
 
 def choose(fleet, limit=None):
-    """The questions of a fleet: which tags have the shares that the names promise. Ties go by the tag's text."""
+    """The questions of a fleet, with the tags that have the shares in their names. Ties are broken by the tag's text."""
     tags, names, total = collections.Counter(), collections.Counter(), 0
     for one in resources(fleet, limit):
         total += 1
@@ -57,11 +57,11 @@ def choose(fleet, limit=None):
     common = sorted((max(sorted(values), key=values.get) for values in by_key.values()), key=lambda tag: (-tags[tag], tag))
     return {
         "selective": {"all": [nearest(tags, 0.001)]},
-        # the rarer first, for those that take them in the order given
+        # the rarer tag first, for peers that evaluate conditions in the given order
         "and": {"all": sorted(nearest(pairs, 0.01), key=lambda tag: (tags[tag], tag))},
         "or": {"any": sorted(thirds[:3])},
         "not_any": {"none": sorted(common[:2])},
-        # the longest that ten resources have
+        # the longest word that ten resources have
         "name": {"name": next((text for text in SUBSTRINGS if names[text] >= 10), SUBSTRINGS[-1])},
         "untagged": {"untagged": True},
     }
@@ -78,7 +78,7 @@ def matches(question, one):
 
 
 def expected(fleet, questions, limit=None):
-    """Of each question the total and the names of the newest ten, and how many resources there are."""
+    """For each question the total and the names of the newest ten, and the number of resources."""
     totals = dict.fromkeys(questions, 0)
     pages = {name: collections.deque(maxlen=10) for name in questions}
     count = 0

@@ -1,4 +1,4 @@
-"""One program against another: the same questions and writes by turns, each program on a database of its own."""
+"""Compares two programs: the same questions and writes in alternation, each program with its own database."""
 import contextlib
 import functools
 import hashlib
@@ -16,13 +16,13 @@ from .server import Server
 
 PARTS = ("images", "types", "projects", "writes")
 
-# where the newer program reaches less than this share of the older one's rate, the question is asked again
+# if the newer program reaches less than this share of the older one's rate, the question is measured again
 LEAST = 0.95
 
-# what all ratios together should reach
+# the minimum for all ratios together
 LEAST_OF_ALL = 0.98
 
-# how many times as many rounds a question gets when it is asked again
+# factor for the number of rounds when a question is measured again
 AGAIN = 3
 
 WRITTEN = 20_000
@@ -35,11 +35,11 @@ class Side:
         self.name, self.server = name, Server(program)
 
     def build(self, file):
-        """Imports a fleet and starts to serve it; what that took."""
+        """Imports a fleet and serves it; returns the time and memory that this took."""
         server = self.server
         server.prepare()
         seconds, peak = server.load(file)
-        # no autovacuum in the midst of a question, and the same of it on every side
+        # no autovacuum during a measurement, and the same state on every side
         start = server.start()
         server.psql("vacuum analyze")
         server.psql("checkpoint")
@@ -51,7 +51,7 @@ class Against:
 
     def __init__(self, settings, old, control, keep):
         self.settings, self.keep = settings, keep
-        # the first is what the others are compared with
+        # the first is the baseline of the comparison
         self.programs = [("old", old), ("new", settings.tagd)] + ([("control", old)] if control else [])
         # an even number: each side comes first as often as last
         self.rounds = settings.rounds + settings.rounds % 2
@@ -102,7 +102,7 @@ class Against:
             self.again(sides, slow)
 
     def writes(self, images):
-        """One tag a request, to an image by chance."""
+        """Writes of one tag per request, each to a random image."""
         name = f"writes to {images:,} images"
         with self.sides(name, numbered(images)) as sides:
 
@@ -139,7 +139,7 @@ class Against:
     # ---- rounds
 
     def ask(self, sides, fleet, question, loads):
-        """Measures a question with each number of connections; answers those that have to be asked again, with their loads."""
+        """Measures a question with each number of connections; returns those to measure again, with their loads."""
         slow = []
         for (connections, load, seconds), figures in zip(loads, self.hold(sides, loads, self.rounds)):
             entry = {"fleet": fleet, "question": question, "connections": connections, "seconds": seconds, **figures, "again": None}
@@ -151,7 +151,7 @@ class Against:
         return slow
 
     def again(self, sides, slow):
-        """Asks again what was slow: whether it stays so."""
+        """Measures again what was slow, to see whether it stays slow."""
         rounds = self.rounds * (1 if self.settings.quick else AGAIN)
         for entry, load in slow:
             log(f"again, {rounds} rounds: {entry['fleet']}, {entry['question']}, {entry['connections']}")
@@ -234,12 +234,12 @@ def summary(result):
 
 
 def stays(entry):
-    """Whether a question that was slow is so when it is asked again; where it was not asked again nobody knows better."""
+    """Whether a slow question stays slow when it is measured again; if it was not, it counts as slow."""
     return not entry["again"] or entry["again"]["ratio"]["new"] < LEAST
 
 
 def section(result, heading):
-    """The figures in words and tables, as a part of a Markdown page."""
+    """The figures as text and tables for a Markdown page."""
     asked, control = result["questions"], "control" in result["programs"]
     if not asked:
         return f"{heading}\n\nNothing was asked.\n"

@@ -5,7 +5,7 @@ import statistics
 
 
 class Contestant:
-    """`run(seconds)` answers figures with a rate; where `rounds` is less than the others' it stands back in the later ones."""
+    """`run(seconds)` returns figures with a rate; with fewer `rounds` than the others it skips the later ones."""
 
     def __init__(self, name, connections, run, seconds, rounds):
         self.name, self.connections, self.run, self.seconds, self.rounds = name, connections, run, seconds, rounds
@@ -13,7 +13,7 @@ class Contestant:
 
 
 def hold(contestants):
-    """Runs all rounds; what came of them is in the contestants' figures."""
+    """Runs all rounds; the results are in the contestants' figures."""
     for turn in range(max(contestant.rounds for contestant in contestants)):
         for contestant in contestants:
             if turn < contestant.rounds:
@@ -37,7 +37,7 @@ def median(values):
 
 
 def waiting(milliseconds, connections):
-    """Seconds that a request waits where so many ask at once and each takes a processor for so long."""
+    """Seconds that a request waits with this many concurrent clients if each request uses a processor for so long."""
     return milliseconds / 1000 * max(1, connections / (os.cpu_count() or 1))
 
 

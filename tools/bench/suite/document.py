@@ -16,7 +16,7 @@ def rate(value):
 
 
 def times(value):
-    """How many times as fast, for people."""
+    """The ratio of two rates as text."""
     return "" if value is None else f"{value:,.0f}" if value >= 20 else f"{value:.1f}" if value >= 2 else f"{value:.2f}"
 
 
@@ -26,7 +26,7 @@ def ms(of_rate):
 
 def size(value):
     if not value:
-        # no /proc, no figures
+        # without /proc there are no figures
         return ""
     return f"{value / 1e6:,.0f} MB" if value >= 10e6 else f"{value / 1e6:.1f} MB"
 
@@ -37,7 +37,7 @@ def table(head, rows):
 
 
 class Figures:
-    """The raw figures, asked by question and contestant."""
+    """The raw figures, looked up by question and contestant."""
 
     def __init__(self, results):
         self.results = results
@@ -65,7 +65,7 @@ class Figures:
 
 
 def write(results, folder):
-    """Writes page and pictures into a folder; answers the page's path."""
+    """Writes page and pictures into a folder; returns the page's path."""
     page = os.path.join(folder, "PERFORMANCE.md")
     text = document(results, by_hand(read(page)))
     pictures(results, os.path.join(folder, "plots"))
@@ -275,7 +275,7 @@ def writes(figures):
 
 
 def peers(figures):
-    """Each product beside tagd, which was asked the same right after it."""
+    """Each product beside tagd, which got the same question right after it."""
     found = figures.results.get("peers") or []
     ours = {(one["query"], one["connections"], one.get("beside")): one for one in found if one.get("beside")}
     words = {"selective": "a tag on 1 in 1,000", "and": "AND of two, 1 %", "or": "OR of three", "not_any": "NOT ANY of two", "name": "part of a name", "untagged": "untagged"}

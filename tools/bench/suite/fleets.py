@@ -1,4 +1,4 @@
-"""Fleets from their import to their last figure."""
+"""Measures a fleet, from its import to its last figure."""
 import contextlib
 import json
 import os
@@ -14,19 +14,19 @@ from .server import Server
 
 CONNECTIONS = (1, 16)
 
-# in a quick look every answer is compared, and the clock runs for one question in so many
+# in a quick run every answer is compared, but only one question in this many is measured
 QUICK_STEP = 4
 
-# a textbook statement that lets a client wait longer than this many seconds is run once and not in every round
+# a textbook statement that takes longer than this many seconds is run once instead of in every round
 SLOW = 2.5
 
 # questions whose answers differ in length
 SAME_BYTES = ("count_half", "rare", "half", "page_100", "page_1000")
 
-# groups of questions for the smaller fleets, which are there for the growth
+# groups of questions for the smaller fleets, which only show how times grow with size
 GROWING = ("tags", "texts", "counts")
 
-# what is not the truth or the search in names is index
+# the index: all relations except the source tables and the table for searching names
 SIZES = """
 with sizes as (
   select c.relname as name, pg_total_relation_size(c.oid) as bytes from pg_class c
@@ -45,11 +45,11 @@ select string_agg(name || ' ' || current_setting(name), ', ' order by name) from
 
 
 class Settings:
-    """What the user chose, and what follows from it."""
+    """The options of the user, and values derived from them."""
 
     def __init__(self, tagd, rounds, seconds, only, quick, keep):
         self.tagd, self.rounds, self.seconds, self.only, self.quick = tagd, rounds, seconds, only, quick
-        # called after every question: a run that is cut off has figures too
+        # called after every question, so that an interrupted run has figures too
         self.keep = keep
         self.load = Small() if quick else Wrk()
 
@@ -59,7 +59,7 @@ class Settings:
 
 
 def file_of(resources, projects, types):
-    """The fleet's file, made where it is not there yet."""
+    """The fleet's file, created if it does not exist."""
     os.makedirs(TARGET, exist_ok=True)
     path = os.path.join(TARGET, f"fleet-{projects}x{resources}-{'-'.join(types)}.ndjson")
     if os.path.exists(path):
@@ -72,7 +72,7 @@ def file_of(resources, projects, types):
 
 
 class Fleet:
-    """A server with a fleet; what it finds out is in `result`."""
+    """A server with a fleet; the figures are in `result`."""
 
     def __init__(self, settings, name, resources, projects=1, types=("images",), full=True):
         self.settings, self.name, self.resources, self.projects, self.types, self.full = settings, name, resources, projects, types, full
@@ -92,7 +92,7 @@ class Fleet:
     # ---- before the questions
 
     def build(self):
-        """Imports the fleet, starts tagd on it a few times, looks at sizes, makes the textbook's tables."""
+        """Imports the fleet, starts tagd on it a few times, measures sizes, creates the textbook's tables."""
         server, result = self.server, self.result
         log(f"{self.name}: {self.total:,} resources")
         result["first_start_s"] = server.prepare()
@@ -166,7 +166,7 @@ class Fleet:
         return self.check(question, scopes, json.loads(answer), limits.statement(self.settings.tagd, question, scopes))[0]
 
     def check(self, question, scopes, answer, statement):
-        """Ends the program unless tagd, its statement and every textbook form agree; else the fastest forms and their time."""
+        """Ends the program unless tagd, its statement and all textbook forms agree; returns the fastest forms and their time."""
         total = answer["total_count"]
         alone = statement.total(self.server, self.session)
         if alone != total:
@@ -229,10 +229,10 @@ class Fleet:
             for project in (f"{one:032x}" for one in some):
                 asked, scopes = questions.of_projects(project)[number], self.scopes(project)
                 book = self.agree(asked, scopes)
-            # the last one's statements, with a scope that changes
+            # the statements of the last fleet, with a changing scope
             statements = [statement.replace(f"scope_id = {scopes[0]} ", "scope_id = :scope ") for statement in book]
             script = "".join(f"{line}\n" for line in [f"\\set scope random(1, {self.projects})"] + [f"{statement};" for statement in statements])
-            # the first request to a project looks its number up, which later ones remember: not what is asked here
+            # the first request to a project looks up its scope, which is then cached: that is not measured here
             self.over_http(question, max(CONNECTIONS), self.projects)(settings.seconds * 3)
             contestants = []
             for connections in CONNECTIONS:
@@ -261,7 +261,7 @@ class Fleet:
 
 
 def ask(fleets, questions_of):
-    """Asks every question of `questions_of(resources)` of all fleets, by turns, so that the machine is as fast for one as for the others."""
+    """Measures every question of `questions_of(resources)` on all fleets in turn, so that noise affects all alike."""
     settings, last = fleets[-1].settings, fleets[-1]
     asked = [(fleet, {question.name: question for question in questions_of(fleet.resources) if fleet.wants(question)}) for fleet in fleets]
     scopes = {fleet.name: fleet.scopes() for fleet, questions_asked in asked if questions_asked}

@@ -22,7 +22,7 @@ def session():
     """The settings of a serving session, as src/store/session.rs makes them, for PGOPTIONS; deadlines are left out."""
     source = read(os.path.join(ROOT, "src", "store", "session.rs"))
     settings = dict(re.findall(r"set_config\('([a-z_.]+)', '([^']*)', false\)", source))
-    # what is bound is on for work and off for requests
+    # settings with a parameter are on for bulk work and off for requests
     settings.update({name: "off" for name in re.findall(r"set_config\('(enable_[a-z]+)', \$\d, false\)", source)})
     if "plan_cache_mode" not in settings or "role" not in settings:
         fail("src/store/session.rs no longer says how a session is set in words that this tool can read: see suite/limits.py")
@@ -37,17 +37,17 @@ class Statement:
 
     def script(self):
         """For pgbench, which makes $1 of :p1 again where statements are prepared."""
-        # pgbench knows no variable that is empty
+        # pgbench has no empty variables
         text = re.sub(r"\$(\d+)", lambda found: f":p{found[1]}" if self.arguments[int(found[1]) - 1] else "''", self.text)
         for found in re.finditer(r"(?<!:):(?!p\d|:)\w", text):
             if text.count("'", 0, found.start()) % 2:
                 fail(f"pgbench would take a part of a text for a variable: {text[found.start():][:20]}")
-        # a slice of an array is no variable
+        # the slice of an array is not a variable
         text = re.sub(r"(?<!:):(?!p\d|:)(?=\w)", ": ", text)
         return text + ";\n", [(f"p{number}", value) for number, value in enumerate(self.arguments, 1) if value]
 
     def total(self, server, options):
-        """What its first column says."""
+        """The value of its first column."""
         values = ", ".join("'" + value.replace("'", "''") + "'" for value in self.arguments)
         call = f"({values})" if values else ""
         rows = server.psql(f"prepare s as {self.text};\nexecute s{call};", "-F", "\t", settings=options)
@@ -84,7 +84,7 @@ class SameBytes:
         path = server.file("answer.json", "")
         with open(path, "wb") as file:
             file.write(answer)
-        # as many workers as tagd has where nothing else is said
+        # as many workers as tagd has by default
         command = [example(server.tagd, "same_bytes"), path, str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())]
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.address = self.child.stdout.readline().strip().removeprefix("http://")

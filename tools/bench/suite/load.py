@@ -1,4 +1,4 @@
-"""Load on a server, and the rate that comes of it: wrk, pgbench, and a small client where wrk is not there or not worth it."""
+"""Load on a server and the resulting rate: wrk, pgbench, and a small client if wrk is not installed or not needed."""
 import http.client
 import random
 import re
@@ -15,7 +15,7 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.body = [==[%s]==]
 """
 
-# another project with each request; their ids are numbers
+# a different project in each request; their ids are numbers
 LUA_PROJECTS = """
 function init() math.randomseed(%d) end
 function request()
@@ -24,7 +24,7 @@ function request()
 end
 """
 
-# an image and a value by chance with each request; the images are named by number
+# a random image and value in each request; the images are named by number
 LUA_WRITES = """
 local threads = 0
 function setup(thread) threads = threads + 1; thread:set("seed", %(seed)d + threads) end
@@ -65,7 +65,7 @@ class Wrk:
 
     @staticmethod
     def wrk(server, script, url, connections, seconds, what):
-        # whole seconds are all that it knows
+        # wrk only accepts whole seconds
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "--latency", "-s", server.file("load.lua", script), url],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -79,7 +79,7 @@ class Wrk:
 
 
 class Small:
-    """Threads of this program: good enough to see that everything runs, not to measure with."""
+    """Threads of this program: good enough to check that everything runs, not to measure."""
 
     label = "a small client in Python"
 
@@ -131,7 +131,7 @@ def pgbench(server, script, connections, seconds, options, variables=(), once=Fa
     path = server.file("script.sql", script)
     command = [f"{server.programs}/pgbench", "-n", "-M", "prepared", "-c", str(connections), "-j", "1", "-f", path]
     command += [part for name, value in variables for part in ("-D", f"{name}={value}")]
-    # on a busy machine the first second may pass before anything has ended
+    # on a busy machine the first second may pass before any request has finished
     for longer in (1, 3, 10):
         length = ["-t", "1"] if once else ["-t", "5"] if seconds < 1 else ["-T", str(round(seconds * longer))]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What stands beside the queries: writes (tools/bench/writes) and other products (tools/bench/peers)."""
+"""Measurements besides the queries: writes (tools/bench/writes) and other products (tools/bench/peers)."""
 import json
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Where things are, what machine this is, and the running log."""
+"""Paths, the properties of the machine, and the log."""
 import os
 import platform
 import subprocess
@@ -27,7 +27,7 @@ def read(path, default=""):
 
 
 def output(*command):
-    """What a program prints, or nothing where it is missing or fails."""
+    """The output of a program, or nothing if it is missing or fails."""
     try:
         return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -58,19 +58,19 @@ def machine():
 
 
 def ticks():
-    """Processor time since the machine started: what other machines of the same host took, and all. None where the system does not say."""
+    """Processor time since boot: the steal time and the total. None if the system does not report it."""
     fields = read("/proc/stat").split("\n", 1)[0].split()[1:9]
     return (int(fields[7]), sum(map(int, fields))) if len(fields) == 8 else None
 
 
 def stolen(since):
-    """The share that other machines took since `ticks()` said so."""
+    """The share of steal time since an earlier result of `ticks()`."""
     now = ticks()
     return (now[0] - since[0]) / max(1, now[1] - since[1]) if since and now else None
 
 
 def commit():
-    """The commit, with a plus where the tree has more than it."""
+    """The commit, with a plus if the working tree has changes."""
     revision = output("git", "rev-parse", "--short=10", "HEAD") or "unknown"
     return revision + ("+" if output("git", "status", "--porcelain", "--untracked-files=no") else "")
 

@@ -130,7 +130,7 @@ def lines(path, title, subtitle, axes, series, log_x=True):
         for x, y in drawn:
             picture.dot(x, y, "square" if dashed else "dot", colour)
         ends.append((drawn[-1][1], words, colour))
-    # names stand at the ends of their lines, and none on another
+    # labels are at the ends of their lines and do not overlap
     ends.sort()
     y = top - 20
     for number, (wanted, words, colour) in enumerate(ends):

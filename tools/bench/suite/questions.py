@@ -1,4 +1,4 @@
-"""What is asked: a body in a dialect's words, and the forms of textbook SQL that answer the same.
+"""The questions: a request body in a dialect, and the forms of textbook SQL with the same answer.
 
 The values are chosen by their share of the fleet of tools/bench/fleet.py, which is the same at every size.
 """
@@ -111,7 +111,7 @@ def of_types():
 
 
 def of_projects(project):
-    """Questions that are asked to another project each time; the paths name `project` until then."""
+    """Questions to a different project each time; the paths have the placeholder `project`."""
     path = IMS.format(project)
     return [
         Question("projects", "a tag on half of a project", textbook.one_tag(is_tag("env", "env-0")), HALF, path=path, key="projects_half"),

@@ -1,4 +1,4 @@
-"""A tagd of its own with a private Postgres in a scratch folder, and what the kernel and Postgres know about them."""
+"""A tagd with a private Postgres in a scratch folder, and figures of the kernel and of Postgres about them."""
 import http.client
 import os
 import re
@@ -13,7 +13,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
-    """Nothing of it is left behind when it is closed; it is ended by its own process id."""
+    """A server that leaves nothing behind when it is closed; it is stopped by its own process id."""
 
     def __init__(self, tagd):
         self.tagd = tagd
@@ -28,7 +28,7 @@ class Server:
         os.chmod(self.work, 0o755)
         self.data = os.path.join(self.work, "data")
         self.socket = os.path.join(self.data, "postgres", "run")
-        # settings of a tagd in daily use are not those of the benchmark
+        # the benchmark must not use the settings of an installed tagd
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("TAGD_") and name != "DATABASE_URL"}
         self.env.update(TAGD_POSTGRES_BIN=programs, TAGD_DATA_DIR=self.data, TAGD_LOG="error")
 
@@ -41,7 +41,7 @@ class Server:
     # ---- tagd
 
     def prepare(self):
-        """Seconds that the first start takes: making the cluster and the schema."""
+        """Seconds of the first start, which creates the cluster and the schema."""
         start = time.perf_counter()
         subprocess.run([self.tagd, "migrate"], env=self.env, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - start
@@ -74,7 +74,7 @@ class Server:
         return time.perf_counter() - start
 
     def stop(self):
-        """Ends tagd, which takes its Postgres along."""
+        """Stops tagd, which stops its Postgres."""
         if self.child:
             self.child.terminate()
             self.child.wait()
@@ -112,7 +112,7 @@ class Server:
     # ---- Postgres
 
     def psql(self, sql, *options, settings="", patience=None):
-        """What the statements answer. With `patience`, seconds for each of them, none where it ran out."""
+        """The output of the statements. `patience` is a timeout in seconds for each of them; None if it is exceeded."""
         command = [f"{self.programs}/psql", "-h", self.socket, "-U", "tagd", "-d", "tagd", "-XAtq", "-v", "ON_ERROR_STOP=1", *options]
         if patience:
             settings += f" -c statement_timeout={patience}s"
@@ -124,7 +124,7 @@ class Server:
         return done.stdout.strip()
 
     def settle(self):
-        """Waits until Postgres works no more on requests that nobody waits for."""
+        """Waits until Postgres has finished requests whose clients have disconnected."""
         deadline = time.time() + 60
         while time.time() < deadline:
             if self.psql("select count(*) from pg_stat_activity where application_name = 'tagd' and state = 'active'") == "0":
@@ -139,7 +139,8 @@ class Server:
     def cpu(self):
         """Seconds of processor time so far: of tagd, and of all processes of its Postgres."""
         postmaster = int(read(self.pidfile()).split("\n")[0] or 0)
-        # with those that have ended meanwhile: a worker of autovacuum would be missed at the end, having been there at first
+        # including processes that have exited: otherwise the time of an autovacuum worker that exits meanwhile would be
+        # lost
         database = ended_cpu_of(postmaster) + sum(cpu_of(pid) for pid in children_of(postmaster)) if postmaster else 0
         return cpu_of(self.child.pid), database
 
@@ -148,7 +149,7 @@ class Server:
         tagd, database = self.cpu()
         figures = load()
         after = self.cpu()
-        # what was still under way when the load went has no place in the others' time
+        # requests that are still running when the load ends must not count towards the next measurement
         self.settle()
         figures["tagd_cpu_us"] = (after[0] - tagd) / max(1, figures["requests"]) * 1e6
         figures["postgres_cpu_us"] = (after[1] - database) / max(1, figures["requests"]) * 1e6
@@ -165,7 +166,7 @@ def memory_of(pid, field):
 
 
 def fields_of(pid):
-    """What follows the name in /proc/PID/stat; the name may have blanks and brackets."""
+    """The fields after the name in /proc/PID/stat; the name may contain spaces and parentheses."""
     return read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
@@ -175,7 +176,7 @@ def cpu_of(pid):
 
 
 def ended_cpu_of(pid):
-    """Of the children that the process has had and buried."""
+    """Processor time of the children of the process that have exited."""
     fields = fields_of(pid)
     return (int(fields[13]) + int(fields[14])) / TICK if fields else 0
 

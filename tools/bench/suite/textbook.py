@@ -25,7 +25,7 @@ create index on book.value using gin (value public.gin_trgm_ops);
 vacuum analyze;
 """
 
-# longer than this and a form is out of the running
+# a form that takes longer than this is excluded
 PATIENCE = 20
 
 
@@ -78,7 +78,7 @@ def tally(condition):
 
 
 def less(count):
-    """All resources less those that another statement counts."""
+    """All resources minus those that another statement counts."""
     return f"select ({tally('true')}) - ({count})"
 
 
@@ -99,7 +99,7 @@ def newest_of_each(wheres):
 
 
 def one_of(key, *values):
-    """Several values of one key: no resource twice."""
+    """Several values of one key, of which a resource has at most one."""
     forms = one_tag(is_tag(key, *values))
     forms.pages.append(newest(f"select u.slot from ({newest_of_each(is_tag(key, value) for value in values)}) u", "u.slot"))
     return forms
@@ -137,7 +137,7 @@ def neither(*wheres):
     together = f"not {has(any_of(wheres))}"
     counts = [tally(apart), tally(together)] + [less(count) for count in either(*wheres).counts[:2]]
     if len(wheres) == 1:
-        # no resource has a key twice
+        # a resource has each key at most once
         counts.append(less(f"select count(*) {tags(wheres[0])}"))
     return Forms([walk(apart), walk(together)], counts)
 
@@ -168,7 +168,7 @@ def name(part):
 
 
 def mixed(leading, *conditions):
-    """A tag to begin with, and conditions on its resource."""
+    """A tag as the starting point, and conditions on its resource."""
     rest = " and ".join(conditions).replace("{slot}", "t.slot")
     whole = " and ".join((has(leading),) + conditions)
     return Forms([walk(whole), newest(f"select t.slot {tags(leading)} and {rest}")], [tally(whole), f"select count(*) {tags(leading)} and {rest}"])
@@ -202,7 +202,7 @@ def page_sql(slots):
 
 
 def statements(forms, question, scopes):
-    """All pages and all counts of a question, ready to run; no pages where only the count is asked."""
+    """All pages and all counts of a question, ready to run; no pages if the question only counts."""
     values = {
         "scope": str(scopes[0]), "scopes": ", ".join(f"({rank}, {scope}::int8)" for rank, scope in enumerate(scopes, 1)),
         "offset": question.offset, "limit": question.limit, "first": question.offset + question.limit,
@@ -217,7 +217,7 @@ def options(settings):
 
 
 def timed(server, statement):
-    """Milliseconds of a statement that has run before, and what it answers; none where it takes too long."""
+    """Milliseconds of a statement that has run before, and its result; None if it takes too long."""
     seen = server.psql(f"\\timing on\n{statement};\n{statement};\n", settings=options(SETTINGS), patience=PATIENCE)
     if seen is None:
         return None, None
@@ -226,7 +226,7 @@ def timed(server, statement):
 
 
 def choose(server, candidates):
-    """The fastest of the statements, its milliseconds, and the answers of all that ended in time."""
+    """The fastest of the statements, its milliseconds, and the results of all that finished in time."""
     tried = [(milliseconds, statement, answer) for statement in candidates for milliseconds, answer in [timed(server, statement)] if milliseconds is not None]
     if not tried:
         return None, float("inf"), []
