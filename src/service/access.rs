@@ -86,12 +86,17 @@ impl AccessControl {
 }
 
 impl<'a> Grant<'a> {
-    /// The store for what has a deadline, which tells the database who causes its writes.
-    pub(super) fn store(&self) -> Store {
+    /// The store for reads.
+    pub(super) fn store(&self) -> &'a Store {
+        &self.access.store
+    }
+
+    /// The store for changes, which tells the database who causes them. Making it costs a read too much.
+    pub(super) fn writer(&self) -> Store {
         self.access.store.acting_for(self.principal.context())
     }
 
-    /// The same for what may take its time.
+    /// The same for work without a deadline.
     pub(super) fn bulk(&self) -> Store {
         self.access.bulk.acting_for(self.principal.context())
     }

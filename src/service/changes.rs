@@ -27,17 +27,17 @@ impl Service {
         let scope_id = grant.find_resource_scope(resource).await?;
         let resource_id = resource.resource_id.as_str();
         match change {
-            TagChange::Put(tags) => grant.store().put_tags(scope_id, resource_id, tags).await?,
+            TagChange::Put(tags) => grant.writer().put_tags(scope_id, resource_id, tags).await?,
             TagChange::Remove(tags) => {
                 // no resource has a key that cannot be stored; still check that the resource exists
                 let may_be_there = |(key, value): &&(String, Option<String>)| {
                     is_storable(key) && value.as_deref().is_none_or(is_storable)
                 };
                 let tags: Vec<_> = tags.iter().filter(may_be_there).cloned().collect();
-                grant.store().remove_tags(scope_id, resource_id, &tags).await?;
+                grant.writer().remove_tags(scope_id, resource_id, &tags).await?;
             }
             TagChange::RemoveKey(key) => {
-                if !is_storable(key) || !grant.store().remove_tag(scope_id, resource_id, key).await? {
+                if !is_storable(key) || !grant.writer().remove_tag(scope_id, resource_id, key).await? {
                     return Err(RequestError::UnknownTag { key: key.clone() });
                 }
             }
@@ -68,7 +68,7 @@ impl Service {
 
     pub(super) async fn put_predefined(&self, principal: &Principal, tags: &[Tag]) -> Result<Answer, RequestError> {
         let grant = self.access.may(principal, Action::Tag, Target::Account).await?;
-        grant.store().put_predefined(grant.account(), tags, PREDEFINED_QUOTA).await?;
+        grant.writer().put_predefined(grant.account(), tags, PREDEFINED_QUOTA).await?;
         Ok(Answer::Done)
     }
 
@@ -77,7 +77,7 @@ impl Service {
         // a tag that cannot be stored does not exist
         let may_be_there = |tag: &&Tag| is_storable(&tag.key) && is_storable(&tag.value);
         let tags: Vec<Tag> = tags.iter().filter(may_be_there).cloned().collect();
-        grant.store().remove_predefined(grant.account(), &tags).await?;
+        grant.writer().remove_predefined(grant.account(), &tags).await?;
         Ok(Answer::Done)
     }
 
@@ -88,7 +88,7 @@ impl Service {
         new: &Tag,
     ) -> Result<Answer, RequestError> {
         let grant = self.access.may(principal, Action::Tag, Target::Account).await?;
-        grant.store().replace_predefined(grant.account(), old, new).await?;
+        grant.writer().replace_predefined(grant.account(), old, new).await?;
         Ok(Answer::Done)
     }
 

@@ -84,7 +84,7 @@ impl Registry {
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
         let grant = self.access.may(principal, Action::Administer, Target::Types).await?;
-        grant.store().put_type(resource_type, aliases).await
+        grant.writer().put_type(resource_type, aliases).await
     }
 
     /// Deletes a resource type that never had a resource, with its aliases. To delete an alias alone, change its type.
@@ -98,7 +98,7 @@ impl Registry {
                 alias_of: Some(found.resource_type),
             });
         }
-        grant.store().remove_type(resource_type).await
+        grant.writer().remove_type(resource_type).await
     }
 
     /// A page of the projects, sorted by identifier, and the marker of the next.
@@ -122,7 +122,7 @@ impl Registry {
     /// Registers a project or changes an existing one. True if it is new.
     pub async fn put_project(&self, principal: &Principal, project: &Project) -> Result<bool, RegistryError> {
         let grant = self.access.may(principal, Action::Administer, Target::Project(&project.project_id)).await?;
-        Ok(grant.store().put_project(project).await?)
+        Ok(grant.writer().put_project(project).await?)
     }
 
     /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.
@@ -209,7 +209,7 @@ impl Registry {
             Some(scope) => scope.resource_type.clone(),
             None => grant.find_type(resource_type).await?.resource_type,
         };
-        grant.store().register(project_id, &resource_type, resource, with_tags, condition).await
+        grant.writer().register(project_id, &resource_type, resource, with_tags, condition).await
     }
 
     /// Deletes a resource with its tags.
@@ -221,7 +221,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let grant = self.access.may(principal, Action::Register, Target::of(resource)).await?;
         let scope_id = grant.find_registered_scope(resource).await?;
-        grant.store().unregister(scope_id, &resource.resource_id, condition).await
+        grant.writer().unregister(scope_id, &resource.resource_id, condition).await
     }
 
     /// Replaces the tags of a resource, system tags included. Returns its new etag.
@@ -234,7 +234,7 @@ impl Registry {
     ) -> Result<String, RegistryError> {
         let grant = self.access.may(principal, Action::Register, Target::of(resource)).await?;
         let scope_id = grant.find_registered_scope(resource).await?;
-        grant.store().replace_tags_if(scope_id, &resource.resource_id, tags, condition).await
+        grant.writer().replace_tags_if(scope_id, &resource.resource_id, tags, condition).await
     }
 }
 
