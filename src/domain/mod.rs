@@ -2,10 +2,10 @@
 //!
 //! Pure: no serde, no SQL, no HTTP, no async.
 
+pub mod caller;
 pub mod change;
 pub mod charset;
 pub mod command;
-pub mod context;
 pub mod detail;
 pub mod error;
 pub mod limits;
@@ -23,8 +23,8 @@ pub mod tag;
 pub mod tag_list;
 pub mod write_limits;
 
+pub use caller::Caller;
 pub use command::{Answer, Command};
-pub use context::CallerContext;
 pub use error::{FieldKind, RequestError};
 pub use limits::QueryLimits;
 pub use outage::Outage;

@@ -80,7 +80,7 @@ impl AccessControl {
         action: Action,
         target: Target<'a>,
     ) -> Result<Grant<'a>, RequestError> {
-        tracing::trace!(principal = &*principal.name, ?action, ?target, "allowed");
+        tracing::trace!(principal = &*principal.caller.principal, ?action, ?target, "allowed");
         Ok(Grant { access: self, principal, target })
     }
 }
@@ -91,14 +91,14 @@ impl<'a> Grant<'a> {
         &self.access.store
     }
 
-    /// The store for changes, which tells the database who causes them. Making it costs a read too much.
+    /// The store for changes, which tells the database who causes them.
     pub(super) fn writer(&self) -> Store {
-        self.access.store.acting_for(self.principal.context())
+        self.access.store.acting_for(Arc::clone(&self.principal.caller))
     }
 
     /// The same for work without a deadline.
     pub(super) fn bulk(&self) -> Store {
-        self.access.bulk.acting_for(self.principal.context())
+        self.access.bulk.acting_for(Arc::clone(&self.principal.caller))
     }
 
     /// Scopes that are remembered.

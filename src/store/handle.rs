@@ -12,7 +12,7 @@ use super::{
     session::{Connector, SessionProfile},
     write_queue::WriteQueue,
 };
-use crate::domain::{CallerContext, Outage};
+use crate::domain::{Caller, Outage};
 
 /// The database. The families of statements are methods of it, each in a file of its own.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct Store {
     pub(super) writes: WriteQueue,
     pub(super) reads: ReadQueue,
     /// Who its writes are for.
-    pub(super) context: Arc<CallerContext>,
+    pub(super) caller: Arc<Caller>,
 }
 
 impl Store {
@@ -31,13 +31,13 @@ impl Store {
         let pool = Pool::new(connector, settings.connections, settings.acquire_timeout);
         let writes = WriteQueue::new(pool.clone());
         let reads = ReadQueue::new(pool.clone());
-        Self { pool, writes, reads, context: Arc::default() }
+        Self { pool, writes, reads, caller: Arc::default() }
     }
 
     /// The same store for the writes of one caller: the database is told who causes each change.
     #[must_use]
-    pub fn acting_for(&self, context: CallerContext) -> Self {
-        Self { context: Arc::new(context), ..self.clone() }
+    pub fn acting_for(&self, caller: Arc<Caller>) -> Self {
+        Self { caller, ..self.clone() }
     }
 
     /// The queue in which this store's writes are batched.

@@ -11,13 +11,13 @@ use super::{
     pool::PooledConnection,
     tag_stage::{TagError, TagStage, group, report_unused, use_tags},
 };
-use crate::domain::CallerContext;
+use crate::domain::Caller;
 
 /// Batches in a temporary table, with the connection that it belongs to. Other writers do not wait for them.
 #[derive(Debug)]
 pub struct StagedImport {
     connection: PooledConnection,
-    context: Arc<CallerContext>,
+    caller: Arc<Caller>,
     tags: TagSource,
     /// The place of the last row of each batch.
     ends: Vec<i64>,
@@ -36,7 +36,7 @@ enum TagSource {
 #[derive(Debug)]
 pub struct WholeImport {
     connection: PooledConnection,
-    context: Arc<CallerContext>,
+    caller: Arc<Caller>,
     tags: TagSource,
     ends: std::vec::IntoIter<i64>,
     imported: i64,
@@ -46,7 +46,7 @@ impl Store {
     /// Starts an import of all or nothing.
     pub async fn stage_import(&self) -> Result<StagedImport, StoreError> {
         let connection = self.import_connection().await?;
-        StagedImport::new(connection, Arc::clone(&self.context), TagSource::Rows).await
+        StagedImport::new(connection, Arc::clone(&self.caller), TagSource::Rows).await
     }
 }
 
@@ -54,16 +54,12 @@ impl TagStage {
     /// Goes on with the resources, once all tags are there. The batches have no tags of their own.
     pub async fn stage_import(mut self) -> Result<StagedImport, StoreError> {
         group(&mut self.connection).await.map_err(StoreError::of)?;
-        StagedImport::new(self.connection, self.context, TagSource::Stage).await
+        StagedImport::new(self.connection, self.caller, TagSource::Stage).await
     }
 }
 
 impl StagedImport {
-    async fn new(
-        mut connection: PooledConnection,
-        context: Arc<CallerContext>,
-        tags: TagSource,
-    ) -> Result<Self, StoreError> {
+    async fn new(mut connection: PooledConnection, caller: Arc<Caller>, tags: TagSource) -> Result<Self, StoreError> {
         // rows are numbered by a sequence that only this session draws from: without gaps, in the order of COPY
         connection
             .execute(
@@ -82,7 +78,7 @@ impl StagedImport {
             )
             .await
             .map_err(StoreError::of)?;
-        Ok(Self { connection, context, tags, ends: Vec::new() })
+        Ok(Self { connection, caller, tags, ends: Vec::new() })
     }
 
     /// Adds a batch. The database checks its values; if it refuses one, the import cannot go on. Resources are left out
@@ -135,7 +131,7 @@ impl StagedImport {
         sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
         let last = self.ends.last().copied().unwrap_or_default();
         insert_rows(&mut self.connection, self.tags, 0, last).await?;
-        import_rows(&mut self.connection, &self.context).await
+        import_rows(&mut self.connection, &self.caller).await
     }
 
     /// Hands each line of a tag whose resource was not among the batches to `each`, with the reason, by line.
@@ -150,8 +146,8 @@ impl StagedImport {
     pub async fn begin(mut self) -> Result<WholeImport, StoreError> {
         begin(&mut self.connection).await?;
         sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
-        let Self { connection, context, tags, ends } = self;
-        Ok(WholeImport { connection, context, tags, ends: ends.into_iter(), imported: 0 })
+        let Self { connection, caller, tags, ends } = self;
+        Ok(WholeImport { connection, caller, tags, ends: ends.into_iter(), imported: 0 })
     }
 }
 
@@ -161,7 +157,7 @@ impl WholeImport {
         let Some(end) = self.ends.next() else { return Ok(None) };
         let after = std::mem::replace(&mut self.imported, end);
         insert_rows(&mut self.connection, self.tags, after, end).await.map_err(StoreError::of)?;
-        import_rows(&mut self.connection, &self.context).await.map(Some).map_err(StoreError::of)
+        import_rows(&mut self.connection, &self.caller).await.map(Some).map_err(StoreError::of)
     }
 
     /// Commits the import. Without this, nothing of it remains.

@@ -6,10 +6,11 @@ use sqlx::Executor;
 
 use super::{
     Store, StoreError,
+    caller::row_of,
     copy_text::{copy_rows, write_array, write_column},
     pool::PooledConnection,
 };
-use crate::domain::{CallerContext, change::Registration, matching::fold};
+use crate::domain::{Caller, change::Registration, matching::fold};
 
 /// What a batch did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,13 +70,13 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
 #[derive(Debug)]
 pub struct Importer {
     connection: PooledConnection,
-    context: Arc<CallerContext>,
+    caller: Arc<Caller>,
 }
 
 impl Store {
     /// Starts an import in which each part of a batch is a transaction of its own.
     pub async fn import(&self) -> Result<Importer, StoreError> {
-        Ok(Importer { connection: self.import_connection().await?, context: Arc::clone(&self.context) })
+        Ok(Importer { connection: self.import_connection().await?, caller: Arc::clone(&self.caller) })
     }
 
     /// A connection with the temporary tables that `tagd.import_batch` works in.
@@ -105,7 +106,7 @@ impl Importer {
                    (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
                  from stdin";
         copy_rows(&mut self.connection, statement, rows).await?;
-        import_rows(&mut self.connection, &self.context).await
+        import_rows(&mut self.connection, &self.caller).await
     }
 }
 
@@ -130,13 +131,12 @@ pub(super) async fn end<T>(
 /// Every batch of every kind of import passes through here.
 pub(super) async fn import_rows(
     connection: &mut PooledConnection,
-    context: &CallerContext,
+    caller: &Caller,
 ) -> Result<BatchOutcome, sqlx::Error> {
     sqlx::query!("select tagd.lock_import_projects_shared()").execute(&mut **connection).await?;
     let row = sqlx::query!(
-        "select created, changed, unchanged, new_types from tagd.import_batch(row($1::text, $2::text)::tagd.caller)",
-        context.principal,
-        context.request_id
+        "select created, changed, unchanged, new_types from tagd.import_batch($1::text::tagd.caller)",
+        row_of(caller)
     )
     .fetch_one(&mut **connection)
     .await?;

@@ -1,6 +1,7 @@
 //! The only module that runs SQL: sessions, the pool, retries, batching, migrations, and one file for each family of statements.
 
 mod batcher;
+mod caller;
 mod connect;
 mod copy_text;
 mod exports;

@@ -1,6 +1,6 @@
 //! The predefined tags of an account.
 
-use super::{Store, retry::Retry, rows::parts_of};
+use super::{Store, caller::row_of, retry::Retry, rows::parts_of};
 use crate::domain::{
     RequestError, Tag,
     command::{Predefined, PredefinedOrder, PredefinedQuery, ResourceType},
@@ -15,12 +15,11 @@ impl Store {
         self.pool
             .execute(Retry::Write, || {
                 sqlx::query!(
-                    "select tagd.put_predefined($1, $2, $3, row($4::text, $5::text)::tagd.caller)",
+                    "select tagd.put_predefined($1, $2, $3, $4::text::tagd.caller)",
                     domain_id,
                     &parts,
                     quota,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await?;
@@ -33,11 +32,10 @@ impl Store {
         self.pool
             .execute(Retry::Write, || {
                 sqlx::query!(
-                    "select tagd.remove_predefined($1, $2, row($3::text, $4::text)::tagd.caller)",
+                    "select tagd.remove_predefined($1, $2, $3::text::tagd.caller)",
                     domain_id,
                     &parts,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await?;
@@ -49,14 +47,13 @@ impl Store {
         self.pool
             .execute(Retry::Write, || {
                 sqlx::query!(
-                    "select tagd.replace_predefined($1, $2, $3, $4, $5, row($6::text, $7::text)::tagd.caller)",
+                    "select tagd.replace_predefined($1, $2, $3, $4, $5, $6::text::tagd.caller)",
                     domain_id,
                     old.key,
                     old.value,
                     new.key,
                     new.value,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await?;

@@ -2,6 +2,7 @@
 
 use super::{
     Store, StoreError,
+    caller::row_of,
     failure::{detail_of, refusal_of},
     retry::Retry,
     rows::{parts_of, tags_of},
@@ -68,14 +69,13 @@ impl Store {
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", aliases as "aliases!"
-                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5, row($6::text, $7::text)::tagd.caller)"#,
+                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5, $6::text::tagd.caller)"#,
                     resource_type.resource_type,
                     resource_type.service,
                     resource_type.regional,
                     i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
                     aliases,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await
@@ -89,10 +89,9 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.remove_type($1, row($2::text, $3::text)::tagd.caller)",
+                    "select tagd.remove_type($1, $2::text::tagd.caller)",
                     resource_type,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await
@@ -141,12 +140,11 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.put_project($1, $2, $3, row($4::text, $5::text)::tagd.caller)",
+                    "select tagd.put_project($1, $2, $3, $4::text::tagd.caller)",
                     project.project_id,
                     project.project_name,
                     project.domain_id,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await?;
@@ -159,11 +157,10 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.remove_project($1, $2, row($3::text, $4::text)::tagd.caller)",
+                    "select tagd.remove_project($1, $2, $3::text::tagd.caller)",
                     project_id,
                     with_resources,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await
@@ -252,7 +249,7 @@ impl Store {
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
-                             from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, row($10::text, $11::text)::tagd.caller)"#,
+                             from tagd.register_resource($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10::text::tagd.caller)"#,
                     project_id,
                     resource_type,
                     resource.resource_id,
@@ -262,8 +259,7 @@ impl Store {
                     tags.as_deref(),
                     matched(condition),
                     *condition == Condition::Absent,
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await
@@ -290,12 +286,11 @@ impl Store {
         self.pool
             .execute(Retry::Write, || {
                 sqlx::query!(
-                    "select tagd.unregister_resource($1, $2, $3, row($4::text, $5::text)::tagd.caller)",
+                    "select tagd.unregister_resource($1, $2, $3, $4::text::tagd.caller)",
                     scope_id,
                     resource_id,
                     matched(condition),
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await
@@ -316,13 +311,12 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.replace_tags_if($1, $2, $3, $4, row($5::text, $6::text)::tagd.caller)",
+                    "select tagd.replace_tags_if($1, $2, $3, $4, $5::text::tagd.caller)",
                     scope_id,
                     resource_id,
                     &parts,
                     matched(condition),
-                    self.context.principal,
-                    self.context.request_id
+                    row_of(&self.caller)
                 )
             })
             .await

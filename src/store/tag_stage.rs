@@ -11,7 +11,7 @@ use super::{
     pool::PooledConnection,
 };
 use crate::domain::{
-    CallerContext,
+    Caller,
     tag::{MOST_SYSTEM_TAGS, MOST_TAGS, SYSTEM_PREFIX},
 };
 
@@ -84,7 +84,7 @@ pub enum TagError {
 #[derive(Debug)]
 pub struct TagStage {
     pub(super) connection: PooledConnection,
-    pub(super) context: Arc<CallerContext>,
+    pub(super) caller: Arc<Caller>,
 }
 
 impl Store {
@@ -104,7 +104,7 @@ impl Store {
             )
             .await
             .map_err(StoreError::of)?;
-        Ok(TagStage { connection, context: Arc::clone(&self.context) })
+        Ok(TagStage { connection, caller: Arc::clone(&self.caller) })
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
+    caller::row_of,
     failure::{is_without_connection, outage_of, unavailable},
     pool::Pool,
     retry::Retry,
 };
-use crate::domain::{CallerContext, Outage, RequestError};
+use crate::domain::{Caller, Outage, RequestError};
 
 /// Most connections for them, of all scopes. One scope takes half of them, though never fewer than two, so that one whose
 /// statements wait for locks leaves some to the others.
@@ -31,7 +32,7 @@ pub(super) struct TagWrite {
     /// Key, value, key, value ...
     pub(super) parts: Vec<Option<String>>,
     /// Who it is for.
-    pub(super) context: Arc<CallerContext>,
+    pub(super) caller: Arc<Caller>,
 }
 
 /// The outcome of a write, a row of `tagd.write_tags`.
@@ -77,27 +78,26 @@ impl WriteQueue {
         writes: impl Iterator<Item = &TagWrite>,
     ) -> Result<Vec<OutcomeRow>, sqlx::Error> {
         let (mut ids, mut modes, mut ends, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut principals, mut request_ids) = (Vec::new(), Vec::new());
+        let mut callers = Vec::new();
         for write in writes {
             ids.push(write.resource_id.as_str());
             modes.push(write.mode as i16);
             parts.extend(write.parts.iter().map(Option::as_deref));
             // a request has nowhere near so many
             ends.push(i32::try_from(parts.len()).unwrap_or(i32::MAX));
-            principals.push(write.context.principal.as_str());
-            request_ids.push(write.context.request_id.as_str());
+            callers.push(row_of(&write.caller));
         }
         let outcomes = self.pool.fetch_all(Retry::Write, || {
             sqlx::query_as!(
                 OutcomeRow,
-                r#"select outcome as "outcome!", tag_count, quota from tagd.write_tags($1, $2, $3, $4, $5, $6, $7)"#,
+                r#"select outcome as "outcome!", tag_count, quota
+                     from tagd.write_tags($1, $2, $3, $4, $5, $6::text[]::tagd.caller[])"#,
                 scope_id,
                 &ids as &[&str],
                 &modes,
                 &ends,
                 &parts as &[Option<&str>],
-                &principals as &[&str],
-                &request_ids as &[&str]
+                &callers
             )
         });
         outcomes.await

@@ -45,7 +45,7 @@ impl Store {
             resource_id: resource_id.to_owned(),
             mode,
             parts: parts.into_iter().collect(),
-            context: Arc::clone(&self.context),
+            caller: Arc::clone(&self.caller),
         };
         self.writes.write(scope_id, write).await
     }

@@ -149,7 +149,7 @@ begin
   perform set_config('enable_nestloop', 'on', true);
   for v_scope in
     select w.scope_id, array_agg(row(
-             w.slot, w.old_tags, i.tags, null, coalesce(n.old_words, '{}'), coalesce(n.new_words, '{}'), p_caller)::tagd.tag_change
+             w.slot, w.old_tags, i.tags, null, coalesce(n.old_words, '{}'), coalesce(n.new_words, '{}'), p_caller)::tagd.resource_change
              order by w.slot) as changes
       from pg_temp.import_work w
       join pg_temp.import_line i on i.line = w.line

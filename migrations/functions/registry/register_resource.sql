@@ -69,7 +69,7 @@ begin
   end if;
   if tags is distinct from v_old or v_new_words <> v_old_words then
     perform tagd.change_tags(
-      v_scope_id, array[row(v_slot, v_old, tags, null, v_old_words, v_new_words, p_caller)::tagd.tag_change]);
+      v_scope_id, array[row(v_slot, v_old, tags, null, v_old_words, v_new_words, p_caller)::tagd.resource_change]);
   end if;
   detail := p_detail;
   etag := tagd.etag_of(p_name, p_detail, tags);

@@ -17,7 +17,7 @@ begin
        from tagd.scope s join tagd.resource_type t on t.resource_type = s.resource_type
       where s.scope_id = p_scope_id;
     perform tagd.change_tags(
-      p_scope_id, array[row(v_slot, v_old, v_new, null, '{}', '{}', p_caller)::tagd.tag_change]);
+      p_scope_id, array[row(v_slot, v_old, v_new, null, '{}', '{}', p_caller)::tagd.resource_change]);
   end if;
   return (select tagd.etag_of(r.resource_name, r.detail, r.tags) from tagd.resource r
            where r.scope_id = p_scope_id and r.slot = v_slot);

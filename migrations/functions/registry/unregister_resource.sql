@@ -13,7 +13,7 @@ begin
   delete from tagd.name n where n.scope_id = p_scope_id and n.slot = v_slot
   returning n.words into v_words;
   perform tagd.change_tags(
-    p_scope_id, array[row(v_slot, v_tags, null, null, coalesce(v_words, '{}'), '{}', p_caller)::tagd.tag_change]);
+    p_scope_id, array[row(v_slot, v_tags, null, null, coalesce(v_words, '{}'), '{}', p_caller)::tagd.resource_change]);
   delete from tagd.resource r where r.scope_id = p_scope_id and r.slot = v_slot;
 end
 $$;

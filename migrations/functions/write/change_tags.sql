@@ -1,9 +1,9 @@
-create or replace function tagd.change_tags(p_scope_id bigint, p_changes tagd.tag_change[])
+create or replace function tagd.change_tags(p_scope_id bigint, p_changes tagd.resource_change[])
 returns void
 language plpgsql
 as $$
 declare
-  v_change   tagd.tag_change;
+  v_change   tagd.resource_change;
   v_slot     integer;
   v_old      text[];
   v_new      text[];
@@ -14,12 +14,12 @@ declare
   v_is_bare  boolean;
   v_word     text;
   v_flips    tagd.label_flip[] := '{}';
-  -- tags that get another value, and tags that go
-  v_set_slots  integer[] := '{}';
-  v_set_keys   text[] := '{}';
-  v_set_values text[] := '{}';
-  v_gone_slots integer[] := '{}';
-  v_gone_keys  text[] := '{}';
+  v_any_new  boolean := false;
+  -- tags of resources that were there: that are added, get another value, and go
+  v_tag      tagd.tag;
+  v_added    tagd.tag[] := '{}';
+  v_set      tagd.tag[] := '{}';
+  v_gone     tagd.tag[] := '{}';
 begin
   -- Every change of tags passes here, whatever its origin, with who caused it (docs/adr/0024): what a change leaves behind besides
   -- tags and index belongs here too.
@@ -27,6 +27,10 @@ begin
     v_slot := v_change.slot;
     v_old := v_change.old_tags;
     v_new := v_change.new_tags;
+    if v_old is null then
+      v_any_new := true;
+      continue;
+    end if;
     if v_change.old_words <> v_change.new_words then
       for v_word in
         select w.word from unnest(v_change.old_words || v_change.new_words) as w (word) group by w.word having count(*) = 1
@@ -34,13 +38,13 @@ begin
         v_flips := v_flips || row('', 4, v_word, v_slot, v_word = any (v_change.new_words))::tagd.label_flip;
       end loop;
     end if;
-    if (v_old is null) <> (v_new is null) then
-      v_flips := v_flips || row('', 0, '', v_slot, v_new is not null)::tagd.label_flip;
+    if v_new is null then
+      v_flips := v_flips || row('', 0, '', v_slot, false)::tagd.label_flip;
     end if;
     v_keys := v_change.keys;
     if v_keys is null or cardinality(v_old) <> cardinality(v_new) then
       v_is_bare := v_new is not null and tagd.count_user_tags(v_new) = 0;
-      if v_is_bare <> (v_old is not null and tagd.count_user_tags(v_old) = 0) then
+      if v_is_bare <> (tagd.count_user_tags(v_old) = 0) then
         v_flips := v_flips || row('', 1, '', v_slot, v_is_bare)::tagd.label_flip;
       end if;
     end if;
@@ -59,19 +63,15 @@ begin
         v_new_at := array_position(v_new, v_key, v_new_at + 1);
       end loop;
       continue when v_old[v_old_at + 1] = v_new[v_new_at + 1];
+      v_tag := row(p_scope_id, v_slot, v_key, v_new[v_new_at + 1]);
       if v_old_at is null then
-        insert into tagd.tag (scope_id, slot, key, value)
-        values (p_scope_id, v_slot, v_key, v_new[v_new_at + 1])
-        on conflict (scope_id, slot, key) do update set value = excluded.value;
+        v_added := v_added || v_tag;
         v_flips := v_flips || row(v_key, 2, '', v_slot, true)::tagd.label_flip;
       elsif v_new_at is null then
-        v_gone_slots := v_gone_slots || v_slot;
-        v_gone_keys := v_gone_keys || v_key;
+        v_gone := v_gone || v_tag;
         v_flips := v_flips || row(v_key, 2, '', v_slot, false)::tagd.label_flip;
       else
-        v_set_slots := v_set_slots || v_slot;
-        v_set_keys := v_set_keys || v_key;
-        v_set_values := v_set_values || v_new[v_new_at + 1];
+        v_set := v_set || v_tag;
       end if;
       if v_old_at is not null then
         v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], v_slot, false)::tagd.label_flip;
@@ -81,6 +81,16 @@ begin
       end if;
     end loop;
   end loop;
+  if v_any_new then
+    insert into tagd.tag (scope_id, slot, key, value)
+    select p_scope_id, c.slot, t.key, t.value
+      from unnest(p_changes) as c, tagd.pairs_of(c.new_tags) t
+     where c.old_tags is null;
+    v_flips := v_flips || array(
+      select row(l.key, l.kind, l.value, c.slot, true)::tagd.label_flip
+        from unnest(p_changes) as c, tagd.labels_of(c.new_tags, c.new_words) l
+       where c.old_tags is null);
+  end if;
 
   -- the copy; a resource that is inserted or deleted has its tags in the same row. One row by itself is the usual case, and a join
   -- would cost it twice as much
@@ -93,21 +103,27 @@ begin
       from unnest(p_changes) as w
      where r.scope_id = p_scope_id and r.slot = w.slot and w.old_tags <> w.new_tags;
   end if;
-  if cardinality(v_set_slots) = 1 then
-    update tagd.tag t set value = v_set_values[1]
-     where t.scope_id = p_scope_id and t.slot = v_set_slots[1] and t.key = v_set_keys[1];
-  elsif v_set_slots <> '{}' then
+  if v_added <> '{}' then
+    insert into tagd.tag (scope_id, slot, key, value)
+    select w.scope_id, w.slot, w.key, w.value from unnest(v_added) as w
+    on conflict (scope_id, slot, key) do update set value = excluded.value;
+  end if;
+  if cardinality(v_set) = 1 then
+    v_tag := v_set[1];
+    update tagd.tag t set value = v_tag.value
+     where t.scope_id = p_scope_id and t.slot = v_tag.slot and t.key = v_tag.key;
+  elsif v_set <> '{}' then
     update tagd.tag t set value = w.value
-      from unnest(v_set_slots, v_set_keys, v_set_values) as w (slot, key, value)
+      from unnest(v_set) as w
      where t.scope_id = p_scope_id and t.slot = w.slot and t.key = w.key;
   end if;
-  if v_gone_slots <> '{}' then
+  if v_gone <> '{}' then
     delete from tagd.tag t
-     using unnest(v_gone_slots, v_gone_keys) as w (slot, key)
+     using unnest(v_gone) as w
      where t.scope_id = p_scope_id and t.slot = w.slot and t.key = w.key;
   end if;
   perform tagd.flip_labels(p_scope_id, v_flips);
 end
 $$;
-comment on function tagd.change_tags(bigint, tagd.tag_change[]) is 'The one place that changes tags: brings tags and index of locked resources of a scope from the old tags to the new, and the labels of their names from the old words to the new. Each resource once.';
-revoke execute on function tagd.change_tags(bigint, tagd.tag_change[]) from public;
+comment on function tagd.change_tags(bigint, tagd.resource_change[]) is 'The one place that changes tags: brings tags and index of locked resources of a scope from the old tags to the new, and the labels of their names from the old words to the new. Each resource once.';
+revoke execute on function tagd.change_tags(bigint, tagd.resource_change[]) from public;

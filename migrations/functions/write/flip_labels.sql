@@ -12,6 +12,10 @@ declare
   v_slots    integer[] := '{}';
   v_ons      boolean[] := '{}';
 begin
+  if cardinality(p_flips) > 256 then
+    perform tagd.flip_many_labels(p_scope_id, p_flips);
+    return;
+  end if;
   for v_row in
     select f.key, f.kind, f.value, f.slots, f.ons, l.label_id, l.slots is null as is_dense
       from (select t.key, t.kind, t.value, array_agg(t.slot) as slots, array_agg(t.is_on) as ons
@@ -58,14 +62,7 @@ begin
       v_slots := v_slots || v_row.slots;
       v_ons := v_ons || v_row.ons;
     elsif v_count > tagd.sparse_limit() then
-      -- the row is locked, and no reader looks for chunks before it says so
-      insert into tagd.chunk (scope_id, label_id, block, hits, bits)
-      select p_scope_id, v_label_id, e.slot / 16384, count(*), tagd.bits_at(array_agg(e.slot % 16384))
-        from tagd.label l, unnest(l.slots) as e (slot)
-       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-       group by e.slot / 16384;
-      update tagd.label l set slots = null
-       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
+      perform tagd.make_dense(p_scope_id, v_row.key, v_row.kind, v_row.value);
     end if;
   end loop;
   if v_dense = '{}' then

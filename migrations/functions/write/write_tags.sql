@@ -1,5 +1,5 @@
 create or replace function tagd.write_tags(
-  p_scope_id bigint, p_ids text[], p_modes smallint[], p_ends integer[], p_parts text[], p_principals text[], p_request_ids text[])
+  p_scope_id bigint, p_ids text[], p_modes smallint[], p_ends integer[], p_parts text[], p_callers tagd.caller[])
 returns table (outcome text, tag_count integer, quota integer)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ declare
   v_parts    text[];
   v_new      text[];
   v_quota    integer;
-  v_changes  tagd.tag_change[] := '{}';
+  v_changes  tagd.resource_change[] := '{}';
   v_outcomes text[] := array_fill('unknown'::text, array[cardinality(p_ids)]);
   v_counts   integer[] := array_fill(null::integer, array[cardinality(p_ids)]);
 begin
@@ -49,7 +49,7 @@ begin
     v_outcomes[v_row.n] := 'changed';
     v_changes := v_changes || row(
       v_row.slot, v_row.tags, v_new, case when cardinality(v_parts) = 2 then v_parts[:1] end, '{}', '{}',
-      row(p_principals[v_row.n], p_request_ids[v_row.n]))::tagd.tag_change;
+      p_callers[v_row.n])::tagd.resource_change;
   end loop;
   if v_changes <> '{}' then
     perform tagd.change_tags(p_scope_id, v_changes);
@@ -62,6 +62,6 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) is 'Writes tags of different resources, each by its mode, 0 or 1 (see merge_tags). Write i has the parts after p_ends[i - 1] up to p_ends[i], and a principal and a request that it is for. One row for each write, in order: changed; unchanged, nothing had to be done; unknown, the scope has no such resource; over_quota, it would have tag_count tags, more than the quota, and is as it was.';
-revoke execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) from public;
-grant execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[]) to tagd_service;
+comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) is 'Writes tags of different resources, each by its mode, 0 or 1 (see merge_tags). Write i has the parts after p_ends[i - 1] up to p_ends[i], and a caller. One row for each write, in order: changed; unchanged, nothing had to be done; unknown, the scope has no such resource; over_quota, it would have tag_count tags, more than the quota, and is as it was.';
+revoke execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) from public;
+grant execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) to tagd_service;

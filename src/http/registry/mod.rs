@@ -3,7 +3,7 @@
 //! `docs/REGISTRY.md` describes it. It is not a dialect: its responses have headers (`ETag`) and streams, and it has
 //! errors that no cloud service has.
 
-mod caller;
+mod access;
 mod refusal;
 mod transfer;
 mod wire;
@@ -37,7 +37,7 @@ use crate::{
     service::Start,
     transfer::line,
 };
-use caller::Caller;
+use access::RegistryAccess;
 use refusal::Refusal;
 use wire::{
     MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
@@ -142,19 +142,19 @@ async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Pa
 
 // ---- resource types
 
-async fn list_types(request: HttpRequest, caller: Caller) -> Handled {
+async fn list_types(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let types = caller.registry().list_types(&caller.principal).await?;
+    let types = access.registry().list_types(&access.principal).await?;
     reply_read(&request, None, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() })
 }
 
-async fn get_type(request: HttpRequest, caller: Caller) -> Handled {
+async fn get_type(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = caller.registry().find_type(&caller.principal, wire::path(&request)?.get("resource_type")).await?;
+    let found = access.registry().find_type(&access.principal, wire::path(&request)?.get("resource_type")).await?;
     reply_read(&request, None, &TypeReply::of(&found))
 }
 
-async fn put_type(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
+async fn put_type(request: HttpRequest, access: RegistryAccess, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let TypeBody { service, regional, tag_quota, aliases } = read(&request, payload).await?;
@@ -164,35 +164,35 @@ async fn put_type(request: HttpRequest, caller: Caller, payload: Payload) -> Han
     let services: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.service.name).collect();
     registration::check_type(&resource_type, &services)?;
     registration::check_aliases(aliases.as_deref().unwrap_or_default())?;
-    let (created, aliases) = caller.registry().put_type(&caller.principal, &resource_type, aliases.as_deref()).await?;
+    let (created, aliases) = access.registry().put_type(&access.principal, &resource_type, aliases.as_deref()).await?;
     Ok(reply(put_status(created), &TypeReply::of(&ResourceType { aliases, ..resource_type })))
 }
 
-async fn delete_type(request: HttpRequest, caller: Caller) -> Handled {
+async fn delete_type(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    caller.registry().remove_type(&caller.principal, wire::path(&request)?.get("resource_type")).await?;
+    access.registry().remove_type(&access.principal, wire::path(&request)?.get("resource_type")).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 // ---- projects
 
-async fn list_projects(request: HttpRequest, caller: Caller) -> Handled {
+async fn list_projects(request: HttpRequest, access: RegistryAccess) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker"])?;
     let (projects, next_marker) =
-        caller.registry().list_projects(&caller.principal, parameters.marker()?, parameters.limit()?).await?;
+        access.registry().list_projects(&access.principal, parameters.marker()?, parameters.limit()?).await?;
     let projects = projects.iter().map(ProjectReply::of).collect();
     reply_read(&request, None, &ProjectsReply { projects, next_marker })
 }
 
-async fn get_project(request: HttpRequest, caller: Caller) -> Handled {
+async fn get_project(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = caller.registry().find_project(&caller.principal, wire::path(&request)?.get("project_id")).await?;
+    let found = access.registry().find_project(&access.principal, wire::path(&request)?.get("project_id")).await?;
     reply_read(&request, None, &ProjectReply::of(&found))
 }
 
-async fn put_project(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
+async fn put_project(request: HttpRequest, access: RegistryAccess, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let ProjectBody { project_name, domain_id } = read(&request, payload).await?;
@@ -202,43 +202,43 @@ async fn put_project(request: HttpRequest, caller: Caller, payload: Payload) -> 
         domain_id: domain_id.unwrap_or_default(),
     };
     registration::check_project(&project)?;
-    let created = caller.registry().put_project(&caller.principal, &project).await?;
+    let created = access.registry().put_project(&access.principal, &project).await?;
     Ok(reply(put_status(created), &ProjectReply::of(&project)))
 }
 
-async fn delete_project(request: HttpRequest, caller: Caller) -> Handled {
+async fn delete_project(request: HttpRequest, access: RegistryAccess) -> Handled {
     let with_resources = Parameters::read(&request, &["with_resources"])?.flag("with_resources")?;
     wire::no_condition(&request)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    caller
+    access
         .registry()
-        .remove_project(&caller.principal, wire::path(&request)?.get("project_id"), with_resources)
+        .remove_project(&access.principal, wire::path(&request)?.get("project_id"), with_resources)
         .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 // ---- resources
 
-async fn list_resources(request: HttpRequest, caller: Caller) -> Handled {
+async fn list_resources(request: HttpRequest, access: RegistryAccess) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker", "offset"])?;
     let path = wire::path(&request)?;
     let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
     let (limit, start) = (parameters.limit()?, parameters.start()?);
-    let page = caller.registry().list_resources(&caller.principal, project_id, resource_type, limit, start).await?;
+    let page = access.registry().list_resources(&access.principal, project_id, resource_type, limit, start).await?;
     let resources = page.resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
     let next_marker = matches!(start, Start::Marker(_)).then_some(MarkerReply(page.next_marker));
     reply_read(&request, None, &ResourcesReply { total_count: page.total, resources, next_marker })
 }
 
-async fn get_resource(request: HttpRequest, caller: Caller) -> Handled {
+async fn get_resource(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
     let path = wire::path(&request)?;
     let resource_id = path.get("resource_id");
-    let found = caller.registry().find_resource(&caller.principal, &resource_ref(&path)).await?;
+    let found = access.registry().find_resource(&access.principal, &resource_ref(&path)).await?;
     reply_read(&request, Some(&found.etag), &resource_reply(resource_id, &found)?)
 }
 
-async fn put_resource(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
+async fn put_resource(request: HttpRequest, access: RegistryAccess, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, true)?;
     let ResourceBody { resource_name, resource_detail, tags } = read(&request, payload).await?;
@@ -256,35 +256,35 @@ async fn put_resource(request: HttpRequest, caller: Caller, payload: Payload) ->
         },
         ..Registration::default()
     })?;
-    let (created, found) = caller
+    let (created, found) = access
         .registry()
-        .put_resource(&caller.principal, &project_id, &resource_type, &resource, with_tags, &condition)
+        .put_resource(&access.principal, &project_id, &resource_type, &resource, with_tags, &condition)
         .await?;
     Ok(reply_with(put_status(created), &found.etag, &resource_reply(&resource.resource_id, &found)?))
 }
 
-async fn delete_resource(request: HttpRequest, caller: Caller) -> Handled {
+async fn delete_resource(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    caller.registry().remove_resource(&caller.principal, &resource_ref(&wire::path(&request)?), &condition).await?;
+    access.registry().remove_resource(&access.principal, &resource_ref(&wire::path(&request)?), &condition).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn get_tags(request: HttpRequest, caller: Caller) -> Handled {
+async fn get_tags(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = caller.registry().find_resource(&caller.principal, &resource_ref(&wire::path(&request)?)).await?;
+    let found = access.registry().find_resource(&access.principal, &resource_ref(&wire::path(&request)?)).await?;
     reply_read(&request, Some(&found.etag), &TagsReply { tags: TagList(&found.tags) })
 }
 
-async fn put_tags(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
+async fn put_tags(request: HttpRequest, access: RegistryAccess, payload: Payload) -> Handled {
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     let TagsBody { tags } = read(&request, payload).await?;
     let tags = registration::check_tags(line::tags_of(tags))?;
-    let etag = caller
+    let etag = access
         .registry()
-        .replace_tags(&caller.principal, &resource_ref(&wire::path(&request)?), &tags, &condition)
+        .replace_tags(&access.principal, &resource_ref(&wire::path(&request)?), &tags, &condition)
         .await?;
     Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))
 }
@@ -303,13 +303,13 @@ fn resource_reply<'a>(resource_id: &'a str, found: &'a Registered) -> Result<Res
 
 // ---- import and export
 
-async fn import(request: HttpRequest, caller: Caller, payload: Payload) -> Handled {
+async fn import(request: HttpRequest, access: RegistryAccess, payload: Payload) -> Handled {
     wire::no_condition(&request)?;
     let coding = body::check_changing(&request, transfer::TYPES, transfer::CODINGS).map_err(Refusal::Type)?;
-    transfer::import(&request, &caller, payload, coding).await
+    transfer::import(&request, &access, payload, coding).await
 }
 
-async fn export(request: HttpRequest, caller: Caller) -> Handled {
+async fn export(request: HttpRequest, access: RegistryAccess) -> Handled {
     if conditions::of_read(&request, None)? == Outcome::Failed {
         return Err(RegistryError::Condition.into());
     }
@@ -320,5 +320,5 @@ async fn export(request: HttpRequest, caller: Caller) -> Handled {
             HttpResponse::Ok().content_type(transfer::NDJSON).insert_header((header::VARY, "Accept-Encoding")).finish();
         return Ok(answer.set_body(actix_web::body::None::new()).map_into_boxed_body());
     }
-    transfer::export(&request, &caller).await
+    transfer::export(&request, &access).await
 }

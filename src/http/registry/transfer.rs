@@ -18,7 +18,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::{
-    caller::Caller,
+    access::RegistryAccess,
     refusal::Refusal,
     wire::{ImportReply, Parameters, RejectedReply},
 };
@@ -52,14 +52,14 @@ pub(super) const CODINGS: &[&str] = &["gzip"];
 /// Imports the body, one resource per line; `coding` is one of [`CODINGS`].
 pub(super) async fn import(
     request: &HttpRequest,
-    caller: &Caller,
+    access: &RegistryAccess,
     mut payload: Payload,
     coding: Option<&'static str>,
 ) -> Result<HttpResponse, Refusal> {
     let strict = Parameters::read(request, &["strict"])?.flag("strict")?;
     let is_packed = coding.is_some();
     let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Batches };
-    let import = caller.registry().import(&caller.principal).await?;
+    let import = access.registry().import(&access.principal).await?;
     let aliases = import.aliases().await?;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
@@ -196,14 +196,14 @@ impl Read for Unpacked {
 }
 
 /// Exports every resource, in order, from one snapshot.
-pub(super) async fn export(request: &HttpRequest, caller: &Caller) -> Result<HttpResponse, Refusal> {
+pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Result<HttpResponse, Refusal> {
     Parameters::read(request, &[])?;
     // without chunked coding the client could not tell a truncated response from a complete one
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::Version);
     }
     let is_packed = takes_gzip(request);
-    let export = caller.registry().export(&caller.principal).await?;
+    let export = access.registry().export(&access.principal).await?;
     let snapshot = export.begin().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
     actix_web::rt::spawn(run_export(snapshot, Outgoing::new(is_packed), sender));

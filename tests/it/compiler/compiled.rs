@@ -9,7 +9,7 @@ use tagd::{
     domain::{NameMatch, QueryOutput, TagQuery, Term, ValueMatch, change::Registration},
 };
 
-use super::catalogue;
+use crate::store::catalogue;
 use crate::support::{TestDb, World, block_on, check_golden, registration};
 
 /// Name of a strategy, without its fields.

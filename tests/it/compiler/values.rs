@@ -9,7 +9,8 @@ use tagd::{
     store::SessionProfile,
 };
 
-use super::{catalogue::set_serving_session, compiled::has_substring};
+use super::compiled::has_substring;
+use crate::store::catalogue::set_serving_session;
 use crate::support::{World, block_on, registration, sparse_limit, tag};
 
 /// Texts of no, one, two and more characters; some in a key beside the one that is searched, some nowhere.

@@ -7,8 +7,8 @@ use crate::support::{Program, TestDb, World, block_on};
 /// Records what passes `tagd.change_tags` on its way.
 const RECORD: &str = "
 create table tagd.passed (slot integer, old_tags text[], new_tags text[], principal text, request_id text);
-alter function tagd.change_tags(bigint, tagd.tag_change[]) rename to change_tags_itself;
-create function tagd.change_tags(p_scope_id bigint, p_changes tagd.tag_change[]) returns void language plpgsql as $$
+alter function tagd.change_tags(bigint, tagd.resource_change[]) rename to change_tags_itself;
+create function tagd.change_tags(p_scope_id bigint, p_changes tagd.resource_change[]) returns void language plpgsql as $$
 begin
   insert into tagd.passed
   select c.slot, c.old_tags, c.new_tags, (c.caller).principal, (c.caller).request_id from unnest(p_changes) as c;

@@ -13,8 +13,8 @@ use tagd::{
 };
 
 use crate::support::{
-    Program, Stopper, TestDb, World, block_on, eventually, import_all, registration, sparse_limit, tag, unregister,
-    word_limit,
+    Dice, Program, Stopper, TestDb, World, block_on, eventually, import_all, registration, sparse_limit, tag,
+    unregister, word_limit,
 };
 
 fn fleet(count: usize) -> Vec<Registration> {
@@ -509,4 +509,43 @@ fn a_rebuild_disturbs_no_reader_and_loses_no_write() {
     let answer = world.post("/v2/p/images/resource_instances/action", body).json();
     assert_eq!(answer["total_count"], json!(written.into_inner()), "a write was lost");
     verified(&program);
+}
+
+#[test]
+fn large_batches_that_add_change_and_remove_tags_keep_the_index_exact() {
+    const SIZE: usize = 600;
+    let world = World::new();
+    let program = Program::new().on(&world.db);
+    // over the edge of a block
+    world.load(&[registration("images", "first", "", &[])]);
+    tamper(&world.db, "update tagd.scope_counter set next_slot = 16384 - 300");
+    let mut dice = Dice(42);
+    for round in 0..4 {
+        let fleet: Vec<Registration> = (0..SIZE)
+            .map(|i| {
+                // with few values a label is dense, with many it is sparse; each round empties the labels of the one before
+                let values = [2, 40, 3, 40][round];
+                let tags: Vec<(String, String)> = ["_sys_a", "env", "env-2", "n"]
+                    .into_iter()
+                    .filter_map(|key| {
+                        (dice.roll(3) > 0).then(|| (key.to_owned(), format!("{}-{}", round % 2, dice.roll(values))))
+                    })
+                    .collect();
+                let tags: Vec<_> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+                registration("images", &format!("r{i}"), &format!("web {} {}", dice.roll(3), dice.roll(50)), &tags)
+            })
+            .collect();
+        block_on(async {
+            let store = world.db.store(SessionProfile::Bulk, 1).await;
+            let mut import = store.import().await.unwrap();
+            let outcome = import_all(&mut import, &fleet).await.unwrap();
+            assert_eq!(outcome.created, if round == 0 { SIZE as u64 } else { 0 });
+            drop(import);
+            let empty = sqlx::query_scalar::<_, i64>("select count(*) from tagd.chunk where hits = 0");
+            let mut owner = world.db.connect().await;
+            assert_eq!(empty.fetch_one(&mut owner).await.unwrap(), 0, "round {round}");
+            store.close().await;
+        });
+        verified(&program);
+    }
 }

@@ -1,7 +1,8 @@
-//! What runs SQL: sessions and the pool, batches, migrations, the index, states and deaths of the database.
+//! What runs SQL: sessions, the pool, batches, migrations, the index, failures of the database, the list of statements.
 
 mod adoption;
 mod callers;
+pub mod catalogue;
 mod durability;
 mod functions;
 mod index;

@@ -334,7 +334,7 @@ fn rights_that_were_taken_away_are_503_until_they_are_back() {
     wait_ready(&world, None);
     all_are_answered(&world);
 
-    let function = "function tagd.write_tags(bigint, text[], smallint[], integer[], text[], text[], text[])";
+    let function = "function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[])";
     run_as_owner(&world.db, &format!("revoke execute on {function} from tagd_service"));
     wait_ready(&world, Some(Outage::Rights));
     are_refused(&world, Outage::Rights, |kind| kind.1 == "/v2/p/images/r/tags" && kind.0 == "POST");

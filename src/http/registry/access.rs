@@ -1,4 +1,4 @@
-//! The caller of the registry: extracted from each request before its handler runs.
+//! What the handlers of the registry need: extracted from each request before its handler runs.
 
 use std::future::{Ready, ready};
 
@@ -12,24 +12,24 @@ use crate::{
 };
 
 /// The principal of a request, and the registry.
-pub(super) struct Caller {
+pub(super) struct RegistryAccess {
     pub(super) principal: Principal,
     state: Data<AppState>,
 }
 
-impl Caller {
+impl RegistryAccess {
     pub(super) fn registry(&self) -> &Registry {
         &self.state.registry
     }
 }
 
-impl FromRequest for Caller {
+impl FromRequest for RegistryAccess {
     type Error = Refusal;
     type Future = Ready<Result<Self, Refusal>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let state = AppState::of(request).cloned();
-        let caller = state.and_then(|state| Ok(Self { principal: principal::identify(request)?, state }));
-        ready(caller.map_err(Refusal::from))
+        let access = state.and_then(|state| Ok(Self { principal: principal::identify(request)?, state }));
+        ready(access.map_err(Refusal::from))
     }
 }
