@@ -13,13 +13,14 @@ declare
   v_key      text;
   v_is_bare  boolean;
   v_word     text;
-  v_flips    tagd.label_flip[] := '{}';
-  v_any_new  boolean := false;
+  -- a list without elements is null: that is cheaper to make and to test
+  v_flips    tagd.label_flip[];
+  v_any_new  boolean;
   -- tags of resources that were there: that are added, get another value, and go
   v_tag      tagd.tag;
-  v_added    tagd.tag[] := '{}';
-  v_set      tagd.tag[] := '{}';
-  v_gone     tagd.tag[] := '{}';
+  v_added    tagd.tag[];
+  v_set      tagd.tag[];
+  v_gone     tagd.tag[];
 begin
   -- Every change of tags passes here, whatever its origin, with who caused it (docs/adr/0024): what a change leaves behind besides
   -- tags and index belongs here too.
@@ -35,17 +36,17 @@ begin
       for v_word in
         select w.word from unnest(v_change.old_words || v_change.new_words) as w (word) group by w.word having count(*) = 1
       loop
-        v_flips := v_flips || row('', 4, v_word, v_slot, v_word = any (v_change.new_words))::tagd.label_flip;
+        v_flips := v_flips || row('', 4, v_word, array[v_slot], array[v_word = any (v_change.new_words)])::tagd.label_flip;
       end loop;
     end if;
     if v_new is null then
-      v_flips := v_flips || row('', 0, '', v_slot, false)::tagd.label_flip;
+      v_flips := v_flips || row('', 0, '', array[v_slot], array[false])::tagd.label_flip;
     end if;
     v_keys := v_change.keys;
     if v_keys is null or cardinality(v_old) <> cardinality(v_new) then
       v_is_bare := v_new is not null and tagd.count_user_tags(v_new) = 0;
       if v_is_bare <> (tagd.count_user_tags(v_old) = 0) then
-        v_flips := v_flips || row('', 1, '', v_slot, v_is_bare)::tagd.label_flip;
+        v_flips := v_flips || row('', 1, '', array[v_slot], array[v_is_bare])::tagd.label_flip;
       end if;
     end if;
     if v_keys is null then
@@ -66,30 +67,42 @@ begin
       v_tag := row(p_scope_id, v_slot, v_key, v_new[v_new_at + 1]);
       if v_old_at is null then
         v_added := v_added || v_tag;
-        v_flips := v_flips || row(v_key, 2, '', v_slot, true)::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 2, '', array[v_slot], array[true])::tagd.label_flip;
       elsif v_new_at is null then
         v_gone := v_gone || v_tag;
-        v_flips := v_flips || row(v_key, 2, '', v_slot, false)::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 2, '', array[v_slot], array[false])::tagd.label_flip;
       else
         v_set := v_set || v_tag;
       end if;
       if v_old_at is not null then
-        v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], v_slot, false)::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], array[v_slot], array[false])::tagd.label_flip;
       end if;
       if v_new_at is not null then
-        v_flips := v_flips || row(v_key, 3, v_new[v_new_at + 1], v_slot, true)::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 3, v_new[v_new_at + 1], array[v_slot], array[true])::tagd.label_flip;
       end if;
     end loop;
   end loop;
+  -- each label once, as it is where there is one resource and it is not new
   if v_any_new then
     insert into tagd.tag (scope_id, slot, key, value)
     select p_scope_id, c.slot, t.key, t.value
       from unnest(p_changes) as c, tagd.pairs_of(c.new_tags) t
      where c.old_tags is null;
-    v_flips := v_flips || array(
-      select row(l.key, l.kind, l.value, c.slot, true)::tagd.label_flip
-        from unnest(p_changes) as c, tagd.labels_of(c.new_tags, c.new_words) l
-       where c.old_tags is null);
+    v_flips := array(
+      select row(f.key, f.kind, f.value, array_agg(f.slot), array_agg(f.is_on))::tagd.label_flip
+        from (select w.key, w.kind, w.value, w.slots[1] as slot, w.ons[1] as is_on
+                from unnest(v_flips) as w
+               union all
+              select l.key, l.kind, l.value, c.slot, true
+                from unnest(p_changes) as c, tagd.labels_of(c.new_tags, c.new_words) l
+               where c.old_tags is null
+               order by slot) f
+       group by f.key, f.kind, f.value);
+  elsif cardinality(p_changes) > 1 then
+    v_flips := array(
+      select row(f.key, f.kind, f.value, array_agg(f.slots[1]), array_agg(f.ons[1]))::tagd.label_flip
+        from (select * from unnest(v_flips) order by slots) f
+       group by f.key, f.kind, f.value);
   end if;
 
   -- the copy; a resource that is inserted or deleted has its tags in the same row. One row by itself is the usual case, and a join
@@ -103,7 +116,7 @@ begin
       from unnest(p_changes) as w
      where r.scope_id = p_scope_id and r.slot = w.slot and w.old_tags <> w.new_tags;
   end if;
-  if v_added <> '{}' then
+  if v_added is not null then
     insert into tagd.tag (scope_id, slot, key, value)
     select w.scope_id, w.slot, w.key, w.value from unnest(v_added) as w
     on conflict (scope_id, slot, key) do update set value = excluded.value;
@@ -112,17 +125,19 @@ begin
     v_tag := v_set[1];
     update tagd.tag t set value = v_tag.value
      where t.scope_id = p_scope_id and t.slot = v_tag.slot and t.key = v_tag.key;
-  elsif v_set <> '{}' then
+  elsif v_set is not null then
     update tagd.tag t set value = w.value
       from unnest(v_set) as w
      where t.scope_id = p_scope_id and t.slot = w.slot and t.key = w.key;
   end if;
-  if v_gone <> '{}' then
+  if v_gone is not null then
     delete from tagd.tag t
      using unnest(v_gone) as w
      where t.scope_id = p_scope_id and t.slot = w.slot and t.key = w.key;
   end if;
-  perform tagd.flip_labels(p_scope_id, v_flips);
+  if v_flips is not null then
+    perform tagd.flip_labels(p_scope_id, v_flips);
+  end if;
 end
 $$;
 comment on function tagd.change_tags(bigint, tagd.resource_change[]) is 'The one place that changes tags: brings tags and index of locked resources of a scope from the old tags to the new, and the labels of their names from the old words to the new. Each resource once.';

@@ -8,9 +8,9 @@ declare
   v_count    integer;
   v_hits     integer;
   -- flips of dense labels
-  v_dense    bigint[] := '{}';
-  v_slots    integer[] := '{}';
-  v_ons      boolean[] := '{}';
+  v_dense    bigint[];
+  v_slots    integer[];
+  v_ons      boolean[];
 begin
   if cardinality(p_flips) > 256 then
     perform tagd.flip_many_labels(p_scope_id, p_flips);
@@ -18,9 +18,7 @@ begin
   end if;
   for v_row in
     select f.key, f.kind, f.value, f.slots, f.ons, l.label_id, l.slots is null as is_dense
-      from (select t.key, t.kind, t.value, array_agg(t.slot) as slots, array_agg(t.is_on) as ons
-              from (select * from unnest(p_flips) order by key, kind, value, slot) t
-             group by t.key, t.kind, t.value) f
+      from unnest(p_flips) as f
       left join tagd.label l on l.scope_id = p_scope_id and l.key = f.key and l.kind = f.kind and l.value = f.value
      order by f.key, f.kind, f.value
   loop
@@ -65,7 +63,7 @@ begin
       perform tagd.make_dense(p_scope_id, v_row.key, v_row.kind, v_row.value);
     end if;
   end loop;
-  if v_dense = '{}' then
+  if v_dense is null then
     return;
   end if;
   for v_row in
@@ -97,5 +95,5 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, made where they are new. No slot is named twice for a label, and each is known to be the other way round.';
+comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, made where they are new. Each label is named once, and each slot is known to be the other way round.';
 revoke execute on function tagd.flip_labels(bigint, tagd.label_flip[]) from public;

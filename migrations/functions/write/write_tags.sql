@@ -11,7 +11,7 @@ declare
   v_parts    text[];
   v_new      text[];
   v_quota    integer;
-  v_changes  tagd.resource_change[] := '{}';
+  v_changes  tagd.resource_change[];
   v_outcomes text[] := array_fill('unknown'::text, array[cardinality(p_ids)]);
   v_counts   integer[] := array_fill(null::integer, array[cardinality(p_ids)]);
 begin
@@ -51,7 +51,7 @@ begin
       v_row.slot, v_row.tags, v_new, case when cardinality(v_parts) = 2 then v_parts[:1] end, '{}', '{}',
       p_callers[v_row.n])::tagd.resource_change;
   end loop;
-  if v_changes <> '{}' then
+  if v_changes is not null then
     perform tagd.change_tags(p_scope_id, v_changes);
   end if;
   for v_at in 1 .. cardinality(p_ids) loop
