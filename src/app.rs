@@ -1,4 +1,4 @@
-//! Puts tagd together: pools, queues and caches are made here, once.
+//! The composition root: creates pools, queues and caches, once.
 
 use std::sync::Arc;
 

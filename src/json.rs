@@ -1,4 +1,4 @@
-//! Reads JSON: objects are objects, lists are read no further than their limit, errors say where they are.
+//! Reads JSON: objects must be objects, lists are not read past their limit, and errors give their position.
 
 use std::{fmt, marker::PhantomData};
 
@@ -15,7 +15,7 @@ use crate::domain::{
     reason::{self, shorten},
 };
 
-/// Why JSON cannot be read, and where.
+/// Why JSON cannot be read, with the position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonError {
     path: String,
@@ -25,18 +25,18 @@ pub(crate) struct JsonError {
 }
 
 impl JsonError {
-    /// An error of serde's in the field with this path.
+    /// An error of serde in the field with this path.
     pub(crate) fn new(path: &str, error: &serde_json::Error) -> Self {
         let text = error.to_string();
         // serde_json puts line and column at the end
         let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-        // serde shows the offending text whole
+        // serde quotes the invalid text in full
         let (path, reason) = (shorten(path).into_owned(), shorten(reason).into_owned());
         // an error at the first character has column 0
         Self { path, reason, line: error.line(), column: error.column().max(1) }
     }
 
-    /// The same error, placed in a text of which `part` was read.
+    /// The same error with its position in `text`, of which `part` was read.
     pub(crate) fn within(self, text: &[u8], part: &[u8]) -> Self {
         let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         let before = text.get(..start).unwrap_or_default();
@@ -46,7 +46,7 @@ impl JsonError {
         Self { line: lines_before + self.line, column, ..self }
     }
 
-    /// The message for a text of one line, which has a number of its own.
+    /// The message without the line number, for text that is a single line of an input.
     pub(crate) fn on_its_line(&self) -> String {
         let separator = if self.path.is_empty() { "" } else { ": " };
         format!("{}{separator}{} (column {})", self.path, self.reason, self.column)
@@ -63,7 +63,7 @@ impl fmt::Display for JsonError {
 
 impl From<JsonError> for RequestError {
     fn from(error: JsonError) -> Self {
-        // a list beyond its limit breaks a rule; it is not read to its end, so its place says nothing
+        // a list that is too long is an invalid field; the position where reading stopped is of no use
         if error.reason.starts_with(TOO_MANY) {
             Self::invalid(FieldKind::General, error.path, error.reason)
         } else {
@@ -72,16 +72,16 @@ impl From<JsonError> for RequestError {
     }
 }
 
-/// How the error of a [`List`] beyond its limit begins. Other errors begin differently.
+/// The beginning of the error for a [`List`] that is too long; no other error begins like this.
 const TOO_MANY: &str = "must have at most ";
 
-/// Reads one JSON object, with nothing after it. Errors call the object `whole`.
+/// Reads one JSON object, which must be the whole text. `whole` is its name in errors.
 pub(crate) fn read_object<T: DeserializeOwned>(text: &[u8], whole: &str) -> Result<T, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read: Result<Object<T>, _> = serde_path_to_error::deserialize(&mut deserializer);
     let Object(value) = read.map_err(|error| {
         let path = error.path().to_string();
-        // the path ends in a question mark where the text breaks off inside an object
+        // the path ends with a question mark if the text ends inside an object
         let path = path.trim_end_matches(['.', '?']);
         JsonError::new(if path.is_empty() { whole } else { path }, error.inner())
     })?;
@@ -94,8 +94,8 @@ pub(crate) fn check(text: &str) -> Result<(), JsonError> {
     serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| JsonError::new("", &error))
 }
 
-/// Something that is read from a JSON object and from nothing else. Serde alone also takes an array of the fields'
-/// values in order.
+/// A value that is only read from a JSON object. By itself, serde would also accept an array with the values of the
+/// fields in order.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 
@@ -119,7 +119,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// A tag. `K` is `String` where one without a key cannot be read, and `Option<String>` where that has an error of its own.
+/// A tag. `K` is `String` if a missing key is an error of the JSON, and `Option<String>` if it is checked later.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TagBody<K> {
@@ -127,7 +127,7 @@ pub(crate) struct TagBody<K> {
     pub(crate) value: Option<String>,
 }
 
-/// A list of at most `MOST` entries. A longer one is not read past the last entry that is allowed.
+/// A list of at most `MOST` entries. A longer one is not read past the last allowed entry.
 #[derive(Debug)]
 pub(crate) struct List<T, const MOST: usize>(pub(crate) Vec<T>);
 
@@ -144,14 +144,14 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for List<T, M
     }
 }
 
-/// Reads a list whose limit is only known while the program runs.
+/// Reads a list whose limit is only known at run time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListSeed<S, F> {
     /// Reads an entry.
     pub(crate) entry: S,
-    /// Entries that may be there.
+    /// Maximum number of entries.
     pub(crate) most: usize,
-    /// The error of a list that goes on.
+    /// The error for a longer list.
     pub(crate) too_long: F,
 }
 
@@ -185,7 +185,7 @@ impl<'de, S: DeserializeSeed<'de> + Copy, F: Fn() -> String> Visitor<'de> for Li
     }
 }
 
-/// Finds that there is an entry, and leaves it unread. Nothing can be read after it.
+/// Detects that there is another entry without reading it. Nothing can be read afterwards.
 struct Unread;
 
 impl<'de> DeserializeSeed<'de> for Unread {
@@ -216,7 +216,7 @@ mod tests {
             let error = read(&format!("[1,2,{rest}")).unwrap_err();
             assert!(error.starts_with(".: must have at most 2 entries at line 1 column "), "{rest}: {error}");
         }
-        // within the limit everything is looked at
+        // within the limit, everything is checked
         assert!(read("[1,\"x\",3]").unwrap_err().starts_with("[1]: invalid type"));
         assert!(read("[1,2").unwrap_err().contains("EOF"));
         assert!(read("[1,2,]").unwrap_err().contains("trailing comma"));

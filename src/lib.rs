@@ -1,27 +1,27 @@
-//! tagd, a tag service: resources and their tags in Postgres, queried over the wire dialects of four cloud services.
+//! tagd, a tag service: resources and their tags in Postgres, queried in the wire dialects of four cloud services.
 //!
-//! The modules. Each may use those that its row names, and no others; a test reads the `use` lines and holds it.
+//! The modules. Each may use only those in the last column of its row; a test checks the `use` lines.
 //!
 //! | module | what it is for | uses |
 //! |---|---|---|
-//! | [`domain`] | what a tag is: resources, queries and what they mean | |
-//! | [`json`] | reads JSON from any source, with errors that say where they are | domain |
-//! | [`text`] | how text that comes in begins: byte order marks, encodings | |
+//! | [`domain`] | resources, tags, and queries with their semantics | |
+//! | [`json`] | reads JSON from any source, with errors that give their position | domain |
+//! | [`text`] | the beginning of input text: byte order marks, encodings | |
 //! | [`parameters`] | the parameters of a query string | domain |
-//! | [`dialects`] | how each wire speaks: bytes to domain and back | domain, json, text, parameters |
-//! | [`compiler`] | from a query to one SQL statement | domain |
-//! | [`cluster`] | the private Postgres of a tagd that was given no database | |
+//! | [`dialects`] | the wire formats: bytes to domain types and back | domain, json, text, parameters |
+//! | [`compiler`] | compiles a query to one SQL statement | domain |
+//! | [`cluster`] | the private Postgres, for a tagd without a database URL | |
 //! | [`config`] | all settings; the only reader of the environment | |
 //! | [`store`] | the only module that runs SQL | domain, compiler, cluster |
-//! | [`auth`] | who asks | domain |
-//! | [`transfer`] | resources in bulk as lines of NDJSON | domain, json, text, store |
-//! | [`service`] | use cases, and who may | domain, text, store, auth, compiler, transfer |
-//! | [`app`] | puts pools, queues, caches and use cases together | domain, dialects, store, service |
+//! | [`auth`] | principals | domain |
+//! | [`transfer`] | bulk import and export as NDJSON | domain, json, text, store |
+//! | [`service`] | use cases and access control | domain, text, store, auth, compiler, transfer |
+//! | [`app`] | creates pools, queues, caches and use cases | domain, dialects, store, service |
 //! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
-//! The walk of a request is told in `docs/ARCHITECTURE.md`.
+//! `docs/ARCHITECTURE.md` follows a request through them.
 
 pub mod app;
 pub mod auth;

@@ -27,7 +27,7 @@ pub(crate) fn begin(text: &[u8]) -> Result<&[u8], WrongEncoding> {
 /// Text after its byte order mark.
 pub(crate) type Begun<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// The same for input that is read piece by piece; the error contains a [`WrongEncoding`].
+/// The same for input from a reader; the error contains a [`WrongEncoding`].
 pub(crate) fn begin_input<R: Read>(mut input: R) -> io::Result<Begun<R>> {
     let mut first = Vec::new();
     input.by_ref().take(TELLING).read_to_end(&mut first)?;

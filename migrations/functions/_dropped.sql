@@ -1,2 +1,2 @@
--- Functions that no supported version of tagd calls any more: `drop function if exists tagd.name(types);`, one a line. A
--- function comes here one release after the last program that calls it (README.md, "Functions").
+-- Functions that no supported version of tagd calls any more: `drop function if exists tagd.name(types);`, one per line. A
+-- function is added here one release after the last program that calls it (README.md, "Functions").

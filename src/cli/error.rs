@@ -24,5 +24,5 @@ pub(crate) enum CliError {
     Stopped(String),
     /// The command has already reported the error.
     #[error("")]
-    Said,
+    Reported,
 }

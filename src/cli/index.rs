@@ -66,7 +66,7 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
         IndexCommand::Verify if mismatches == 0 => println!("{} scopes, index and tags agree", scopes.len()),
         IndexCommand::Verify => {
             eprintln!("tagd: index and tags disagree in {mismatches} places; `tagd index rebuild` rebuilds the index");
-            return Err(CliError::Said);
+            return Err(CliError::Reported);
         }
     }
     Ok(())

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Said) => ExitCode::FAILURE,
+        Err(CliError::Reported) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("tagd: {error}");
             ExitCode::FAILURE

@@ -13,7 +13,7 @@ use crate::{
 /// Name of the database in the private cluster.
 const DATABASE: &str = "tagd";
 
-/// Most connections of the private Postgres, those of an import at the same time included.
+/// Maximum number of connections of the private Postgres, including those of a concurrent import.
 const CLUSTER_CONNECTIONS: u16 = 100;
 
 /// An open database, and the private Postgres that serves it.

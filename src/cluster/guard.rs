@@ -69,13 +69,13 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(ClusterError::at(&sign)(error)),
         _ => {}
     }
-    let said = hold.write_all(format!("{word}\n").as_bytes());
+    let sent = hold.write_all(format!("{word}\n").as_bytes());
     let begun = Instant::now();
     let joined = loop {
         if !sign.exists() {
             break Ok(Some(hold));
         }
-        if said.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) || broken(&hold, 2) {
+        if sent.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) || broken(&hold, 2) {
             break Ok(None);
         }
         if begun.elapsed() > ANSWER_PATIENCE {
@@ -159,8 +159,8 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
 
 /// The error for a server that does not become ready; `from` is the offset in the log to read from.
 pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError {
-    let said = read_log(place, from);
-    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    let log = read_log(place, from);
+    let last = log.lines().rfind(|line| !line.trim().is_empty());
     ClusterError::TimedOut {
         seconds: patience.as_secs(),
         line: last.map_or_else(|| "none".to_owned(), |line| line.trim().chars().take(300).collect()),
@@ -170,7 +170,7 @@ pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError
 
 fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -> Result<Server, ClusterError> {
     let begun = Instant::now();
-    let mut told = 0;
+    let mut reported = 0;
     // Only the process that waits for the server has the other end.
     let keeper = guard.stdout.take();
     loop {
@@ -183,22 +183,22 @@ fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -
         if begun.elapsed() > patience {
             return Err(late(place, from, patience));
         }
-        if begun.elapsed().as_secs() >= told + 10 {
-            told = begun.elapsed().as_secs();
-            tracing::info!(seconds = told, log = %place.log().display(), "Postgres is still starting");
+        if begun.elapsed().as_secs() >= reported + 10 {
+            reported = begun.elapsed().as_secs();
+            tracing::info!(seconds = reported, log = %place.log().display(), "Postgres is still starting");
         }
     }
 }
 
 /// The error that the last lines of a server's log mean.
-fn explain(place: &Place, said: &str) -> ClusterError {
-    if says_full(said) {
+fn explain(place: &Place, log: &str) -> ClusterError {
+    if says_full(log) {
         return ClusterError::DiskFull { path: place.data() };
     }
-    if said.contains("pre-existing shared memory block") {
+    if log.contains("pre-existing shared memory block") {
         return ClusterError::Orphans { data: place.data() };
     }
-    ClusterError::Start { line: telling_line(said), log: place.log() }
+    ClusterError::Start { line: telling_line(log), log: place.log() }
 }
 
 /// Opens our end of the FIFO; `None` if no process reads the other end.
@@ -235,8 +235,8 @@ fn open_pipe(place: &Place) -> Result<(File, File), ClusterError> {
 /// Waits up to `millis` milliseconds. True if the other end of the pipe is closed.
 fn broken(pipe: &impl AsFd, millis: u8) -> bool {
     let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
-    let said = poll(&mut fds, PollTimeout::from(millis));
-    said.is_ok_and(|count| count > 0)
+    let ready = poll(&mut fds, PollTimeout::from(millis));
+    ready.is_ok_and(|count| count > 0)
 }
 
 /// Waits for the guard in the background, so that a long-lived tagd collects no zombies.
@@ -270,7 +270,7 @@ fn bound_log(place: &Place) {
 }
 
 fn read_log(place: &Place, from: u64) -> String {
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     let read = place.folder().file(LOG, OFlag::O_RDONLY).and_then(|mut log| {
         let found = log.metadata()?;
         if !place.is_own(&found) {
@@ -278,10 +278,10 @@ fn read_log(place: &Place, from: u64) -> String {
         }
         let length = found.len();
         log.seek(SeekFrom::Start(from.min(length).max(length.saturating_sub(LOG_TAIL))))?;
-        log.take(LOG_TAIL).read_to_end(&mut said)
+        log.take(LOG_TAIL).read_to_end(&mut output)
     });
     if read.is_err() {
         return String::new();
     }
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }

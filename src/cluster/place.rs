@@ -68,7 +68,7 @@ impl Place {
             if data.is_some_and(|data| data.uid() == 0) {
                 place.give_data()?;
             }
-            place.try_way()?;
+            place.check_reachable()?;
         }
         Ok(place)
     }
@@ -234,8 +234,8 @@ impl Place {
         }
     }
 
-    /// Checks that the server's user can reach the cluster, which cannot be told from mode bits alone.
-    fn try_way(&self) -> Result<(), ClusterError> {
+    /// Checks that the server's user can reach the cluster, which mode bits alone do not show.
+    fn check_reachable(&self) -> Result<(), ClusterError> {
         let walked = self
             .runner
             .command("/bin/sh", None)

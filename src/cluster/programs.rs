@@ -181,12 +181,12 @@ fn major_of(bin: &Path, runner: &Runner) -> Result<u32, String> {
         .arg("--version")
         .output()
         .map_err(|error| format!("user {} cannot run it: {error}", runner.name()))?;
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", or "18beta1".
-    let version = said.split(") ").nth(1).unwrap_or_default();
+    let version = stdout.split(") ").nth(1).unwrap_or_default();
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().map_err(|_| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        format!("cannot tell its version: {}", super::error::telling_line(&said))
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        format!("cannot tell its version: {}", super::error::telling_line(&stderr))
     })
 }

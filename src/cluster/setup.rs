@@ -54,22 +54,22 @@ pub(super) fn make(place: &Place, programs: &Programs, durable: bool) -> Result<
         outcome = initdb(place, programs, &new, locale, durable)?;
         match &outcome {
             Ok(()) => break,
-            Err(said) => {
+            Err(output) => {
                 let _ = fs::remove_dir_all(&new);
-                if !said.contains("invalid locale") {
+                if !output.contains("invalid locale") {
                     break;
                 }
             }
         }
     }
-    if let Err(said) = outcome {
+    if let Err(output) = outcome {
         let path = place.data();
-        return Err(if says_full(&said) {
+        return Err(if says_full(&output) {
             ClusterError::DiskFull { path }
-        } else if said.contains("could not look up effective user") {
+        } else if output.contains("could not look up effective user") {
             ClusterError::Nameless { user: place.runner().name().to_owned() }
         } else {
-            ClusterError::Init { path, line: telling_line(&said) }
+            ClusterError::Init { path, line: telling_line(&output) }
         });
     }
     if let Some(folder) = made {
@@ -115,9 +115,9 @@ fn initdb(
     if output.status.success() {
         return Ok(Ok(()));
     }
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ok(Err(said))
+    let mut log = String::from_utf8_lossy(&output.stdout).into_owned();
+    log.push_str(&String::from_utf8_lossy(&output.stderr));
+    Ok(Err(log))
 }
 
 /// Removes what an interrupted `initdb` left.

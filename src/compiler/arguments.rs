@@ -1,4 +1,4 @@
-//! The arguments of a statement, filled in from the list of its parameters.
+//! The arguments of a statement, one for each of its parameters.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::QueryOutput;
 
-/// Offsets end here: far behind any resource, and a limit can be added without overflow.
+/// The maximum offset: far beyond any resource, but a limit can still be added without overflow.
 const FARTHEST: i64 = i64::MAX / 2;
 
 /// More slots than a sparse label has.
@@ -47,7 +47,7 @@ pub(super) fn arguments(
             (i64::try_from(offset).unwrap_or(FARTHEST).min(FARTHEST), i64::from(limit))
         }
     };
-    // what only strategies with one label, or one text, ask for
+    // only strategies with one label, or with one substring, have these parameters
     let label = groups.labels.first().copied().unwrap_or(NO_LABEL);
     let substring = groups.substrings.first().copied().unwrap_or(NO_SUBSTRING);
     let argument = |parameter: &Parameter| match parameter {
@@ -81,7 +81,7 @@ pub(super) fn arguments(
         }),
         Parameter::RequiredGroups => Argument::Integer(i64::from(groups.required)),
         Parameter::ExcludedGroups => Argument::Integer(i64::from(groups.excluded)),
-        // of a sparse label, only as many slots as the page ends at can be on it, unless others are taken away
+        // no more slots of a sparse label than this can be on the page, unless other labels are subtracted
         Parameter::PageEnd if groups.takes_away() => Argument::Integer(ALL_SLOTS),
         Parameter::PageEnd => Argument::Integer(offset.saturating_add(limit).min(ALL_SLOTS)),
         Parameter::Offset => Argument::Integer(offset),
@@ -95,12 +95,13 @@ pub(super) fn arguments(
 const NO_LABEL: LabelCondition<'static> = LabelCondition { group: 0, kind: LabelKind::Nothing, key: "", value: "" };
 const NO_SUBSTRING: SubstringCondition<'static> = SubstringCondition { group: 0, key: "", text: "" };
 
-/// Whether resources of the group are added or taken away.
+/// 1 if resources of the group are added, -1 if they are subtracted.
 fn sign(group: i32) -> i32 {
     if group > 0 { 1 } else { -1 }
 }
 
-/// For each label, 1 if its bits need no or with others of its group, or none before those of all groups: group 0.
+/// For each label, 1 if its bits need not be combined with those of other labels of its group first: because it is
+/// alone in its group, or because the group is 0, which is combined later in any case.
 fn singletons(groups: &Groups<'_>) -> Argument {
     let mut sizes = HashMap::new();
     let labels = groups.labels.iter().map(|condition| condition.group);
@@ -110,7 +111,7 @@ fn singletons(groups: &Groups<'_>) -> Argument {
     Argument::Groups(labels.map(|group| i32::from(group == 0 || sizes.get(&group) == Some(&1))).collect())
 }
 
-/// A `like` pattern for texts that contain this one, whose own wildcards are themselves.
+/// A `like` pattern for texts that contain this one, with the wildcards in it escaped.
 fn substring_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
@@ -124,7 +125,7 @@ fn substring_pattern(text: &str) -> String {
     pattern
 }
 
-/// The arguments that several statements have in one place, as an array.
+/// Combines the arguments that several statements have for the same parameter into an array.
 pub(super) fn gather<'a>(arguments: impl Iterator<Item = &'a Argument>) -> Argument {
     let (mut kinds, mut integers, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     for argument in arguments {
@@ -132,7 +133,7 @@ pub(super) fn gather<'a>(arguments: impl Iterator<Item = &'a Argument>) -> Argum
             Argument::Kind(value) => kinds.push(*value),
             Argument::Integer(value) => integers.push(*value),
             Argument::Text(value) => texts.push(value.clone()),
-            // queries of one label have none
+            // queries of one label have no arrays
             Argument::Integers(_) | Argument::Groups(_) | Argument::Kinds(_) | Argument::Texts(_) => {}
         }
     }

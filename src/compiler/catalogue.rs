@@ -1,4 +1,4 @@
-//! The statement of each shape, written once.
+//! The statement of each shape, built once.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -17,7 +17,7 @@ use super::{
 pub fn statement(shape: Shape) -> &'static Statement {
     static STATEMENTS: LazyLock<HashMap<Shape, Statement>> =
         LazyLock::new(|| shapes().into_iter().map(|shape| (shape, write(shape))).collect());
-    // a shape that the list of shapes lacked would cost time and memory, but have its statement all the same
+    // a shape that `shapes` lacks is built again, and leaked, at each call: slow, but correct
     STATEMENTS.get(&shape).unwrap_or_else(|| Box::leak(Box::new(write(shape))))
 }
 

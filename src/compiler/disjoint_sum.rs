@@ -40,7 +40,7 @@ select (coalesce((select sum(ql.sign * cardinality(ql.slots)) from query_label q
     ))
 }
 
-/// Rows of `query_label`: values that have a text in them.
+/// Rows of `query_label`: values that contain a text.
 fn write_substring_labels(scopes: ScopeCount, placeholders: &mut Placeholders) -> String {
     let ScopeSql { each_scope, scope, scope_and_rank, .. } = ScopeSql::of(scopes);
     let [signs, keys, texts] =
@@ -56,11 +56,11 @@ fn write_substring_labels(scopes: ScopeCount, placeholders: &mut Placeholders) -
     )
 }
 
-/// A block with chunks, or one that loses slots, is answered from bits, another from its slots.
+/// A block that has chunks, or from which slots are subtracted, is read from bits; any other block from its slots.
 fn answer_page(scopes: ScopeCount, page_end: &str, page: &PageSql) -> String {
     let sql = ScopeSql::of(scopes);
     let ScopeSql { label_scope, label_rank, rank, .. } = sql;
-    // over several scopes newer does not mean earlier
+    // over several scopes, a newer resource does not always come earlier on the page
     let (slot_floor, above_floor) = match scopes {
         ScopeCount::Many => (String::new(), ""),
         ScopeCount::One => (
@@ -127,7 +127,7 @@ page as (
     )
 }
 
-/// Source: what is added in a block, less what is taken away.
+/// Source: the bits that are added in a block, minus those that are subtracted.
 fn bits_of_block(scopes: &ScopeSql) -> String {
     let ScopeSql { label_scope, same_rank, .. } = scopes;
     format!(

@@ -1,36 +1,36 @@
-//! SQL fragments that look up labels, chunks and names, each by the index that serves it.
+//! SQL fragments that look up labels, chunks and names, each by the index for it.
 //!
-//! Every table is read in a lateral subquery behind an `offset 0`, which the planner does not look through. So tables are
-//! read row by row, in the order of the text and by the index of the scope, whatever the statistics say. Left to choose,
-//! the planner reads all labels or chunks of a scope while it knows nothing yet, as after an import, and keeps that plan
-//! until statistics are made.
+//! Every table is read in a lateral subquery with `offset 0`, which is an optimization fence for the planner. So tables
+//! are read row by row, in the order of the text and by the index of the scope, whatever the statistics are. Without
+//! it, the planner would read all labels or chunks of a scope while there are no statistics, as after an import, and
+//! keep that plan until there are some.
 
 use super::{
     label::{BLOCK_BITS, LabelKind},
     shape::ScopeCount,
 };
 
-/// The parts of a text that differ between one scope and many. With many, the rank of the scope goes along everywhere.
+/// The parts of a text that differ between one scope and many. With many, the rank of the scope is a column everywhere.
 pub(super) struct ScopeSql {
     /// The scopes as the first source of a `from`, joined with what follows.
     pub(super) each_scope: &'static str,
     /// The scope, where `each_scope` is a source.
     pub(super) scope: &'static str,
-    /// Its rank there, behind other columns.
+    /// Its rank there, after other columns.
     pub(super) scope_rank: &'static str,
-    /// Both, as columns that the labels carry on.
+    /// Both, as columns that the labels pass on.
     pub(super) scope_and_rank: &'static str,
-    /// The scope as the label `ql` carries it.
+    /// The scope of the label `ql`.
     pub(super) label_scope: &'static str,
-    /// The rank as the label `ql` carries it, behind other columns.
+    /// The rank of the label `ql`, after other columns.
     pub(super) label_rank: &'static str,
-    /// Whether the label `ql` has the rank of the block `b`, behind other conditions.
+    /// Whether the label `ql` has the rank of the block `b`, after other conditions.
     pub(super) same_rank: &'static str,
-    /// The rank behind other columns.
+    /// The rank, after other columns.
     pub(super) rank: &'static str,
-    /// The rank of the block `b`, behind other columns.
+    /// The rank of the block `b`, after other columns.
     pub(super) block_rank: &'static str,
-    /// The rank in front of what an order continues with.
+    /// The rank as the first part of an order.
     pub(super) rank_first: &'static str,
 }
 
@@ -69,7 +69,7 @@ impl ScopeSql {
     }
 }
 
-/// Source `l`: the label that the row `t` names by `key`, `kind` and `value`.
+/// Source `l`: the label with the `key`, `kind` and `value` of the row `t`.
 pub(super) fn labels_by_name(scope: &str) -> String {
     format!(
         "lateral (
@@ -88,10 +88,11 @@ pub(super) fn labels_by_word(scope: &str, text: &str) -> String {
     )
 }
 
-/// Sources `w` and `l`: the labels of a key's values that contain a text; `rest` goes on behind the conditions.
+/// Sources `w` and `l`: the labels of a key's values that contain a text; `rest` follows the conditions.
 ///
-/// The condition on grams is written twice: the planner assumes that each holds for a two-hundredth of the table, so for
-/// both it expects less than a scope. For the same reason kind and key are compared in ways that no other index knows.
+/// The condition on grams is repeated: the planner estimates that each copy is true for 0.5 % of the table, so for both
+/// it expects fewer rows than a scope has. Kind and key are compared in ways that no other index supports, so that the
+/// planner does not choose another one.
 pub(super) fn labels_by_grams(scope: &str, key: &str, text: &str, rest: &str) -> String {
     let pair = LabelKind::Pair.number();
     let has_grams = "tagd.value_grams(l.scope_id, l.key, l.value) @> w.grams";
@@ -122,8 +123,8 @@ pub(super) fn chunk_of_block(label_scope: &str) -> String {
 
 /// Query: the slots of names that contain a text, by the gram index.
 ///
-/// The condition is written three times: the planner assumes that each holds for a two-hundredth of the table, so for all
-/// of them it expects less than any scope.
+/// The condition is written three times: the planner estimates that each copy is true for 0.5 % of the table, so for
+/// all of them it expects fewer rows than any scope has.
 pub(super) fn slots_by_grams(scope: &str, text: &str) -> String {
     let has_grams = "tagd.grams(n.scope_id, n.folded, n.words) @> w.grams";
     format!(
@@ -138,7 +139,7 @@ pub(super) fn slots_by_grams(scope: &str, text: &str) -> String {
     )
 }
 
-/// Query: the slots of names that match a pattern, by reading all of the scope.
+/// Query: the slots of names that match a pattern, by reading all names of the scope.
 pub(super) fn slots_by_pattern(scope: &str, pattern: &str) -> String {
     format!("select n.slot from tagd.name n\n       where n.scope_id = {scope} and n.folded like {pattern}")
 }
@@ -148,12 +149,12 @@ pub(super) fn slots_without_name(scope: &str) -> String {
     format!("select n.slot from tagd.name n\n       where n.scope_id = {scope} and n.folded = ''")
 }
 
-/// Query: the slot of an identifier.
+/// Query: the slot of a resource with an identifier.
 pub(super) fn slot_by_id(scope: &str, id: &str) -> String {
     format!("select r.slot from tagd.resource r\n       where r.scope_id = {scope} and r.resource_id = {id}")
 }
 
-/// Query: the slot of an identifier, if its name matches a pattern.
+/// Query: the slot of a resource with an identifier, if its name matches a pattern.
 pub(super) fn slot_by_id_and_name(scope: &str, id: &str, pattern: &str) -> String {
     format!(
         "select r.slot from tagd.resource r
@@ -162,7 +163,7 @@ pub(super) fn slot_by_id_and_name(scope: &str, id: &str, pattern: &str) -> Strin
     )
 }
 
-/// Source `r`: the resources of a scope in the row `page`, a range of slots and the bits to look at.
+/// Source `r`: the resources of a scope that the row `page` selects by a range of slots and bits; null bits select all.
 pub(super) fn resources_by_slot(scope: &str) -> String {
     format!(
         "lateral (

@@ -1,4 +1,4 @@
-//! [`Strategy::General`](super::Strategy::General): groups of labels, in full.
+//! [`Strategy::General`](super::Strategy::General): any groups of labels.
 
 use super::{
     fragments::{
@@ -11,9 +11,10 @@ use super::{
     statement::{Parameter, Placeholders, Statement},
 };
 
-/// Each operation on the bits of a block takes Postgres as long as reading a chunk, so there are few: a label that is alone
-/// in its group is not or-ed, one that is the only one required is counted by its chunks, and `include & ~exclude` is
-/// computed for the page alone. Behind `offset 0` an expression is computed once, however often it is named above.
+/// Each operation on the bits of a block takes Postgres as long as reading a chunk, so there are as few as possible: a
+/// label that is alone in its group is not or-ed, the matches of a single required label are counted by its chunks, and
+/// `include & ~exclude` is computed for the page only. With `offset 0`, an expression in a subquery is computed once,
+/// however often the outer query uses it.
 pub(super) fn general(scopes: ScopeCount, substring: bool, filter: Option<ResourceFilter>, page: bool) -> Statement {
     let ScopeSql { each_scope, scope, scope_and_rank, label_scope, label_rank, rank, .. } = ScopeSql::of(scopes);
     let mut placeholders = Placeholders::new(scopes);
@@ -84,7 +85,7 @@ block_match as materialized (
     ))
 }
 
-/// Rows of `query_label`: values that have a text in them.
+/// Rows of `query_label`: values that contain a text.
 fn write_substring_labels(scopes: ScopeCount, placeholders: &mut Placeholders) -> String {
     let ScopeSql { each_scope, scope, scope_and_rank, .. } = ScopeSql::of(scopes);
     let [groups, keys, texts] =
@@ -100,7 +101,7 @@ fn write_substring_labels(scopes: ScopeCount, placeholders: &mut Placeholders) -
     )
 }
 
-/// The slots that a [`ResourceFilter`] finds, and the labels if it finds some too.
+/// The slots that a [`ResourceFilter`] finds, and the labels if it also finds labels.
 struct FilterSql {
     slots: String,
     labels: Option<String>,
@@ -133,7 +134,7 @@ impl FilterSql {
         }
     }
 
-    /// The last of the required groups is that of the filter.
+    /// The filter is the last of the required groups.
     fn into_group(self, scopes: ScopeCount, required: &str) -> FilterGroup {
         let ScopeSql { each_scope, scope_rank, scope_and_rank, .. } = ScopeSql::of(scopes);
         let slots = self.slots;
@@ -173,12 +174,12 @@ impl FilterSql {
     }
 }
 
-/// Where a [`ResourceFilter`] adds to the statement.
+/// What a [`ResourceFilter`] adds to the statement, and where.
 #[derive(Default)]
 struct FilterGroup {
     /// Rows of `query_label`.
     word_labels: String,
-    /// Rows to or with those of labels: both are one group.
+    /// Rows to combine with those of labels in one group.
     slots_in_group: String,
     /// Rows of `group_bits`: a group without labels.
     group_of_slots: String,

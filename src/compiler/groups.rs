@@ -1,4 +1,4 @@
-//! The conditions of a query as groups of labels, and the strategy that they allow.
+//! The conditions of a query as groups of labels, and the choice of a strategy for them.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{NameMatch, TagQuery, Term, ValueMatch, is_storable, matching::fold, tag::is_system_key};
 
-/// A label by its full name.
+/// A label in a group: the kind, key and value that identify it.
 #[derive(Clone, Copy)]
 pub(super) struct LabelCondition<'a> {
     pub(super) group: i32,
@@ -28,20 +28,20 @@ pub(super) struct SubstringCondition<'a> {
 /// A condition on the name.
 pub(super) enum NameCondition {
     Empty,
-    /// This text, folded as names are, is in the name.
+    /// The name contains this text, which is folded as names are.
     Contains(String),
 }
 
-/// The conditions of a query: see the table in the documentation of the module.
+/// The conditions of a query: see the table in the documentation of the parent module.
 #[derive(Default)]
 pub(super) struct Groups<'a> {
     pub(super) labels: Vec<LabelCondition<'a>>,
     pub(super) substrings: Vec<SubstringCondition<'a>>,
     pub(super) name: Option<NameCondition>,
     pub(super) id: Option<&'a str>,
-    /// How many groups are above 0.
+    /// Number of groups above 0.
     pub(super) required: i32,
-    /// How many groups are below 0.
+    /// Number of groups below 0.
     pub(super) excluded: i32,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Groups<'a> {
                 }
             }
             if let [term] = query.not_tags.as_slice() {
-                // not all of one is none of it
+                // "not all" of a single condition is "not any"
                 groups.add(0, term);
             } else {
                 for term in &query.not_tags {
@@ -110,7 +110,8 @@ impl<'a> Groups<'a> {
         self.push(self.required, kind, "", "");
     }
 
-    /// Postgres has no text with a NUL and refuses one that is sent, so such a condition is replaced.
+    /// Postgres refuses text with a NUL and cannot store any, so a condition with one is replaced by a label that does
+    /// not exist.
     fn add(&mut self, group: i32, term: &'a Term) {
         let key = term.key.as_str();
         if !is_storable(key) {
@@ -163,20 +164,19 @@ impl<'a> Groups<'a> {
         })
     }
 
-    /// The labels of conditions: without *every resource*, which is there for what is taken away from it.
+    /// The labels of conditions: without *every resource*, which is only there to subtract others from it.
     fn conditions(&self) -> impl Iterator<Item = &LabelCondition<'a>> {
         self.labels.iter().filter(|condition| condition.kind != LabelKind::All)
     }
 
-    /// Whether all conditions are or-ed: required, or taken away from every resource.
+    /// Whether all conditions are in one group, which is required or subtracted from *every resource*.
     fn is_one_group(&self) -> bool {
         let labels = self.conditions().map(|condition| condition.group);
         let mut groups = labels.chain(self.substrings.iter().map(|condition| condition.group));
         groups.next().is_some_and(|first| groups.all(|group| group == first))
     }
 
-    /// Whether no resource has two of the labels: there is one label, or they are values of one key, of which a resource
-    /// has one.
+    /// Whether no resource can have two of the labels: there is only one, or they are different values of one key.
     fn is_disjoint(&self) -> bool {
         let mut labels = self.conditions();
         match (labels.next(), self.substrings.as_slice()) {
@@ -187,19 +187,19 @@ impl<'a> Groups<'a> {
                 // a single label may be of any kind
                 labels.all(|label| is_value(first) && is_value(label) && values.insert(label.value))
             }
-            // two texts, or a text and a value, can meet in one label
+            // two substrings, or a substring and a value, can match the same label
             _ => false,
         }
     }
 
-    /// Whether resources that one label adds are taken away by another.
+    /// Whether labels are subtracted.
     pub(super) fn takes_away(&self) -> bool {
         let labels = self.labels.iter().map(|condition| condition.group);
         labels.chain(self.substrings.iter().map(|condition| condition.group)).any(|group| group <= 0)
     }
 }
 
-/// Whether the character is one of a word as the index knows them, `tagd.words_of`; any other separates words.
+/// Whether the character can be in a word of the index, as in `tagd.words_of`; all others separate words.
 fn is_of_word(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit()
 }

@@ -1,13 +1,13 @@
-//! What a bitmap of the index is about, and how many slots it covers.
+//! The kinds of labels, and the number of slots in a block.
 
-/// Slots of a block; the migrations hold the same number.
+/// Slots in a block; the migrations have the same number.
 pub(super) const BLOCK_BITS: i32 = 16_384;
 
 /// The column `kind` of `tagd.label`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i16)]
 pub(super) enum LabelKind {
-    /// No label has this kind: a condition that nothing meets.
+    /// No label has this kind: a condition that no resource meets.
     Nothing = -1,
     /// Every resource of the scope.
     All = 0,

@@ -1,12 +1,12 @@
 //! From a query to one parameterised statement over the bitmap index.
 //!
-//! Pure: knows neither sqlx nor HTTP. A query becomes groups of labels, for which the cheapest [`Strategy`] is chosen. The
-//! strategy and whether a page is wanted are the [`Shape`] of a query, and the text of its statement depends on nothing
-//! else: there are fewer than a hundred. A [`Statement`] has its text and the list of its parameters, from which the arguments are
-//! filled in. Values are arguments, never part of a text.
+//! Pure: knows neither sqlx nor HTTP. A query becomes groups of labels, for which the cheapest [`Strategy`] is chosen.
+//! The strategy and whether a page is wanted are the [`Shape`] of a query. The text of its statement depends only on
+//! the shape, so there are fewer than a hundred texts. A [`Statement`] has its text and the list of its parameters, for
+//! which each query has the arguments. Values are arguments, never part of a text.
 //!
-//! Every group of labels is or-ed, groups above 0 must all hold, group 0 must not,
-//! and the groups below 0 must not all hold:
+//! A group holds for a resource that has at least one of its labels. All groups above 0 must hold, group 0 must not
+//! hold, and the groups below 0 must not all hold:
 //!
 //! | list | groups |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | `without_any_tag` | one above 0: the label *untagged* |
 //! | `not_tags_any` | group 0 |
 //! | `not_tags` | one below 0 for each entry; group 0 if there is only one |
-//! | name, id | one above 0, made of slots |
-//! | none above 0 | the label *every resource*, as group 1 |
+//! | name, id | one above 0, with slots in addition to labels |
+//! | (if there is no other group above 0) | group 1: the label *every resource* |
 
 mod arguments;
 mod catalogue;
@@ -42,7 +42,7 @@ use crate::domain::{QueryOutput, RequestError, TagQuery};
 use arguments::{arguments, gather};
 use groups::Groups;
 
-/// Largest page that is batched with others: a query for ten resources is not to wait for one for a thousand.
+/// Maximum size of a page that is batched with others: a query for ten resources must not wait for one for a thousand.
 const LARGEST_BATCHED_PAGE: u32 = 50;
 
 /// A statement ready to run.
@@ -52,24 +52,24 @@ pub struct Compiled {
     pub text: &'static str,
     /// Its arguments.
     pub arguments: Vec<Argument>,
-    /// What it can be batched with, if anything: see [`batch`].
+    /// The key of statements that it can be [batched](batch) with; `None` if it cannot be batched.
     pub batch_key: Option<BatchKey>,
 }
 
-/// Statements for which this is the same can be [batched](batch).
+/// Statements with the same key can be [batched](batch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BatchKey {
     /// The scope they run over.
     pub scope_id: i64,
-    /// Whether they answer pages.
+    /// Whether they return pages.
     pub page: bool,
 }
 
-/// Compiles a query over scopes, given by number in the order of the answer.
+/// Compiles a query over scopes, given by number in the order of the result.
 ///
-/// A page answers `(total int8, rank int8, resource_id text, resource_name text, detail text, tags text[])`,
-/// one row a resource and a single row of nulls beside the total where the page is empty; `rank` counts
-/// the scopes from 1. Over several scopes `project_name text` follows. A count answers `(total int8)`.
+/// A page returns `(total int8, rank int8, resource_id text, resource_name text, detail text, tags text[])`, one row
+/// per resource; if the page is empty, a single row with the total and nulls. `rank` numbers the scopes from 1. Over
+/// several scopes `project_name text` follows. A count returns `(total int8)`.
 pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compiled {
     let groups = Groups::of(query);
     let scope_count = match scopes {
@@ -90,8 +90,8 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
     Compiled { text: &statement.text, arguments: arguments(&statement.parameters, &groups, scopes, output), batch_key }
 }
 
-/// Makes one statement of several with the same [`BatchKey`]. It answers the rows of each, with its number from 1 as the
-/// second column.
+/// Combines several statements with the same [`BatchKey`] into one. It returns the rows of each, with the number of the
+/// statement, from 1, as the second column.
 pub fn batch(several: &[Compiled]) -> Result<Compiled, RequestError> {
     let key = several.first().and_then(|first| first.batch_key);
     let Some(key) = key.filter(|key| several.iter().all(|compiled| compiled.batch_key == Some(*key))) else {

@@ -1,4 +1,4 @@
-//! [`Strategy::Names`](super::Strategy::Names): a text in the name and nothing else, by the indexes of names.
+//! [`Strategy::Names`](super::Strategy::Names): a substring of the name as the only condition, by the indexes of names.
 
 use super::{
     fragments::{ScopeSql, chunk_of_block, chunks, labels_by_word, slots_by_grams},
@@ -18,7 +18,7 @@ pub(super) fn names(scopes: ScopeCount, search: NameSearch, page: bool) -> State
     })
 }
 
-/// The slots of names are sparse in every block.
+/// Finds names by the gram index only. Few names in a block match, so its slots stay an array.
 fn across_words(scopes: ScopeCount, text: &str, page: Option<&PageSql>) -> String {
     let sql = ScopeSql::of(scopes);
     let ScopeSql { each_scope, scope, scope_rank, rank, .. } = sql;
@@ -51,8 +51,8 @@ block_match as materialized (
     )
 }
 
-/// A block with one chunk and nothing else is counted by that, one without a chunk is answered from its slots, another from
-/// the bits of all that it has.
+/// A block that has a single chunk and no slots is counted by its chunk, and a block without chunks by its slots. For
+/// any other block the bits of its chunks and slots are combined.
 fn within_word(scopes: ScopeCount, text: &str, page: Option<&PageSql>) -> String {
     let sql = ScopeSql::of(scopes);
     let ScopeSql { each_scope, scope, scope_rank, scope_and_rank, .. } = sql;

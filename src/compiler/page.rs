@@ -18,16 +18,16 @@ impl From<[String; 2]> for PageSql {
     }
 }
 
-/// The answer of a count.
+/// The end of a count.
 pub(super) const COUNT: &str = "
 -- The total.
 select coalesce(sum(match_count), 0)::int8 as total
   from block_match";
 
-/// The total where there is a CTE [`block_offsets`].
+/// The total in a statement that has the CTE [`block_offsets`].
 pub(super) const TOTAL: &str = "coalesce((select max(end_offset) from block_offsets), 0)";
 
-/// CTE `block_offsets` over `block_match`, whose further columns it carries on.
+/// CTE `block_offsets` over `block_match`; `carried` are further columns that it passes on.
 pub(super) fn block_offsets(scopes: &ScopeSql, carried: &str) -> String {
     let ScopeSql { rank, rank_first, .. } = scopes;
     format!(
@@ -41,10 +41,10 @@ block_offsets as materialized (
     )
 }
 
-/// Query: what the blocks of `block_offsets` have of the page; no other block is expanded.
+/// Query: the slots of the page, from the blocks of `block_offsets` that it overlaps; no other block is expanded.
 ///
-/// `body` answers for the block `b` with the columns `low`, `high` and `bits`; `part.skip` and `part.take` say how many of
-/// its matches lie before the page and how many the page still takes.
+/// `body` returns the columns `low`, `high` and `bits` for the block `b`. `part.skip` is the number of its matches that
+/// come before the page, `part.take` the number that the page still needs.
 pub(super) fn expand_blocks(scopes: &ScopeSql, PageSql { offset, limit }: &PageSql, body: &str) -> String {
     let rank = scopes.rank;
     format!(
@@ -59,8 +59,8 @@ pub(super) fn expand_blocks(scopes: &ScopeSql, PageSql { offset, limit }: &PageS
     )
 }
 
-/// Query: what the block `b` has of a page. If the page takes many resources that lie close together, this is one range of
-/// slots, with the bits to look at; otherwise each resource is a range by itself.
+/// Query: the slots of the page in the block `b`. If these are many and close together, the result is one range of
+/// slots with the bits of the block; otherwise each slot is a range of its own.
 ///
 /// `source` has the bits of the block, `part` the columns `skip` and `take`.
 pub(super) fn slots_of_bits(source: &str, part: &str) -> String {
@@ -78,7 +78,7 @@ pub(super) fn slots_of_bits(source: &str, part: &str) -> String {
     )
 }
 
-/// Query: what the block `b` has of a page, if it has nothing but an array of positions.
+/// Query: the slots of the page in the block `b`, if its matches are an array of positions.
 pub(super) fn slots_of_positions(positions: &str, condition: &str) -> String {
     format!(
         "(select n.position as low, n.position as high, null::bit as bits
@@ -89,7 +89,7 @@ pub(super) fn slots_of_positions(positions: &str, condition: &str) -> String {
     )
 }
 
-/// The answer of a page, in order.
+/// The end of a page, with its resources in order.
 pub(super) fn resources(scopes: ScopeCount, total: &str) -> String {
     match scopes {
         ScopeCount::One => format!("{}\n order by r.slot desc", resources_of_scope(total, "")),
@@ -110,7 +110,7 @@ select ({total})::int8 as total, page.rank, r.resource_id, r.resource_name, r.de
     }
 }
 
-/// The answer of a page in one scope, not in order; `columns` follow its columns.
+/// The end of a page in one scope, without an order; `columns` are added to its columns.
 pub(super) fn resources_of_scope(total: &str, columns: &str) -> String {
     format!(
         "

@@ -16,7 +16,7 @@ pub(super) fn intersection(scopes: ScopeCount, page: bool) -> Statement {
     write(scopes, page, "bit_and", Some(Parameter::RequiredGroups))
 }
 
-/// Combines the bits of each block with an aggregate; only blocks with `required` labels count.
+/// Combines the bits of each block with an aggregate; only blocks that have `required` labels are included.
 fn write(scopes: ScopeCount, page: bool, aggregate: &str, required: Option<Parameter>) -> Statement {
     let ScopeSql { each_scope, scope, scope_and_rank, label_scope, label_rank, rank, .. } = ScopeSql::of(scopes);
     let mut placeholders = Placeholders::new(scopes);

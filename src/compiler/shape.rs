@@ -1,78 +1,79 @@
 //! What the text of a statement depends on: how labels are combined, over how many scopes, for a count or a page.
 
-/// How many scopes a statement runs over.
+/// Whether a statement runs over one scope or many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScopeCount {
-    /// One: its number is a parameter.
+    /// One, whose number is a parameter.
     One,
-    /// Any number, in the order of an array.
+    /// Any number, given in order as an array.
     Many,
 }
 
-/// How a text in the name is looked up in the indexes of names.
+/// How a substring of the name is looked up in the indexes of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NameSearch {
-    /// The text lies within a word: words that are labels, and the gram index.
+    /// The text lies within a word: by words that are labels and by the gram index.
     WithinWord,
-    /// The text spans words: the gram index.
+    /// The text spans words: by the gram index.
     AcrossWords,
 }
 
-/// A condition on columns of the resource, which has no label.
+/// A condition for which there is no label: on identifier or name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResourceFilter {
     /// The identifier.
     Id,
     /// The identifier and the name.
     IdAndName,
-    /// A text in the name, by index.
+    /// A substring of the name, by index.
     Name(NameSearch),
-    /// A text in the name that is too short for the index: all names of the scope are read.
+    /// A substring of the name that is too short for the index: all names of the scope are read.
     ShortName,
     /// The name is empty.
     EmptyName,
 }
 
-/// How a statement finds its resources. [`Strategy::General`] can express every query; the others are cheaper for some.
+/// How a statement finds its resources. [`Strategy::General`] can express every query; the others are cheaper for
+/// some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// One label.
     Single(ScopeCount),
     /// Several queries of one label each, in one scope: see [`batch`](super::batch).
     BatchedSingle,
-    /// Labels of which no two share a resource, less labels that lie within them: their counts are added up, and
-    /// bits are read for the page alone.
+    /// Labels of which no two share a resource, either alone or subtracted from *every resource*: their counts are
+    /// added up, and bits are read for the page only.
     DisjointSum {
         /// Scopes.
         scopes: ScopeCount,
         /// Whether some of the labels are values with a text in them.
         substring: bool,
     },
-    /// Values of one key that have a text in them, in one scope.
+    /// The values of one key that contain a text, in one scope.
     Values,
     /// At least one of several labels.
     Union(ScopeCount),
     /// All of several labels.
     Intersection(ScopeCount),
-    /// A text in the name and nothing else, by index.
+    /// A substring of the name as the only condition, by index.
     Names {
         /// Scopes.
         scopes: ScopeCount,
-        /// Which indexes.
+        /// Which indexes are used.
         search: NameSearch,
     },
-    /// Groups of labels, in full.
+    /// Any groups of labels.
     General {
         /// Scopes.
         scopes: ScopeCount,
         /// Whether some of the labels are values with a text in them.
         substring: bool,
-        /// Condition on columns of the resource.
+        /// Condition on identifier or name.
         filter: Option<ResourceFilter>,
     },
 }
 
-/// What the text of a statement depends on. Every value of this type has a statement.
+/// Everything that the text of a statement depends on. Every value of this type has a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// How resources are found.

@@ -20,8 +20,8 @@ pub(super) fn single(scopes: ScopeCount, page: bool) -> Statement {
     placeholders.into_statement(text)
 }
 
-/// The statement for one query, run for each row of `q`, whose columns take the place of its parameters. Instead of the
-/// rank of the scope it answers the number of the query; its other columns are the same.
+/// Runs the statement of a single query for each row of `q`, whose columns replace the parameters. It returns the same
+/// columns, except that the number of the query replaces the rank of the scope.
 pub(super) fn batched_single(page: bool) -> Statement {
     let mut placeholders = Placeholders::new(ScopeCount::One);
     let label = ["q.kind", "q.key", "q.value"].map(str::to_owned);
@@ -52,7 +52,7 @@ pub(super) fn batched_single(page: bool) -> Statement {
     placeholders.into_statement(text)
 }
 
-/// The total behind [`page_of_label`].
+/// The total in a statement that has the CTEs of [`page_of_label`].
 const TOTAL: &str = "coalesce((select m.total from block_match m), 0)";
 
 fn count_of_label(scopes: ScopeCount, label: &[String; 3]) -> String {

@@ -1,8 +1,8 @@
-//! A statement: its text and the list of its parameters, which are written together.
+//! A statement: its text and the list of its parameters, which are built together.
 
 use super::shape::ScopeCount;
 
-/// What a parameter of a statement is.
+/// The meaning of a parameter of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parameter {
     /// The scopes: the first parameter of every statement.
@@ -21,37 +21,37 @@ pub enum Parameter {
     LabelValues,
     /// Group of each label.
     LabelGroups,
-    /// Whether the bits of each label need no or with others of its group: 1 or 0.
+    /// For each label, 1 if its bits need not be combined with those of others of its group first, otherwise 0.
     LabelSingletons,
-    /// 1 for each label whose resources are added, -1 for each whose resources are taken away.
+    /// 1 for each label whose resources are added, -1 for each whose resources are subtracted.
     LabelSigns,
-    /// Key of the only text in a value.
+    /// Key of the only substring of a value.
     SubstringKey,
-    /// The only text in a value.
+    /// The only substring of a value.
     Substring,
-    /// Key of each text in a value.
+    /// Key of each substring of a value.
     SubstringKeys,
-    /// Each text in a value.
+    /// Each substring of a value.
     Substrings,
-    /// Group of each text in a value.
+    /// Group of each substring of a value.
     SubstringGroups,
-    /// As [`Parameter::LabelSigns`], for each text in a value.
+    /// As [`Parameter::LabelSigns`], for each substring of a value.
     SubstringSigns,
     /// Identifier of the resource.
     ResourceId,
-    /// The text in the name.
+    /// The substring of the name.
     NameText,
     /// `like` pattern of the name.
     NamePattern,
-    /// How many groups must hold.
+    /// Number of groups that must all hold.
     RequiredGroups,
-    /// How many groups must not hold all together.
+    /// Number of groups that must not all hold.
     ExcludedGroups,
-    /// How many of the newest slots of a sparse label can be on the page.
+    /// Number of the newest slots of a sparse label that can be on the page.
     PageEnd,
     /// Resources to skip.
     Offset,
-    /// Most resources on the page.
+    /// Maximum number of resources on the page.
     Limit,
     /// [`Parameter::Offset`] of each query of a batch.
     Offsets,
@@ -92,22 +92,22 @@ impl Parameter {
 /// A statement and its parameters in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// As it is written, for readers.
+    /// With comments and indentation, for readers.
     pub commented: String,
-    /// As it is sent: without comments and indentation, because the text is hashed for each request to find what is
-    /// prepared.
+    /// As it is sent: without comments and indentation, because the text is hashed for each request to find the
+    /// prepared statement.
     pub text: String,
     /// Parameters.
     pub parameters: Vec<Parameter>,
 }
 
-/// Numbers the parameters of a statement while its text is written: this is the only place that knows their order.
+/// Numbers the parameters of a statement while its text is built; only this knows their order.
 pub(super) struct Placeholders {
     parameters: Vec<Parameter>,
 }
 
 impl Placeholders {
-    /// `$1` is the scopes: fragments write it as it is.
+    /// `$1` is always the scopes; fragments use it directly.
     pub(super) fn new(scopes: ScopeCount) -> Self {
         Self { parameters: vec![Parameter::Scopes(scopes)] }
     }
@@ -120,7 +120,7 @@ impl Placeholders {
         })
     }
 
-    /// The statement with this text, which has all placeholders.
+    /// The statement with this text, in which all placeholders occur.
     pub(super) fn into_statement(self, commented: String) -> Statement {
         let lines = commented.lines().map(str::trim).filter(|line| !line.starts_with("--"));
         Statement { text: lines.collect::<Vec<_>>().join("\n"), commented, parameters: self.parameters }

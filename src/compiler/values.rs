@@ -8,14 +8,14 @@ use super::{
     statement::{Parameter, Placeholders, Statement},
 };
 
-/// Thousands of labels may have the text. They are read once for the total, and not kept.
+/// Thousands of labels may contain the text. They are read once for the total, and only the dense ones are kept.
 pub(super) fn values(page: bool) -> Statement {
     let mut placeholders = Placeholders::new(ScopeCount::One);
     let [key, text] = placeholders.add([Parameter::SubstringKey, Parameter::Substring]);
     let (blocks, answer) = if page {
         let [page_end] = placeholders.add([Parameter::PageEnd]);
         let page = placeholders.add([Parameter::Offset, Parameter::Limit]).into();
-        // arrays cost less than thousands of rows
+        // two arrays cost less than thousands of rows
         (
             ", array_agg(c.block) as blocks, array_agg(c.hits) as match_counts",
             answer_page(&key, &text, &page_end, &page),
@@ -42,11 +42,12 @@ block_match as materialized (
 
 const TOTAL: &str = "coalesce((select lm.sparse_count from label_match lm), 0) + coalesce((select m.match_count from block_match m), 0)";
 
-/// If enough matches can be expected among the newest resources, those are read. If they do not fill the page, or are not
-/// read, the labels are read again, from the one with the newest slot on, and blocks are expanded.
+/// If enough matches can be expected among the newest resources, those are read. If they are not read or do not fill
+/// the page, the labels are read again, those with the newest slots first, and blocks are expanded.
 ///
-/// Read are 32 resources for each match up to the end of the page, if twice as many matches as needed can be expected among
-/// them; more than 1024 only instead of many sparse labels, since blocks of dense ones are expanded at any offset.
+/// The number of resources that are read is 32 for each match up to the end of the page, if at least twice as many
+/// matches as needed can be expected among them. It is more than 1024 only if there are many slots of sparse labels,
+/// since expanding the blocks of dense ones costs the same at any offset.
 fn answer_page(key: &str, text: &str, page_end: &str, page: &PageSql) -> String {
     let offset = &page.offset;
     format!(

@@ -74,7 +74,7 @@ const LIMITS: QueryLimits = QueryLimits {
     keys: 20,
     values: 20,
     key_length: 128,
-    // not in the query's own table; that of a tag's value
+    // not in the table of the query; this is the maximum length of a tag's value
     value_length: 255,
     match_length: 255,
     limit: 1000,
@@ -82,7 +82,7 @@ const LIMITS: QueryLimits = QueryLimits {
     offset: u64::MAX,
     refuse_empty_list: false,
     values_mandatory: false,
-    // only the document's example shows it
+    // only in the document's example
     fuzzy: true,
     key_charset: None,
     value_charset: None,
@@ -91,7 +91,7 @@ const LIMITS: QueryLimits = QueryLimits {
 /// "It cannot contain underscores or percent signs."
 const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &['_', '%'] };
 
-/// Source: `docs/SEMANTICS.md`, "Writes"; tags in one request: the SDK's definitions.
+/// Source: `docs/SEMANTICS.md`, "Writes"; for `tags`: the SDK's definitions.
 const WRITES: WriteLimits = WriteLimits {
     tags: 20,
     key_length: 128,
@@ -105,7 +105,7 @@ const WRITES: WriteLimits = WriteLimits {
     remove_by_value: true,
 };
 
-/// Keys in one part of a project's list.
+/// Maximum number of keys on a page of a project's list.
 const PART: u32 = 200;
 
 /// The only resource type of the service.
@@ -113,7 +113,7 @@ const TYPE: &str = "cts-tracker";
 
 // ---- wire shapes
 
-/// The document's tables have only `without_any_tag`, `tags` and `matches`; its example has them all.
+/// The document's tables have only `without_any_tag`, `tags` and `matches`; its example has all of these.
 const QUERY_FIELDS: &[&str] = &[
     "action",
     "tags",
@@ -133,7 +133,7 @@ fn decode_filter(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     decode_query(request, |fields| fields.action(Some(Action::Filter)))
 }
 
-/// Here the path says what is wanted; an action in the body must still be one.
+/// The path alone selects a count; an action in the body is ignored, but must be valid.
 fn decode_count(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     decode_query(request, |fields| fields.action(Some(Action::Count)).map(|_| Action::Count))
 }
@@ -174,7 +174,7 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Request
     }))
 }
 
-/// The type in the path, which must be that of the service.
+/// The type in the path, which must be the service's only one.
 fn resource_type(request: &WireRequest<'_>) -> Result<String, RequestError> {
     let resource_type = request.path.get("resource_type").to_owned();
     if resource_type == TYPE {
@@ -225,7 +225,7 @@ fn encode_done(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> 
     codec::encode_done(answer, 204)
 }
 
-/// The one change that is documented to answer 200.
+/// According to the document, only this change returns 200.
 fn encode_created(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
     codec::encode_done(answer, 200)
 }
@@ -235,7 +235,7 @@ fn encode_tags(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> 
 }
 
 fn encode_project(_: &Command, answer: &Answer) -> Result<WireReply, RequestError> {
-    // the marker is empty on an empty part
+    // the marker is empty on an empty page
     let tail = |keys: usize, next: Option<&str>, json: &mut Vec<u8>| {
         json.extend_from_slice(format!(r#","page_info":{{"current_count":{keys},"next_marker":"#).as_bytes());
         codec::push_text(next.unwrap_or_default(), json);
@@ -254,7 +254,7 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         | RequestError::ProjectMissing { .. }
         | RequestError::AmbiguousResource
         | RequestError::TooManyTags { .. }
-        // the predefined tags are not of this dialect
+        // this dialect has no predefined tags
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined
         | RequestError::PredefinedExists => (400, "CTS.0003"),

@@ -1,29 +1,29 @@
-//! What every dialect states about itself.
+//! The data and functions that define a dialect.
 
 use crate::domain::{Answer, Command, RequestError, Tag, services::CloudService};
 
-/// A wire dialect, as a spec sheet.
+/// A wire dialect.
 #[derive(Debug)]
 pub struct Dialect {
-    /// The service that speaks it, with its resource types.
+    /// The service whose API it is, with its resource types.
     pub service: CloudService,
     /// Its operations.
     pub routes: &'static [Route],
-    /// Status and code of an error, which may depend on the command that met it; `None` where the request
-    /// could not be read as a command.
+    /// Status and code of an error, which may depend on the command that failed; the command is `None` if the request
+    /// could not be decoded.
     pub wire_error: fn(&RequestError, Option<&Command>) -> WireError,
     /// Body of an error, from code and message.
     pub encode_error: fn(&str, &str) -> Vec<u8>,
 }
 
-/// One operation at its place.
+/// An operation with its method and path.
 #[derive(Debug)]
 pub struct Route {
     /// Method.
     pub method: Method,
     /// Path, with `{name}` for a segment that varies.
     pub path: &'static str,
-    /// What happens there.
+    /// The operation.
     pub operation: Operation,
 }
 
@@ -52,35 +52,36 @@ impl Method {
     }
 }
 
-/// What a route does: how its request is read and its answer written.
+/// An operation: how its request is decoded and its answer encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
-    /// Reads the request.
+    /// Decodes the request.
     pub decode: fn(&WireRequest<'_>) -> Result<Command, RequestError>,
-    /// Writes the answer to the command that was read.
+    /// Encodes the answer to the command that was decoded.
     pub encode: fn(&Command, &Answer) -> Result<WireReply, RequestError>,
-    /// Whether the request has a body, which then must be announced as JSON; else a body is not looked at, but on a change still has to have a content type.
+    /// Whether the request has a body, which must have the content type JSON. Otherwise a body is ignored; for a
+    /// change, it must still have a content type.
     pub body: bool,
 }
 
-/// An answer as it goes out.
+/// A response.
 #[derive(Debug)]
 pub struct WireReply {
     /// HTTP status.
     pub status: u16,
     /// JSON; empty for an answer without a body.
     pub body: Vec<u8>,
-    /// Writes what follows the body of a [list](Answer::TagList) that has a rest; `None` if the body is whole.
+    /// Writes the rest of a [list](Answer::TagList) that is longer than the body; `None` if the body is complete.
     pub rest: Option<Box<dyn ListWriter>>,
 }
 
 /// Writes a list of tags piece by piece.
 pub trait ListWriter: std::fmt::Debug {
-    /// Writes what precedes the first tag.
+    /// Writes everything before the first tag.
     fn begin(&mut self, json: &mut Vec<u8>);
     /// Writes some tags.
     fn each(&mut self, tags: &[Tag], json: &mut Vec<u8>);
-    /// Writes what follows the last tag; `next` is the [marker](crate::domain::TagList::next) of the list.
+    /// Writes everything after the last tag; `next` is the [marker](crate::domain::TagList::next) of the list.
     fn end(&mut self, next: Option<&str>, json: &mut Vec<u8>);
 }
 
@@ -90,7 +91,7 @@ impl WireReply {
         Self { status: 200, body, rest: None }
     }
 
-    /// A status alone.
+    /// A status without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, body: Vec::new(), rest: None }
     }
@@ -103,7 +104,7 @@ pub struct WireRequest<'a> {
     pub path: PathParameters,
     /// The query string, as it was sent.
     pub query: &'a str,
-    /// The project that the client says it works in (`X-Project-Id`), for routes that do not name it.
+    /// The project that the client names in `X-Project-Id`, for routes without a project in the path.
     pub client_project: Option<&'a str>,
     /// The body, as it was sent.
     pub body: &'a [u8],
@@ -119,7 +120,7 @@ impl PathParameters {
         Self(parameters)
     }
 
-    /// The value of a parameter; empty if the route has none of this name.
+    /// The value of a parameter; empty if the route has no parameter of this name.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }

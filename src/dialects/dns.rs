@@ -86,7 +86,7 @@ const LIMITS: QueryLimits = QueryLimits {
 
 const MATCHES: MatchRules = MatchRules { by_id: false, value_optional: true, forbidden: &[] };
 
-/// Source: `docs/SEMANTICS.md`, "Writes". The documents say nothing of how many tags one request may have.
+/// Source: `docs/SEMANTICS.md`, "Writes". The documents do not limit the number of tags in one request.
 const WRITES: WriteLimits = WriteLimits {
     tags: 100,
     key_length: 128,
@@ -201,7 +201,7 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         RequestError::Body { .. }
         | RequestError::ProjectMissing { .. }
         | RequestError::AmbiguousResource
-        // the predefined tags are not of this dialect
+        // this dialect has no predefined tags
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined
         | RequestError::PredefinedExists => (400, "DNS.0002"),
@@ -220,7 +220,7 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
     WireError { status, code }
 }
 
-/// "Does not exist" has a code for each kind of resource.
+/// Each kind of resource has its own code for "does not exist".
 fn code_of_unknown(command: Option<&Command>) -> &'static str {
     match command.and_then(Command::target).map(|target| target.resource_type.as_str()) {
         Some("DNS-public_recordset" | "DNS-private_recordset") => "DNS.0313",

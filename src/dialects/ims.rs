@@ -92,7 +92,7 @@ const ROUTES: &[Route] = &[
     versions("/v2.0/", encode_versions),
 ];
 
-/// What a client asks that is given the address of a version, with a slash at its end or without.
+/// The route that a client calls when it is configured with the URL of a version, with or without a trailing slash.
 const fn versions(path: &'static str, encode: fn(&Command, &Answer) -> Result<WireReply, RequestError>) -> Route {
     Route { method: Method::Get, path, operation: Operation { decode: decode_versions, encode, body: false } }
 }
@@ -112,7 +112,7 @@ const LIMITS: QueryLimits = QueryLimits {
     // "cannot be left blank and may not be transferred"
     refuse_empty_list: true,
     values_mandatory: true,
-    // not documented for IMS; one meaning in all dialects but TMS
+    // not documented for IMS, but the same in all dialects except TMS
     fuzzy: true,
     key_charset: None,
     value_charset: None,
@@ -120,8 +120,8 @@ const LIMITS: QueryLimits = QueryLimits {
 
 const MATCHES: MatchRules = MatchRules { by_id: true, value_optional: false, forbidden: &[] };
 
-/// Source: `docs/SEMANTICS.md`, "Writes". The native interface alone would take 255 characters, and the
-/// documents say nothing of how many tags one request may have.
+/// Source: `docs/SEMANTICS.md`, "Writes". Only the native interface would accept 255 characters. The documents do not
+/// limit the number of tags in one request.
 const WRITES: WriteLimits = WriteLimits {
     tags: 100,
     key_length: 36,
@@ -138,15 +138,15 @@ const WRITES: WriteLimits = WriteLimits {
 /// The only resource type of the service.
 const TYPE: &str = "images";
 
-/// Parameters of the list of plain tags that tagd can answer.
+/// The parameters of the list of plain tags that tagd supports.
 const PLAIN_PARAMETERS: &[&str] = &["limit", "page", "id", "__imagetype"];
 
-/// Kinds of images: public, private, shared with the project, bought on the market. Source: the SDK. Those that tagd has
-/// are private, for only they have tags.
+/// Kinds of images: public, private, shared with the project, bought on the marketplace. Source: the SDK. All images in
+/// tagd are private, since only those have tags.
 const IMAGE_TYPES: [&str; 4] = ["gold", "private", "shared", "market"];
 const PRIVATE: &str = "private";
 
-/// Those that are documented too, but ask for what tagd does not know of an image.
+/// Other documented parameters, which filter by properties of an image that tagd does not have.
 const OTHER_PARAMETERS: &[&str] = &[
     "status",
     "name",
@@ -166,11 +166,11 @@ const OTHER_PARAMETERS: &[&str] = &[
 const QUERY_FIELDS: &[&str] =
     &["action", "tags", "tags_any", "not_tags", "not_tags_any", "without_any_tag", "matches", "limit", "offset"];
 
-/// A tag of the first version, which has a field of its own or is one text.
+/// A tag in version 1, which is an object (`image_tag`) or a single text (`tag`).
 const PLAIN_FIELDS: &[&str] = &["image_id", "tag", "image_tag"];
 
-/// What separates key and value where a tag is one text. An older specification has the point, a newer one the
-/// equals sign; no key can have either. Both are read, and the point, which the examples show, is written.
+/// Separators of key and value in a tag that is a single text. An older specification has the dot, a newer one the
+/// equals sign; a key can have neither. Both are accepted; responses have the dot, as in the examples.
 const SEPARATORS: [char; 2] = ['.', '='];
 
 #[derive(Serialize)]
@@ -191,18 +191,19 @@ struct LinkReply {
     rel: &'static str,
 }
 
-/// With 200, as Glance has it at `/versions`: its 300 at `/` breaks clients that look for a `Location` then.
-/// The links are relative: the address of a proxy in front of tagd need not be known here.
+/// Sent with status 200, as by Glance at `/versions`: the 300 that it sends at `/` breaks clients that expect a
+/// `Location` with that status. The links are relative, so that tagd need not know the address of a proxy in front of
+/// it.
 const fn version(id: &'static str, status: &'static str, href: &'static str) -> VersionReply {
     VersionReply { id, status, links: [LinkReply { href, rel: "self" }] }
 }
 
-/// DNS calls its version `v2`. Its paths begin as those of images do, and so do clients of both.
+/// DNS calls its version `v2`. Its paths begin with `/v2/` as well, so clients of both read this list.
 const SECOND_VERSIONS: [VersionReply; 2] = [version("v2.0", "CURRENT", "/v2/"), version("v2", "CURRENT", "/v2/")];
 
 const FIRST_VERSION: [VersionReply; 1] = [version("v1", "SUPPORTED", "/v1/")];
 
-/// Writes `{"tags":["env.prod"]}` from tags by text.
+/// Writes `{"tags":["env.prod"]}` from tags sorted by text.
 #[derive(Debug)]
 struct PlainList {
     is_empty: bool,
@@ -275,7 +276,7 @@ fn encode_query(command: &Command, answer: &Answer) -> Result<WireReply, Request
     }))
 }
 
-/// The image of a path that names the project too.
+/// The image of a path that also has the project.
 fn resource_ref(request: &WireRequest<'_>) -> ResourceRef {
     ResourceRef {
         project_id: Some(request.path.get("project_id").to_owned()),
@@ -284,7 +285,7 @@ fn resource_ref(request: &WireRequest<'_>) -> ResourceRef {
     }
 }
 
-/// An image where only a header may name the project.
+/// An image of a request whose project can only be in a header.
 fn resource_ref_of_client(request: &WireRequest<'_>, image_id: &str) -> ResourceRef {
     ResourceRef {
         project_id: client_project(request),
@@ -343,7 +344,7 @@ fn decode_put_plain(request: &WireRequest<'_>) -> Result<Command, RequestError> 
     let Some(image_id) = fields.read::<String>("image_id")? else {
         return Err(RequestError::invalid(FieldKind::General, "image_id", reason::REQUIRED));
     };
-    // a client that has both in its form sends the one that was not filled in empty
+    // a client may send both fields and leave one of them empty
     let is_blank = |tag: &RawTag| tag.key.as_deref().is_none_or(str::is_empty);
     let tag = match (fields.read::<String>("tag")?, fields.raw_tag("image_tag")?) {
         (Some(text), Some(tag)) if !text.is_empty() && !is_blank(&tag) => {
@@ -382,7 +383,7 @@ fn decode_list_plain(request: &WireRequest<'_>) -> Result<Command, RequestError>
         None => Ok(None),
         Some(text) => check_number(kind, name, text, 1, u32::MAX.into()).map(|n| u32::try_from(n).ok()),
     };
-    // all on the one page where no limit is given
+    // without a limit, everything is on one page
     let limit = number(FieldKind::Limit, "limit")?.unwrap_or(u32::MAX);
     let page = number(FieldKind::Offset, "page")?.unwrap_or(1);
     if image_type != PRIVATE {
@@ -424,7 +425,7 @@ fn wire_error(error: &RequestError, _: Option<&Command>) -> WireError {
         | RequestError::UnknownType { .. }
         | RequestError::ProjectMissing { .. }
         | RequestError::AmbiguousResource
-        // the predefined tags are not of this dialect
+        // this dialect has no predefined tags
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined
         | RequestError::PredefinedExists => (400, "IMG.0001"),

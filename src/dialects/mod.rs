@@ -1,4 +1,4 @@
-//! How each wire speaks: bytes to domain and back, nothing else.
+//! The wire formats: each converts bytes to domain types and back, and does nothing else.
 //!
 //! A dialect is a [`Dialect`]: plain data and function pointers. The one loop over dialects and routes is in
 //! `http/router.rs`; another dialect is one new file and one new line in [`DIALECTS`].
@@ -12,6 +12,6 @@ mod tms;
 
 pub use dialect::{Dialect, ListWriter, Method, Operation, PathParameters, Route, WireError, WireReply, WireRequest};
 
-/// Every dialect. IMS before DNS: both have `/v2/{project_id}/…`, and `images` in the place of DNS's
-/// resource type is IMS's.
+/// Every dialect. IMS must come before DNS: in paths such as `/v2/{project_id}/images/…`, which both have, `images` is
+/// not a resource type of DNS.
 pub static DIALECTS: &[&Dialect] = &[&ims::IMS, &dns::DNS, &tms::TMS, &cts::CTS];

@@ -175,7 +175,7 @@ async fn read_all(mut payload: Payload) -> Result<Bytes, BodyError> {
         if body.len() + chunk.len() > LARGEST {
             return Err(BodyError::TooLarge);
         }
-        // a body that arrives in one piece is not copied
+        // a body that arrives in one read is not copied
         if body.is_empty() {
             body = BytesMut::from(chunk);
         } else {

@@ -97,7 +97,7 @@ impl Call {
         response.content_type("application/json");
         let (Some(writer), Answer::TagList(list)) = (reply.rest, answer) else { return Ok(response.body(reply.body)) };
         let pieces = Pieces::new(state.service.clone(), principal, reply.body, writer, list);
-        // chunked coding came with HTTP/1.1; without it a client could not tell a truncated response from a complete one
+        // HTTP/1.0 has no chunked coding, so a client could not distinguish a truncated response from a complete one
         if self.request.version() < Version::HTTP_11 {
             let body = Box::pin(pieces.collect()).await.map_err(|error| self.refuse_as(&error, command))?;
             return Ok(response.body(body));

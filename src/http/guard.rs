@@ -19,7 +19,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) enum Denied {
     /// It may come from a foreign web page.
     Forbidden(String),
-    /// It asks for a WebSocket.
+    /// It requests a WebSocket.
     Upgrade,
 }
 

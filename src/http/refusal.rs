@@ -45,7 +45,7 @@ pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
     gateway(request, 404, "APIGW.0101", &message)
 }
 
-/// The request may come from a foreign web page, or asks for another protocol.
+/// The request may come from a foreign web page, or requests an upgrade to another protocol.
 pub(super) fn denied(request: &HttpRequest, denied: &Denied) -> HttpResponse {
     match denied {
         Denied::Forbidden(reason) => gateway(request, 403, "APIGW.0306", reason),

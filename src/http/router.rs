@@ -44,8 +44,8 @@ fn routes(dialect: &'static Dialect, path: &'static str) -> impl Iterator<Item =
     dialect.routes.iter().filter(move |route| route.path == path)
 }
 
-/// The operations at a path. A request with another method goes on to the next pattern: several patterns may match one
-/// path, each with its own methods.
+/// The operations at a path. A request with another method is matched against the next pattern: several patterns may
+/// match the same path, each with its own methods.
 fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resource {
     let taken: Vec<HttpMethod> = routes(dialect, path).flat_map(|route| methods(route.method)).collect();
     let mut resource =
@@ -74,12 +74,12 @@ fn places(dialect: &'static Dialect) -> impl Iterator<Item = Place> {
     })
 }
 
-/// The response to a request that matches no operation. If any dialect has the path, it is the allowed methods or 405, in
-/// the first such dialect, as for a request that matches; otherwise it is 404.
+/// The response to a request that matches no operation. If a dialect has the path, it is the allowed methods or 405, in
+/// the form of the first such dialect; otherwise it is 404.
 fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     let path = request.match_info().as_str();
-    let asks = *request.method() == HttpMethod::OPTIONS;
-    if asks && request.uri().path() == "*" {
+    let is_options = *request.method() == HttpMethod::OPTIONS;
+    if is_options && request.uri().path() == "*" {
         return refusal::options("DELETE, GET, HEAD, OPTIONS, POST, PUT");
     }
     let mut at = places.iter().filter(|place| place.pattern.is_match(path)).peekable();
@@ -89,7 +89,7 @@ fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     allowed.sort_unstable();
     allowed.dedup();
     let allowed = allowed.join(", ");
-    if asks { refusal::options(&allowed) } else { refusal::wrong_method(dialect, request, &allowed) }
+    if is_options { refusal::options(&allowed) } else { refusal::wrong_method(dialect, request, &allowed) }
 }
 
 /// The methods that a dialect's method allows: GET includes HEAD, for which actix leaves the body out.

@@ -1,7 +1,7 @@
-//! May they: the one decision that every use case takes before it gets to the store.
+//! Access control: every use case is authorized here before it can use the store.
 //!
-//! The stores are private to this file. [`AccessControl::may`] alone makes a [`Grant`], and only a grant hands them out: a
-//! use case that forgets to ask does not compile.
+//! The stores are private to this file. Only [`AccessControl::may`] creates a [`Grant`], and only a grant gives access
+//! to them, so a use case without authorization does not compile.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     store::Store,
 };
 
-/// The stores, behind the decision.
+/// The stores, and the check that guards them.
 #[derive(Debug, Clone)]
 pub(super) struct AccessControl {
     store: Store,
@@ -20,10 +20,10 @@ pub(super) struct AccessControl {
     scopes: Arc<ScopeCache>,
 }
 
-/// What somebody wants to do; later, what a role allows.
+/// The kind of access that is requested; later, roles will allow some of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// See resource types, projects, resources and tags.
+    /// Read resource types, projects, resources and tags.
     Read,
     /// Change tags of resources, and predefined tags.
     Tag,
@@ -33,32 +33,32 @@ pub(super) enum Action {
     Administer,
 }
 
-/// What an action is about; later, what a role is given for.
+/// The object of an action; later, roles will be assigned for these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
-    /// A project and what is in it.
+    /// A project and its contents.
     Project(&'a str),
-    /// Every project in which the principal may do this.
+    /// Every project in which the principal may perform the action.
     Everywhere,
-    /// What the principal's account has beside its projects: predefined tags.
+    /// What belongs to the principal's account but not to a project: predefined tags.
     Account,
     /// The resource types, which all accounts share.
     Types,
 }
 
 impl<'a> Target<'a> {
-    /// A project if one is named, else every project.
+    /// A project if one is named, otherwise every project.
     pub(super) fn projects(project_id: Option<&'a str>) -> Self {
         project_id.map_or(Self::Everywhere, Self::Project)
     }
 
-    /// Where a resource is looked for.
+    /// The project or projects in which a resource is searched for.
     pub(super) fn of(resource: &'a ResourceRef) -> Self {
         Self::projects(resource.project_id.as_deref())
     }
 }
 
-/// An action that was allowed: the way to the stores and to the scopes that it covers (`scopes.rs`).
+/// An action that was allowed. It gives access to the stores and to the scopes that it covers (`scopes.rs`).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grant<'a> {
     access: &'a AccessControl,
@@ -67,12 +67,12 @@ pub(super) struct Grant<'a> {
 }
 
 impl AccessControl {
-    /// `bulk` is for work that may take its time. Those that share a cache save each other look-ups.
+    /// `bulk` is for work without a deadline. Workers that share a cache need fewer look-ups.
     pub(super) fn new(store: Store, bulk: Store, scopes: Arc<ScopeCache>) -> Self {
         Self { store, bulk, scopes }
     }
 
-    /// Whether a principal may do this. Until tagd knows credentials the answer is always yes.
+    /// Authorizes an action of a principal. Requests are not authenticated yet, so every action is allowed.
     #[expect(clippy::unused_async, reason = "which account a project belongs to will have to be looked up")]
     pub(super) async fn may<'a>(
         &'a self,
@@ -91,7 +91,7 @@ impl<'a> Grant<'a> {
         &self.access.store
     }
 
-    /// The store for changes, which tells the database who causes them.
+    /// The store for changes, which passes the caller to the database.
     pub(super) fn writer(&self) -> Store {
         self.access.store.acting_for(Arc::clone(&self.principal.caller))
     }
@@ -101,7 +101,7 @@ impl<'a> Grant<'a> {
         self.access.bulk.acting_for(Arc::clone(&self.principal.caller))
     }
 
-    /// Scopes that are remembered.
+    /// The cache of scopes.
     pub(super) fn cache(&self) -> &'a ScopeCache {
         &self.access.scopes
     }
@@ -114,12 +114,12 @@ impl<'a> Grant<'a> {
         }
     }
 
-    /// The account that every project must belong to, if it is not all of them.
+    /// The account that every project must belong to; `None` if the grant covers all projects.
     pub(super) fn domain_id(&self) -> Option<&'a str> {
         self.principal.domain_id.as_deref()
     }
 
-    /// The account of the principal, by which predefined tags are kept.
+    /// The account of the principal, which owns predefined tags.
     pub(super) fn account(&self) -> &'a str {
         self.principal.account()
     }

@@ -26,38 +26,38 @@ pub(crate) struct Export<'a> {
     grant: Grant<'a>,
 }
 
-/// What an export writes: every resource as it was at one moment.
+/// The contents of an export: every resource at one point in time.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     exporter: Exporter,
 }
 
-/// Why an import stopped, as far as the client of a request is told.
+/// Why an import stopped, as far as it is reported to the client.
 #[derive(Debug)]
 pub(crate) enum ImportError {
-    /// What it relies on was changed while it ran; it can be sent again.
+    /// A type that it uses was changed while it ran; the client can send it again.
     Changed(String),
-    /// The database did not take it.
+    /// The database refused it or failed.
     Store(RequestError),
     /// A line is bad and the import is strict.
     Strict,
     /// The input is text in another encoding than UTF-8.
     Encoding(WrongEncoding),
-    /// The input broke off.
+    /// Reading the input failed.
     Broken(io::Error),
 }
 
 /// Why an export stopped.
 #[derive(Debug)]
 pub(crate) enum ExportError<E> {
-    /// The database gave no more.
+    /// The database failed.
     Store(StoreError),
-    /// A resource could not be handed on.
+    /// A resource could not be written to the output.
     Output(E),
 }
 
 impl Registry {
-    /// Begins an import, of resources of any project.
+    /// Begins an import, which may have resources of any project.
     pub(crate) async fn import<'a>(&'a self, principal: &'a Principal) -> Result<Import<'a>, RequestError> {
         let grant = self.access.may(principal, Action::Register, Target::Everywhere).await?;
         Ok(Import { grant })
@@ -71,22 +71,22 @@ impl Registry {
 }
 
 impl Import<'_> {
-    /// The types of all aliases, by which resources may name their type.
+    /// The types of all aliases: a resource may give its type by an alias.
     pub(crate) async fn aliases(&self) -> Result<Aliases, RequestError> {
         Ok(self.store().aliases().await?)
     }
 
-    /// Imports what the batches have.
+    /// Imports the batches.
     pub(crate) async fn load(
         &self,
         batches: Batches,
         atomicity: Atomicity,
-        tell: impl FnMut(Progress<'_>),
+        report: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, ImportError> {
-        transfer::load(&self.store(), batches, atomicity, tell).await.map_err(ImportError::from)
+        transfer::load(&self.store(), batches, atomicity, report).await.map_err(ImportError::from)
     }
 
-    /// The store that takes it, for commands, which report more than a request does.
+    /// The store to import into, for commands, which report more than a request does.
     pub(crate) fn store(&self) -> Store {
         self.grant.bulk()
     }
@@ -100,12 +100,12 @@ impl Export<'_> {
 }
 
 impl Snapshot {
-    /// How many resources there are.
+    /// The number of resources.
     pub(crate) async fn totals(&mut self) -> Result<ExportTotals, StoreError> {
         self.exporter.totals().await
     }
 
-    /// Hands every resource to `each`, in order.
+    /// Passes every resource to `each`, in order.
     pub(crate) async fn run<E>(
         self,
         mut each: impl AsyncFnMut(Registration) -> Result<(), E>,

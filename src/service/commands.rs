@@ -11,7 +11,8 @@ use crate::{
 impl Service {
     /// Runs the command of a request.
     pub async fn run(&self, principal: &Principal, command: &Command) -> Result<Answer, RequestError> {
-        // A future is as large as its largest branch and is copied with the request, so the others are kept apart from queries.
+        // a future is as large as its largest branch and is copied with the request, so the futures of all commands
+        // except queries are boxed
         let rare: LocalBoxFuture<'_, Result<Answer, RequestError>> = match command {
             Command::Query(query) => return self.query(principal, query).await.map(Answer::Page),
             Command::ListTags(resource) => Box::pin(self.list_tags(principal, resource)),

@@ -15,12 +15,12 @@ use crate::{
     },
 };
 
-/// Tags of a list that are in memory at a time: about 100 KB for typical tags, 4 MB at most.
-const PIECE: u32 = 2000;
+/// Number of tags of a list that are read at a time, as one piece: about 100 KB for typical tags, 4 MB at most.
+const READ_SIZE: u32 = 2000;
 
 /// The same for a list sorted by text. No index has this order, so each piece reads the whole list; pieces are larger to
 /// have fewer of them.
-const TEXT_PIECE: u32 = 20_000;
+const TEXT_READ_SIZE: u32 = 20_000;
 
 impl Service {
     pub(super) async fn list_tags(
@@ -125,7 +125,7 @@ impl Service {
         Ok(Answer::TagList(TagList { tags, rest, next }))
     }
 
-    /// The next piece of a list, and where the one after it begins. The scopes were granted when the list began and are
+    /// The next piece of a list, and the rest if there is one. The scopes were authorized when the list began and are
     /// authorized again here, so a long list ends when access to it is revoked.
     pub async fn walk(
         &self,
@@ -140,7 +140,7 @@ impl Service {
         let most = u32::try_from(walk.left).unwrap_or(u32::MAX);
         let (limit, tags) = match walk.order {
             TagOrder::Key => {
-                let limit = most.min(PIECE);
+                let limit = most.min(READ_SIZE);
                 let (key, value) = match &walk.behind {
                     Some(tag) => (tag.key.as_str(), Some(tag.value.as_str())),
                     None => (first_key.flatten().unwrap_or_default(), None),
@@ -150,12 +150,12 @@ impl Service {
                 (limit, tags)
             }
             TagOrder::Text => {
-                let limit = most.min(TEXT_PIECE);
+                let limit = most.min(TEXT_READ_SIZE);
                 let text = walk.behind.as_ref().map(Tag::text);
                 (limit, grant.store().list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
             }
         };
-        // read one more than is wanted, to know whether there is a next page
+        // one tag more than needed was read, to know whether there are others
         let (mut tags, next) = cut(tags, limit, Clone::clone);
         let last_key = walk.keys.as_ref().and_then(|keys| keys.last());
         let is_behind = |tag: &Tag| last_key.is_some_and(|last| tag.key > *last);

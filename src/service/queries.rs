@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Service {
-    /// The page of matching resources, if the query asks for one, and the total.
+    /// The total, and a page of the matching resources if the query is for one.
     pub(super) async fn query(&self, principal: &Principal, query: &ResourceQuery) -> Result<Page, RequestError> {
         let project_id = match &query.scopes {
             ScopeSelector::Scope { project_id, .. } => Some(project_id.as_str()),

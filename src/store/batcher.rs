@@ -12,12 +12,12 @@ use std::{
 
 use tokio::{runtime::Handle, sync::oneshot};
 
-/// How long a request waits before another statement starts beside the one that is running. A statement takes
+/// How long a request waits before another statement starts in parallel to the one that is running. A statement takes
 /// milliseconds, so one that takes longer probably waits for a lock, or its connection is dead.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Maximum number of workers of a queue, each of which runs one statement at a time. There is only one as long as no
-/// request waits longer than that: with fewer workers, batches are larger.
+/// Maximum number of workers of a queue, each of which runs one statement at a time. A second one is only started if a
+/// request waits longer than that, since batches are larger with fewer workers.
 const MAX_WORKERS: usize = 4;
 
 /// Answers batches of requests.

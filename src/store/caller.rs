@@ -1,8 +1,8 @@
-//! The caller of a writing function as its parameter.
+//! The caller as a parameter of writing functions.
 
 use crate::domain::Caller;
 
-/// The text of a `tagd.caller`, which the statement casts: one parameter, whatever a caller has.
+/// A `tagd.caller` as text, for the statement to cast: one parameter, however many fields a caller has.
 pub(super) fn row_of(caller: &Caller) -> String {
     let Caller { principal, request_id } = caller;
     let mut row = String::with_capacity(principal.len() + request_id.len() + 8);

@@ -120,7 +120,7 @@ pub async fn create_database(settings: &StoreSettings, name: &str) -> Result<(),
             .fetch_one(&mut server)
             .await?;
         match server.execute(sqlx::AssertSqlSafe(statement)).await {
-            // another tagd was faster
+            // another tagd has created it in the meantime
             Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42P04" | "23505")) => {}
             other => {
                 other?;

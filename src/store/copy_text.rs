@@ -37,7 +37,7 @@ pub(super) fn write_array<'a>(out: &mut String, elements: impl Iterator<Item = &
         out.push('"');
         for c in element.chars() {
             match c {
-                // once for the array, once for COPY
+                // escaped once for the array and once for COPY
                 '"' => out.push_str("\\\\\""),
                 '\\' => out.push_str("\\\\\\\\"),
                 c => write_char(out, c),

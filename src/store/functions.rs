@@ -74,9 +74,9 @@ impl FunctionSet {
 
     /// Applies the set, within the caller's transaction.
     pub(super) async fn apply(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        // Postgres checks that everything the body of an SQL function names exists, so each file would have to come after
-        // those it needs. With the check off, files are applied in the order of their paths; a test creates all functions
-        // again with the check on
+        // Postgres checks that everything in the body of an SQL function exists, so each file would have to come after
+        // those that it uses. Without the check, files can be applied in the order of their paths; a test creates all
+        // functions again with the check
         connection.execute("set local check_function_bodies = off").await?;
         for (name, text) in &self.files {
             // the texts are the files of the set

@@ -1,4 +1,4 @@
-//! The handle through which everything reaches the database, as the role `tagd_service`.
+//! The handle through which all other modules use the database, as the role `tagd_service`.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use super::{
 };
 use crate::domain::{Caller, Outage};
 
-/// The database. The families of statements are methods of it, each in a file of its own.
+/// The database. Its methods run the statements; each family of statements has its own file.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: Pool,
     pub(super) writes: WriteQueue,
     pub(super) reads: ReadQueue,
-    /// Who its writes are for.
+    /// The caller of its writes.
     pub(super) caller: Arc<Caller>,
 }
 
 impl Store {
-    /// A pool whose connections are opened when they are needed.
+    /// A store whose connections are opened when they are needed.
     pub fn connect_lazy(settings: &StoreSettings, profile: SessionProfile) -> Self {
         let connector = Connector::new(settings, profile);
         let pool = Pool::new(connector, settings.connections, settings.acquire_timeout);
@@ -34,7 +34,7 @@ impl Store {
         Self { pool, writes, reads, caller: Arc::default() }
     }
 
-    /// The same store for the writes of one caller: the database is told who causes each change.
+    /// The same store for the writes of one caller, which is passed to the database with each change.
     #[must_use]
     pub fn acting_for(&self, caller: Arc<Caller>) -> Self {
         Self { caller, ..self.clone() }
@@ -51,9 +51,9 @@ impl Store {
         Self { writes: queue.clone(), ..self }
     }
 
-    /// Opens a pool, with one connection to show that it works.
+    /// Opens a store, with one connection to check that it works.
     pub async fn open(settings: &StoreSettings, profile: SessionProfile) -> Result<Self, StoreError> {
-        // not through the pool, which would retry a refused connection until the time is up
+        // not through the pool, which would retry a refused connection until the acquire timeout
         settings.connect_as_login().await?.close().await?;
         let store = Self::connect_lazy(settings, profile);
         match store.pool.acquire().await.and_then(|connection| connection.release(Ok(()))) {

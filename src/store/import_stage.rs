@@ -1,4 +1,4 @@
-//! Import by way of a temporary table: of all or nothing, or of resources whose tags are in a table already.
+//! Import through a temporary table: all or nothing, or of resources whose tags are already in a table.
 
 use std::{ops::Range, sync::Arc};
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::domain::Caller;
 
-/// Batches in a temporary table, with the connection that it belongs to. Other writers do not wait for them.
+/// Batches in a temporary table, with the connection that owns it. Other writers do not have to wait.
 #[derive(Debug)]
 pub struct StagedImport {
     connection: PooledConnection,
     caller: Arc<Caller>,
     tags: TagSource,
-    /// The place of the last row of each batch.
+    /// The position of the last row of each batch.
     ends: Vec<i64>,
 }
 
@@ -28,11 +28,11 @@ pub struct StagedImport {
 enum TagSource {
     /// In the rows themselves.
     Rows,
-    /// In a table of their own.
+    /// In a separate table.
     Stage,
 }
 
-/// Staged batches while they are imported, in one transaction. Other writers wait until it ends.
+/// Staged batches that are being imported, in one transaction. Other writers wait until it ends.
 #[derive(Debug)]
 pub struct WholeImport {
     connection: PooledConnection,
@@ -43,7 +43,7 @@ pub struct WholeImport {
 }
 
 impl Store {
-    /// Starts an import of all or nothing.
+    /// Starts an import that imports either everything or nothing.
     pub async fn stage_import(&self) -> Result<StagedImport, StoreError> {
         let connection = self.import_connection().await?;
         StagedImport::new(connection, Arc::clone(&self.caller), TagSource::Rows).await
@@ -51,7 +51,7 @@ impl Store {
 }
 
 impl TagStage {
-    /// Goes on with the resources, once all tags are there. The batches have no tags of their own.
+    /// Continues with the resources, after all tags have been added. Their batches have no tags.
     pub async fn stage_import(mut self) -> Result<StagedImport, StoreError> {
         group(&mut self.connection).await.map_err(StoreError::of)?;
         StagedImport::new(self.connection, self.caller, TagSource::Stage).await
@@ -60,7 +60,7 @@ impl TagStage {
 
 impl StagedImport {
     async fn new(mut connection: PooledConnection, caller: Arc<Caller>, tags: TagSource) -> Result<Self, StoreError> {
-        // rows are numbered by a sequence that only this session draws from: without gaps, in the order of COPY
+        // the rows are numbered by a sequence that only this session uses: without gaps, in the order of COPY
         connection
             .execute(
                 r#"create temporary table staged_line (
@@ -81,8 +81,8 @@ impl StagedImport {
         Ok(Self { connection, caller, tags, ends: Vec::new() })
     }
 
-    /// Adds a batch. The database checks its values; if it refuses one, the import cannot go on. Resources are left out
-    /// whose tags, in a table of their own, cannot be imported: what is wrong with those.
+    /// Adds a batch. The database checks its values; if it refuses one, the import cannot continue. If the tags are in
+    /// a separate table, resources whose tags cannot be imported are left out; returns the errors of these.
     pub async fn add(&mut self, batch: &ImportBatch) -> Result<Vec<TagError>, StoreError> {
         self.add_part(batch, 0..batch.len()).await
     }
@@ -101,14 +101,14 @@ impl StagedImport {
         }
     }
 
-    /// Imports a part of a batch at once, in order, all or nothing, instead of keeping it until the end.
+    /// Imports a part of a batch immediately instead of keeping it until the end: in order, all or nothing.
     pub async fn run(
         &mut self,
         batch: &ImportBatch,
         part: Range<usize>,
     ) -> Result<(BatchOutcome, Vec<TagError>), StoreError> {
         let outcome = self.stage_and_run(batch, part).await;
-        // a COPY that failed has drawn from the sequence too
+        // a failed COPY has used the sequence too
         let cleared = self.connection.execute("truncate pg_temp.staged_line restart identity").await;
         self.ends.clear();
         let outcome = outcome?;
@@ -134,7 +134,7 @@ impl StagedImport {
         import_rows(&mut self.connection, &self.caller).await
     }
 
-    /// Hands each line of a tag whose resource was not among the batches to `each`, with the reason, by line.
+    /// Passes each line of a tag whose resource is in no batch to `each`, with the reason, ordered by line.
     pub async fn unused_tags(&mut self, each: impl FnMut(u64, String)) -> Result<(), StoreError> {
         match self.tags {
             TagSource::Rows => Ok(()),
@@ -142,7 +142,7 @@ impl StagedImport {
         }
     }
 
-    /// Waits for running writes to end, and makes later ones wait.
+    /// Waits for running writes to finish, and blocks later ones.
     pub async fn begin(mut self) -> Result<WholeImport, StoreError> {
         begin(&mut self.connection).await?;
         sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
@@ -160,14 +160,14 @@ impl WholeImport {
         import_rows(&mut self.connection, &self.caller).await.map(Some).map_err(StoreError::of)
     }
 
-    /// Commits the import. Without this, nothing of it remains.
+    /// Commits the import. Without this, it is rolled back.
     pub async fn finish(mut self) -> Result<(), StoreError> {
         self.connection.execute("commit").await.map_err(StoreError::of)?;
         Ok(())
     }
 }
 
-/// Hands the staged rows behind a place up to another on to the import.
+/// Copies the staged rows after position `after` up to `last` to `import_line`.
 async fn insert_rows(
     connection: &mut PooledConnection,
     tags: TagSource,

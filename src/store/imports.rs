@@ -1,4 +1,4 @@
-//! Import in bulk: batches of resources go in by COPY and become resources, tags and index in one call.
+//! Bulk import: batches of resources are sent by COPY, and one call turns each into resources, tags and index.
 
 use std::{fmt::Write, ops::Range, sync::Arc};
 
@@ -12,25 +12,25 @@ use super::{
 };
 use crate::domain::{Caller, change::Registration, matching::fold};
 
-/// What a batch did.
+/// The outcome of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchOutcome {
     /// Resources that were registered.
     pub created: u64,
-    /// Known resources that were changed.
+    /// Existing resources that were changed.
     pub changed: u64,
-    /// Known resources that already were as the batch states them.
+    /// Existing resources that were already the same as in the batch.
     pub unchanged: u64,
     /// Resource types that were not registered before.
     pub new_types: Vec<String>,
 }
 
-/// Resources on their way into the database, already in the form in which COPY takes them: a tenth of the memory
-/// that they take as values, and written on the thread that reads the input, not on the one that waits for the database.
+/// Resources to import, as text for COPY. It needs a tenth of the memory that they need as values, and is written on
+/// the thread that reads the input, not on the one that waits for the database.
 #[derive(Debug, Default)]
 pub struct ImportBatch {
     text: String,
-    /// Where each resource ends in the text.
+    /// The end of each resource in the text.
     ends: Vec<usize>,
 }
 
@@ -41,12 +41,12 @@ impl ImportBatch {
         self.ends.push(self.text.len());
     }
 
-    /// How many resources there are.
+    /// The number of resources.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no resources.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -66,7 +66,7 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
     }
 }
 
-/// An import in progress, on a connection of its own, which is closed when the import is dropped.
+/// An import in progress, on its own connection, which is closed when the import is dropped.
 #[derive(Debug)]
 pub struct Importer {
     connection: PooledConnection,
@@ -74,12 +74,12 @@ pub struct Importer {
 }
 
 impl Store {
-    /// Starts an import in which each part of a batch is a transaction of its own.
+    /// Starts an import that imports each part of a batch in a separate transaction.
     pub async fn import(&self) -> Result<Importer, StoreError> {
         Ok(Importer { connection: self.import_connection().await?, caller: Arc::clone(&self.caller) })
     }
 
-    /// A connection with the temporary tables that `tagd.import_batch` works in.
+    /// A connection with the temporary tables that `tagd.import_batch` uses.
     pub(super) async fn import_connection(&self) -> Result<PooledConnection, StoreError> {
         let begin = || async {
             let mut connection = self.pool.acquire().await?;
@@ -93,7 +93,7 @@ impl Store {
 }
 
 impl Importer {
-    /// Imports a part of a batch, in order, all or nothing.
+    /// Imports a part of a batch: in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
         begin(&mut self.connection).await?;
         let outcome = self.run_in_transaction(batch.slice(&part)).await;
@@ -116,7 +116,7 @@ pub(super) async fn begin(connection: &mut PooledConnection) -> Result<(), Store
     Ok(())
 }
 
-/// Ends the transaction: commits what succeeded, rolls back what failed.
+/// Ends the transaction: commits it if it succeeded, otherwise rolls it back.
 pub(super) async fn end<T>(
     connection: &mut PooledConnection,
     outcome: Result<T, sqlx::Error>,
@@ -126,9 +126,10 @@ pub(super) async fn end<T>(
     outcome
 }
 
-/// Turns the rows of `import_line` into resources, tags and index, within a transaction that has entered the import.
+/// Turns the rows of `import_line` into resources, tags and index. The transaction must have called
+/// `tagd.enter_import`.
 ///
-/// Every batch of every kind of import passes through here.
+/// Every kind of import uses this for its batches.
 pub(super) async fn import_rows(
     connection: &mut PooledConnection,
     caller: &Caller,

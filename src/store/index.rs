@@ -21,9 +21,9 @@ pub struct ScopeTotals {
 /// A label whose index differs from the data, in one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexMismatch {
-    /// Kind of the label; -1: a resource's tag array, -2: tags without a resource, -3: counts of a dense label,
-    /// -4: slots of a sparse label out of order, or chunks of a label that is not dense, -5: names whose words are not those of the name,
-    /// -6: names and -7: values that their gram index does not find as it should.
+    /// Kind of the label. -1: a resource's tag array; -2: tags without a resource; -3: hits of a chunk; -4: slots of a
+    /// sparse label that are out of order or too many, or chunks of a label that is not dense; -5: names with words
+    /// that they do not have; -6: names and -7: values that their gram index does not find, or finds wrongly.
     pub kind: i16,
     /// Key of the label.
     pub key: String,

@@ -216,7 +216,7 @@ impl Idle {
     /// The next connection that is released.
     async fn next(&self) -> (PgConnection, Instant) {
         loop {
-            // another task may have been faster
+            // another task may have taken the connection
             if let Some(connection) = self.pop() {
                 return connection;
             }

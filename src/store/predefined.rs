@@ -26,7 +26,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes predefined tags; absent ones are no error.
+    /// Removes predefined tags; absent ones are ignored.
     pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         let parts = parts_of(tags);
         self.pool
@@ -42,7 +42,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes one predefined tag another.
+    /// Replaces a predefined tag with another.
     pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), RequestError> {
         self.pool
             .execute(Retry::Write, || {
@@ -60,7 +60,7 @@ impl Store {
         Ok(())
     }
 
-    /// A page of the predefined tags that match, and how many match in all.
+    /// A page of the matching predefined tags, and their total number.
     pub async fn list_predefined(
         &self,
         domain_id: &str,
@@ -78,7 +78,8 @@ impl Store {
                 )
             })
             .await?;
-        // an account has a few hundred at most: found and sorted here, by the one fold there is
+        // an account has a few hundred at most, so they are filtered and sorted here: names and texts are only folded
+        // in Rust
         let holds =
             |text: &str, part: &Option<String>| part.as_ref().is_none_or(|part| fold(text).contains(&fold(part)));
         let mut tags: Vec<Predefined> = rows

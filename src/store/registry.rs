@@ -1,4 +1,4 @@
-//! Statements of the registry: resource types, projects, and resources under a condition.
+//! Statements of the registry: resource types, projects, and single resources with conditions.
 
 use super::{
     Store, StoreError,
@@ -57,8 +57,8 @@ impl Store {
         Ok(rows.into_iter().map(|row| (row.alias, row.resource_type)).collect())
     }
 
-    /// Registers a resource type, or changes a known one, which without aliases keeps those it has. True if it is new, and
-    /// its aliases.
+    /// Registers a resource type or changes an existing one, which keeps its aliases if none are given. Returns true if
+    /// it is new, and its aliases.
     pub async fn put_type(
         &self,
         resource_type: &ResourceType,
@@ -83,7 +83,7 @@ impl Store {
         Ok((row.created, row.aliases))
     }
 
-    /// Deletes a resource type that no scope is of.
+    /// Deletes a resource type that has no scopes, with its aliases.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
         let removed = self
             .pool
@@ -99,7 +99,7 @@ impl Store {
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::unknown_type(resource_type)) }
     }
 
-    /// Projects by identifier, behind a marker.
+    /// Projects after a marker, sorted by identifier.
     pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, RequestError> {
         Ok(self
             .pool
@@ -134,7 +134,7 @@ impl Store {
             .await?)
     }
 
-    /// Registers a project, or changes name and account of a known one. True if it is new.
+    /// Registers a project, or changes name and account of an existing one. Returns true if it is new.
     pub async fn put_project(&self, project: &Project) -> Result<bool, RequestError> {
         let created = self
             .pool
@@ -151,7 +151,7 @@ impl Store {
         Ok(created.unwrap_or_default())
     }
 
-    /// Deletes a project, with its resources only if that is said.
+    /// Deletes a project. If it has resources, they are deleted if `with_resources` is set; otherwise it is an error.
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
         let removed = self
             .pool
@@ -168,7 +168,7 @@ impl Store {
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::unknown_project(project_id)) }
     }
 
-    /// A resource as it is; `None` if it is unknown.
+    /// A resource in its current state; `None` if it is unknown.
     pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, RequestError> {
         let row = self
             .pool
@@ -191,15 +191,15 @@ impl Store {
         }))
     }
 
-    /// How many resources a scope has, and some of them with their slots: those registered before that of a slot, newest
-    /// first.
+    /// The number of resources of a scope, and a page of them with their slots, newest first. With `slot`, the page
+    /// begins after that slot.
     pub async fn list_registered(
         &self,
         scope_id: i64,
         slot: Option<i32>,
         limit: u32,
     ) -> Result<(u64, Vec<(i32, Resource)>), RequestError> {
-        // the last slot is never handed out, so all are before it
+        // this slot is never assigned, so all resources come before it
         let slot = slot.unwrap_or(i32::MAX);
         let rows = self.pool.fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
@@ -234,7 +234,8 @@ impl Store {
         Ok((total, resources.collect()))
     }
 
-    /// Registers a resource, or makes a known one this; without tags it keeps those it has. True if it is new.
+    /// Registers a resource, or replaces an existing one, which keeps its tags unless `with_tags` is set. Returns true
+    /// if it is new, and its current state.
     pub async fn register(
         &self,
         project_id: &str,
@@ -276,7 +277,7 @@ impl Store {
         Ok((row.created, registered))
     }
 
-    /// Forgets a resource with its tags.
+    /// Deletes a resource with its tags.
     pub async fn unregister(
         &self,
         scope_id: i64,
@@ -298,7 +299,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes these the tags of a resource. Its new etag.
+    /// Replaces all tags of a resource. Returns its new etag.
     pub async fn replace_tags_if(
         &self,
         scope_id: i64,
@@ -325,7 +326,7 @@ impl Store {
     }
 }
 
-/// The etags of which one must be that of the resource, as the functions take them.
+/// The parameter for a condition: the resource must have one of these etags.
 fn matched(condition: &Condition) -> Option<&[String]> {
     match condition {
         Condition::Matches(etags) => Some(etags),
@@ -333,7 +334,7 @@ fn matched(condition: &Condition) -> Option<&[String]> {
     }
 }
 
-/// What a failed write on one resource means.
+/// The error for a failed write of one resource.
 fn resource_error(resource_id: &str, error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
         Some(Refusal::UnknownResource) => RequestError::unknown_resource(resource_id).into(),
@@ -341,7 +342,7 @@ fn resource_error(resource_id: &str, error: sqlx::Error) -> RegistryError {
     }
 }
 
-/// From the detail of the error: field, name and, of an alias, its type.
+/// The error for a taken name; `detail` has the field, the name and, for an alias, its type.
 fn name_taken(detail: &str) -> RegistryError {
     let mut parts = detail.split(' ').map(ToOwned::to_owned);
     RegistryError::NameTaken {
@@ -351,7 +352,7 @@ fn name_taken(detail: &str) -> RegistryError {
     }
 }
 
-/// What a failed statement of the registry means.
+/// The error for a failed statement of the registry.
 fn registry_error(error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
         Some(Refusal::Condition) => return RegistryError::Condition,

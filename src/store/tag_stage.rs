@@ -1,4 +1,4 @@
-//! The tags of a CSV import: they go to temporary tables once, from which the batches of resources take theirs.
+//! The tags of a CSV import: copied to temporary tables first, and joined to the batches of resources there.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -34,7 +34,7 @@ pub struct TagRow {
     pub error: Option<String>,
 }
 
-/// Rows on their way into the database, in the form in which COPY takes them.
+/// Rows to import, as text for COPY.
 #[derive(Debug, Default)]
 pub struct TagBatch {
     text: String,
@@ -62,7 +62,7 @@ impl TagBatch {
 /// Why the tags of a staged resource cannot be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TagError {
-    /// The resource has the key on an earlier line too.
+    /// An earlier line has the same resource and key.
     DuplicateKey {
         /// Line of the tags file.
         line: u64,
@@ -80,7 +80,7 @@ pub enum TagError {
     },
 }
 
-/// The tags while they come in, on the connection that will import their resources.
+/// The staging table of the tags, on the connection that will import their resources.
 #[derive(Debug)]
 pub struct TagStage {
     pub(super) connection: PooledConnection,
@@ -88,7 +88,7 @@ pub struct TagStage {
 }
 
 impl Store {
-    /// Starts an import of resources whose tags come first, by themselves.
+    /// Starts an import in which all tags are added before the resources.
     pub async fn stage_tags(&self) -> Result<TagStage, StoreError> {
         let mut connection = self.import_connection().await?;
         connection
@@ -117,7 +117,7 @@ impl TagStage {
         copy_rows(&mut self.connection, statement, &rows.text).await.map_err(StoreError::of)
     }
 
-    /// Hands each row that cannot be imported to `each`: its line and why, by line.
+    /// Passes each row that cannot be imported to `each`: its line and the reason, ordered by line.
     pub async fn malformed(&mut self, each: impl FnMut(u64, String)) -> Result<(), StoreError> {
         let statement = "select t.line, t.error
                            from pg_temp.staged_tag t
@@ -127,7 +127,7 @@ impl TagStage {
     }
 }
 
-/// Hands each line of the tags file that no staged resource has used to `each`, by line.
+/// Passes each line of the tags file whose resource was not staged to `each`, with the reason, ordered by line.
 pub(super) async fn report_unused(
     connection: &mut PooledConnection,
     each: impl FnMut(u64, String),
@@ -139,7 +139,7 @@ pub(super) async fn report_unused(
     report(connection, statement, each).await
 }
 
-/// Streams lines with what is wrong with each: there may be more than fit in memory.
+/// Streams lines with the reason for each, since they may not fit in memory.
 async fn report(
     connection: &mut PooledConnection,
     statement: &'static str,
@@ -152,9 +152,10 @@ async fn report(
     Ok(())
 }
 
-/// Groups the rows by resource, once all are there.
+/// Groups the rows by resource, after all have been added.
 ///
-/// A resource keeps the lines of its rows, and no more tags than show that there are too many.
+/// For each resource, it keeps the lines of all rows, but of the tags only as many as are allowed, with their total
+/// number.
 pub(super) async fn group(connection: &mut PooledConnection) -> Result<(), sqlx::Error> {
     connection
         .execute(
@@ -217,8 +218,9 @@ pub(super) async fn group(connection: &mut PooledConnection) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Marks the tags of the resources that were staged behind a place up to another as used, and removes resources whose
-/// tags cannot be imported, so that they are left as they are. Why, except for malformed rows, which are reported already.
+/// Marks the tags of the resources that were staged after position `after` up to `last` as used, and removes resources
+/// whose tags cannot be imported, so that they remain unchanged. Returns the reasons, except for malformed rows, which
+/// are reported already.
 pub(super) async fn use_tags(
     connection: &mut PooledConnection,
     after: i64,

@@ -1,6 +1,6 @@
-//! Writes of tags: those that arrive at the same time run in one statement and one transaction.
+//! Batches writes of tags that arrive at the same time into one statement and one transaction.
 //!
-//! `docs/adr/0010-writes-together.md` has the reasons.
+//! `docs/adr/0010-writes-together.md` explains why.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use super::{
 };
 use crate::domain::{Caller, Outage, RequestError};
 
-/// Most connections for them, of all scopes. One scope takes half of them, though never fewer than two, so that one whose
-/// statements wait for locks leaves some to the others.
+/// Maximum number of connections for writes. One scope may use half of them, but at least two, so that a scope whose
+/// statements wait for locks does not block the others.
 pub const WRITE_CONNECTIONS: u32 = 8;
 
-/// How a write changes the tags of its resource, as `tagd.write_tags` numbers it.
+/// How a write changes the tags of its resource; the numbers are those of `tagd.write_tags`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Put = 0,
@@ -31,7 +31,7 @@ pub(super) struct TagWrite {
     pub(super) mode: Mode,
     /// Key, value, key, value ...
     pub(super) parts: Vec<Option<String>>,
-    /// Who it is for.
+    /// The caller that it is for.
     pub(super) caller: Arc<Caller>,
 }
 
@@ -50,8 +50,8 @@ pub(super) enum Written {
     Unchanged,
 }
 
-/// Batches writes of a scope: the first runs immediately, and those that arrive meanwhile go with the next statement. Copies
-/// share one queue.
+/// Batches writes of the same scope. The first runs immediately; those that arrive meanwhile are batched into the next
+/// statement. Clones share one queue.
 #[derive(Debug, Clone)]
 pub struct WriteQueue {
     pool: Pool,
@@ -64,8 +64,8 @@ impl WriteQueue {
         Self { pool, batcher }
     }
 
-    /// Runs a write, in a batch with others. A write whose caller goes away, or has waited for longer than a statement may
-    /// take, is done or not, but never by half.
+    /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
+    /// the write may or may not be done, but never partially.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
@@ -83,7 +83,7 @@ impl WriteQueue {
             ids.push(write.resource_id.as_str());
             modes.push(write.mode as i16);
             parts.extend(write.parts.iter().map(Option::as_deref));
-            // a request has nowhere near so many
+            // requests have far fewer
             ends.push(i32::try_from(parts.len()).unwrap_or(i32::MAX));
             callers.push(row_of(&write.caller));
         }
@@ -109,14 +109,14 @@ impl BatchHandler for WriteQueue {
     type Request = TagWrite;
     type Outcome = Result<Written, RequestError>;
 
-    /// They hold each other's locks until the end of their statement, so there is no gain in very many.
+    /// The writes of a batch hold their locks until the statement ends, so very large batches gain nothing.
     const MAX_BATCH: usize = 64;
 
     fn conflict_key(write: &TagWrite) -> Option<&str> {
         Some(&write.resource_id)
     }
 
-    /// If one of the writes makes the statement fail for all, each runs by itself.
+    /// Runs a batch. If its statement fails, each write runs alone, so that only the one that causes the error gets it.
     async fn handle(&self, scope_id: i64, batch: Vec<Pending<Self>>) {
         let outcome = self.run(scope_id, batch.iter().map(|pending| &pending.request)).await;
         let (writes, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
@@ -160,7 +160,7 @@ impl BatchHandler for WriteQueue {
     }
 }
 
-/// What a row of `tagd.write_tags` means.
+/// The result of a write from its row of `tagd.write_tags`.
 fn written_of(resource_id: &str, row: Option<&OutcomeRow>) -> Result<Written, RequestError> {
     let number = |number: Option<i32>| number.and_then(|number| number.try_into().ok()).unwrap_or_default();
     match row.map(|row| (row.outcome.as_str(), row)) {

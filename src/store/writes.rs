@@ -1,7 +1,7 @@
 //! Changes of the tags of a resource.
 //!
-//! A write is one statement without `begin`, so that a request that is dropped half-way never leaves a connection inside
-//! a transaction.
+//! A write is a single statement without `begin`, so a request that is dropped while it runs never leaves a transaction
+//! open on its connection.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::{
 use crate::domain::{RequestError, Tag};
 
 impl Store {
-    /// Adds tags; a key that is there gets the new value.
+    /// Adds tags; an existing key gets the new value.
     pub async fn put_tags(&self, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         self.write_tags(scope_id, resource_id, Mode::Put, tags.iter().flat_map(of_tag)).await.map(|_| ())
     }
 
-    /// Removes tags by key; where a value is given, only if the tag has it. Absent tags are no error.
+    /// Removes tags by key and, if a value is given, only if the tag has this value. Absent tags are ignored.
     pub async fn remove_tags(
         &self,
         scope_id: i64,
@@ -28,7 +28,7 @@ impl Store {
         self.write_tags(scope_id, resource_id, Mode::Remove, parts).await.map(|_| ())
     }
 
-    /// Removes one tag by key. False if the resource has none with it.
+    /// Removes one tag by key. Returns false if the resource has no tag with this key.
     pub async fn remove_tag(&self, scope_id: i64, resource_id: &str, key: &str) -> Result<bool, RequestError> {
         let written = self.write_tags(scope_id, resource_id, Mode::Remove, [Some(key.to_owned()), None]).await?;
         Ok(written == Written::Changed)

@@ -23,12 +23,12 @@ pub(crate) const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 /// Batches in the order of the input.
 pub(crate) type Batches = mpsc::Receiver<Batch>;
 
-/// A piece of the input.
+/// A batch of the input.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// Resources, each once.
     pub(crate) resources: ImportBatch,
-    /// The line of each.
+    /// The line number of each.
     pub(crate) lines: Vec<u64>,
     /// Lines that were not imported.
     pub(crate) rejected: Vec<Rejected>,
@@ -188,7 +188,7 @@ fn read_ndjson(
     Ok(None)
 }
 
-/// Why reading stops at an input without resources.
+/// The error for an input that has too many bytes without a resource.
 fn too_idle(bytes: u64) -> Error {
     Error::new(ErrorKind::InvalidData, format!("more than {bytes} bytes without a resource"))
 }

@@ -80,7 +80,7 @@ pub(crate) enum LoadError {
     Strict,
     /// The input is not UTF-8; none of it was imported.
     Encoding(WrongEncoding),
-    /// The input broke off.
+    /// Reading the input failed.
     Broken(std::io::Error),
 }
 

@@ -32,6 +32,6 @@ begin
   grant insert on pg_temp.import_line to tagd_service;
 end
 $$;
-comment on function tagd.begin_import() is 'Makes the temporary tables of an import; once a connection.';
+comment on function tagd.begin_import() is 'Creates the temporary tables of an import. Call it once per connection.';
 revoke execute on function tagd.begin_import() from public;
 grant execute on function tagd.begin_import() to tagd_service;

@@ -4,18 +4,18 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Its transaction lasts over many batches and takes scopes, resources and labels in the order of the file, so no order of
-  -- locks could keep it from deadlocks with writers and other imports: it is beside readers only.
   if not p_whole then
     perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), -1);
     return;
   end if;
-  -- first those that also take the tables below in other orders: imports by batches, rebuilds of the index
+  -- The transaction of a whole import lasts over many batches and locks scopes, resources and labels in the order of the file.
+  -- No order of locks could prevent deadlocks with writers and other imports, so only readers may run at the same time.
+  -- First lock out imports batch by batch and rebuilds of the index, which may lock tables in another order.
   perform pg_advisory_xact_lock(tagd.scope_lock_class(), -1);
-  -- then the writers: resource is the first table that each of them locks
+  -- then all other writers: resource is the first table that each of them locks
   lock table tagd.resource in exclusive mode;
 end
 $$;
-comment on function tagd.enter_import(boolean) is 'First step of the transaction of an import, before import_batch: true where it is the only one, of all batches, which then has the tables for itself; false where each batch has one of its own.';
+comment on function tagd.enter_import(boolean) is 'The first step of each transaction of an import, before import_batch. p_whole is true if one transaction imports all batches: it then excludes all other writers. It is false if each batch has its own transaction.';
 revoke execute on function tagd.enter_import(boolean) from public;
 grant execute on function tagd.enter_import(boolean) to tagd_service;

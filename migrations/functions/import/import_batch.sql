@@ -1,16 +1,16 @@
 create or replace function tagd.import_batch(p_caller tagd.caller, out created bigint, out changed bigint, out unchanged bigint, out new_types text[])
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
--- the temporary tables have no statistics: left alone, the planner takes nested loops for a few rows
+-- the temporary tables have no statistics, so the planner would expect few rows and choose nested loops
 set enable_nestloop = off
 set enable_mergejoin = off
--- all grams of a batch are put in their place in one go, by its end
+-- large enough for all grams of a batch, which are merged into the index at once, by gin_clean_pending_list below
 set gin_pending_list_limit = 16384
 as $$
 declare
   v_scope record;
 begin
-  -- names of projects: the last line that gives one wins; a line that gives none changes nothing
+  -- project names: the last line that has one wins; lines without one change nothing
   insert into tagd.project (project_id, project_name, domain_id)
   select i.project_id,
          coalesce((array_agg(i.project_name order by i.line desc) filter (where i.project_name is not null))[1], ''),
@@ -33,7 +33,7 @@ begin
    where p.project_id = n.project_id
      and (coalesce(n.project_name, p.project_name), coalesce(n.domain_id, p.domain_id)) is distinct from (p.project_name, p.domain_id);
 
-  -- a type that was never registered is taken as one of the region, reached by the cross-service API
+  -- an unknown type is registered as a regional type that only the cross-service API reaches
   with added as (
     insert into tagd.resource_type (resource_type, service, regional, tag_quota)
     select distinct i.resource_type, 'TMS', true, 20
@@ -94,7 +94,7 @@ begin
     join pg_temp.import_line i on i.line = w.line
    where w.is_new
    order by w.scope_id, w.slot;
-  -- their tags follow in change_tags
+  -- change_tags updates their tags below
   update tagd.resource r
      set resource_name = i.resource_name, detail = i.detail
     from pg_temp.import_work w
@@ -102,8 +102,8 @@ begin
    where not w.is_new and r.scope_id = w.scope_id and r.slot = w.slot
      and (r.resource_name, r.detail::text collate "C") is distinct from (i.resource_name, i.detail::text);
 
-  -- names, with their words that are labels or are in enough names to become labels; the words before and now of new and
-  -- renamed resources
+  -- The names of new and renamed resources, each with its words that are labels or occur in enough names to become labels. Their
+  -- old and new words are kept for change_tags.
   with named as materialized (
          select w.scope_id, w.slot, w.is_new, n.words as old_words, i.name_folded as folded
            from pg_temp.import_work w
@@ -145,7 +145,7 @@ begin
     left join labelled l on l.scope_id = n.scope_id and l.slot = n.slot;
   perform gin_clean_pending_list('tagd.name_gram_idx');
 
-  -- scope by scope, in their order; behind this, look-ups by key
+  -- scope by scope, in order; from here on, statements look up rows by key
   perform set_config('enable_nestloop', 'on', true);
   for v_scope in
     select w.scope_id, array_agg(row(
@@ -162,6 +162,6 @@ begin
   truncate pg_temp.import_line, pg_temp.import_work, pg_temp.import_word;
 end
 $$;
-comment on function tagd.import_batch(tagd.caller) is 'Turns the lines in pg_temp.import_line into resources, tags and index, and empties it. A resource may be in a batch once.';
+comment on function tagd.import_batch(tagd.caller) is 'Imports the lines in pg_temp.import_line: writes resources, tags and index, and empties the table. A resource may occur only once in a batch.';
 revoke execute on function tagd.import_batch(tagd.caller) from public;
 grant execute on function tagd.import_batch(tagd.caller) to tagd_service;

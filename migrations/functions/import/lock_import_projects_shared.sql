@@ -23,6 +23,6 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.lock_import_projects_shared() is 'tagd.lock_project_shared for every project in pg_temp.import_line; before tagd.import_batch, in its transaction.';
+comment on function tagd.lock_import_projects_shared() is 'Does the same as tagd.lock_project_shared for every project in pg_temp.import_line. Call it before tagd.import_batch, in the same transaction.';
 revoke execute on function tagd.lock_import_projects_shared() from public;
 grant execute on function tagd.lock_import_projects_shared() to tagd_service;

@@ -3,7 +3,7 @@ returns bit
 language plpgsql immutable strict parallel safe
 as $$
 declare
-  -- a cast pads with zeros, which is quicker than to read as many
+  -- a cast that pads with zeros is faster than parsing a literal with all of them
   v_bits     bit(16384) := B'0'::bit(16384);
   v_position integer;
 begin
@@ -13,6 +13,6 @@ begin
   return v_bits;
 end
 $$;
-comment on function tagd.bits_at(integer[]) is 'The bitmap of a block from positions in it: as tagd.bits_of, without the price of an aggregate where there is nothing to aggregate.';
+comment on function tagd.bits_at(integer[]) is 'The bitmap of a block from an array of positions in it. tagd.bits_of does the same as an aggregate, which costs more if the positions are in an array already.';
 revoke execute on function tagd.bits_at(integer[]) from public;
 grant execute on function tagd.bits_at(integer[]) to tagd_service;

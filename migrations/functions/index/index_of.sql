@@ -25,6 +25,6 @@ as $$
     from fact f
    group by f.kind, f.key, f.value, f.slot / 16384
 $$;
-comment on function tagd.index_of(bigint) is 'The bitmaps of a scope as they follow from the truth.';
+comment on function tagd.index_of(bigint) is 'The bitmaps that the index of a scope should have, computed from its resources, tags and names.';
 revoke execute on function tagd.index_of(bigint) from public;
 grant execute on function tagd.index_of(bigint) to tagd_service;

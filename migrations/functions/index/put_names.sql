@@ -8,12 +8,12 @@ declare
   v_flips tagd.label_flip[];
 begin
   perform tagd.lock_scope_shared(p_scope_id);
-  -- resources that went meanwhile stay gone; those that are there cannot change their name under the lock
+  -- lock the resources that still exist, so that they cannot be renamed; those deleted in the meantime get no name
   perform from tagd.resource r
     where r.scope_id = p_scope_id and r.slot = any(p_slots)
     order by r.slot
       for update;
-  -- words that only the name before or only this one has
+  -- the labels to flip: words that only the old name or only the new one has
   with old as materialized (
          select n.slot, n.words from tagd.name n where n.scope_id = p_scope_id and n.slot = any(p_slots)),
        gone as (
@@ -44,6 +44,6 @@ begin
   perform tagd.flip_labels(p_scope_id, v_flips);
 end
 $$;
-comment on function tagd.put_names(bigint, integer[], text[]) is 'Mends the names to search of some resources: the folding itself is tagd''s. Null takes away the name of a resource that is not there.';
+comment on function tagd.put_names(bigint, integer[], text[]) is 'Repairs the searchable names of some resources. The caller passes folded names, since only tagd folds them; null removes the name of a slot without a resource.';
 revoke execute on function tagd.put_names(bigint, integer[], text[]) from public;
 grant execute on function tagd.put_names(bigint, integer[], text[]) to tagd_service;

@@ -9,7 +9,7 @@ declare
 begin
   perform tagd.enter_import(false);
   perform tagd.lock_scope(p_scope_id);
-  -- a tag without a resource belongs to nothing
+  -- tags without a resource
   delete from tagd.tag t
    where t.scope_id = p_scope_id
      and not exists (select from tagd.resource r where r.scope_id = p_scope_id and r.slot = t.slot);
@@ -21,8 +21,8 @@ begin
            where q.scope_id = p_scope_id
            group by q.slot) n
    where r.scope_id = p_scope_id and r.slot = n.slot and r.tags is distinct from n.tags;
-  -- Names are written anew, which puts their grams into the index once more. An update in place would leave the index as it
-  -- is where the grams stay the same. Which words are labels is decided anew too.
+  -- Names are deleted and inserted again, so that their grams are indexed again: an update in place would leave the index as it is
+  -- where the grams do not change. Which words are labels is also decided again.
   with gone as materialized (
          delete from tagd.name n where n.scope_id = p_scope_id returning n.slot, n.folded),
        word as materialized (
@@ -87,6 +87,6 @@ begin
   return v_rows;
 end
 $$;
-comment on function tagd.rebuild_scope(bigint) is 'Makes the index of a scope anew from the truth, in one transaction: reads go on, writers of the scope wait. Rows made.';
+comment on function tagd.rebuild_scope(bigint) is 'Rebuilds the index of a scope from its resources and tags, in one transaction: reads continue, writers of the scope wait. Returns the number of rows of the new index.';
 revoke execute on function tagd.rebuild_scope(bigint) from public;
 grant execute on function tagd.rebuild_scope(bigint) to tagd_service;

@@ -2,7 +2,7 @@ create or replace function tagd.verify_grams(p_scope_id bigint)
 returns table (kind smallint, key text, value text, block integer, missing bigint, surplus bigint)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
--- the look-ups have to go through the indexes that they test, whatever the planner thinks of it
+-- the queries below must use the indexes that they verify, whatever the planner estimates
 set enable_seqscan = off
 as $$
 declare
@@ -12,9 +12,9 @@ declare
   v_missing integer[] := '{}';
   v_surplus integer[] := '{}';
 begin
-  -- Names, gram by gram: the slots of the rows that have it, and those that the index finds by it. A gram has its scope in
-  -- the upper bits, so a look-up needs no other condition, which could let the planner take another index. Postgres does
-  -- not compare what a GIN index of arrays finds with the row.
+  -- Names: for each gram, compare the slots of the rows that have it with those that the index finds. A gram has its scope in
+  -- the upper bits, so the look-up needs no further condition, for which the planner might choose another index. Postgres does
+  -- not recheck the rows that a GIN index on arrays finds.
   for v_row in
     select e.gram, array_agg(distinct n.slot order by n.slot) as slots
       from tagd.name n, unnest(tagd.grams(n.scope_id, n.folded, n.words)) as e (gram)
@@ -37,7 +37,7 @@ begin
             select s.slot, false from unnest(v_surplus) as s (slot)) w
      group by w.slot / 16384;
 
-  -- values, in the same way: a label of kind 3 has a key and a value
+  -- values in the same way: they are the labels of kind 3
   for v_row in
     select e.gram, array_agg(distinct l.label_id order by l.label_id) as labels
       from tagd.label l, unnest(tagd.value_grams(l.scope_id, l.key, l.value)) as e (gram)
@@ -59,6 +59,6 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.verify_grams(bigint) is 'Inner part of verify_scope: what name_gram_idx (kind -6, names by block) and label_gram_idx (kind -7, values, once for each gram) do not find by the grams of a row, and what they find by grams that the row does not have. Works in memory for one gram at a time; reads each row as often as it has grams.';
+comment on function tagd.verify_grams(bigint) is 'The part of verify_scope for the gram indexes: rows that name_gram_idx (kind -6, names by block) and label_gram_idx (kind -7, values, one row for each gram) do not find by a gram that they have (missing), or find by a gram that they do not have (surplus). Handles one gram at a time in memory; reads each row once for each of its grams.';
 revoke execute on function tagd.verify_grams(bigint) from public;
 grant execute on function tagd.verify_grams(bigint) to tagd_service;

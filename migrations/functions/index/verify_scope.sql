@@ -3,7 +3,7 @@ returns table (kind smallint, key text, value text, block integer, missing bigin
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-  -- kind -1: resources whose tag array is not what tagd.tag says
+  -- kind -1: resources whose tag array differs from their rows in tagd.tag
   select (-1)::smallint, '', '', r.slot / 16384, count(*), 0::bigint
     from tagd.resource r
    where r.scope_id = p_scope_id
@@ -12,7 +12,7 @@ as $$
                                    where t.scope_id = p_scope_id and t.slot = r.slot)
    group by r.slot / 16384
   union all
-  -- kind -2: tags of resources that are not there
+  -- kind -2: tags of resources that do not exist
   select (-2)::smallint, '', '', t.slot / 16384, 0::bigint, count(*)
     from tagd.tag t
    where t.scope_id = p_scope_id
@@ -35,7 +35,8 @@ as $$
       on idx.kind = truth.kind and idx.key = truth.key and idx.value = truth.value and idx.block = truth.block
    where truth.bits is distinct from idx.bits
   union all
-  -- what the bits do not show: counts that are not theirs, chunks of a label that is not dense, slots out of order
+  -- kind -3: chunks whose hits differ from their bits. Kind -4: chunks of a label that is not dense, and sparse labels whose slots
+  -- are out of order or too many
   select (-3)::smallint, l.key, l.value, c.block, greatest(bit_count(c.bits & c.bits) - c.hits, 0), greatest(c.hits - bit_count(c.bits & c.bits), 0)
     from tagd.chunk c
     join tagd.label l on l.scope_id = p_scope_id and l.label_id = c.label_id
@@ -52,8 +53,8 @@ as $$
      and (l.slots <> array(select distinct e.slot from unnest(l.slots) as e (slot) order by e.slot)
           or cardinality(l.slots) > tagd.sparse_limit())
   union all
-  -- kind -5: names said to be in the label of what is no word of theirs, or of a word twice; whether they are in it
-  -- is compared above
+  -- kind -5: names that list as a label what is not a word of theirs, or a word twice; whether the label has their slot is
+  -- checked above
   select (-5)::smallint, '', '', n.slot / 16384, 0::bigint, count(*)
     from tagd.name n
    where n.scope_id = p_scope_id and n.words <> '{}'
@@ -62,6 +63,6 @@ as $$
   union all
   select * from tagd.verify_grams(p_scope_id)
 $$;
-comment on function tagd.verify_scope(bigint) is 'What index and truth of a scope disagree on: bits that the index lacks and bits that it has too many, by label and block; below kind 0 what else is wrong (V0004, V0008). No row: they agree.';
+comment on function tagd.verify_scope(bigint) is 'The differences between the index of a scope and its resources, tags and names: bits that are missing in the index and bits that it has in surplus, by label and block. Kinds below 0 are other inconsistencies: -1 tag arrays, -2 tags without a resource, -3 and -4 chunks and slots, -5 words of names, -6 and -7 gram indexes. No rows if everything agrees.';
 revoke execute on function tagd.verify_scope(bigint) from public;
 grant execute on function tagd.verify_scope(bigint) to tagd_service;

@@ -11,7 +11,8 @@ declare
   v_word  bigint;
   v_hits  bigint;
 begin
-  -- ever smaller pieces: what is wholly before the page, or empty, is skipped by its count
+  -- narrow down from strips of 1024 bits to words of 32: those that are empty or entirely before the page are skipped by
+  -- their bit count
   for s in reverse 15 .. 0 loop
     v_strip := substring(p_bits from s * 1024 + 1 for 1024);
     v_hits := bit_count(v_strip);
@@ -32,7 +33,7 @@ begin
           if v_skip > 0 then
             v_skip := v_skip - 1;
           else
-            -- the zeros behind the last bit set, counted
+            -- the position within the word: 31 less the number of zeros after its last set bit
             v_found := v_found || (s * 1024 + p * 128 + w * 32 + 31 - bit_count(((v_word & -v_word) - 1)::bit(64))::integer);
             v_left := v_left - 1;
             if v_left <= 0 then
@@ -47,6 +48,6 @@ begin
   return v_found;
 end
 $$;
-comment on function tagd.last_set_bits(bit, bigint, bigint) is 'Positions of set bits of a block, from high to low: at most p_want of them (one at least) after the first p_skip.';
+comment on function tagd.last_set_bits(bit, bigint, bigint) is 'Positions of the set bits of a block, from high to low: skips p_skip of them and returns at most p_want, which must be at least 1.';
 revoke execute on function tagd.last_set_bits(bit, bigint, bigint) from public;
 grant execute on function tagd.last_set_bits(bit, bigint, bigint) to tagd_service;

@@ -23,6 +23,6 @@ begin
   return v_page;
 end
 $$;
-comment on function tagd.page_blocks(integer[], bigint, bigint) is 'Which of some blocks, in order and given by their numbers of hits, a page overlaps. Three numbers for each of them: its position from 1, how many of its hits come before the page, how many hits the page still needs at its start.';
+comment on function tagd.page_blocks(integer[], bigint, bigint) is 'The blocks that a page overlaps, from the numbers of hits of all blocks in order. Three numbers for each block: its position in the array, how many of its hits come before the page, and how many hits the page still needs when the block begins.';
 revoke execute on function tagd.page_blocks(integer[], bigint, bigint) from public;
 grant execute on function tagd.page_blocks(integer[], bigint, bigint) to tagd_service;

@@ -5,6 +5,6 @@ set search_path = pg_catalog, pg_temp
 as $$
   select left(encode(sha256(convert_to(jsonb_build_array(p_name, p_tags)::text || coalesce(p_detail::text, ''), 'UTF8')), 'hex'), 32)
 $$;
-comment on function tagd.etag_of(text, json, text[]) is 'Short name of what a resource is now: two that differ in name, detail or tags have different ones. Details are the same if their texts are.';
+comment on function tagd.etag_of(text, json, text[]) is 'A hash of the state of a resource, which differs if name, detail or tags differ. Details are compared as text.';
 revoke execute on function tagd.etag_of(text, json, text[]) from public;
 grant execute on function tagd.etag_of(text, json, text[]) to tagd_service;

@@ -11,5 +11,5 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.lock_project_shared(text) is 'Keeps a project from being deleted until the transaction ends; made if it is new.';
+comment on function tagd.lock_project_shared(text) is 'Keeps a project from being deleted until the transaction ends; creates the project if it does not exist.';
 revoke execute on function tagd.lock_project_shared(text) from public;

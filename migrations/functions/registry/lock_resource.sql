@@ -19,5 +19,5 @@ begin
   end if;
 end
 $$;
-comment on function tagd.lock_resource(bigint, text, text[]) is 'Locks a resource, which must have one of the etags in p_match (see etag_of); * is any, null is no condition.';
+comment on function tagd.lock_resource(bigint, text, text[]) is 'Locks a resource, which must have one of the etags in p_match (see etag_of); * matches any etag, null means no condition.';
 revoke execute on function tagd.lock_resource(bigint, text, text[]) from public;

@@ -7,9 +7,9 @@ declare
   v_count bigint;
   v_now   timestamptz;
 begin
-  -- one writer of an account at a time: the quota is exact
+  -- one writer per account at a time, so that the quota is enforced exactly
   perform pg_advisory_xact_lock(hashtextextended('tagd.predefined_tag ' || p_domain_id, 0));
-  -- the tags of a call are of one age; read behind the lock, so later calls are younger
+  -- all tags of a call get the same time; it is read under the lock, so that a later call gets a later time
   v_now := clock_timestamp();
   insert into tagd.predefined_tag (domain_id, key, value, updated_at)
   select p_domain_id, p.key, p.value, v_now from tagd.pairs_of(p_tags) p
@@ -20,6 +20,6 @@ begin
   end if;
 end
 $$;
-comment on function tagd.put_predefined(text, text[], integer, tagd.caller) is 'Adds predefined tags, given as key, value, key, value ...; one that is there becomes the newest.';
+comment on function tagd.put_predefined(text, text[], integer, tagd.caller) is 'Adds predefined tags, given as {key, value, key, value, ...}; those that exist get a new time. Raises TG004 if the account would then have more than p_quota.';
 revoke execute on function tagd.put_predefined(text, text[], integer, tagd.caller) from public;
 grant execute on function tagd.put_predefined(text, text[], integer, tagd.caller) to tagd_service;

@@ -15,7 +15,7 @@ begin
   on conflict (resource_type) do update
     set service = excluded.service, regional = excluded.regional, tag_quota = excluded.tag_quota
     where t.alias_of is null
-  -- a row that this statement made was never locked or changed
+  -- xmax is 0 only in a row that this statement has inserted
   returning xmax = 0 into created;
   if not found then
     select t.alias_of into v_alias_of from tagd.resource_type t where t.resource_type = p_resource_type;
@@ -29,7 +29,7 @@ begin
       from unnest(p_aliases) as a (name)
      order by a.name collate "C"
     on conflict (resource_type) do nothing;
-    -- a name that was there and is not an alias of this type belongs to another
+    -- a name that already existed and is not an alias of this type is in use elsewhere
     select a.ord, a.name, t.alias_of, t.resource_type is not null into v_place, v_name, v_alias_of, v_found
       from unnest(p_aliases) with ordinality as a (name, ord)
       left join tagd.resource_type t on t.resource_type = a.name
@@ -49,6 +49,6 @@ begin
   aliases := array(select t.resource_type from tagd.resource_type t where t.alias_of = p_resource_type order by t.resource_type);
 end
 $$;
-comment on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) is 'Registers a resource type or changes a known one, and makes these its aliases; null leaves those it has. Whether it is new, and its aliases. TG011: a name that is an alias or type already; in the detail stand field, name and, of an alias, its type.';
+comment on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) is 'Registers a resource type or changes an existing one, and replaces its aliases; null keeps them. Returns whether it is new, and its aliases. Raises TG011 if a name is already a type or an alias; the detail has the field, the name and, for an alias, its type.';
 revoke execute on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) from public;
 grant execute on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) to tagd_service;

@@ -12,7 +12,7 @@ declare
   v_new_slot  integer;
   v_old       text[];
   v_etag      text;
-  -- what is there now is not looked at unless the condition asks for it
+  -- the current etag is computed only if the condition needs it
   v_by_etag   boolean not null := p_match is not null and not '*' = any (p_match);
   v_quota     integer;
   v_old_words text[] := '{}';
@@ -35,7 +35,7 @@ begin
     update tagd.scope_counter c set next_slot = c.next_slot + 1
      where c.scope_id = v_scope_id
     returning c.next_slot - 1 into strict v_new_slot;
-    -- with the lock of the counter: another caller who registered the same resource meanwhile has committed
+    -- look again, now with the lock of the counter: another transaction may have registered the resource and committed
     select r.slot, r.tags, case when v_by_etag then tagd.etag_of(r.resource_name, r.detail, r.tags) end
       into v_slot, v_old, v_etag
       from tagd.resource r
@@ -53,7 +53,7 @@ begin
     perform tagd.check_quota(v_old, tags, v_quota);
   end if;
 
-  -- tags and words in one go: labels are locked in one order
+  -- change_tags gets tags and words in one call, so that labels are locked in one order
   if created then
     v_slot := v_new_slot;
     insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail)
@@ -75,6 +75,6 @@ begin
   etag := tagd.etag_of(p_name, p_detail, tags);
 end
 $$;
-comment on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) is 'Registers a resource or makes a known one this, if it has one of the etags in p_match (see lock_resource) or, with p_absent, if there is none. Null tags leave the tags as they are. What it is now.';
+comment on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) is 'Registers a resource or replaces an existing one, if it has one of the etags in p_match (see lock_resource) or, with p_absent, if it does not exist. Null tags keep the existing tags. Returns whether it is new, and its current state.';
 revoke execute on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) from public;
 grant execute on function tagd.register_resource(text, text, text, text, text, json, text[], text[], boolean, tagd.caller) to tagd_service;

@@ -7,6 +7,6 @@ as $$
    using tagd.pairs_of(p_tags) p
    where t.domain_id = p_domain_id and t.key = p.key and t.value = p.value
 $$;
-comment on function tagd.remove_predefined(text, text[], tagd.caller) is 'Removes predefined tags; absent ones are no error.';
+comment on function tagd.remove_predefined(text, text[], tagd.caller) is 'Removes predefined tags; those that do not exist are ignored.';
 revoke execute on function tagd.remove_predefined(text, text[], tagd.caller) from public;
 grant execute on function tagd.remove_predefined(text, text[], tagd.caller) to tagd_service;

@@ -11,7 +11,7 @@ begin
   if not found then
     return false;
   end if;
-  -- from here on no resource is registered and no scope is made
+  -- with this lock, no resource can be registered and no scope created
   select coalesce(array_agg(s.scope_id order by s.scope_id), '{}') into v_scopes
     from tagd.scope s
    where s.project_id = p_project_id;
@@ -23,11 +23,11 @@ begin
     end loop;
   end if;
   foreach v_scope_id in array v_scopes loop
-    -- as for a rebuild of the index: labels go, so no writer may be under way
+    -- as in a rebuild of the index: labels are deleted, so no other writer may be active in the scope
     perform tagd.lock_scope(v_scope_id);
   end loop;
   foreach v_scope_id in array v_scopes loop
-    -- as a whole and not change by change: with its project, everything goes that could be asked about them
+    -- not by change_tags: the project is deleted too, so nothing can be asked about these resources afterwards
     delete from tagd.tag t where t.scope_id = v_scope_id;
     delete from tagd.name n where n.scope_id = v_scope_id;
     delete from tagd.resource r where r.scope_id = v_scope_id;
@@ -38,6 +38,6 @@ begin
   return true;
 end
 $$;
-comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project; its resources too if that is said. Its scopes stay, empty. False if it is unknown.';
+comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project and, with p_with_resources, its resources; otherwise raises TG009 if it has any. Its scopes remain, empty. Returns false if the project is unknown.';
 revoke execute on function tagd.remove_project(text, boolean, tagd.caller) from public;
 grant execute on function tagd.remove_project(text, boolean, tagd.caller) to tagd_service;

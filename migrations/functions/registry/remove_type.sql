@@ -4,7 +4,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- a caller who makes a scope of the type waits here, or has committed it
+  -- a concurrent creation of a scope of this type either waits for this lock or has been committed
   perform from tagd.resource_type t where t.resource_type = p_resource_type and t.alias_of is null for update;
   if not found then
     return false;
@@ -12,11 +12,11 @@ begin
   if exists (select from tagd.scope s where s.resource_type = p_resource_type) then
     raise exception using errcode = 'TG010', message = 'the resource type is in use';
   end if;
-  -- its aliases go with it
+  -- deletes its aliases as well, by the foreign key
   delete from tagd.resource_type t where t.resource_type = p_resource_type;
   return true;
 end
 $$;
-comment on function tagd.remove_type(text, tagd.caller) is 'Deletes a resource type that no scope is of; raises TG010 for any other. False if it is unknown or an alias.';
+comment on function tagd.remove_type(text, tagd.caller) is 'Deletes a resource type; raises TG010 if there is a scope of this type. Returns false if the name is unknown or an alias.';
 revoke execute on function tagd.remove_type(text, tagd.caller) from public;
 grant execute on function tagd.remove_type(text, tagd.caller) to tagd_service;

@@ -19,6 +19,6 @@ begin
    where t.domain_id = p_domain_id and t.key = p_old_key and t.value = p_old_value;
 end
 $$;
-comment on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) is 'Makes one predefined tag another.';
+comment on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) is 'Replaces a predefined tag with another. Raises TG005 if the old tag does not exist, TG006 if the new one does.';
 revoke execute on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) from public;
 grant execute on function tagd.replace_predefined(text, text, text, text, text, tagd.caller) to tagd_service;

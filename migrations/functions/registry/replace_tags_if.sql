@@ -23,6 +23,6 @@ begin
            where r.scope_id = p_scope_id and r.slot = v_slot);
 end
 $$;
-comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) is 'Makes these the tags of a resource if it has one of the etags in p_match (see lock_resource). Its new etag.';
+comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) is 'Replaces all tags of a resource if it has one of the etags in p_match (see lock_resource). Returns its new etag.';
 revoke execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) from public;
 grant execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) to tagd_service;

@@ -17,6 +17,6 @@ begin
   delete from tagd.resource r where r.scope_id = p_scope_id and r.slot = v_slot;
 end
 $$;
-comment on function tagd.unregister_resource(bigint, text, text[], tagd.caller) is 'Deletes a resource with its tags, if it has one of the etags in p_match (see lock_resource).';
+comment on function tagd.unregister_resource(bigint, text, text[], tagd.caller) is 'Deletes a resource and its tags, if it has one of the etags in p_match (see lock_resource).';
 revoke execute on function tagd.unregister_resource(bigint, text, text[], tagd.caller) from public;
 grant execute on function tagd.unregister_resource(bigint, text, text[], tagd.caller) to tagd_service;

@@ -10,5 +10,5 @@ begin
                 order by w.word collate "C");
 end
 $$;
-comment on function tagd.labelled_words(bigint, text) is 'The words of a folded name that are labels already, sorted.';
+comment on function tagd.labelled_words(bigint, text) is 'The words of a folded name that are already labels, sorted.';
 revoke execute on function tagd.labelled_words(bigint, text) from public;

@@ -16,7 +16,8 @@ begin
     end loop;
     return v_grams;
   end if;
-  -- separator by separator; of its three characters only those from v_next on, which no longer gram has
+  -- for each separator, the grams that contain it; those of three characters only from v_next on, since longer grams cover the
+  -- text before that
   foreach v_word in array string_to_array(regexp_replace(p_text collate "C", '[^a-z0-9]', ' ', 'g'), ' ') loop
     v_at := v_at + length(v_word) + 1;
     exit when v_at > v_length;
@@ -36,6 +37,6 @@ begin
   return v_grams;
 end
 $$;
-comment on function tagd.wanted_grams(bigint, text) is 'Grams by which name_gram_idx finds the names that have a folded text of at least three characters: of a text that spans words those alone that have a separator, since the others may lie in a label, and the longest of them; of a text within a word all, and the labels of kind 4 have to be looked through besides.';
+comment on function tagd.wanted_grams(bigint, text) is 'The grams by which name_gram_idx finds the names that contain a folded text of at least three characters. If the text spans words: only grams with a separator, since the others may lie in a word that is a label, and of those the longest. If it lies within a word: all grams of three characters; the labels of kind 4 must be searched as well.';
 revoke execute on function tagd.wanted_grams(bigint, text) from public;
 grant execute on function tagd.wanted_grams(bigint, text) to tagd_service;

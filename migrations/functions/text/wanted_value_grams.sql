@@ -17,6 +17,6 @@ begin
   return v_grams;
 end
 $$;
-comment on function tagd.wanted_value_grams(bigint, text, text) is 'Grams by which label_gram_idx finds the values of a key that have a text: its runs of three characters; of a text of two itself, of a shorter one all values of the key.';
+comment on function tagd.wanted_value_grams(bigint, text, text) is 'The grams by which label_gram_idx finds the values of a key that contain a text: every three consecutive characters of the text; a text of two characters as it is; for a shorter text, the gram that all values of the key have.';
 revoke execute on function tagd.wanted_value_grams(bigint, text, text) from public;
 grant execute on function tagd.wanted_value_grams(bigint, text, text) to tagd_service;

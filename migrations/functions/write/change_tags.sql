@@ -16,14 +16,14 @@ declare
   -- a list without elements is null: that is cheaper to make and to test
   v_flips    tagd.label_flip[];
   v_any_new  boolean;
-  -- tags of resources that were there: that are added, get another value, and go
+  -- tags of existing resources that are added, get another value, or are removed
   v_tag      tagd.tag;
   v_added    tagd.tag[];
   v_set      tagd.tag[];
   v_gone     tagd.tag[];
 begin
-  -- Every change of tags passes here, whatever its origin, with who caused it (docs/adr/0024): what a change leaves behind besides
-  -- tags and index belongs here too.
+  -- Every change of tags, whatever its origin, passes through here with its caller (docs/adr/0024). Anything else that a change
+  -- must record belongs here too.
   foreach v_change in array p_changes loop
     v_slot := v_change.slot;
     v_old := v_change.old_tags;
@@ -54,7 +54,7 @@ begin
     end if;
 
     foreach v_key in array v_keys loop
-      -- a value may read like the key
+      -- skip values that equal the key: keys are at odd positions
       v_old_at := array_position(v_old, v_key);
       while v_old_at % 2 = 0 loop
         v_old_at := array_position(v_old, v_key, v_old_at + 1);
@@ -105,8 +105,8 @@ begin
        group by f.key, f.kind, f.value);
   end if;
 
-  -- the copy; a resource that is inserted or deleted has its tags in the same row. One row by itself is the usual case, and a join
-  -- would cost it twice as much
+  -- The copy in tagd.resource; a resource that is being registered already has its tags there, and one that is being deleted
+  -- needs none. A single resource is the usual case, for which a join would cost twice as much.
   if cardinality(p_changes) = 1 then
     if v_old <> v_new then
       update tagd.resource r set tags = v_new where r.scope_id = p_scope_id and r.slot = v_slot;
@@ -140,5 +140,5 @@ begin
   end if;
 end
 $$;
-comment on function tagd.change_tags(bigint, tagd.resource_change[]) is 'The one place that changes tags: brings tags and index of locked resources of a scope from the old tags to the new, and the labels of their names from the old words to the new. Each resource once.';
+comment on function tagd.change_tags(bigint, tagd.resource_change[]) is 'The one place that changes tags: brings the tags and the index of locked resources of a scope from the old tags to the new ones, and the labels of their names from the old words to the new ones. A resource may occur only once.';
 revoke execute on function tagd.change_tags(bigint, tagd.resource_change[]) from public;

@@ -10,5 +10,5 @@ begin
   end if;
 end
 $$;
-comment on function tagd.check_quota(text[], text[], integer) is 'Raises TG002 if a change from old to new tags is against the quota (see count_over_quota).';
+comment on function tagd.check_quota(text[], text[], integer) is 'Raises TG002 if a change from old to new tags violates the quota (see count_over_quota).';
 revoke execute on function tagd.check_quota(text[], text[], integer) from public;

@@ -6,12 +6,12 @@ declare
   v_count integer;
 begin
   v_count := tagd.count_user_tags(p_new);
-  -- a resource above a quota that was lowered later may still lose and change tags
+  -- if the quota was lowered, a resource above it may still lose tags and change their values
   if v_count > p_quota and v_count > tagd.count_user_tags(p_old) then
     return v_count;
   end if;
   return null;
 end
 $$;
-comment on function tagd.count_over_quota(text[], text[], integer) is 'The rule of the quota: how many tags a resource would have, system tags not counted, if a change from old to new tags is refused; null if it is allowed. Null old tags are those of a new resource.';
+comment on function tagd.count_over_quota(text[], text[], integer) is 'Applies the quota to a change from old to new tags: null if the change is allowed, otherwise the number of tags that the resource would have, not counting system tags. For a new resource, the old tags are null.';
 revoke execute on function tagd.count_over_quota(text[], text[], integer) from public;

@@ -13,5 +13,5 @@ begin
   return v_count;
 end
 $$;
-comment on function tagd.count_user_tags(text[]) is 'Tags of an array key, value, key, value ... without system tags.';
+comment on function tagd.count_user_tags(text[]) is 'The number of tags in an array {key, value, key, value, ...}, not counting system tags.';
 revoke execute on function tagd.count_user_tags(text[]) from public;

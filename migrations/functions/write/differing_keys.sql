@@ -9,7 +9,7 @@ declare
   v_new_at  integer := 1;
   v_keys    text[] := '{}';
 begin
-  -- both are sorted by key: one pass side by side
+  -- both arrays are sorted by key, so one pass over both is enough
   while v_old_at < v_old_end or v_new_at < v_new_end loop
     if p_old[v_old_at] = p_new[v_new_at] then
       if p_old[v_old_at + 1] <> p_new[v_new_at + 1] then
@@ -28,5 +28,5 @@ begin
   return v_keys;
 end
 $$;
-comment on function tagd.differing_keys(text[], text[]) is 'Keys of which two arrays key, value, key, value ..., sorted by key, do not have the same tag. Null is an array without tags.';
+comment on function tagd.differing_keys(text[], text[]) is 'The keys whose tags differ between two arrays {key, value, key, value, ...} that are sorted by key. Null counts as an array without tags.';
 revoke execute on function tagd.differing_keys(text[], text[]) from public;

@@ -25,7 +25,7 @@ begin
     v_label_id := v_row.label_id;
     v_count := null;
     if v_label_id is null then
-      -- new, unless another writer was faster
+      -- new, unless another writer has inserted it in the meantime
       insert into tagd.label as l (scope_id, kind, key, value, slots)
       values (p_scope_id, v_row.kind, v_row.key, v_row.value, v_row.slots)
       on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(l.slots, excluded.slots)
@@ -55,7 +55,7 @@ begin
       returning cardinality(l.slots) into v_count;
     end if;
     if v_count is null then
-      -- dense, or has become so since it was looked at; it stays so
+      -- the label is dense, or became dense after it was read; writers never make it sparse again
       v_dense := v_dense || array_fill(v_label_id, array[cardinality(v_row.slots)]);
       v_slots := v_slots || v_row.slots;
       v_ons := v_ons || v_row.ons;
@@ -95,5 +95,5 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, made where they are new. Each label is named once, and each slot is known to be the other way round.';
+comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, and creates labels that do not exist yet. A label may occur only once, and each slot must currently have the opposite state.';
 revoke execute on function tagd.flip_labels(bigint, tagd.label_flip[]) from public;

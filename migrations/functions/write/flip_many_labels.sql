@@ -6,7 +6,7 @@ declare
   v_label record;
   v_grown tagd.label_flip[] := '{}';
 begin
-  -- New ones and sparse ones. A label that is dense stays so.
+  -- new and sparse labels; writers never make a dense label sparse again
   for v_label in
     insert into tagd.label as l (scope_id, key, kind, value, slots)
     select p_scope_id, f.key, f.kind, f.value, f.slots
@@ -24,7 +24,8 @@ begin
     end if;
   end loop;
 
-  -- dense ones, with those that another writer has made so since the statement before; it has locked the others
+  -- dense labels, including those that another writer made dense before the previous statement could lock them; all others were
+  -- locked by it
   insert into tagd.chunk as c (scope_id, label_id, block, hits, bits)
   select p_scope_id, l.label_id, e.slot / 16384, count(*), tagd.bits_at(array_agg(e.slot % 16384))
     from unnest(p_flips) as f
@@ -48,5 +49,5 @@ begin
   perform tagd.make_dense(p_scope_id, g.key, g.kind, g.value) from unnest(v_grown) as g;
 end
 $$;
-comment on function tagd.flip_many_labels(bigint, tagd.label_flip[]) is 'What tagd.flip_labels does, by statements for all labels: for calls of many flips, where one statement a label would take longer.';
+comment on function tagd.flip_many_labels(bigint, tagd.label_flip[]) is 'Does the same as tagd.flip_labels with a few statements for all labels: for calls with many flips, for which one statement for each label would take longer.';
 revoke execute on function tagd.flip_many_labels(bigint, tagd.label_flip[]) from public;

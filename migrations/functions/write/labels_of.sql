@@ -11,5 +11,5 @@ as $$
    union all
   select '', 4::smallint, w.word from unnest(p_words) as w (word)
 $$;
-comment on function tagd.labels_of(text[], text[]) is 'The labels of a resource with these tags, key, value, key, value ..., and these labelled words in its name.';
+comment on function tagd.labels_of(text[], text[]) is 'The labels of a resource that has these tags, given as {key, value, key, value, ...}, and in its name these words that are labels.';
 revoke execute on function tagd.labels_of(text[], text[]) from public;

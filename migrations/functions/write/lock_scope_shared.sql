@@ -1,6 +1,6 @@
 create or replace function tagd.lock_scope_shared(p_scope_id bigint)
 returns void
--- inlined where it is called
+-- a plain SQL function without settings, so that calls are inlined
 language sql
 as $$
   select pg_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer)

@@ -12,5 +12,5 @@ begin
    where l.scope_id = p_scope_id and l.key = p_key and l.kind = p_kind and l.value = p_value;
 end
 $$;
-comment on function tagd.make_dense(bigint, text, smallint, text) is 'Moves the slots of a label that has outgrown its row to chunks. The row is locked, and no reader looks for chunks before it says so.';
+comment on function tagd.make_dense(bigint, text, smallint, text) is 'Makes a sparse label dense: moves its slots to chunks. The caller must have locked the row of the label. Readers see the chunks and the change of the row at the same time.';
 revoke execute on function tagd.make_dense(bigint, text, smallint, text) from public;

@@ -9,7 +9,7 @@ declare
 begin
   for v_part in 1 .. cardinality(p_parts) by 2 loop
     v_key := p_parts[v_part];
-    -- a value may read like the key
+    -- skip values that equal the key: keys are at odd positions
     v_at := array_position(v_tags, v_key);
     while v_at % 2 = 0 loop
       v_at := array_position(v_tags, v_key, v_at + 1);
@@ -31,5 +31,5 @@ begin
   return v_tags;
 end
 $$;
-comment on function tagd.merge_tags(text[], smallint, text[]) is 'The tags of a resource after a write, sorted by key. Tags and parts are key, value, key, value ...; mode 0 puts tags, a key that is there gets the new value; 1 removes tags, a null value removes the key whatever its value; 2 makes these the tags.';
+comment on function tagd.merge_tags(text[], smallint, text[]) is 'The tags of a resource after a write, sorted by key. Tags and parts are {key, value, key, value, ...}. Mode 0 puts tags: an existing key gets the new value. Mode 1 removes tags: a null value removes the key whatever its value is. Mode 2 replaces all tags.';
 revoke execute on function tagd.merge_tags(text[], smallint, text[]) from public;

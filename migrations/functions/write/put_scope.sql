@@ -15,6 +15,6 @@ begin
   return v_scope_id;
 end
 $$;
-comment on function tagd.put_scope(text, text) is 'The scope of a project and a resource type, made if it is new; so is the project.';
+comment on function tagd.put_scope(text, text) is 'Returns the scope of a project and a resource type; creates scope and project if they do not exist.';
 revoke execute on function tagd.put_scope(text, text) from public;
 grant execute on function tagd.put_scope(text, text) to tagd_service;

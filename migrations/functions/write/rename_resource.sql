@@ -14,5 +14,5 @@ begin
    where n.scope_id = p_scope_id and n.slot = p_slot;
 end
 $$;
-comment on function tagd.rename_resource(bigint, integer, text) is 'Gives a locked resource another folded name. Words of the name before and of this one that are labels, for change_tags.';
+comment on function tagd.rename_resource(bigint, integer, text) is 'Stores the folded name of a locked resource if it has changed. Returns the words of the old and of the new name that are labels, for change_tags.';
 revoke execute on function tagd.rename_resource(bigint, integer, text) from public;

@@ -9,5 +9,5 @@ begin
   return array(select t.slot from unnest(p_slots || p_flipped) as t (slot) group by t.slot having count(*) = 1 order by t.slot);
 end
 $$;
-comment on function tagd.slots_flipped(integer[], integer[]) is 'Ascending slots after some of them, ascending as well, are flipped: added where they are missing, removed where they are there.';
+comment on function tagd.slots_flipped(integer[], integer[]) is 'The slots after some of them are flipped: added if they are missing, removed if they are present. All three arrays are in ascending order.';
 revoke execute on function tagd.slots_flipped(integer[], integer[]) from public;

@@ -62,6 +62,6 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) is 'Writes tags of different resources, each by its mode, 0 or 1 (see merge_tags). Write i has the parts after p_ends[i - 1] up to p_ends[i], and a caller. One row for each write, in order: changed; unchanged, nothing had to be done; unknown, the scope has no such resource; over_quota, it would have tag_count tags, more than the quota, and is as it was.';
+comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) is 'Writes tags of different resources, each with its own mode, 0 or 1 (see merge_tags), and caller. Write i has the elements of p_parts after p_ends[i - 1] up to p_ends[i]. Returns one row for each write, in order: changed; unchanged if it already had these tags; unknown if the scope has no such resource; over_quota if it would have tag_count tags, more than the quota, in which case it was not changed.';
 revoke execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) from public;
 grant execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) to tagd_service;

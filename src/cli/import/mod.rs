@@ -84,7 +84,7 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
         HumanCount(outcome.unchanged),
         HumanCount(outcome.rejected)
     );
-    if outcome.rejected > 0 { Err(CliError::Said) } else { Ok(()) }
+    if outcome.rejected > 0 { Err(CliError::Reported) } else { Ok(()) }
 }
 
 /// Imports NDJSON, or CSV with tags in a file of their own, into a store.

@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, Read};
 
 use crate::text;
 
-/// Bytes that are read at a time.
-const PIECE: usize = 64 * 1024;
+/// Number of bytes that are read at a time.
+const READ_SIZE: usize = 64 * 1024;
 
 /// A CSV file, record by record. A line ends with LF or CR LF; blank lines are skipped.
 pub(super) struct Records<R> {
@@ -227,7 +227,7 @@ impl<R: Read> Records<R> {
             self.buffer.drain(..self.at);
             self.at = 0;
             let filled = self.buffer.len();
-            self.buffer.resize(filled + PIECE, 0);
+            self.buffer.resize(filled + READ_SIZE, 0);
             let (_, free) = self.buffer.split_at_mut(filled);
             let read = self.input.read(free);
             self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));

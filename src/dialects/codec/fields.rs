@@ -1,4 +1,4 @@
-//! The fields of a body, read one by one; errors say where they are.
+//! The fields of a body, read one by one, with errors that say where they are.
 
 use std::{borrow::Cow, cell::Cell, fmt, marker::PhantomData};
 
@@ -16,8 +16,8 @@ use crate::{
 
 /// The fields of a body that is a JSON object, each still as it was sent.
 ///
-/// Fields are read one by one, because what they must be depends on one another: with
-/// `without_any_tag` the lists may be anything, on a count `limit` and `offset`.
+/// Fields are read one by one, because what is valid in one can depend on another: with `without_any_tag` the lists may
+/// contain anything, and so may `limit` and `offset` in a count.
 #[derive(Debug)]
 pub(in crate::dialects) struct Fields<'a> {
     entries: Vec<(&'static str, &'a RawValue)>,
@@ -25,7 +25,7 @@ pub(in crate::dialects) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads the outer object; a field that is not `known`, or a duplicate, is an error.
+    /// Reads the outer object; an unknown or duplicate field is an error.
     pub(in crate::dialects) fn parse(body: &'a [u8], known: &'static [&'static str]) -> Result<Self, RequestError> {
         let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
         if body.is_empty() {
@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         Some(*raw).filter(|raw| raw.get() != "null")
     }
 
-    /// A field of a given type, if it is there.
+    /// A field of a given type, if it is present.
     pub(in crate::dialects) fn read<T: DeserializeOwned>(
         &self,
         field: &'static str,
@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
         self.read_seed(field, PhantomData, &TooLong::default())
     }
 
-    /// A list, if it is there; one beyond its limit is not read past the last entry that is allowed.
+    /// A list, if it is present. If it is too long, it is not read past the last allowed entry.
     pub(in crate::dialects) fn list<T: DeserializeOwned>(
         &self,
         field: &'static str,
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
         self.read_seed(field, too_long.list(PhantomData, limit), &too_long)
     }
 
-    /// A list of objects, if it is there.
+    /// A list of objects, if it is present.
     pub(in crate::dialects) fn objects<T: DeserializeOwned>(
         &self,
         field: &'static str,
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> {
         Ok(entries.map(|entries| entries.into_iter().map(|Object(entry)| entry).collect()))
     }
 
-    /// A field that `seed` reads; `too_long` notes a list beyond its limit.
+    /// A field that `seed` reads; `too_long` is set if a list in it is too long.
     pub(super) fn read_seed<S: DeserializeSeed<'a> + Copy>(
         &self,
         field: &'static str,
@@ -83,7 +83,7 @@ impl<'a> Fields<'a> {
         too_long: &TooLong,
     ) -> Result<Option<S::Value>, RequestError> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
-        // keeping track of the path takes longer than reading: only what cannot be read is read again with it
+        // tracking the path takes longer than reading, so a field is only read again with its path if it is invalid
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
         if let Ok(value) = seed.deserialize(&mut deserializer) {
             return Ok(Some(value));
@@ -105,12 +105,12 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A truth value; absent is false.
+    /// A boolean; false if it is absent.
     pub(in crate::dialects) fn flag(&self, field: &'static str) -> Result<bool, RequestError> {
         Ok(self.read(field)?.unwrap_or_default())
     }
 
-    /// A number that may also be sent as a string, as its text.
+    /// The text of a number, which may be sent as a string as well.
     pub(super) fn number(&self, field: &'static str) -> Result<Option<Cow<'a, str>>, RequestError> {
         let Some(raw) = self.raw(field) else { return Ok(None) };
         if raw.get().starts_with('"') {
@@ -121,8 +121,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The limit of the list that was not read to its end. It has a code of its own in some dialects, and serde's errors
-/// are texts.
+/// The limit that a list exceeds, if one does. Some dialects have a separate code for each limit, but serde's errors
+/// are only texts.
 #[derive(Debug, Default)]
 pub(super) struct TooLong(Cell<Option<ListLimit>>);
 

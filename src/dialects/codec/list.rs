@@ -1,4 +1,4 @@
-//! Lists of tags, which may come in pieces.
+//! Lists of tags, which may be written in pieces.
 
 use super::{mismatch, push_text};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     domain::{Answer, RequestError, Tag},
 };
 
-/// Writes a list of tags, with status 200: as a whole if it has no rest, else its first piece.
+/// Writes a list of tags, with status 200: all of it, or its first piece if it has a rest.
 pub(in crate::dialects) fn encode_list(
     answer: &Answer,
     mut writer: impl ListWriter + 'static,
@@ -22,19 +22,19 @@ pub(in crate::dialects) fn encode_list(
     Ok(WireReply::ok(json))
 }
 
-/// Writes `{"tags":[{"key":"env","values":["prod","test"]}]` from tags by key, followed by what the dialect adds.
+/// Writes `{"tags":[{"key":"env","values":["prod","test"]}]` from tags sorted by key, and then what the dialect adds.
 #[derive(Debug)]
 pub(in crate::dialects) struct KeyList {
     /// The key whose values are being written.
     key: Option<String>,
-    /// Keys so far.
+    /// Number of keys so far.
     keys: usize,
     tail: fn(keys: usize, next: Option<&str>, json: &mut Vec<u8>),
 }
 
 impl KeyList {
-    /// A list; `tail` writes what follows it, the last brace included, from the number of keys and the marker of the next
-    /// part.
+    /// A list; `tail` writes what follows it, including the closing brace, from the number of keys and the marker of
+    /// the next page.
     pub(in crate::dialects) fn new(tail: fn(usize, Option<&str>, &mut Vec<u8>)) -> Self {
         Self { key: None, keys: 0, tail }
     }

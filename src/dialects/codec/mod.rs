@@ -1,4 +1,4 @@
-//! What the dialects share in reading requests and writing answers.
+//! Decoding and encoding that several dialects share.
 
 mod fields;
 mod list;

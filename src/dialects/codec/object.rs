@@ -1,21 +1,21 @@
-//! Answers that are long, written as JSON straight from what they show.
+//! Long answers, written as JSON directly from the data.
 
 use crate::{
     dialects::dialect::WireReply,
     domain::{Item, Page, tag::is_system_key},
 };
 
-/// A JSON object under way. Field by field it is written where it will be sent from: pages are most of what tagd
-/// answers, and serde looks at each character of names that are known.
+/// A JSON object that is being written, field by field, into the buffer that is sent. Most responses of tagd are pages,
+/// and serde would check each character of the field names, which are constant.
 #[derive(Debug)]
 pub(in crate::dialects) struct Object {
     json: Vec<u8>,
 }
 
-/// Bytes to begin with: of a small page.
+/// Initial capacity in bytes, enough for a small page.
 const SMALL: usize = 512;
 
-/// Bytes for each resource of a page: of one with a few tags.
+/// Additional capacity for each resource of a page, enough for a resource with a few tags.
 const ENTRY: usize = 384;
 
 /// Writes a page as a JSON object, with status 200.
@@ -28,24 +28,24 @@ pub(in crate::dialects) fn encode_page(page: &Page, write: impl FnOnce(&mut Obje
 }
 
 impl Object {
-    /// A number.
+    /// Writes a field with a number.
     pub(in crate::dialects) fn number(&mut self, name: &str, number: u64) {
         self.json(name, &number.to_string());
     }
 
-    /// A text.
+    /// Writes a field with a text.
     pub(in crate::dialects) fn text(&mut self, name: &str, text: &str) {
         self.name(name);
         self.push_text(text);
     }
 
-    /// What is JSON already.
+    /// Writes a field whose value is JSON already.
     pub(in crate::dialects) fn json(&mut self, name: &str, json: &str) {
         self.name(name);
         self.json.extend_from_slice(json.as_bytes());
     }
 
-    /// The field `tags`: `[{"key", "value"}]`; system tags only where the dialect shows them.
+    /// Writes the field `tags`: `[{"key", "value"}]`; system tags only if the dialect shows them.
     pub(in crate::dialects) fn tags(&mut self, item: &Item, show_system: bool) {
         let shown = item.tags().filter(|(key, _)| show_system || !is_system_key(key));
         self.list("tags", shown, |tag, (key, value)| {
@@ -54,7 +54,7 @@ impl Object {
         });
     }
 
-    /// A list of objects, each written from an entry.
+    /// Writes a field with a list of objects, each from an entry.
     pub(in crate::dialects) fn list<T>(
         &mut self,
         name: &str,
@@ -72,7 +72,7 @@ impl Object {
         self.json.push(b']');
     }
 
-    /// A name, one of the dialect's own: nothing in it is escaped.
+    /// Writes a field name; it is a constant of the dialect, so nothing in it has to be escaped.
     fn name(&mut self, name: &str) {
         self.separate();
         self.json.push(b'"');
@@ -80,7 +80,7 @@ impl Object {
         self.json.extend_from_slice(b"\":");
     }
 
-    /// A comma, but for the first of a list or object.
+    /// Writes a comma, except at the start of a list or object.
     fn separate(&mut self) {
         if !matches!(self.json.last(), Some(b'{' | b'[')) {
             self.json.push(b',');
@@ -95,7 +95,7 @@ impl Object {
 /// Writes a text as JSON.
 pub(in crate::dialects) fn push_text(text: &str, json: &mut Vec<u8>) {
     if has_escape(text) {
-        // writing to a Vec cannot fail, nor has a text anything that JSON has not
+        // writing to a Vec cannot fail, and JSON can express every text
         let _ = serde_json::to_writer(json, text);
     } else {
         json.push(b'"');
@@ -104,8 +104,8 @@ pub(in crate::dialects) fn push_text(text: &str, json: &mut Vec<u8>) {
     }
 }
 
-/// Whether JSON writes anything in a text in another way.
-#[expect(clippy::needless_bitwise_bool, reason = "without a way out of the loop it runs over many bytes at a time")]
+/// Whether a text has characters that JSON escapes.
+#[expect(clippy::needless_bitwise_bool, reason = "without an early exit the loop can be vectorized")]
 fn has_escape(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
 }

@@ -1,4 +1,4 @@
-//! What a query's body has: action, lists, matches, page.
+//! The fields of a query's body: action, lists, matches, page.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -30,7 +30,7 @@ impl Fields<'_> {
         entries.map_or(Ok(Vec::new()), |entries| limits.check_list(field, entries))
     }
 
-    /// The action; `default` where none is given, an error without a default.
+    /// The action, or `default` if it is absent; an error if there is no default either.
     pub(in crate::dialects) fn action(&self, default: Option<Action>) -> Result<Action, RequestError> {
         const ACTIONS: &[&str] = &["filter", "count"];
         let invalid = |reason: String| RequestError::invalid(FieldKind::Action, "action", reason);
@@ -47,7 +47,7 @@ impl Fields<'_> {
         self.page_or(&[], limits)
     }
 
-    /// The page, from the query string or else from the body.
+    /// The page, from the query string or otherwise from the body.
     pub(in crate::dialects) fn page_or(
         &self,
         parameters: &[(Cow<'_, str>, Cow<'_, str>)],
@@ -69,17 +69,16 @@ impl Fields<'_> {
     }
 }
 
-/// What `action` asks for.
+/// The requested action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::dialects) enum Action {
     /// A page.
     Filter,
-    /// The total alone.
+    /// The total only.
     Count,
 }
 
-/// Fills the four lists of a query, or notes that it asks for untagged resources only:
-/// then the lists are ignored, whatever they hold.
+/// Fills the four lists of a query. If it is only for untagged resources, the lists are ignored, whatever they contain.
 pub(in crate::dialects) fn read_lists(
     fields: &Fields<'_>,
     limits: &QueryLimits,
@@ -95,12 +94,12 @@ pub(in crate::dialects) fn read_lists(
     Ok(())
 }
 
-/// What a dialect says of the field `matches`.
+/// The rules of a dialect for the field `matches`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::dialects) struct MatchRules {
     /// Whether `resource_id` may be matched too.
     pub(in crate::dialects) by_id: bool,
-    /// Whether the value may be left out, meaning the empty name.
+    /// Whether the value may be absent, which means the empty name.
     pub(in crate::dialects) value_optional: bool,
     /// Characters that the value may not have.
     pub(in crate::dialects) forbidden: &'static [char],
@@ -117,7 +116,7 @@ pub(in crate::dialects) fn read_matches(
     let too_long = TooLong::default();
     let list = too_long
         .list(PhantomData::<Object<MatchBody>>, ListLimit { most: keys, entries: "entries", kind: FieldKind::General });
-    // one more is read: a key of it that is unknown or repeated says more than the limit does
+    // one more entry than allowed is read: if its key is unknown or repeated, that error says more than the limit
     let list = ListSeed { most: keys + 1, ..list };
     let Some(matches) = fields.read_seed("matches", list, &too_long)? else { return Ok(()) };
     if matches.is_empty() && limits.refuse_empty_list {
@@ -189,7 +188,7 @@ impl<'de> Visitor<'de> for TermSeed<'_> {
                 TermField::Values if values.is_some() => return Err(A::Error::duplicate_field("values")),
                 TermField::Values => {
                     let list = self.too_long.list(PhantomData::<String>, self.values);
-                    // null is the empty list, any value: a Go client sends it for a list with nothing in it
+                    // null means the empty list, that is, any value: Go clients send null for an empty list
                     values = Some(map.next_value_seed(OptionSeed(list))?.unwrap_or_default());
                 }
             }
@@ -206,7 +205,7 @@ enum TermField {
     Values,
 }
 
-/// Reads what may be null.
+/// Reads a value that may be null.
 struct OptionSeed<S>(S);
 
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for OptionSeed<S> {

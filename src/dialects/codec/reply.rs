@@ -1,4 +1,4 @@
-//! What answers are written as.
+//! The JSON of short answers.
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -7,7 +7,7 @@ use crate::{
     domain::{Answer, Command, Page, QueryOutput, RequestError, Tag},
 };
 
-/// Tags of an answer, `[{"key", "value"}]`; system tags only where the dialect shows them.
+/// Tags of an answer, `[{"key", "value"}]`; system tags only if the dialect shows them.
 struct TagsReply<'a> {
     tags: &'a [Tag],
     show_system: bool,
@@ -29,7 +29,7 @@ impl Serialize for TagsReply<'_> {
     }
 }
 
-/// The answer to a list of a resource's tags, the same in every dialect but for system tags.
+/// The tags of a resource; the same in every dialect except for system tags.
 #[derive(Serialize)]
 struct ListReply<'a> {
     tags: TagsReply<'a>,
@@ -51,7 +51,7 @@ pub(in crate::dialects) fn encode_done(answer: &Answer, status: u16) -> Result<W
     }
 }
 
-/// The answer to a count, the same in every dialect.
+/// A count; the same in every dialect.
 #[derive(Serialize)]
 struct CountReply {
     total_count: u64,
@@ -67,7 +67,7 @@ pub(in crate::dialects) fn encode(reply: &impl Serialize) -> Result<WireReply, R
     serde_json::to_vec(reply).map(WireReply::ok).map_err(RequestError::internal)
 }
 
-/// Whether a query asks for the total alone.
+/// Whether a query is only for the total.
 pub(in crate::dialects) fn is_count(command: &Command) -> bool {
     matches!(command, Command::Query(query) if query.output == QueryOutput::Count)
 }
@@ -80,7 +80,7 @@ pub(in crate::dialects) fn page_of(answer: &Answer) -> Result<&Page, RequestErro
     }
 }
 
-/// The service answered something else than the command asks for: an error of tagd itself.
+/// The error for an answer that does not fit the command: a bug in tagd.
 pub(in crate::dialects) fn mismatch(answer: &Answer) -> RequestError {
     RequestError::internal(format!("an answer of the wrong kind: {answer:?}"))
 }

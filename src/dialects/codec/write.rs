@@ -1,4 +1,4 @@
-//! What a change of tags is sent as, the same in every dialect but for limits.
+//! The JSON of changes of tags, which is the same in every dialect except for limits.
 
 use super::fields::Fields;
 use crate::{
@@ -24,7 +24,7 @@ pub(in crate::dialects) fn decode_add(
     Ok(Command::ChangeTags { target: resource_ref, change: TagChange::Put(vec![tag]) })
 }
 
-/// What `action` may be where tags are changed.
+/// The values of `action` in a change of tags.
 pub(in crate::dialects) const ACTIONS: &[&str] = &["create", "delete"];
 
 /// Reads `{"action": "create" or "delete", "tags"}`: tags to add or to remove.
@@ -109,13 +109,13 @@ impl Fields<'_> {
         limits.check_put_one(field, tag)
     }
 
-    /// One tag as it was sent, if it is there.
+    /// One tag as it was sent, if it is present.
     pub(in crate::dialects) fn raw_tag(&self, field: &'static str) -> Result<Option<RawTag>, RequestError> {
         let tag = self.read::<Object<TagBody<Option<String>>>>(field)?;
         Ok(tag.map(|Object(TagBody { key, value })| RawTag { key, value }))
     }
 
-    /// A list of tags to write that key and value together tell apart, checked; mandatory.
+    /// A list of tags to write that are identified by key and value together, checked; mandatory.
     pub(in crate::dialects) fn put_pairs(
         &self,
         field: &'static str,
@@ -124,7 +124,7 @@ impl Fields<'_> {
         limits.check_put_pairs(field, self.raw_tags(field, limits)?)
     }
 
-    /// The same to remove.
+    /// The same for tags to remove.
     pub(in crate::dialects) fn remove_pairs(
         &self,
         field: &'static str,

@@ -1,4 +1,4 @@
-//! What is not about tags: versions of the API, the quota, the services that own resource types.
+//! Operations that are not about tags: versions of the API, the quota, the services that own resource types.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::{
 
 // ---- limits
 
-/// Services in one answer: least, most, default. Source: the SDK.
+/// Minimum and maximum number of services in one answer. Source: the SDK.
 const LIMIT: (u64, u64) = (1, 200);
 const DEFAULT_LIMIT: u64 = 10;
 
@@ -26,7 +26,7 @@ const fn display(chinese: &'static str, english: &'static str) -> DisplayName {
     DisplayName { chinese, english }
 }
 
-/// Services whose resource types only this API reaches, by the name it has for them.
+/// Services without an API in tagd, by their names in this API: only this API reaches their resource types.
 const PROVIDERS: [(&str, DisplayName); 7] = [
     ("as", display("弹性伸缩", "Auto Scaling")),
     ("cdn", display("内容分发网络", "Content Delivery Network")),
@@ -37,7 +37,7 @@ const PROVIDERS: [(&str, DisplayName); 7] = [
     ("vpc", display("虚拟私有云", "Virtual Private Cloud")),
 ];
 
-/// Their resource types: the service and the name for people of each. Any other type is of TMS and has no display name.
+/// Their resource types, each with its service and display name. Any other type belongs to TMS and has no display name.
 const TYPES: [(&str, &str, DisplayName); 9] = [
     ("cdn", "cdn", display("加速域名", "Domain name")),
     ("disk", "evs", display("磁盘", "Disk")),
@@ -50,7 +50,7 @@ const TYPES: [(&str, &str, DisplayName); 9] = [
     ("vpcs", "vpc", display("虚拟私有云", "VPC")),
 ];
 
-/// The name of a type's service in this API: its own, or by the type where only this API reaches it.
+/// The name of a type's service in this API. For a type that only this API reaches, it is determined by the type.
 fn provider_of(known: &ResourceType) -> String {
     let provider = match known.service.as_str() {
         "TMS" => TYPES.iter().find(|(name, ..)| *name == known.resource_type).map(|(_, provider, _)| *provider),
@@ -98,8 +98,8 @@ struct LinkReply {
     rel: &'static str,
 }
 
-/// The link is relative: the address of a proxy in front of tagd need not be known here.
-/// There are no microversions, so both fields of them are empty. Source of the date: the document's example.
+/// The link is relative, so that tagd need not know the address of a proxy in front of it. There are no microversions,
+/// so the two fields for them are empty. Source of the date: the document's example.
 const VERSION: VersionReply = VersionReply {
     id: "v1.0",
     links: [LinkReply { href: "/v1.0", rel: "self" }],

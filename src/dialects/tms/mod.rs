@@ -22,8 +22,8 @@ use crate::domain::{
 
 // ---- limits
 
-/// What may be written, on resources and as predefined tags.
-/// Source: `docs/SEMANTICS.md`, "Writes"; the lengths are the documents'.
+/// Limits of tags on resources and of predefined tags. Source: `docs/SEMANTICS.md`, "Writes"; for the lengths, the
+/// service's documents.
 const WRITES: WriteLimits = WriteLimits {
     tags: 10,
     key_length: 36,
@@ -37,10 +37,10 @@ const WRITES: WriteLimits = WriteLimits {
     remove_by_value: true,
 };
 
-/// Resource types in one request. Source: the SDK's definitions.
+/// The limit on resource types in one request. Source: the SDK's definitions.
 const TYPES: ListLimit = ListLimit { most: 10, entries: "types", kind: FieldKind::General };
 
-/// Refuses no resource types, too many, and duplicates.
+/// Refuses an empty list of resource types, too many types, and duplicates.
 fn check_types(types: &[String]) -> Result<(), RequestError> {
     const FIELD: &str = "resource_types";
     if types.is_empty() {
@@ -58,24 +58,24 @@ fn check_types(types: &[String]) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// The project of a body, if it names one: clients send the empty text where they have none.
+/// The project in a body, if there is one: clients without a project send an empty text.
 fn project_of(fields: &Fields<'_>) -> Result<Option<String>, RequestError> {
     Ok(fields.read::<String>("project_id")?.filter(|project_id| !project_id.is_empty()))
 }
 
 // ---- parameters of the query string
 
-/// A parameter, if it is there.
+/// A parameter, if it is present.
 fn text<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
     parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
 }
 
-/// A parameter, if it is there and not empty.
+/// A parameter, if it is present and not empty.
 fn named<'p>(parameters: &'p Parameters<'_>, name: &str) -> Option<&'p str> {
     text(parameters, name).filter(|value| !value.is_empty())
 }
 
-/// A parameter that must be there and not be empty.
+/// A parameter that must be present and not be empty.
 fn mandatory<'p>(parameters: &'p Parameters<'_>, kind: FieldKind, name: &str) -> Result<&'p str, RequestError> {
     match text(parameters, name) {
         Some(value) if !value.is_empty() => Ok(value),
@@ -127,7 +127,7 @@ fn wire_error(error: &RequestError) -> WireError {
     WireError { status, code }
 }
 
-/// The code of a field that has one of its own, whatever is wrong with it.
+/// The code of a field that has a code of its own for all its errors.
 fn code_of_field(field: &str) -> Option<&'static str> {
     match field {
         "marker" => Some("TMS.0008"),

@@ -13,7 +13,8 @@ use crate::{
 
 // ---- limits
 
-/// Names in one answer. Source: the SDK; another edition of the document has 10 as the default of values.
+/// Maximum and default number of names in one answer. Source: the SDK; in another edition of the document, the default
+/// for values is 10.
 const LIMIT: u32 = 200;
 
 // ---- wire shapes
@@ -30,15 +31,15 @@ struct ValuesReply<'a> {
     page_info: PageInfoReply<'a>,
 }
 
-/// An object, as the document's table says; its example has a list, with which the SDK could not go on.
+/// An object, as in the document's table; its example has a list, which the SDK cannot use to get the next page.
 #[derive(Serialize)]
 struct PageInfoReply<'a> {
     next_marker: &'a str,
     current_count: usize,
 }
 
-/// The marker after the empty value, which sorts first: an empty marker would end the list.
-/// No value contains a NUL, so no other value has this marker.
+/// The marker after the empty value, which sorts first: an empty marker would end the list. No value contains a NUL, so
+/// no other value has this marker.
 const BEHIND_EMPTY: &str = "\0";
 
 // ---- decode and encode
@@ -50,7 +51,7 @@ pub(super) fn decode_keys(request: &WireRequest<'_>) -> Result<Command, RequestE
 
 pub(super) fn decode_values(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["key", "region_id", "limit", "marker"])?;
-    // whatever key another dialect has written can be asked for
+    // not restricted to keys that this dialect could write, since other dialects write keys too
     let key = mandatory(&parameters, FieldKind::Key, "key")?.to_owned();
     Ok(Command::ListValues { region: decode_region(&parameters), key, part: decode_part(&parameters)? })
 }
@@ -61,7 +62,7 @@ fn decode_region(parameters: &Parameters<'_>) -> Option<String> {
 
 fn decode_part(parameters: &Parameters<'_>) -> Result<KeysetPage, RequestError> {
     let KeysetPage { limit, marker } = codec::read_part(parameters, LIMIT)?;
-    // what a client has before the first page
+    // clients send an empty marker for the first page
     Ok(KeysetPage { limit, marker: marker.filter(|marker| !marker.is_empty()) })
 }
 
@@ -87,7 +88,7 @@ fn names_of(answer: &Answer) -> Result<(&[String], PageInfoReply<'_>), RequestEr
 
 pub(super) fn decode_tags(request: &WireRequest<'_>) -> Result<Command, RequestError> {
     let parameters = codec::read_parameters(request.query, &["resource_types", "project_id", "tag_types"])?;
-    // one parameter, with commas between several types
+    // one parameter, with types separated by commas
     let resource_types: Vec<String> =
         mandatory(&parameters, FieldKind::General, "resource_types")?.split(',').map(ToOwned::to_owned).collect();
     check_types(&resource_types)?;

@@ -1,4 +1,4 @@
-//! Predefined tags: pairs that an account keeps ready, on no resource.
+//! Predefined tags: key-value pairs that an account prepares, without a resource.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ use crate::{
 /// Source: `docs/SEMANTICS.md`, "Predefined tags".
 const LIMITS: WriteLimits = WriteLimits { tags: 50, ..WRITES };
 
-/// Tags in one answer; 0 for all.
+/// Minimum and maximum number of tags in one answer; 0 means all.
 const LIMIT: (u64, u64) = (0, 1000);
 const DEFAULT_LIMIT: u64 = 10;
 
@@ -78,7 +78,7 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestE
     let limit = number(&parameters, FieldKind::Limit, "limit", LIMIT, DEFAULT_LIMIT)?;
     let limit = u32::try_from(limit).map_err(RequestError::internal)?;
     let offset = match text(&parameters, "marker") {
-        // what a client has before the first page
+        // clients send an empty marker for the first page
         Some("") => 0,
         _ => number(&parameters, FieldKind::General, "marker", (0, u64::MAX), 0)?,
     };
@@ -102,7 +102,7 @@ pub(super) fn decode_list(request: &WireRequest<'_>) -> Result<Command, RequestE
     Ok(Command::ListPredefined(PredefinedQuery { key, value, limit, offset, order, descending }))
 }
 
-/// A text to search keys or values for.
+/// A text to search for in keys or values.
 fn decode_part(
     parameters: &Parameters<'_>,
     kind: FieldKind,

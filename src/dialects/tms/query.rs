@@ -13,22 +13,22 @@ use crate::{
 
 /// Source: the service's document, except where a line says otherwise.
 const LIMITS: QueryLimits = QueryLimits {
-    // these two: the SDK's definitions
+    // source of keys and values: the SDK's definitions
     keys: 10,
     values: 10,
     key_length: 36,
     value_length: 43,
-    // this dialect has no matches
+    // this dialect has no field `matches`
     match_length: 0,
     limit: 200,
     default_limit: 200,
     offset: u64::MAX,
     refuse_empty_list: false,
     values_mandatory: true,
-    // the character set has no asterisk
+    // the asterisk is not in the character set
     fuzzy: false,
     key_charset: Some("-_@"),
-    // the point: what a value may be written with (docs/SEMANTICS.md, "Characters")
+    // with the dot, which may occur in written values (docs/SEMANTICS.md, "Characters")
     value_charset: Some("-_@."),
 };
 
@@ -68,7 +68,7 @@ pub(super) fn encode(_: &Command, answer: &Answer) -> Result<WireReply, RequestE
             entry.text("resource_type", &item.scope.resource_type);
             entry.text("resource_id", item.resource_id());
             entry.text("resource_name", item.resource_name());
-            // not in the document; the SDK's model has it
+            // not in the document, but in the SDK's model
             if let Some(detail) = item.detail() {
                 entry.json("resource_detail", detail);
             }

@@ -1,4 +1,4 @@
-//! Tags of resources: of several at once, of one.
+//! Tags of resources: changes of several at once, and the tags of one.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::{
 
 // ---- limits
 
-/// Resources in one request. Source: OTC and the newer pages; older ones say 20.
+/// The limit on resources in one request. Source: OTC's and newer pages of the document; older ones say 20.
 const RESOURCES: ListLimit = ListLimit { most: 50, entries: "resources", kind: FieldKind::General };
 
 // ---- wire shapes

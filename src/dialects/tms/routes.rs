@@ -16,7 +16,8 @@ use crate::{
 pub(in crate::dialects) static TMS: Dialect =
     Dialect { service: SERVICE, routes: ROUTES, wire_error: |error, _| wire_error(error), encode_error };
 
-/// Types that only the cross-service API reaches are of other services; `account.rs` has their names.
+/// TMS itself has no types: those that only the cross-service API reaches belong to other services, named in
+/// `account.rs`.
 const SERVICE: CloudService = CloudService {
     name: "TMS",
     display_name: DisplayName { chinese: "标签管理服务", english: "Tag Management Service" },
@@ -25,7 +26,8 @@ const SERVICE: CloudService = CloudService {
 
 // ---- routes
 
-/// The operations on associated resources, `/v2/tms/associated-resources/…`, are not here: tags are not inherited.
+/// The operations on associated resources, `/v2/tms/associated-resources/…`, are not implemented: tags are not
+/// inherited.
 const ROUTES: &[Route] = &[
     route(Method::Get, "/", false, account::decode_versions, account::encode_versions),
     route(Method::Get, "/v1.0", false, account::decode_versions, account::encode_version),

@@ -31,15 +31,15 @@ use crate::{
 
 /// Maximum number of lines that are reported one by one; beyond that only the count is reported.
 const REPORTED: usize = 1000;
-/// Bytes that are sent in one piece.
-const PIECE: usize = 64 * 1024;
-/// How long a client may take to send or receive a piece.
+/// Number of bytes of lines that are buffered before they are sent.
+const FLUSH_SIZE: usize = 64 * 1024;
+/// How long a client may take to send or receive the next bytes.
 const STALL: Duration = PATIENCE;
 /// How long the rest of a refused body is still read, so that the client can read the response.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Bytes of a gzip input that may follow one another without a resource. A kilobyte of gzip can expand to a megabyte of
-/// blank lines, which would be read for as long as the client sends.
+/// Maximum number of consecutive bytes without a resource in a gzip input. A kilobyte of gzip can expand to a megabyte
+/// of blank lines, and a client could send them forever.
 const UNPACKED_IDLE: u64 = 256 * 1024 * 1024;
 
 /// Content type of NDJSON.
@@ -67,13 +67,13 @@ pub(super) async fn import(
     let input: Box<dyn Read + Send> = if is_packed { Box::new(Unpacked::Fresh(Some(input))) } else { Box::new(input) };
     let mut rejected = Vec::new();
     let outcome = {
-        let tell = |step: Progress<'_>| match step {
+        let report = |step: Progress<'_>| match step {
             Progress::Rejected(bad) if rejected.len() < REPORTED => {
                 rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
             }
             Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } => {}
         };
-        let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, aliases, idle), atomicity, tell));
+        let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, aliases, idle), atomicity, report));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,
@@ -132,7 +132,7 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
     }
 }
 
-/// The pieces of the body as a reader, for the thread that builds batches.
+/// The body as a reader, for the thread that builds batches.
 struct Input {
     pieces: mpsc::Receiver<Piece>,
     piece: Bytes,
@@ -175,7 +175,7 @@ impl Read for Unpacked {
         loop {
             let Self::Begun(decoder) = self else { return Ok(0) };
             let count = decoder.read(buffer).map_err(|error| match error.kind() {
-                // errors of the decoder itself: one of the connection has another kind
+                // errors of the decoder itself: those of the connection have other kinds
                 ErrorKind::UnexpectedEof => invalid("ends too early"),
                 ErrorKind::InvalidInput | ErrorKind::InvalidData => invalid(&format!("is damaged: {error}")),
                 _ => error,
@@ -183,7 +183,7 @@ impl Read for Unpacked {
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
-            // a member has ended: another one follows, or nothing
+            // a member has ended: the input ends, or another member follows
             let Self::Begun(decoder) = std::mem::replace(self, Self::Ended) else { return Ok(0) };
             let mut rest = decoder.into_inner();
             match rest.fill_buf()?.first() {
@@ -198,7 +198,7 @@ impl Read for Unpacked {
 /// Exports every resource, in order, from one snapshot.
 pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Result<HttpResponse, Refusal> {
     Parameters::read(request, &[])?;
-    // without chunked coding the client could not tell a truncated response from a complete one
+    // HTTP/1.0 has no chunked coding, so a client could not distinguish a truncated response from a complete one
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::Version);
     }
@@ -231,9 +231,9 @@ struct Outgoing {
 
 impl Outgoing {
     fn new(is_packed: bool) -> Self {
-        // the fastest level: it runs on a thread that also serves requests, and takes half a millisecond a piece
+        // the fastest level: it runs on a thread that also serves requests, and takes half a millisecond per flush
         let encoder = is_packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-        Self { lines: Vec::with_capacity(PIECE + PIECE / 4), encoder }
+        Self { lines: Vec::with_capacity(FLUSH_SIZE + FLUSH_SIZE / 4), encoder }
     }
 
     /// The bytes that can be sent now.
@@ -270,9 +270,9 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
     let outcome = snapshot
         .run(async |registration| {
             line::encode(&mut outgoing.lines, &registration).map_err(Stopped::Line)?;
-            if outgoing.lines.len() >= PIECE {
+            if outgoing.lines.len() >= FLUSH_SIZE {
                 let piece = outgoing.take().map_err(Stopped::Line)?;
-                // gzip buffers short pieces
+                // gzip may have buffered everything
                 if !piece.is_empty() {
                     send(&sender, Ok(piece)).await?;
                 }

@@ -528,7 +528,8 @@ fn large_batches_that_add_change_and_remove_tags_keep_the_index_exact() {
                 let tags: Vec<(String, String)> = ["_sys_a", "env", "env-2", "n"]
                     .into_iter()
                     .filter_map(|key| {
-                        (dice.roll(3) > 0).then(|| (key.to_owned(), format!("{}-{}", round % 2, dice.roll(values))))
+                        let value = format!("{}-{}", round % 2, dice.roll(values));
+                        if dice.roll(3) > 0 { Some((key.to_owned(), value)) } else { None }
                     })
                     .collect();
                 let tags: Vec<_> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();

@@ -617,9 +617,7 @@ fn words_of_the_paths_are_keys_ids_and_projects_too() {
         &words
             .iter()
             .flat_map(|id| {
-                let mut all: Vec<_> = ["images", "DNS-public_zone", "cts-tracker"]
-                    .map(|resource_type| registration(resource_type, id, "", &fleet))
-                    .into();
+                let mut all: Vec<_> = Wire::ONE_SERVICE.map(|wire| wire.resource(id, "", &fleet)).into();
                 all.extend(all.clone().into_iter().map(|mut resource| {
                     resource.project_id = "images".into();
                     resource
