@@ -15,8 +15,10 @@ comment on column tagd.function_file.file is 'Path of the file below migrations/
 comment on column tagd.function_file.checksum is 'Of its text, SHA-256: a file that differs in a program with the same number is refused.';
 comment on column tagd.function_file.set_number is 'Number of the set, the same in every row.';
 
-create type tagd.label_flip as (key text collate "C", kind smallint, value text collate "C", slots integer[], ons boolean[]);
-comment on type tagd.label_flip is 'Slots of a label, ascending, each of which is to be set or cleared.';
+create type tagd.label_flip as (key text collate "C", kind smallint, value text collate "C", slot integer, is_on boolean);
+comment on type tagd.label_flip is 'A slot that is to be set or cleared in a label.';
+create type tagd.label_slots as (key text collate "C", kind smallint, value text collate "C", slots integer[]);
+comment on type tagd.label_slots is 'A label with some slots.';
 create type tagd.caller as (principal text, request_id text);
 comment on type tagd.caller is 'Who causes a change, and in which request; a request is empty for a command.';
 create type tagd.resource_change as (

@@ -30,17 +30,15 @@ begin
           order by w.slot
          on conflict (scope_id, slot) do update set folded = excluded.folded, words = excluded.words
          returning slot, words)
-  select coalesce(array_agg(row('', 4, f.word, f.slots, f.ons)::tagd.label_flip), '{}') into v_flips
-    from (select t.word, array_agg(t.slot order by t.slot) as slots, array_agg(t.is_on order by t.slot) as ons
-            from (select u.word, u.slot, bool_or(u.is_new) as is_on
-                    from (select e.word, w.slot, true as is_new from written w, unnest(w.words) as e (word)
-                          union all
-                          select distinct e.word, o.slot, false
-                            from old o, unnest(o.words) as e (word)
-                           where o.slot in (select g.slot from gone g union all select w.slot from written w)) u
-                   group by u.word, u.slot
-                  having count(*) = 1) t
-           group by t.word) f;
+  select coalesce(array_agg(row('', 4, t.word, t.slot, t.is_on)::tagd.label_flip), '{}') into v_flips
+    from (select u.word, u.slot, bool_or(u.is_new) as is_on
+            from (select e.word, w.slot, true as is_new from written w, unnest(w.words) as e (word)
+                  union all
+                  select distinct e.word, o.slot, false
+                    from old o, unnest(o.words) as e (word)
+                   where o.slot in (select g.slot from gone g union all select w.slot from written w)) u
+           group by u.word, u.slot
+          having count(*) = 1) t;
   perform tagd.flip_labels(p_scope_id, v_flips);
 end
 $$;

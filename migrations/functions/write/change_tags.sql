@@ -13,7 +13,7 @@ declare
   v_key      text;
   v_is_bare  boolean;
   v_word     text;
-  -- a list without elements is null: that is cheaper to make and to test
+  -- a list without elements is null, which is cheaper to make and to test
   v_flips    tagd.label_flip[];
   v_any_new  boolean;
   -- tags of existing resources that are added, get another value, or are removed
@@ -36,17 +36,17 @@ begin
       for v_word in
         select w.word from unnest(v_change.old_words || v_change.new_words) as w (word) group by w.word having count(*) = 1
       loop
-        v_flips := v_flips || row('', 4, v_word, array[v_slot], array[v_word = any (v_change.new_words)])::tagd.label_flip;
+        v_flips := v_flips || row('', 4, v_word, v_slot, v_word = any (v_change.new_words))::tagd.label_flip;
       end loop;
     end if;
     if v_new is null then
-      v_flips := v_flips || row('', 0, '', array[v_slot], array[false])::tagd.label_flip;
+      v_flips := v_flips || row('', 0, '', v_slot, false)::tagd.label_flip;
     end if;
     v_keys := v_change.keys;
     if v_keys is null or cardinality(v_old) <> cardinality(v_new) then
       v_is_bare := v_new is not null and tagd.count_user_tags(v_new) = 0;
       if v_is_bare <> (tagd.count_user_tags(v_old) = 0) then
-        v_flips := v_flips || row('', 1, '', array[v_slot], array[v_is_bare])::tagd.label_flip;
+        v_flips := v_flips || row('', 1, '', v_slot, v_is_bare)::tagd.label_flip;
       end if;
     end if;
     if v_keys is null then
@@ -67,42 +67,30 @@ begin
       v_tag := row(p_scope_id, v_slot, v_key, v_new[v_new_at + 1]);
       if v_old_at is null then
         v_added := v_added || v_tag;
-        v_flips := v_flips || row(v_key, 2, '', array[v_slot], array[true])::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 2, '', v_slot, true)::tagd.label_flip;
       elsif v_new_at is null then
         v_gone := v_gone || v_tag;
-        v_flips := v_flips || row(v_key, 2, '', array[v_slot], array[false])::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 2, '', v_slot, false)::tagd.label_flip;
       else
         v_set := v_set || v_tag;
       end if;
       if v_old_at is not null then
-        v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], array[v_slot], array[false])::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], v_slot, false)::tagd.label_flip;
       end if;
       if v_new_at is not null then
-        v_flips := v_flips || row(v_key, 3, v_new[v_new_at + 1], array[v_slot], array[true])::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 3, v_new[v_new_at + 1], v_slot, true)::tagd.label_flip;
       end if;
     end loop;
   end loop;
-  -- each label once, as it is where there is one resource and it is not new
   if v_any_new then
     insert into tagd.tag (scope_id, slot, key, value)
     select p_scope_id, c.slot, t.key, t.value
       from unnest(p_changes) as c, tagd.pairs_of(c.new_tags) t
      where c.old_tags is null;
-    v_flips := array(
-      select row(f.key, f.kind, f.value, array_agg(f.slot), array_agg(f.is_on))::tagd.label_flip
-        from (select w.key, w.kind, w.value, w.slots[1] as slot, w.ons[1] as is_on
-                from unnest(v_flips) as w
-               union all
-              select l.key, l.kind, l.value, c.slot, true
-                from unnest(p_changes) as c, tagd.labels_of(c.new_tags, c.new_words) l
-               where c.old_tags is null
-               order by slot) f
-       group by f.key, f.kind, f.value);
-  elsif cardinality(p_changes) > 1 then
-    v_flips := array(
-      select row(f.key, f.kind, f.value, array_agg(f.slots[1]), array_agg(f.ons[1]))::tagd.label_flip
-        from (select * from unnest(v_flips) order by slots) f
-       group by f.key, f.kind, f.value);
+    v_flips := v_flips || array(
+      select row(l.key, l.kind, l.value, c.slot, true)::tagd.label_flip
+        from unnest(p_changes) as c, tagd.labels_of(c.new_tags, c.new_words) l
+       where c.old_tags is null);
   end if;
 
   -- The copy in tagd.resource; a resource that is being registered already has its tags there, and one that is being deleted

@@ -17,51 +17,46 @@ begin
     return;
   end if;
   for v_row in
-    select f.key, f.kind, f.value, f.slots, f.ons, l.label_id, l.slots is null as is_dense
+    select f.key, f.kind, f.value, f.slot, f.is_on, l.label_id, l.slots is null as is_dense
       from unnest(p_flips) as f
       left join tagd.label l on l.scope_id = p_scope_id and l.key = f.key and l.kind = f.kind and l.value = f.value
-     order by f.key, f.kind, f.value
+     order by f.key, f.kind, f.value, f.slot
   loop
     v_label_id := v_row.label_id;
-    v_count := null;
-    if v_label_id is null then
-      -- new, unless another writer has inserted it in the meantime
-      insert into tagd.label as l (scope_id, kind, key, value, slots)
-      values (p_scope_id, v_row.kind, v_row.key, v_row.value, v_row.slots)
-      on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(l.slots, excluded.slots)
-       where l.slots is not null
-      returning l.label_id, cardinality(l.slots) into v_label_id, v_count;
-      if not found then
-        select l.label_id into v_label_id from tagd.label l
-         where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
+    if v_label_id is null or not v_row.is_dense then
+      v_count := null;
+      if v_label_id is null then
+        -- new, unless another writer or the flip before has inserted it in the meantime
+        insert into tagd.label as l (scope_id, kind, key, value, slots)
+        values (p_scope_id, v_row.kind, v_row.key, v_row.value, array[v_row.slot])
+        on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(l.slots, excluded.slots)
+         where l.slots is not null
+        returning cardinality(l.slots) into v_count;
+        if not found then
+          select l.label_id into v_label_id from tagd.label l
+           where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
+        end if;
+      elsif v_row.is_on then
+        update tagd.label l
+           set slots = l.slots[:width_bucket(v_row.slot, l.slots)] || v_row.slot || l.slots[width_bucket(v_row.slot, l.slots) + 1:]
+         where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
+           and l.slots is not null
+        returning cardinality(l.slots) into v_count;
+      else
+        update tagd.label l set slots = array_remove(l.slots, v_row.slot)
+         where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
+           and l.slots is not null
+        returning cardinality(l.slots) into v_count;
       end if;
-    elsif v_row.is_dense then
-      null;
-    elsif cardinality(v_row.slots) > 1 then
-      update tagd.label l set slots = tagd.slots_flipped(l.slots, v_row.slots)
-       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-         and l.slots is not null
-      returning cardinality(l.slots) into v_count;
-    elsif v_row.ons[1] then
-      update tagd.label l
-         set slots = l.slots[:width_bucket(v_row.slots[1], l.slots)] || v_row.slots || l.slots[width_bucket(v_row.slots[1], l.slots) + 1:]
-       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-         and l.slots is not null
-      returning cardinality(l.slots) into v_count;
-    else
-      update tagd.label l set slots = array_remove(l.slots, v_row.slots[1])
-       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-         and l.slots is not null
-      returning cardinality(l.slots) into v_count;
+      if v_count > tagd.sparse_limit() then
+        perform tagd.make_dense(p_scope_id, v_row.key, v_row.kind, v_row.value);
+      end if;
+      -- without a count the label became dense after it was read; writers never make it sparse again
+      continue when v_count is not null;
     end if;
-    if v_count is null then
-      -- the label is dense, or became dense after it was read; writers never make it sparse again
-      v_dense := v_dense || array_fill(v_label_id, array[cardinality(v_row.slots)]);
-      v_slots := v_slots || v_row.slots;
-      v_ons := v_ons || v_row.ons;
-    elsif v_count > tagd.sparse_limit() then
-      perform tagd.make_dense(p_scope_id, v_row.key, v_row.kind, v_row.value);
-    end if;
+    v_dense := v_dense || v_label_id;
+    v_slots := v_slots || v_row.slot;
+    v_ons := v_ons || v_row.is_on;
   end loop;
   if v_dense is null then
     return;
@@ -95,5 +90,5 @@ begin
   end loop;
 end
 $$;
-comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, and creates labels that do not exist yet. A label may occur only once, and each slot must currently have the opposite state.';
+comment on function tagd.flip_labels(bigint, tagd.label_flip[]) is 'Sets and clears slots of locked resources in labels, and creates labels that do not exist yet. A slot may occur only once for each label, and must currently have the opposite state.';
 revoke execute on function tagd.flip_labels(bigint, tagd.label_flip[]) from public;
