@@ -23,4 +23,4 @@ create type tagd.caller as (principal text, request_id text);
 comment on type tagd.caller is 'Who causes a change, and in which request; a request is empty for a command.';
 create type tagd.resource_change as (
   slot integer, old_tags text[], new_tags text[], keys text[], old_words text[], new_words text[], caller tagd.caller);
-comment on type tagd.resource_change is 'A change of one locked resource: its tags, as in tagd.resource, and the words of its name that are labels, before and after. Null tags: the resource is not there. Keys: those of which the tags may differ; null for all.';
+comment on type tagd.resource_change is 'A change of one locked resource: its tags, as in tagd.resource, and the words of its name that are labels, before and after; null if its name stays. Null tags: the resource is not there. Keys: those of which the tags may differ; null for all.';
