@@ -19,8 +19,8 @@ create type tagd.label_flip as (key text collate "C", kind smallint, value text 
 comment on type tagd.label_flip is 'A slot that is to be set or cleared in a label.';
 create type tagd.label_slots as (key text collate "C", kind smallint, value text collate "C", slots integer[]);
 comment on type tagd.label_slots is 'A label with some slots.';
-create type tagd.caller as (principal text, request_id text);
-comment on type tagd.caller is 'Who causes a change, and in which request; a request is empty for a command.';
+create type tagd.caller as (principal text, request_id text, address text, domain_id text);
+comment on type tagd.caller is 'Who causes a change, in which request and from which address, both of which a command does not have; and the only domain whose projects it may change, null for all.';
 create type tagd.resource_change as (
   slot integer, old_tags text[], new_tags text[], keys text[], old_words text[], new_words text[], caller tagd.caller);
 comment on type tagd.resource_change is 'A change of one locked resource: its tags, as in tagd.resource, and the words of its name that are labels, before and after; null if its name stays. Null tags: the resource is not there. Keys: those of which the tags may differ; null for all.';

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
+    auth::MasterKeys,
     dialects::DIALECTS,
     domain::{Outage, services::CloudService},
-    service::{Registry, ScopeCache, Service},
+    service::{AuthSettings, Authenticator, Caches, Credentials, Identity, Registry, Service},
     store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS, WriteQueue},
 };
 
@@ -21,6 +22,8 @@ pub struct AppSettings {
     pub region: String,
     /// The database; its connections are divided among the workers.
     pub store: StoreSettings,
+    /// Which credentials requests must have.
+    pub auth: AuthSettings,
 }
 
 /// What all workers of a server share, and the settings for what each creates for itself. Clones share it too.
@@ -34,8 +37,24 @@ pub struct App {
     /// Its connections for work without a deadline.
     bulk: StoreSettings,
     writes: WriteQueue,
-    scopes: Arc<ScopeCache>,
+    caches: Caches,
+    auth: Arc<AuthSettings>,
     readiness: Readiness,
+}
+
+/// What one worker needs to answer requests.
+#[derive(Debug)]
+pub struct Worker {
+    /// The use cases of the dialects.
+    pub service: Service,
+    /// The use cases of the registry.
+    pub registry: Registry,
+    /// The use cases of credentials.
+    pub credentials: Credentials,
+    /// The use cases of the identity API.
+    pub identity: Identity,
+    /// Finds out who sends a request.
+    pub authenticator: Authenticator,
 }
 
 impl App {
@@ -45,7 +64,7 @@ impl App {
     /// Each worker has its own pool, so a connection is only woken by the thread that waits for it. Changes of tags go
     /// through one queue with its own connections, so that they can be batched.
     pub fn new(settings: AppSettings) -> Self {
-        let AppSettings { workers, region, store } = settings;
+        let AppSettings { workers, region, store, auth } = settings;
         let workers = workers.max(1);
         let mut writing = store.clone();
         writing.connections = store.connections.min(WRITE_CONNECTIONS);
@@ -60,7 +79,8 @@ impl App {
             serving,
             bulk,
             writes: Store::connect_lazy(&writing, SessionProfile::Serve).queue().clone(),
-            scopes: Arc::default(),
+            caches: Caches::default(),
+            auth: auth.into(),
             readiness: Readiness::new(&store),
         }
     }
@@ -71,10 +91,19 @@ impl App {
     }
 
     /// The use cases for one worker, with pools of its own on the runtime of the caller.
-    pub fn service(&self) -> Service {
+    pub fn worker(&self) -> Worker {
         let store = Store::connect_lazy(&self.serving, SessionProfile::Serve).with_queue(&self.writes);
         let bulk = Store::connect_lazy(&self.bulk, SessionProfile::Bulk);
-        Service::new(store, bulk, Arc::clone(&self.scopes), Arc::clone(&self.region), Arc::clone(&self.services))
+        let cache = &self.caches.credentials;
+        let authenticator = Authenticator::new(Arc::clone(&self.auth), store.clone(), Arc::clone(cache));
+        let service = self.service_over(store, bulk);
+        let credentials = service.credentials(Arc::clone(cache), self.auth.master.clone());
+        let identity = service.identity(authenticator.clone(), Arc::clone(cache));
+        Worker { registry: service.registry(), service, credentials, identity, authenticator }
+    }
+
+    fn service_over(&self, store: Store, bulk: Store) -> Service {
+        Service::new(store, bulk, self.caches.clone(), Arc::clone(&self.region), Arc::clone(&self.services))
     }
 
     /// Whether reads and writes can be served; if not, the reason.
@@ -83,7 +112,13 @@ impl App {
     }
 }
 
+/// The use cases of credentials for a command, which uses one store for everything.
+pub fn credentials_of(store: &Store, master: Option<Arc<MasterKeys>>) -> Credentials {
+    let service = Service::new(store.clone(), store.clone(), Caches::default(), Arc::default(), Arc::default());
+    service.credentials(Arc::default(), master)
+}
+
 /// The registry for a command, which uses one store for everything.
 pub fn registry_of(store: &Store) -> Registry {
-    Service::new(store.clone(), store.clone(), Arc::default(), Arc::default(), Arc::default()).registry()
+    Service::new(store.clone(), store.clone(), Caches::default(), Arc::default(), Arc::default()).registry()
 }

@@ -11,13 +11,13 @@
 //! | [`dialects`] | the wire formats: bytes to domain types and back | domain, json, text, parameters |
 //! | [`compiler`] | compiles a query to one SQL statement | domain |
 //! | [`cluster`] | the private Postgres, for a tagd without a database URL | |
-//! | [`config`] | all settings; the only reader of the environment | |
+//! | [`config`] | all settings; the only reader of the environment | domain |
 //! | [`store`] | the only module that runs SQL | domain, compiler, cluster |
-//! | [`auth`] | principals | domain |
+//! | [`auth`] | principals, signatures, secrets, tokens of a Keystone | domain |
 //! | [`transfer`] | bulk import and export as NDJSON | domain, json, text, store |
 //! | [`service`] | use cases and access control | domain, text, store, auth, compiler, transfer |
-//! | [`app`] | creates pools, queues, caches and use cases | domain, dialects, store, service |
-//! | [`http`] | actix-web: server, router, dispatch, registry | domain, json, text, parameters, dialects, auth, service, transfer, app |
+//! | [`app`] | creates pools, queues, caches and use cases | domain, dialects, auth, store, service |
+//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, text, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!

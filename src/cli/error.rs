@@ -1,6 +1,13 @@
 //! Errors of the commands.
 
-use crate::{cluster::ClusterError, config::ConfigError, domain::RequestError, store::StoreError, telemetry};
+use crate::{
+    cluster::ClusterError,
+    config::ConfigError,
+    domain::{RequestError, registry::RegistryError},
+    http::TlsError,
+    store::StoreError,
+    telemetry,
+};
 
 /// Why a command failed; each prints as one line.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +23,11 @@ pub(crate) enum CliError {
     /// An error of a use case, as over HTTP.
     #[error(transparent)]
     Refused(#[from] RequestError),
+    /// An error of the registry, as over HTTP.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{what}: {source}")]

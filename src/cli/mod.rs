@@ -1,5 +1,6 @@
 //! The commands.
 
+mod credentials;
 mod demo;
 mod error;
 mod export;
@@ -34,7 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Answer requests over HTTP until SIGTERM or SIGINT
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Bring the schema of the database up to date
     ///
     /// `serve` and the other commands do this too. As a separate command it lets the owner of the schema prepare a
@@ -47,6 +48,12 @@ enum Command {
     /// Verify or rebuild the tag index
     #[command(subcommand)]
     Index(index::IndexCommand),
+    /// Manage access keys, by which requests are signed
+    #[command(subcommand)]
+    Key(credentials::KeyCommand),
+    /// Manage tokens, which are sent with requests
+    #[command(subcommand)]
+    Token(credentials::TokenCommand),
     /// Load a small, realistic fleet to try queries on
     Demo,
 }
@@ -67,7 +74,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), CliError> {
     let (serve, default_log) = match &cli.command {
         Command::Serve(args) => (args.clone(), "info"),
-        _ => (ServeArgs::default(), "warn"),
+        _ => (Box::default(), "warn"),
     };
     let settings = Settings::load(&cli.common, &serve)?;
     telemetry::start(settings.log_format, settings.log.as_deref().unwrap_or(default_log))?;
@@ -83,6 +90,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Import(args) => import::run(&settings, args).await,
             Command::Export(args) => export::run(&settings, args).await,
             Command::Index(command) => index::run(&settings, command).await,
+            Command::Key(command) => credentials::run_key(&settings, command).await,
+            Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Demo => demo::run(&settings).await,
         }
     })

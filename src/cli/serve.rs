@@ -1,28 +1,43 @@
 //! `tagd serve`: answers requests until a signal stops it.
 
 use std::{
-    io::Write,
+    io::{IsTerminal, Write, stderr, stdin, stdout},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    num::NonZeroU32,
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{CliError, demo, open::open};
+use super::{
+    CliError,
+    credentials::master_keys,
+    demo,
+    open::{Opened, open},
+};
 use crate::{
     app::{App, AppSettings},
-    config::Settings,
-    http::{self, ServerSettings},
+    auth::{
+        Keystone, Secret,
+        keystone::{KeystoneSettings, RoleNames, default_roles},
+    },
+    config::{AuthMode, KeystoneSetting, Settings},
+    http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
+    service::{AuthSettings, ConfiguredKey, configured_key},
     store::SessionProfile,
     telemetry,
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     settings.check_listen()?;
-    // before the database, so that an address in use is reported at once
-    let listener =
-        TcpListener::bind(settings.listen).map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    // files and addresses before the database, so that what is wrong with them is reported at once
+    let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
+    let tls = files.map(Tls::read).transpose()?;
+    let listener = bind(settings.listen)?;
+    let http_listener = settings.http_listen.map(bind).transpose()?;
     let mut stop = Stop::listen()?;
+    let mut hangup = Hangup::listen(tls.as_ref())?;
     let opened = tokio::select! {
         opened = open(settings) => opened?,
         () = stop.asked() => return Ok(()),
@@ -45,19 +60,38 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
         store: opened.store.clone(),
+        auth: auth_settings(settings, &opened)?,
     });
-    let server = http::start(ServerSettings { listener, allowed_hosts: settings.allowed_hosts.clone(), app })
-        .map_err(|source| CliError::Listen { address: settings.listen, source })?;
-    tracing::warn!("requests are not authenticated; credentials that are sent are ignored");
-    let address = server.address;
+    let server = http::start(ServerSettings {
+        listener,
+        tls: tls.as_ref(),
+        http_listener,
+        allowed_hosts: settings.allowed_hosts.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        limits: LimitSettings {
+            principal_rate: settings.rate_limit_principal.and_then(NonZeroU32::new),
+            address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
+            ..LimitSettings::default()
+        },
+        app,
+    })
+    .map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    if settings.auth.is_empty() {
+        tracing::warn!("requests are not authenticated; credentials that are sent are ignored");
+    } else {
+        tracing::info!(modes = ?settings.auth, "requests must have credentials");
+    }
+    let urls = urls(&server, tls.is_some());
     // standard output may be closed; tagd serves anyway
-    let _ = writeln!(std::io::stdout(), "tagd is ready on http://{address} ({})", opened.description);
-    tracing::info!(%address, database = opened.description, "ready");
+    let _ = writeln!(stdout(), "tagd is ready on {urls} ({})", opened.description);
+    let http_address = server.http_address.map(tracing::field::display);
+    tracing::info!(address = %server.address, http_address, database = opened.description, "ready");
     // to the log, since standard output has one line for scripts; if it fails, tagd still serves
 
     // a database that does not answer must not delay the handling of signals
+    let url = url_to_try(&server, settings);
     let query = tokio::time::timeout(HINT, async {
-        let query = demo::query_to_try(&store, &reachable(address).to_string()).await;
+        let query = demo::query_to_try(&store, &url).await;
         store.close().await;
         query
     });
@@ -71,7 +105,10 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             telemetry::report_malformed();
         }
     });
-    stop.asked().await;
+    tokio::select! {
+        () = stop.asked() => {}
+        () = hangup.reload_until_closed() => {}
+    }
     tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
     let outcome = tokio::select! {
         outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
@@ -84,8 +121,73 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     outcome
 }
 
+/// Which credentials requests must have.
+fn auth_settings(settings: &Settings, opened: &Opened) -> Result<AuthSettings, CliError> {
+    let keys = settings.auth.contains(&AuthMode::Keys);
+    if !keys && !settings.keys.is_empty() {
+        return Err(CliError::Stopped("keys: are in the settings file, but --auth does not have keys".to_owned()));
+    }
+    let mut configured: Vec<ConfiguredKey> = Vec::new();
+    for (i, key) in settings.keys.iter().enumerate() {
+        let rights = (key.role.as_str(), key.domain.as_deref(), key.projects.as_deref());
+        let key = configured_key(&key.access, &key.secret, key.name.as_deref(), rights)
+            .map_err(|error| CliError::Stopped(format!("keys[{i}]: {error}")))?;
+        if configured.iter().any(|known| known.access_key == key.access_key) {
+            return Err(CliError::Stopped(format!("keys[{i}]: duplicate access key {:?}", key.access_key)));
+        }
+        configured.push(key);
+    }
+    Ok(AuthSettings {
+        keys,
+        tokens: settings.auth.contains(&AuthMode::Tokens),
+        configured,
+        keystone: settings.keystone.as_ref().map(keystone).transpose()?,
+        master: if keys { master_keys(settings, opened)? } else { None },
+    })
+}
+
+/// The Keystone whose tokens are accepted.
+fn keystone(setting: &KeystoneSetting) -> Result<Arc<Keystone>, CliError> {
+    let roles = match &setting.roles {
+        None => default_roles(),
+        Some(roles) => roles
+            .iter()
+            .map(|(name, role)| match role.parse() {
+                Ok(role) => Ok((name.clone(), role)),
+                Err(reason) => Err(CliError::Stopped(format!("keystone_roles.{name}: {reason}, got {role:?}"))),
+            })
+            .collect::<Result<RoleNames, CliError>>()?,
+    };
+    let KeystoneSetting { url, user, password, domain, project, .. } = setting.clone();
+    let password = Secret::new(password);
+    Ok(Arc::new(Keystone::new(KeystoneSettings { url, user, password, domain, project, roles })))
+}
+
 /// Timeout for reading the tags that the example query in the log names.
 const HINT: Duration = Duration::from_secs(2);
+
+fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).map_err(|source| CliError::Listen { address, source })
+}
+
+/// Where the server listens.
+fn urls(server: &Running, is_https: bool) -> String {
+    let scheme = if is_https { "https" } else { "http" };
+    let beside = server.http_address.map_or_else(String::new, |address| format!(" and http://{address}"));
+    format!("{scheme}://{}{beside}", server.address)
+}
+
+/// The URL of the server on this machine as an argument of curl, with the options that it needs.
+fn url_to_try(server: &Running, settings: &Settings) -> String {
+    let (address, scheme) = match (server.http_address, &settings.tls) {
+        (Some(address), _) => (address, "http"),
+        (None, None) => (server.address, "http"),
+        // the certificate is for a name, which may lead elsewhere
+        (None, Some(tls)) if tls.client_ca.is_none() => (server.address, "--insecure https"),
+        (None, Some(_)) => (server.address, "--insecure --cert CERTIFICATE --key KEY https"),
+    };
+    format!("{scheme}://{}", reachable(address))
+}
 
 /// The address at which this machine reaches a server that listens on `address`, which may be the one for all interfaces.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
@@ -107,10 +209,7 @@ struct Stop {
 
 impl Stop {
     fn listen() -> Result<Self, CliError> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| CliError::File { what: "cannot listen for signals".to_owned(), source })
-        };
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
     }
 
     async fn asked(&mut self) {
@@ -119,4 +218,42 @@ impl Stop {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, CliError> {
+    signal(kind).map_err(|source| CliError::File { what: "cannot listen for signals".to_owned(), source })
+}
+
+/// SIGHUP, which reloads TLS. A terminal that is closed sends it as well; then tagd stops, as it would without a handler.
+struct Hangup<'a> {
+    signal: Signal,
+    had_terminal: bool,
+    tls: Option<&'a Tls>,
+}
+
+impl<'a> Hangup<'a> {
+    fn listen(tls: Option<&'a Tls>) -> Result<Self, CliError> {
+        Ok(Self { signal: listen_for(SignalKind::hangup())?, had_terminal: has_terminal(), tls })
+    }
+
+    /// Reloads TLS with each signal, until the terminal is closed.
+    async fn reload_until_closed(&mut self) {
+        while self.signal.recv().await.is_some() {
+            if self.had_terminal && !has_terminal() {
+                return;
+            }
+            match self.tls.map(Tls::reload) {
+                Some(Ok(())) => tracing::info!("reloaded the certificate and key of TLS"),
+                Some(Err(error)) => {
+                    tracing::error!("TLS was not reloaded and continues with the previous files: {error}");
+                }
+                None => tracing::info!("nothing to reload: TLS is off"),
+            }
+        }
+    }
+}
+
+/// Whether a terminal is attached. None is any more once it is closed.
+fn has_terminal() -> bool {
+    stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()
 }

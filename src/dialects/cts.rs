@@ -270,6 +270,9 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
             | FieldKind::Values => (400, "CTS.0003"),
         },
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "CTS.0214"),
+        RequestError::Unauthenticated { .. } => (401, "APIGW.0301"),
+        RequestError::Forbidden { .. } => (403, "CTS.0013"),
+        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, server),
         RequestError::Internal { .. } => (500, server),
     };

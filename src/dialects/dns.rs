@@ -214,6 +214,9 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         RequestError::UnknownType { .. } => (400, "DNS.1002"),
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, code_of_unknown(command)),
         RequestError::TooManyTags { .. } => (400, "DNS.1001"),
+        RequestError::Unauthenticated { .. } => (401, "DNS.0005"),
+        RequestError::Forbidden { .. } => (403, "DNS.0031"),
+        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, "DNS.0000"),
         RequestError::Internal { .. } => (500, "DNS.0001"),
     };

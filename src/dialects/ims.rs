@@ -435,6 +435,9 @@ fn wire_error(error: &RequestError, _: Option<&Command>) -> WireError {
         },
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "IMG.0144"),
         RequestError::TooManyTags { .. } => (400, "IMG.0116"),
+        RequestError::Unauthenticated { .. } => (401, "IMG.0087"),
+        RequestError::Forbidden { .. } => (403, "IMG.0026"),
+        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, "IMG.0061"),
         RequestError::Internal { .. } => (500, "IMG.0061"),
     };

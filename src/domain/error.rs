@@ -89,7 +89,24 @@ pub enum RequestError {
         /// The quota.
         quota: u64,
     },
-    /// The database is unavailable.
+    /// The request has no valid credentials.
+    Unauthenticated {
+        /// What is missing or wrong, never a secret.
+        reason: String,
+    },
+    /// The credentials do not allow this.
+    Forbidden {
+        /// What is not allowed.
+        reason: String,
+    },
+    /// Too many requests.
+    Throttled {
+        /// Whose.
+        reason: String,
+        /// When to try again, in seconds.
+        retry_after: u64,
+    },
+    /// The database is unavailable, or the Keystone that validates tokens.
     Unavailable {
         /// Why.
         outage: Outage,
@@ -114,6 +131,16 @@ impl RequestError {
         Self::UnknownResource { resource_id: resource_id.into() }
     }
 
+    /// The request has no valid credentials.
+    pub fn unauthenticated(reason: impl Into<String>) -> Self {
+        Self::Unauthenticated { reason: reason.into() }
+    }
+
+    /// The project is not one of the principal's, or does not exist: the error does not show which.
+    pub fn forbidden_project(project_id: &str) -> Self {
+        Self::Forbidden { reason: format!("project_id: access to project {} is not allowed", quote(project_id)) }
+    }
+
     /// An error of tagd itself.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal { source: source.into() }
@@ -124,7 +151,10 @@ impl RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Body { reason } => f.write_str(reason),
+            Self::Body { reason }
+            | Self::Unauthenticated { reason }
+            | Self::Forbidden { reason }
+            | Self::Throttled { reason, .. } => f.write_str(reason),
             Self::Invalid { field, reason, .. } => write!(f, "{field}: {reason}"),
             Self::UnknownType { field, resource_type } => {
                 write!(f, "{field}: unknown resource type {}", quote(resource_type))

@@ -1,4 +1,4 @@
-//! Why the database is unavailable, if neither tagd nor its caller is the cause.
+//! Why the database, or another service that tagd needs, is unavailable, if neither tagd nor its caller is the cause.
 
 use std::fmt;
 
@@ -25,6 +25,8 @@ pub enum Outage {
     Closed,
     /// Its operating system reports errors of files or disks.
     Failing,
+    /// Not the database, but the Keystone that knows whether a token is valid.
+    Keystone,
 }
 
 impl fmt::Display for Outage {
@@ -40,6 +42,7 @@ impl fmt::Display for Outage {
             Self::Schema => "the schema of tagd in the database is missing or outdated",
             Self::Closed => "the database accepts no connections",
             Self::Failing => "the database reported a system error",
+            Self::Keystone => "Keystone cannot say whether the token is valid",
         })
     }
 }

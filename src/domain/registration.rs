@@ -76,6 +76,16 @@ pub fn check_project(project: &Project) -> Result<(), RequestError> {
     check_text("domain_id", &project.domain_id, 0, ID_LENGTH)
 }
 
+/// Checks the identifier of a project.
+pub fn check_project_id(field: &str, project_id: &str) -> Result<(), RequestError> {
+    check_text(field, project_id, 1, ID_LENGTH)
+}
+
+/// Checks the identifier of a domain.
+pub fn check_domain_id(domain_id: &str) -> Result<(), RequestError> {
+    check_text("domain_id", domain_id, 1, ID_LENGTH)
+}
+
 /// Checks a resource type, which one of the services must own, against the limits. Constraints of the database repeat
 /// the limits.
 pub fn check_type(resource_type: &ResourceType, services: &[&str]) -> Result<(), RequestError> {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, fmt};
 
-use super::{error::RequestError, reason::quote, tag::Tag};
+use super::{credential::CredentialKind, error::RequestError, reason::quote, tag::Tag};
 
 /// A project: the owner of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,18 @@ pub enum RegistryError {
     },
     /// The project has resources.
     ProjectInUse,
+    /// No such credential, or none that the principal may see.
+    UnknownCredential {
+        /// Kind.
+        kind: CredentialKind,
+        /// The identifier as it was given.
+        id: String,
+    },
+    /// The access key that was brought along exists already.
+    KeyExists {
+        /// The access key.
+        access_key: String,
+    },
     /// The condition of the write does not hold.
     Condition,
     /// An error that other requests have too.
@@ -126,6 +138,8 @@ impl fmt::Display for RegistryError {
             Self::ProjectInUse => {
                 f.write_str("project_id: has resources; add with_resources=true to delete it with all of them")
             }
+            Self::UnknownCredential { kind, id } => write!(f, "id: unknown {} {}", kind.name(), quote(id)),
+            Self::KeyExists { access_key } => write!(f, "access: key {} already exists", quote(access_key)),
             Self::Condition => {
                 f.write_str("the condition in If-Match or If-None-Match is not met; nothing was changed")
             }

@@ -15,13 +15,16 @@ use crate::domain::reason::quote;
 /// character is escaped.
 pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
+/// Maximum size of a body that anyone may send, without credentials.
+pub(super) const LARGEST_OPEN: usize = 64 * 1024;
+
 /// How long a client may take to send a body.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a body was not read.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// It is larger than [`LARGEST`].
+    /// It is larger than it may be.
     TooLarge,
     /// It took longer than [`PATIENCE`].
     TooSlow,
@@ -162,17 +165,22 @@ fn is_token(text: &str) -> bool {
 
 /// Reads a whole body.
 pub(super) async fn read(payload: Payload) -> Result<Bytes, BodyError> {
-    match tokio::time::timeout(PATIENCE, read_all(payload)).await {
+    read_up_to(LARGEST, payload).await
+}
+
+/// Reads a whole body that has no more than some bytes.
+pub(super) async fn read_up_to(largest: usize, payload: Payload) -> Result<Bytes, BodyError> {
+    match tokio::time::timeout(PATIENCE, read_all(largest, payload)).await {
         Ok(read) => read,
         Err(_) => Err(BodyError::TooSlow),
     }
 }
 
-async fn read_all(mut payload: Payload) -> Result<Bytes, BodyError> {
+async fn read_all(largest: usize, mut payload: Payload) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| BodyError::Broken(error.to_string()))?;
-        if body.len() + chunk.len() > LARGEST {
+        if body.len() + chunk.len() > largest {
             return Err(BodyError::TooLarge);
         }
         // a body that arrives in one read is not copied

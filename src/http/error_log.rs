@@ -7,8 +7,8 @@ use crate::domain::RequestError;
 /// Logs an error that is caused by tagd or the database.
 pub(super) fn log(error: &RequestError) {
     if let Some(source) = error.source() {
-        if matches!(error, RequestError::Unavailable { .. }) {
-            tracing::warn!(error = chain(source), "the database is not available");
+        if let RequestError::Unavailable { outage, .. } = error {
+            tracing::warn!(error = chain(source), "{outage}");
         } else {
             tracing::error!(error = chain(source), "a request failed");
         }

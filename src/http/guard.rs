@@ -26,7 +26,8 @@ pub(super) enum Denied {
 /// Checks a request; `allowed` are host names, in lower case and without a trailing dot.
 pub(super) fn check(request: &ServiceRequest, allowed: &[String]) -> Result<(), Denied> {
     let head = request.head();
-    check_host(head, allowed).and_then(|()| check_site(head)).map_err(Denied::Forbidden)?;
+    let is_https = request.app_config().secure();
+    check_host(head, allowed).and_then(|()| check_site(head, is_https)).map_err(Denied::Forbidden)?;
     // with this header, actix-http ignores the Content-Length and reads until the connection ends
     if head.headers().get_all(header::UPGRADE).any(|value| is(value, "websocket")) {
         return Err(Denied::Upgrade);
@@ -57,7 +58,7 @@ fn check_host(head: &RequestHead, allowed: &[String]) -> Result<(), String> {
 }
 
 /// Checks the headers in which a browser names the page that sends the request.
-fn check_site(head: &RequestHead) -> Result<(), String> {
+fn check_site(head: &RequestHead, is_https: bool) -> Result<(), String> {
     for site in head.headers().get_all(SEC_FETCH_SITE) {
         if is(site, "cross-site") || is(site, "same-site") {
             return Err("Sec-Fetch-Site: requests from web pages of other origins are not allowed".to_owned());
@@ -65,10 +66,11 @@ fn check_site(head: &RequestHead) -> Result<(), String> {
     }
     for origin in head.headers().get_all(header::ORIGIN) {
         let mut hosts = hosts(head).peekable();
-        let is_own = hosts.peek().is_some() && hosts.all(|host| is_origin_of(origin.as_bytes(), host));
+        let is_own = hosts.peek().is_some() && hosts.all(|host| is_origin_of(origin.as_bytes(), host, is_https));
         if !is_own {
+            let scheme = if is_https { "the scheme https and " } else { "" };
             return Err(format!(
-                "Origin: must have the host and port of the Host header, got {}",
+                "Origin: must have {scheme}the host and port of the Host header, got {}",
                 quote(&String::from_utf8_lossy(origin.as_bytes()))
             ));
         }
@@ -106,15 +108,13 @@ fn is_allowed(host: &str, allowed: &[String]) -> bool {
 }
 
 /// Whether an origin belongs to a host. If `Host` has no port, it is the default port of the origin's scheme, since a
-/// proxy in front of tagd may terminate TLS.
-fn is_origin_of(origin: &[u8], host: &[u8]) -> bool {
+/// proxy in front of tagd may terminate TLS. If tagd does so itself, a page that came over plain HTTP is of another origin.
+fn is_origin_of(origin: &[u8], host: &[u8], is_https: bool) -> bool {
     let (Ok(origin), Ok(host)) = (str::from_utf8(origin), str::from_utf8(host)) else { return false };
-    let (rest, usual) = if let Some(rest) = origin.strip_prefix("http://") {
-        (rest, 80)
-    } else if let Some(rest) = origin.strip_prefix("https://") {
-        (rest, 443)
-    } else {
-        return false;
+    let (rest, usual) = match origin.split_once("://") {
+        Some(("https", rest)) => (rest, 443),
+        Some(("http", rest)) if !is_https => (rest, 80),
+        _ => return false,
     };
     match (split(rest), split(host)) {
         (Some((of_origin, port)), Some((of_host, other))) => {

@@ -1,12 +1,16 @@
 //! HTTP in actix-web: the server, the router, and what happens to every request.
 
 mod body;
+mod client;
 mod conditions;
 mod dispatch;
 mod error_log;
 mod guard;
 mod health;
+mod identity;
+mod limits;
 mod path;
+mod paths;
 mod pieces;
 mod principal;
 mod refusal;
@@ -16,5 +20,10 @@ mod request_log;
 mod router;
 mod server;
 mod state;
+mod tls;
+mod unidentified;
 
+pub use limits::{FailureLimit, LimitSettings};
+pub(crate) use registry::{CredentialReply, IssuedReply, time_of};
 pub use server::{Running, ServerSettings, start};
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -1,14 +1,214 @@
-//! Authentication: determines the principal of a request before anything else in it is read.
+//! Authentication: determines the principal of a request before it is routed.
 
-use actix_web::{HttpMessage, HttpRequest};
+use std::{future::ready, net::IpAddr, sync::Arc};
 
-use super::request_id::RequestId;
-use crate::{auth::Principal, domain::RequestError};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    dev::{Payload, ServiceRequest},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    web::{self, Bytes},
+};
+use futures_util::stream;
+use time::OffsetDateTime;
 
-/// The principal of a request. Credentials are not checked yet, so it is the same for all requests.
-pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError> {
-    match request.extensions().get::<RequestId>() {
-        Some(RequestId(id)) => Ok(Principal::anyone(id.clone())),
-        None => Err(RequestError::internal("the server was set up without ids of requests")),
+use super::{
+    body::{self, BodyError},
+    state::AppState,
+};
+use crate::{
+    auth::{
+        Principal, Secret,
+        signature::{Headers, Request, Signature, SignatureError, SignedBody},
+    },
+    domain::{RequestError, Rights},
+    service::Authenticator,
+};
+
+/// The header of a token.
+pub(super) const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
+
+/// What needs no credentials: load balancers have none, clients find out versions before they log in, and to log in they send
+/// their credentials in the body. GET includes HEAD and OPTIONS.
+const OPEN: [(Method, &str); 13] = [
+    (Method::GET, "/healthz"),
+    (Method::GET, "/readyz"),
+    (Method::GET, "/"),
+    (Method::GET, "/v1"),
+    (Method::GET, "/v1/"),
+    (Method::GET, "/v1.0"),
+    (Method::GET, "/v2"),
+    (Method::GET, "/v2/"),
+    (Method::GET, "/v2.0"),
+    (Method::GET, "/v2.0/"),
+    (Method::GET, "/v3"),
+    (Method::GET, "/v3/"),
+    (Method::POST, "/v3/auth/tokens"),
+];
+
+/// Why a request has no principal.
+#[derive(Debug)]
+pub(super) enum Unidentified {
+    /// Its credentials are missing or wrong, or could not be looked up.
+    Error(RequestError),
+    /// Its body, which is signed, could not be read.
+    Body(BodyError),
+}
+
+impl From<RequestError> for Unidentified {
+    fn from(error: RequestError) -> Self {
+        Self::Error(error)
     }
+}
+
+impl From<SignatureError> for Unidentified {
+    fn from(error: SignatureError) -> Self {
+        Self::Error(RequestError::unauthenticated(error.to_string()))
+    }
+}
+
+/// Whether a request must have credentials.
+pub(super) fn needs_credentials(request: &ServiceRequest, authenticator: &Authenticator) -> bool {
+    let method = if request.method().is_safe() { &Method::GET } else { request.method() };
+    let is_open = OPEN.iter().any(|(of, path)| of == method && *path == request.path());
+    authenticator.settings().is_on() && !is_open
+}
+
+/// Lets a request pass that needs no credentials.
+pub(super) fn admit_anyone(request: &ServiceRequest, request_id: &Arc<str>, client: Option<IpAddr>) {
+    request.extensions_mut().insert(Principal::anyone(Arc::clone(request_id), client));
+}
+
+/// Determines the principal of a request, which [`identify`] then returns. A body is only read if the signature covers it.
+pub(super) async fn authenticate(
+    request: &mut ServiceRequest,
+    state: &AppState,
+    request_id: &Arc<str>,
+    client: Option<IpAddr>,
+) -> Result<(), Unidentified> {
+    let (authenticator, limits) = (&state.authenticator, &state.server.limits);
+    limits.check_failures(client)?;
+    let found = who(request, authenticator).await;
+    // other requests of the address may have failed meanwhile: of all that were sent at the same time to find out which
+    // one is right, none shows it
+    limits.check_failures(client)?;
+    if let Err(Unidentified::Error(RequestError::Unauthenticated { .. })) = &found {
+        limits.count_failure(client);
+    }
+    let Some((name, rights)) = found? else {
+        return Err(RequestError::unauthenticated(missing(authenticator)).into());
+    };
+    let principal = Principal::new(name, rights, Arc::clone(request_id), client);
+    let counted = limits.count_principal(&principal);
+    // also if it is refused: the log line says whose request it was
+    request.extensions_mut().insert(principal);
+    Ok(counted?)
+}
+
+/// The principal of an authenticated request.
+pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError> {
+    let principal = request.extensions().get::<Principal>().cloned();
+    principal.ok_or_else(|| RequestError::internal("the request was routed without a principal"))
+}
+
+/// Name and rights, from the credentials of a request, if it has any. A token decides if there is one: SDKs sign requests also if they were
+/// given a token.
+async fn who(
+    request: &mut ServiceRequest,
+    authenticator: &Authenticator,
+) -> Result<Option<(Arc<str>, Arc<Rights>)>, Unidentified> {
+    if let Some((field, token)) = token_of(request.headers())? {
+        let refused = || RequestError::unauthenticated(format!("{field}: is not a token of this service"));
+        if !authenticator.settings().accept_tokens() {
+            return Err(RequestError::unauthenticated(format!("{field}: tokens are not accepted here")).into());
+        }
+        return Ok(Some(authenticator.token(token).await?.ok_or_else(refused)?));
+    }
+    let Some(signature) = Signature::parse(&RequestHeaders(request.headers()))? else { return Ok(None) };
+    signature.check_time(OffsetDateTime::now_utc())?;
+    let key = authenticator.key(signature.access_key()).await?;
+    match verify_head(request, &signature, key.secret())? {
+        // a body that is not signed may be of any length
+        Some(SignedBody::Unsigned) => {}
+        Some(hash) => hash.check(&take_body(request).await?)?,
+        None => {
+            let bytes = take_body(request).await?;
+            let headers = RequestHeaders(request.headers());
+            signature.verify(key.secret(), &signed(request, &headers), &bytes)?;
+        }
+    }
+    let security_token = request.headers().get(SECURITY_TOKEN).map(|token| token.as_bytes().to_vec());
+    Ok(Some(authenticator.confirm(&key, security_token.as_deref())?))
+}
+
+/// The token of a request and the header it is in, if there is one.
+fn token_of(headers: &HeaderMap) -> Result<Option<(&'static str, &[u8])>, RequestError> {
+    let mut tokens = headers.get_all(AUTH_TOKEN);
+    if let Some(token) = tokens.next() {
+        if tokens.next().is_some() {
+            return Err(RequestError::unauthenticated("X-Auth-Token: must be sent only once"));
+        }
+        return Ok(Some(("X-Auth-Token", token.as_bytes().trim_ascii())));
+    }
+    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let Some((scheme, token)) = authorization.as_bytes().split_at_checked(BEARER.len()) else { return Ok(None) };
+    Ok(scheme.eq_ignore_ascii_case(BEARER).then(|| ("Authorization", token.trim_ascii())))
+}
+
+/// The scheme of a token in `Authorization`.
+const BEARER: &[u8] = b"Bearer ";
+
+/// What a request without credentials is told.
+fn missing(authenticator: &Authenticator) -> &'static str {
+    let settings = authenticator.settings();
+    match (settings.keys, settings.accept_tokens()) {
+        (true, true) => "Authorization: a signature is required, or a token in X-Auth-Token",
+        (true, false) => "Authorization: a signature is required",
+        (false, _) => "X-Auth-Token: a token is required",
+    }
+}
+
+/// The headers of a request, as the signature reads them.
+struct RequestHeaders<'a>(&'a HeaderMap);
+
+impl Headers for RequestHeaders<'_> {
+    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.get_all(name).map(HeaderValue::as_bytes)
+    }
+}
+
+/// Verifies the head of a signed request.
+fn verify_head(
+    request: &ServiceRequest,
+    signature: &Signature,
+    secret: &Secret,
+) -> Result<Option<SignedBody>, SignatureError> {
+    let headers = RequestHeaders(request.headers());
+    signature.verify_head(secret, &signed(request, &headers))
+}
+
+fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> Request<'a, RequestHeaders<'a>> {
+    Request {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        headers,
+        // whether the content type allows it is checked with the signature
+        may_be_unsigned: true,
+    }
+}
+
+/// Reads the body, and leaves it to be read again.
+async fn take_body(request: &mut ServiceRequest) -> Result<Bytes, Unidentified> {
+    let payload = request.extract::<web::Payload>().await;
+    let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
+    let bytes = body::read(payload).await.map_err(Unidentified::Body)?;
+    if !bytes.is_empty() {
+        let payload = stream::once(ready(Ok(bytes.clone())));
+        request.set_payload(Payload::Stream { payload: Box::pin(payload) });
+    }
+    Ok(bytes)
 }

@@ -58,6 +58,13 @@ pub(super) fn denied(request: &HttpRequest, denied: &Denied) -> HttpResponse {
     }
 }
 
+/// Too many requests.
+pub(super) fn throttled(request: &HttpRequest, reason: &str, retry_after: u64) -> HttpResponse {
+    let mut answer = gateway(request, 429, "APIGW.0308", reason);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+    answer
+}
+
 /// The methods of a path.
 pub(super) fn options(allowed: &str) -> HttpResponse {
     HttpResponse::NoContent().insert_header((header::ALLOW, allowed)).finish()
@@ -109,7 +116,8 @@ pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyEr
     }
 }
 
-fn gateway(request: &HttpRequest, code: u16, error_code: &str, message: &str) -> HttpResponse {
+/// An error in the form of the gateway.
+pub(super) fn gateway(request: &HttpRequest, code: u16, error_code: &str, message: &str) -> HttpResponse {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let body = json!({ "error_code": error_code, "error_msg": message, "request_id": &*request_id });
     status(code).content_type("application/json").body(body.to_string())

@@ -1,46 +1,53 @@
 //! The request id, in every response and in every log line of the request.
 
-use std::time::Instant;
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{ConnectionType, header::HeaderValue},
     middleware::Next,
     web::Data,
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::display};
 
 use super::{
-    guard, refusal,
+    client, guard, principal, refusal,
     request_id::{HEADER, RequestId},
     state::AppState,
+    unidentified,
 };
+use crate::auth::{Principal, random::TOKEN_PREFIX};
 
-/// Middleware: assigns the request id, runs the guard, and logs one line when the request is answered.
+/// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, and logs one line when it
+/// is answered.
 ///
-/// The guard is called here, since a second middleware would cost additional time.
+/// All of it is called here, since a second middleware would cost additional time.
 pub(super) async fn log<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let start = Instant::now();
     let RequestId(id) = RequestId::of(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     let line = tracing::enabled!(tracing::Level::INFO)
-        .then(|| (id.clone(), request.method().clone(), request.uri().path().to_owned()));
+        .then(|| (id.clone(), request.method().clone(), without_token(request.uri().path())));
     // only the id: a span is formatted for every request, and few requests log anything before their response
     let span = tracing::error_span!("request", request_id = &*id);
     // upgrades are not supported, and actix would copy the request's `Upgrade` header into the response
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
-    let allowed = request.app_data::<Data<AppState>>().map_or(&[][..], |state| &state.allowed_hosts);
-    let mut answer = match guard::check(&request, allowed) {
-        Ok(()) => next.call(request).instrument(span).await?.map_into_left_body(),
-        Err(denied) => {
-            let answer = refusal::denied(request.request(), &denied);
-            request.into_response(answer).map_into_right_body()
-        }
+    let server = request.app_data::<Data<AppState>>().map(|state| &state.server);
+    let client = client::address(&request, server.map_or(&[][..], |server| &server.trusted_proxies));
+    let allowed = server.map_or(&[][..], |server| &server.allowed_hosts);
+    let denied = guard::check(&request, allowed).err().map(|denied| refusal::denied(request.request(), &denied));
+    let refused = match denied {
+        Some(denied) => Some(denied),
+        None => authenticate(&mut request, &id, client, &span).await,
+    };
+    let mut answer = match refused {
+        None => next.call(request).instrument(span).await?.map_into_left_body(),
+        Some(refused) => request.into_response(refused).map_into_right_body(),
     };
     if asks_upgrade {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
@@ -51,7 +58,41 @@ pub(super) async fn log<B: MessageBody + 'static>(
     if let Some((request_id, method, path)) = line {
         let status = answer.status().as_u16();
         let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(request_id = &*request_id, method = method.as_str(), path, status, elapsed_us, "answered");
+        let client = client.map(display);
+        let extensions = answer.request().extensions();
+        let principal = extensions.get::<Principal>().map(|principal| &*principal.caller.principal);
+        let (request_id, method) = (&*request_id, method.as_str());
+        tracing::info!(request_id, client, principal, method, path, status, elapsed_us, "answered");
     }
     Ok(answer)
+}
+
+/// Counts a request for the rate of its address, and authenticates it. The response, if it is refused.
+async fn authenticate(
+    request: &mut ServiceRequest,
+    id: &Arc<str>,
+    client: Option<IpAddr>,
+    span: &Span,
+) -> Option<HttpResponse> {
+    let state = request.app_data::<Data<AppState>>()?;
+    if let Err(throttled) = state.server.limits.count_address(request.path(), client) {
+        return Some(unidentified::respond(request.request(), &state.paths, throttled.into()));
+    }
+    if !principal::needs_credentials(request, &state.authenticator) {
+        principal::admit_anyone(request, id, client);
+        return None;
+    }
+    let state = state.clone();
+    // a future is as large as its largest branch: most of this one is not needed where nobody is authenticated
+    let authenticated = Box::pin(principal::authenticate(request, &state, id, client)).instrument(span.clone());
+    let refused = authenticated.await.err()?;
+    Some(unidentified::respond(request.request(), &state.paths, refused))
+}
+
+/// A path for the log. Whoever sends a whole token where its identifier belongs must not find it in a log.
+fn without_token(path: &str) -> String {
+    match path.find(TOKEN_PREFIX) {
+        Some(at) => format!("{}...", path.get(..at + TOKEN_PREFIX.len()).unwrap_or_default()),
+        None => path.to_owned(),
+    }
 }

@@ -1,17 +1,18 @@
 //! Routing: the one loop over dialects and their routes.
 
-use std::sync::Arc;
-
 use actix_web::{
-    HttpRequest,
-    dev::ResourceDef,
-    guard,
+    HttpRequest, guard,
     http::Method as HttpMethod,
     web::{self, Payload, ServiceConfig},
 };
 
-use super::{dispatch, health, refusal, registry};
-use crate::dialects::{DIALECTS, Dialect, Method, Route};
+use super::{
+    dispatch, health, identity,
+    paths::{Place, methods, paths, routes},
+    refusal, registry,
+    state::AppState,
+};
+use crate::dialects::{DIALECTS, Dialect};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     // a path is matched against one pattern after another, so the most frequent come first
@@ -21,31 +22,16 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         }
     }
     registry::configure(config);
+    identity::configure(config);
     health::configure(config);
-    let everywhere: Arc<[Place]> = DIALECTS.iter().flat_map(|dialect| places(dialect)).collect();
-    config.default_service(web::route().to(move |request: HttpRequest| {
-        let answer = refuse(&request, &everywhere);
-        async move { answer }
+    config.default_service(web::route().to(async |request: HttpRequest| match AppState::of(&request) {
+        Ok(state) => refuse(&request, &state.paths.0),
+        Err(_) => refusal::not_found(&request),
     }));
 }
 
-/// The paths of a dialect, each once.
-fn paths(dialect: &'static Dialect) -> Vec<&'static str> {
-    let mut paths: Vec<&'static str> = Vec::new();
-    for route in dialect.routes {
-        if !paths.contains(&route.path) {
-            paths.push(route.path);
-        }
-    }
-    paths
-}
-
-fn routes(dialect: &'static Dialect, path: &'static str) -> impl Iterator<Item = &'static Route> {
-    dialect.routes.iter().filter(move |route| route.path == path)
-}
-
-/// The operations at a path. A request with another method is matched against the next pattern: several patterns may
-/// match the same path, each with its own methods.
+/// The operations at a path. A request with another method goes on to the next pattern: several patterns may match one
+/// path, each with its own methods.
 fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resource {
     let taken: Vec<HttpMethod> = routes(dialect, path).flat_map(|route| methods(route.method)).collect();
     let mut resource =
@@ -59,23 +45,8 @@ fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resourc
     resource
 }
 
-/// A path of a dialect, for requests that match no operation.
-struct Place {
-    dialect: &'static Dialect,
-    pattern: ResourceDef,
-    methods: Vec<HttpMethod>,
-}
-
-fn places(dialect: &'static Dialect) -> impl Iterator<Item = Place> {
-    paths(dialect).into_iter().map(move |path| Place {
-        dialect,
-        pattern: ResourceDef::new(path),
-        methods: routes(dialect, path).flat_map(|route| methods(route.method)).collect(),
-    })
-}
-
-/// The response to a request that matches no operation. If a dialect has the path, it is the allowed methods or 405, in
-/// the form of the first such dialect; otherwise it is 404.
+/// The response to a request that matches no operation. If any dialect has the path, it is the allowed methods or 405, in
+/// the first such dialect, as for a request that matches; otherwise it is 404.
 fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     let path = request.match_info().as_str();
     let is_options = *request.method() == HttpMethod::OPTIONS;
@@ -90,14 +61,4 @@ fn refuse(request: &HttpRequest, places: &[Place]) -> actix_web::HttpResponse {
     allowed.dedup();
     let allowed = allowed.join(", ");
     if is_options { refusal::options(&allowed) } else { refusal::wrong_method(dialect, request, &allowed) }
-}
-
-/// The methods that a dialect's method allows: GET includes HEAD, for which actix leaves the body out.
-fn methods(method: Method) -> Vec<HttpMethod> {
-    match method {
-        Method::Get => vec![HttpMethod::GET, HttpMethod::HEAD],
-        Method::Post => vec![HttpMethod::POST],
-        Method::Put => vec![HttpMethod::PUT],
-        Method::Delete => vec![HttpMethod::DELETE],
-    }
 }

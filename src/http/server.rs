@@ -1,27 +1,48 @@
 //! The server: listens, starts the workers, stops.
 
 use std::{
+    cell::RefCell,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
 
-use super::{request_log, router, state::AppState};
-use crate::app::App;
+use super::{
+    limits::{LimitSettings, Limits},
+    request_log, router,
+    state::{AppState, ServerState},
+    tls::Tls,
+};
+use crate::{app::App, domain::Network};
 
 /// How long requests in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// TLS handshakes in progress with which a worker accepts no more connections, also for plain HTTP. With the default of
+/// 256, as many clients that send nothing would keep out all others.
+const MAX_HANDSHAKES: usize = 8192;
+
 /// Settings of the server.
 #[derive(Debug)]
-pub struct ServerSettings {
+pub struct ServerSettings<'a> {
     /// Where to listen.
     pub listener: TcpListener,
+    /// Makes that HTTPS.
+    pub tls: Option<&'a Tls>,
+    /// Where to listen for plain HTTP as well.
+    pub http_listener: Option<TcpListener>,
     /// Host names that requests may be addressed to, besides `localhost` and IP addresses; in lower case, without a
     /// trailing dot.
     pub allowed_hosts: Vec<String>,
+    /// Proxies that are believed which address a request comes from.
+    pub trusted_proxies: Vec<Network>,
+    /// Limits of requests.
+    pub limits: LimitSettings,
     /// The application state.
     pub app: App,
 }
@@ -30,30 +51,53 @@ pub struct ServerSettings {
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for plain HTTP as well.
+    pub http_address: Option<SocketAddr>,
     handle: ServerHandle,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
 /// Starts the server, on the runtime of the caller.
-pub fn start(settings: ServerSettings) -> std::io::Result<Running> {
-    let ServerSettings { listener, allowed_hosts, app } = settings;
+pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
+    let ServerSettings { listener, tls, http_listener, allowed_hosts, trusted_proxies, limits, app } = settings;
     let address = listener.local_addr()?;
-    let allowed_hosts: Arc<[String]> = allowed_hosts.into();
+    let http_address = http_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits: Limits::new(&limits) });
     let workers = app.workers();
-    let server = HttpServer::new(move || {
-        let state = AppState::new(app.clone(), Arc::clone(&allowed_hosts));
+    let mut server = HttpServer::new(move || {
         actix_web::App::new()
-            .app_data(web::Data::new(state))
+            .app_data(worker_state(&app, &state))
             .wrap(from_fn(request_log::log))
             .configure(router::configure)
     })
     .workers(workers)
     .shutdown_timeout(DRAIN.as_secs())
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    .tls_handshake_timeout(HANDSHAKE)
+    .max_connection_rate(MAX_HANDSHAKES)
+    .disable_signals();
+    server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls.config())?,
+        None => server.listen(listener)?,
+    };
+    if let Some(listener) = http_listener {
+        server = server.listen(listener)?;
+    }
+    let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, handle, ended: tokio::spawn(server) })
+    Ok(Running { address, http_address, handle, ended: tokio::spawn(server) })
+}
+
+/// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds
+/// the worker's part of the database connections.
+fn worker_state(app: &App, server: &Arc<ServerState>) -> web::Data<AppState> {
+    thread_local! {
+        static STATE: RefCell<Weak<AppState>> = const { RefCell::new(Weak::new()) };
+    }
+    STATE.with_borrow_mut(|state| {
+        let shared = state.upgrade().unwrap_or_else(|| Arc::new(AppState::new(app.clone(), Arc::clone(server))));
+        *state = Arc::downgrade(&shared);
+        web::Data::from(shared)
+    })
 }
 
 impl Running {

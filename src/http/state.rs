@@ -4,11 +4,23 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, web::Data};
 
+use super::{limits::Limits, paths::Paths};
 use crate::{
-    app::App,
-    domain::RequestError,
-    service::{Registry, Service},
+    app::{App, Worker},
+    domain::{Network, RequestError},
+    service::{Authenticator, Credentials, Identity, Registry, Service},
 };
+
+/// What the requests of all workers share in this module.
+#[derive(Debug)]
+pub(super) struct ServerState {
+    /// Host names that requests may be addressed to.
+    pub(super) allowed_hosts: Vec<String>,
+    /// Proxies that are believed which address a request comes from.
+    pub(super) trusted_proxies: Vec<Network>,
+    /// What is counted of requests.
+    pub(super) limits: Limits,
+}
 
 /// The state of a worker.
 #[derive(Debug)]
@@ -17,17 +29,25 @@ pub(super) struct AppState {
     pub(super) service: Service,
     /// The use cases of the registry.
     pub(super) registry: Registry,
+    /// The use cases of credentials.
+    pub(super) credentials: Credentials,
+    /// The use cases of the identity API.
+    pub(super) identity: Identity,
+    /// Finds out who sends a request.
+    pub(super) authenticator: Authenticator,
     /// The state that all workers share.
     pub(super) app: App,
-    /// Host names that requests may be addressed to.
-    pub(super) allowed_hosts: Arc<[String]>,
+    /// What the workers share besides.
+    pub(super) server: Arc<ServerState>,
+    /// The paths of all dialects.
+    pub(super) paths: Paths,
 }
 
 impl AppState {
     /// The state of a new worker.
-    pub(super) fn new(app: App, allowed_hosts: Arc<[String]>) -> Self {
-        let service = app.service();
-        Self { registry: service.registry(), service, app, allowed_hosts }
+    pub(super) fn new(app: App, server: Arc<ServerState>) -> Self {
+        let Worker { service, registry, credentials, identity, authenticator } = app.worker();
+        Self { service, registry, credentials, identity, authenticator, app, server, paths: Paths::new() }
     }
 
     /// The state of the worker that handles the request.

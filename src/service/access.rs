@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::ScopeCache;
+use super::{Caches, ProjectCache, ScopeCache};
 use crate::{
     auth::Principal,
-    domain::{RequestError, command::ResourceRef},
+    domain::{ProjectFilter, RequestError, Rights, Role, command::ResourceRef, is_storable},
     store::Store,
 };
 
@@ -18,29 +18,48 @@ pub(super) struct AccessControl {
     store: Store,
     bulk: Store,
     scopes: Arc<ScopeCache>,
+    projects: Arc<ProjectCache>,
 }
 
-/// The kind of access that is requested; later, roles will allow some of these.
+/// What a principal wants to do. `docs/SECURITY.md` has the table of operations and roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// Read resource types, projects, resources and tags.
     Read,
     /// Change tags of resources, and predefined tags.
     Tag,
-    /// Register, replace and delete resources.
+    /// Register, replace and delete resources and projects; import and export.
     Register,
-    /// Register, change and delete resource types and projects.
-    Administer,
+    /// See who one is and which projects one has, and get a token with no more rights than one's own.
+    Identify,
+    /// List, create and revoke credentials.
+    ManageCredentials,
+    /// Register, change and delete resource types, which all domains share.
+    ChangeTypes,
 }
 
-/// The object of an action; later, roles will be assigned for these.
+impl Action {
+    /// The lowest role that may do it.
+    fn role(self) -> Role {
+        match self {
+            Self::Read | Self::Identify => Role::Reader,
+            Self::Tag => Role::Tagger,
+            Self::Register | Self::ManageCredentials => Role::Administrator,
+            Self::ChangeTypes => Role::Operator,
+        }
+    }
+}
+
+/// What an action is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
     /// A project and its contents.
     Project(&'a str),
-    /// Every project in which the principal may perform the action.
+    /// A project that is registered if it does not exist.
+    NewProject(&'a str),
+    /// Every project in which the principal may do this.
     Everywhere,
-    /// What belongs to the principal's account but not to a project: predefined tags.
+    /// What the principal's account has besides its projects: predefined tags and credentials.
     Account,
     /// The resource types, which all accounts share.
     Types,
@@ -67,21 +86,62 @@ pub(super) struct Grant<'a> {
 }
 
 impl AccessControl {
-    /// `bulk` is for work without a deadline. Workers that share a cache need fewer look-ups.
-    pub(super) fn new(store: Store, bulk: Store, scopes: Arc<ScopeCache>) -> Self {
-        Self { store, bulk, scopes }
+    /// `bulk` is for work that may take its time. Those that share caches save each other look-ups.
+    pub(super) fn new(store: Store, bulk: Store, caches: Caches) -> Self {
+        let Caches { scopes, projects, .. } = caches;
+        Self { store, bulk, scopes, projects }
     }
 
-    /// Authorizes an action of a principal. Requests are not authenticated yet, so every action is allowed.
-    #[expect(clippy::unused_async, reason = "which account a project belongs to will have to be looked up")]
+    /// Whether a principal may do this.
+    ///
+    /// A project that does not exist is refused like one of another domain, so that the answer does not show which exist;
+    /// only operators are told.
     pub(super) async fn may<'a>(
         &'a self,
         principal: &'a Principal,
         action: Action,
         target: Target<'a>,
     ) -> Result<Grant<'a>, RequestError> {
-        tracing::trace!(principal = &*principal.caller.principal, ?action, ?target, "allowed");
+        let rights = &*principal.rights;
+        if rights.role() < action.role() {
+            let reason = format!("role: must be {} or higher for this operation, got {}", action.role(), rights.role());
+            return Err(RequestError::Forbidden { reason });
+        }
+        match target {
+            Target::Project(project_id) => self.check_project(rights, project_id, false).await?,
+            Target::NewProject(project_id) => self.check_project(rights, project_id, true).await?,
+            Target::Account if action != Action::Read && rights.projects().is_some() => {
+                let reason = "projects: these credentials only cover some projects of the domain";
+                return Err(RequestError::Forbidden { reason: reason.to_owned() });
+            }
+            Target::Everywhere | Target::Account | Target::Types => {}
+        }
         Ok(Grant { access: self, principal, target })
+    }
+
+    /// Whether the rights cover a project.
+    async fn check_project(&self, rights: &Rights, project_id: &str, may_be_new: bool) -> Result<(), RequestError> {
+        let Some(domain_id) = rights.confined_to() else { return Ok(()) };
+        let is_named = rights.projects().is_none_or(|projects| projects.iter().any(|known| known == project_id));
+        let covered = is_named
+            && is_storable(project_id)
+            && match self.domain_of(project_id).await? {
+                Some(owner) => owner == *domain_id,
+                None => may_be_new && rights.projects().is_none(),
+            };
+        if covered { Ok(()) } else { Err(RequestError::forbidden_project(project_id)) }
+    }
+
+    /// The domain that a project belongs to; `None` if there is no such project.
+    async fn domain_of(&self, project_id: &str) -> Result<Option<Arc<str>>, RequestError> {
+        if let Some(domain_id) = self.projects.get(project_id) {
+            return Ok(Some(domain_id));
+        }
+        let generation = self.projects.generation();
+        let Some(project) = self.store.find_project(project_id).await? else { return Ok(None) };
+        let domain_id: Arc<str> = project.domain_id.into();
+        self.projects.put(project_id, Arc::clone(&domain_id), generation);
+        Ok(Some(domain_id))
     }
 }
 
@@ -109,14 +169,30 @@ impl<'a> Grant<'a> {
     /// The project, if the action is about one.
     pub(super) fn project_id(&self) -> Option<&'a str> {
         match self.target {
-            Target::Project(project_id) => Some(project_id),
+            Target::Project(project_id) | Target::NewProject(project_id) => Some(project_id),
             Target::Everywhere | Target::Account | Target::Types => None,
         }
     }
 
-    /// The account that every project must belong to; `None` if the grant covers all projects.
-    pub(super) fn domain_id(&self) -> Option<&'a str> {
-        self.principal.domain_id.as_deref()
+    /// The projects that it covers, for what spans projects.
+    pub(super) fn covered(&self) -> ProjectFilter<'a> {
+        let rights = &self.principal.rights;
+        ProjectFilter { domain_id: rights.confined_to().map(|domain_id| &**domain_id), projects: rights.projects() }
+    }
+
+    /// The domain that a new project gets if the principal may only work in one.
+    pub(super) fn confined_to(&self) -> Option<&'a str> {
+        self.principal.rights.confined_to().map(|domain_id| &**domain_id)
+    }
+
+    /// The role of the principal.
+    pub(super) fn role(&self) -> Role {
+        self.principal.rights.role()
+    }
+
+    /// Forgets what is remembered of a project that was changed.
+    pub(super) fn forget_project(&self, project_id: &str) {
+        self.access.projects.remove(project_id);
     }
 
     /// The account of the principal, which owns predefined tags.

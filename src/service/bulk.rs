@@ -11,7 +11,7 @@ use crate::{
     domain::{RequestError, change::Registration, registry::Aliases},
     store::{ExportTotals, Exporter, Store, StoreError},
     text::WrongEncoding,
-    transfer::{self, Atomicity, LoadError, Outcome, Progress, batches::Batches},
+    transfer::{self, Atomicity, Covered, LoadError, Outcome, Progress, batches::Batches},
 };
 
 /// An import that was allowed.
@@ -57,15 +57,15 @@ pub(crate) enum ExportError<E> {
 }
 
 impl Registry {
-    /// Begins an import, which may have resources of any project.
+    /// Begins an import of resources of the projects that the principal may administer.
     pub(crate) async fn import<'a>(&'a self, principal: &'a Principal) -> Result<Import<'a>, RequestError> {
         let grant = self.access.may(principal, Action::Register, Target::Everywhere).await?;
         Ok(Import { grant })
     }
 
-    /// Begins an export of every resource.
+    /// Begins an export of every resource of the projects that the principal may administer.
     pub(crate) async fn export<'a>(&'a self, principal: &'a Principal) -> Result<Export<'a>, RequestError> {
-        let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
+        let grant = self.access.may(principal, Action::Register, Target::Everywhere).await?;
         Ok(Export { grant })
     }
 }
@@ -76,7 +76,14 @@ impl Import<'_> {
         Ok(self.store().aliases().await?)
     }
 
-    /// Imports the batches.
+    /// What the principal may import; `None` for everything.
+    pub(crate) async fn covered(&self) -> Result<Option<Covered>, RequestError> {
+        let Some(domain_id) = self.grant.confined_to() else { return Ok(None) };
+        let projects = self.grant.covered().projects.map(<[String]>::to_vec);
+        Ok(Some(Covered::read(&self.store(), domain_id.into(), projects).await?))
+    }
+
+    /// Imports what the batches have.
     pub(crate) async fn load(
         &self,
         batches: Batches,
@@ -95,7 +102,7 @@ impl Import<'_> {
 impl Export<'_> {
     /// Takes the snapshot.
     pub(crate) async fn begin(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot { exporter: self.grant.bulk().export().await? })
+        Ok(Snapshot { exporter: self.grant.bulk().export(self.grant.covered()).await? })
     }
 }
 

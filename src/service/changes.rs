@@ -52,7 +52,8 @@ impl Service {
         resources: &[ResourceRef],
         change: &TagChange,
     ) -> Result<Answer, RequestError> {
-        let types = self.access.may(principal, Action::Read, Target::Types).await?;
+        // a role that may not change tags is refused as a whole, and not resource by resource
+        let types = self.access.may(principal, Action::Tag, Target::Types).await?;
         let resources = types.check_types(resources, |i| format!("resources[{i}].resource_type")).await?;
         let mut failures = Vec::new();
         for (i, resource) in resources.iter().enumerate() {

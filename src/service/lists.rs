@@ -90,7 +90,7 @@ impl Service {
             grant.find_scope(resource_type).await?.into_iter().collect()
         } else {
             // all projects, even for a type whose queries must name one
-            grant.store().find_scopes(&[resource_type.to_owned()], None, grant.domain_id()).await?.scopes
+            grant.store().find_scopes(&[resource_type.to_owned()], None, grant.covered()).await?.scopes
         };
         let walk = TagWalk {
             scopes: numbers(&scopes),
@@ -180,7 +180,7 @@ impl Service {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
-        let scopes = grant.store().domain_scopes(grant.domain_id()).await?;
+        let scopes = grant.store().covered_scopes(grant.covered()).await?;
         let marker = page.marker.as_deref().map(before_nul);
         let names = grant.store().list_keys(&scopes, marker, page.limit, false).await?;
         Ok(Answer::Names { next: names.last().cloned(), names })
@@ -198,7 +198,7 @@ impl Service {
             return Ok(Answer::Names { names: Vec::new(), next: None });
         }
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
-        let scopes = grant.store().domain_scopes(grant.domain_id()).await?;
+        let scopes = grant.store().covered_scopes(grant.covered()).await?;
         let marker = page.marker.as_deref().map(before_nul);
         let names = grant.store().list_values(&scopes, key, marker, page.limit).await?;
         Ok(Answer::Names { next: names.last().cloned(), names })

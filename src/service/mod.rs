@@ -1,18 +1,31 @@
 //! Use cases: each authorizes the principal, selects the scopes and runs the statements.
 
 mod access;
+mod authenticator;
 mod bulk;
+mod caches;
 mod changes;
+mod clock;
 mod commands;
+mod credential_cache;
+mod credentials;
+mod identity;
 mod lists;
+mod project_cache;
 mod queries;
 mod registry;
 mod scope_cache;
 mod scopes;
 mod state;
 
+pub use authenticator::{AuthSettings, Authenticator, ConfiguredKey, KnownKey};
 pub(crate) use bulk::{ExportError, Import, ImportError, Snapshot};
+pub use caches::Caches;
 pub use changes::PREDEFINED_QUOTA;
+pub use credential_cache::{CREDENTIAL_CACHE_TIME, CredentialCache};
+pub use credentials::{Credentials, Issued, LIFETIME, NewCredential, configured_key};
+pub use identity::{Identity, IssuedToken, Login, ProjectName, TOKEN_LIFETIME, TokenScope, TokenView};
+pub use project_cache::{PROJECT_CACHE_TIME, ProjectCache};
 pub use registry::{Registry, ResourcePage, Start};
 pub use scope_cache::ScopeCache;
 pub use state::Service;

@@ -59,6 +59,12 @@ fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
     }
 }
 
+/// Why credentials for single projects may not change a project itself.
+const SINGLE: &str = "project_id: these credentials cover single projects and cannot change or delete a project";
+
+/// Why a principal with a domain may not name another.
+const DOMAIN: &str = "domain_id: must be the domain of the credentials";
+
 impl Registry {
     pub(super) fn new(access: AccessControl) -> Self {
         Self { access }
@@ -83,13 +89,13 @@ impl Registry {
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
-        let grant = self.access.may(principal, Action::Administer, Target::Types).await?;
+        let grant = self.access.may(principal, Action::ChangeTypes, Target::Types).await?;
         grant.writer().put_type(resource_type, aliases).await
     }
 
     /// Deletes a resource type that never had a resource, with its aliases. To delete an alias alone, change its type.
     pub async fn remove_type(&self, principal: &Principal, resource_type: &str) -> Result<(), RegistryError> {
-        let grant = self.access.may(principal, Action::Administer, Target::Types).await?;
+        let grant = self.access.may(principal, Action::ChangeTypes, Target::Types).await?;
         let found = grant.find_type(resource_type).await?;
         if found.resource_type != resource_type {
             return Err(RegistryError::NameTaken {
@@ -109,7 +115,7 @@ impl Registry {
         limit: u32,
     ) -> Result<(Vec<Project>, Option<String>), RegistryError> {
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
-        let projects = grant.store().list_projects(marker, limit).await?;
+        let projects = grant.store().list_projects(marker, limit, grant.covered()).await?;
         let next = projects.last().map(|project| project.project_id.clone());
         Ok((projects, next))
     }
@@ -119,10 +125,31 @@ impl Registry {
         self.access.may(principal, Action::Read, Target::Project(project_id)).await?.find_project(project_id).await
     }
 
-    /// Registers a project or changes an existing one. True if it is new.
-    pub async fn put_project(&self, principal: &Principal, project: &Project) -> Result<bool, RegistryError> {
-        let grant = self.access.may(principal, Action::Administer, Target::Project(&project.project_id)).await?;
-        Ok(grant.writer().put_project(project).await?)
+    /// Registers a project or changes an existing one; without a domain it gets that of the principal. Returns true if it
+    /// is new, and the project as it is now.
+    pub async fn put_project(
+        &self,
+        principal: &Principal,
+        mut project: Project,
+    ) -> Result<(bool, Project), RegistryError> {
+        let grant = self.access.may(principal, Action::Register, Target::NewProject(&project.project_id)).await?;
+        if grant.covered().projects.is_some() {
+            return Err(RequestError::Forbidden { reason: SINGLE.to_owned() }.into());
+        }
+        if let Some(domain_id) = grant.confined_to() {
+            if project.domain_id.is_empty() {
+                domain_id.clone_into(&mut project.domain_id);
+            } else if project.domain_id != domain_id {
+                return Err(RequestError::Forbidden { reason: DOMAIN.to_owned() }.into());
+            }
+        }
+        let created = grant.writer().put_project(&project).await;
+        grant.forget_project(&project.project_id);
+        match created? {
+            Some(created) => Ok((created, project)),
+            // it was registered in another domain since it was looked for
+            None => Err(RequestError::forbidden_project(&project.project_id).into()),
+        }
     }
 
     /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.
@@ -132,13 +159,18 @@ impl Registry {
         project_id: &str,
         with_resources: bool,
     ) -> Result<(), RegistryError> {
-        let grant = self.access.may(principal, Action::Administer, Target::Project(project_id)).await?;
+        let grant = self.access.may(principal, Action::Register, Target::Project(project_id)).await?;
+        if grant.covered().projects.is_some() {
+            return Err(RequestError::Forbidden { reason: SINGLE.to_owned() }.into());
+        }
         if !is_storable(project_id) {
             return Err(RegistryError::unknown_project(project_id));
         }
         // bulk connections have no deadline; this finds out first whether the database responds
         grant.store().find_project(project_id).await?;
-        grant.bulk().remove_project(project_id, with_resources).await
+        let removed = grant.bulk().remove_project(project_id, with_resources).await;
+        grant.forget_project(project_id);
+        removed
     }
 
     /// A page of the resources of a type in a project, newest first.
@@ -203,7 +235,7 @@ impl Registry {
         with_tags: bool,
         condition: &Condition,
     ) -> Result<(bool, Registered), RegistryError> {
-        let grant = self.access.may(principal, Action::Register, Target::Project(project_id)).await?;
+        let grant = self.access.may(principal, Action::Register, Target::NewProject(project_id)).await?;
         // an existing scope has the type's own name; otherwise the name may be an alias
         let resource_type = match grant.find_scope(resource_type).await? {
             Some(scope) => scope.resource_type.clone(),

@@ -39,7 +39,7 @@ impl Grant<'_> {
         if self.project_id().is_some() {
             return self.find_scope(resource_type).await?.map(|scope| scope.scope_id).ok_or_else(unknown);
         }
-        let scopes = self.store().find_resource(resource_type, resource_id, self.domain_id()).await?;
+        let scopes = self.store().find_resource(resource_type, resource_id, self.covered()).await?;
         match scopes.as_slice() {
             [] => Err(unknown()),
             [scope_id] => Ok(*scope_id),
@@ -62,7 +62,7 @@ impl Grant<'_> {
         let project_id = self.project_id();
         // an unknown project has no scopes, but its types are still checked
         let in_project = project_id.map(|id| if is_storable(id) { id } else { "" });
-        let found = self.store().find_scopes(resource_types, in_project, self.domain_id()).await?;
+        let found = self.store().find_scopes(resource_types, in_project, self.covered()).await?;
         match found.unknown {
             None => {
                 check_once(resource_types, &found.types)?;
@@ -86,8 +86,7 @@ impl Grant<'_> {
     /// scope is never deleted, and scopes of a deleted project are empty. A page over several scopes has the name of the
     /// project; for a single scope the name has to be looked up.
     fn remembered(&self, resource_types: &[String]) -> Option<Vec<Arc<Scope>>> {
-        // the project may move to another account
-        let project_id = self.project_id().filter(|_| self.domain_id().is_none() && resource_types.len() > 1)?;
+        let project_id = self.project_id().filter(|_| resource_types.len() > 1)?;
         resource_types.iter().map(|resource_type| self.cache().get(project_id, resource_type)).collect()
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Registry, ScopeCache, access::AccessControl};
-use crate::{domain::services::CloudService, store::Store};
+use super::{Caches, CredentialCache, Credentials, Registry, access::AccessControl};
+use crate::{auth::MasterKeys, domain::services::CloudService, store::Store};
 
 /// The use cases of the dialects.
 #[derive(Debug, Clone)]
@@ -15,15 +15,14 @@ pub struct Service {
 
 impl Service {
     /// The use cases over a store, for the resources of a region and the services that have an API; `bulk` is the same
-    /// database for work without a deadline. Workers that share a cache need fewer look-ups.
-    pub fn new(
-        store: Store,
-        bulk: Store,
-        scopes: Arc<ScopeCache>,
-        region: Arc<str>,
-        services: Arc<[CloudService]>,
-    ) -> Self {
-        Self { access: AccessControl::new(store, bulk, scopes), region, services }
+    /// database for work without a deadline.
+    pub fn new(store: Store, bulk: Store, caches: Caches, region: Arc<str>, services: Arc<[CloudService]>) -> Self {
+        Self { access: AccessControl::new(store, bulk, caches), region, services }
+    }
+
+    /// The use cases of credentials, over the same stores; `master` seals the secrets of keys.
+    pub fn credentials(&self, cache: Arc<CredentialCache>, master: Option<Arc<MasterKeys>>) -> Credentials {
+        Credentials::new(self.access.clone(), cache, master)
     }
 
     /// The use cases of the registry, over the same stores.

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use sqlx::Executor;
 
 use super::{Store, StoreError, pool::PooledConnection, rows::tags_of};
-use crate::domain::{Resource, change::Registration};
+use crate::domain::{ProjectFilter, Resource, change::Registration};
 
 /// An export in progress: a connection that reads one snapshot.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct ExportTotals {
 
 impl Store {
     /// Takes the snapshot and checks that it can be read: once an answer has begun, an error can no longer be reported.
-    pub async fn export(&self) -> Result<Exporter, StoreError> {
+    pub async fn export(&self, covered: ProjectFilter<'_>) -> Result<Exporter, StoreError> {
         let begin = || async {
             let mut connection = self.pool.acquire().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
@@ -43,7 +43,11 @@ impl Store {
                 "select s.scope_id, s.project_id, p.project_name, p.domain_id, s.resource_type
                from tagd.scope s
                join tagd.project p on p.project_id = s.project_id
-              order by s.project_id, s.resource_type"
+              where ($1::text is null or p.domain_id = $1)
+                and ($2::text[] is null or p.project_id = any($2))
+              order by s.project_id, s.resource_type",
+                covered.domain_id,
+                covered.projects
             )
             .fetch_all(&mut *connection)
             .await?;
@@ -57,12 +61,14 @@ impl Store {
 impl Exporter {
     /// The number of resources in the snapshot.
     pub async fn totals(&mut self) -> Result<ExportTotals, StoreError> {
+        let scopes: Vec<i64> = self.scopes.iter().map(|scope| scope.scope_id).collect();
         let resources = sqlx::query_scalar!(
             r#"select coalesce(sum(coalesce(cardinality(l.slots),
                                         (select sum(c.hits) from tagd.chunk c
                                           where c.scope_id = l.scope_id and c.label_id = l.label_id))), 0)::int8 as "resources!"
                  from tagd.label l
-                where l.kind = 0"#
+                where l.scope_id = any($1) and l.key = '' and l.kind = 0 and l.value = ''"#,
+            &scopes
         )
         .fetch_one(&mut *self.connection)
         .await?;

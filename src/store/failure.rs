@@ -68,8 +68,8 @@ pub enum StoreError {
     /// The disk of the database is full.
     #[error("the database's disk is full: {0}")]
     DiskFull(String),
-    /// A resource type was deleted or became an alias during an import.
-    #[error("a resource type was deleted or became an alias during the import; run the import again")]
+    /// A resource type was deleted or became an alias, or a project got another domain, during an import.
+    #[error("a resource type or a project was changed or deleted during the import; run the import again")]
     TypeGone,
     /// The database refused a value that passed the checks: a bug in tagd, so the cause is only logged.
     #[error("cannot be stored; the cause is in the log")]
@@ -195,6 +195,9 @@ impl From<sqlx::Error> for RequestError {
             Some(Refusal::TooManyPredefined) => {
                 let (count, quota) = numbers_of(&error);
                 Self::TooManyPredefined { count, quota }
+            }
+            Some(Refusal::ForeignProject) => {
+                Self::Forbidden { reason: "project_id: access to the project is not allowed".to_owned() }
             }
             Some(Refusal::UnknownPredefined) => Self::UnknownPredefined,
             Some(Refusal::PredefinedExists) => Self::PredefinedExists,

@@ -134,10 +134,13 @@ pub(super) async fn import_rows(
     connection: &mut PooledConnection,
     caller: &Caller,
 ) -> Result<BatchOutcome, sqlx::Error> {
-    sqlx::query!("select tagd.lock_import_projects_shared()").execute(&mut **connection).await?;
+    let caller = row_of(caller);
+    sqlx::query!("select tagd.lock_import_projects_shared($1::text::tagd.caller)", caller)
+        .execute(&mut **connection)
+        .await?;
     let row = sqlx::query!(
         "select created, changed, unchanged, new_types from tagd.import_batch($1::text::tagd.caller)",
-        row_of(caller)
+        caller
     )
     .fetch_one(&mut **connection)
     .await?;

@@ -4,6 +4,8 @@ mod batcher;
 mod caller;
 mod connect;
 mod copy_text;
+mod covered;
+mod credentials;
 mod exports;
 mod failure;
 mod functions;

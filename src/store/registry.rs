@@ -9,7 +9,7 @@ use super::{
     states::Refusal,
 };
 use crate::domain::{
-    RequestError, Resource, Tag,
+    ProjectFilter, RequestError, Resource, Tag,
     command::ResourceType,
     matching::fold,
     registry::{Aliases, Condition, Project, Registered, RegistryError},
@@ -99,8 +99,14 @@ impl Store {
         if removed.unwrap_or_default() { Ok(()) } else { Err(RegistryError::unknown_type(resource_type)) }
     }
 
-    /// Projects after a marker, sorted by identifier.
-    pub async fn list_projects(&self, marker: Option<&str>, limit: u32) -> Result<Vec<Project>, RequestError> {
+    /// Projects by identifier: all, or those with a name and those whose names begin with it and an underscore. A project
+    /// without a name has its identifier as its name.
+    pub async fn find_projects(
+        &self,
+        name: Option<&str>,
+        limit: u32,
+        covered: ProjectFilter<'_>,
+    ) -> Result<Vec<Project>, RequestError> {
         Ok(self
             .pool
             .fetch_all(Retry::Read, || {
@@ -108,11 +114,57 @@ impl Store {
                     Project,
                     "select p.project_id, p.project_name, p.domain_id
                        from tagd.project p
-                      where $1::text is null or p.project_id > $1
+                      where ($1::text is null or p.project_name = $1 or starts_with(p.project_name, $1 || '_')
+                             or p.project_name = '' and p.project_id = $1)
+                        and ($3::text is null or p.domain_id = $3)
+                        and ($4::text[] is null or p.project_id = any($4))
+                      order by p.project_id
+                      limit $2",
+                    name,
+                    i64::from(limit),
+                    covered.domain_id,
+                    covered.projects
+                )
+            })
+            .await?)
+    }
+
+    /// The domains that projects belong to, sorted.
+    pub async fn list_domains(&self, limit: u32) -> Result<Vec<String>, RequestError> {
+        Ok(self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_scalar!(
+                    "select distinct p.domain_id from tagd.project p where p.domain_id <> '' order by 1 limit $1",
+                    i64::from(limit)
+                )
+            })
+            .await?)
+    }
+
+    /// Projects by identifier, behind a marker.
+    pub async fn list_projects(
+        &self,
+        marker: Option<&str>,
+        limit: u32,
+        covered: ProjectFilter<'_>,
+    ) -> Result<Vec<Project>, RequestError> {
+        Ok(self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    Project,
+                    "select p.project_id, p.project_name, p.domain_id
+                       from tagd.project p
+                      where ($1::text is null or p.project_id > $1)
+                        and ($3::text is null or p.domain_id = $3)
+                        and ($4::text[] is null or p.project_id = any($4))
                       order by p.project_id
                       limit $2",
                     marker,
-                    i64::from(limit)
+                    i64::from(limit),
+                    covered.domain_id,
+                    covered.projects
                 )
             })
             .await?)
@@ -134,8 +186,8 @@ impl Store {
             .await?)
     }
 
-    /// Registers a project, or changes name and account of an existing one. Returns true if it is new.
-    pub async fn put_project(&self, project: &Project) -> Result<bool, RequestError> {
+    /// Registers a project, or changes name and account of a known one. True if it is new.
+    pub async fn put_project(&self, project: &Project) -> Result<Option<bool>, RequestError> {
         let created = self
             .pool
             .fetch_one(Retry::Write, || {
@@ -148,7 +200,7 @@ impl Store {
                 )
             })
             .await?;
-        Ok(created.unwrap_or_default())
+        Ok(created)
     }
 
     /// Deletes a project. If it has resources, they are deleted if `with_resources` is set; otherwise it is an error.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Store, retry::Retry};
-use crate::domain::{RequestError, Scope};
+use crate::domain::{ProjectFilter, RequestError, Scope};
 
 /// The scopes of resource types.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +53,7 @@ impl Store {
         &self,
         resource_types: &[String],
         project_id: Option<&str>,
-        domain_id: Option<&str>,
+        covered: ProjectFilter<'_>,
     ) -> Result<TypeScopes, RequestError> {
         let rows = self.pool.fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
@@ -67,10 +67,12 @@ impl Store {
                            on s.resource_type = t.resource_type
                           and ($2::text is null or s.project_id = $2)
                           and ($3::text is null or p.domain_id = $3)
+                          and ($4::text[] is null or p.project_id = any($4))
                         order by w.ord, s.project_id"#,
                     resource_types,
                     project_id,
-                    domain_id
+                    covered.domain_id,
+                    covered.projects
                 ) }).await?;
         let mut found = TypeScopes::default();
         for row in rows {

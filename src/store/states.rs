@@ -11,7 +11,7 @@ pub enum Meaning {
     Value,
     /// The server rolled the statement back; it may be retried.
     RolledBack,
-    /// A row that the statement refers to was deleted meanwhile; a retry sees that.
+    /// A row that the statement refers to was changed or deleted meanwhile; a retry sees that.
     Gone,
     /// The database is unavailable.
     Outage(Outage),
@@ -46,10 +46,12 @@ pub enum Refusal {
     TypeInUse,
     /// The name of a resource type or an alias is taken; the detail says by what.
     NameTaken,
+    /// The project was registered in another domain, or moved to it, since the caller's rights were checked.
+    ForeignProject,
 }
 
 /// States or prefixes of states; the first match counts. A state that is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 47] = [
+pub const STATES: [(&str, Meaning); 48] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -62,6 +64,7 @@ pub const STATES: [(&str, Meaning); 47] = [
     ("TG009", Meaning::Refused(Refusal::ProjectInUse)),
     ("TG010", Meaning::Refused(Refusal::TypeInUse)),
     ("TG011", Meaning::Refused(Refusal::NameTaken)),
+    ("TG012", Meaning::Refused(Refusal::ForeignProject)),
     // a protocol violation, by tagd or by a proxy that then ends the session; see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),

@@ -1,7 +1,7 @@
 //! Lists of tags: of a resource, of a scope, or of everything an account has.
 
 use super::{Store, retry::Retry, rows::tags_of};
-use crate::domain::{RequestError, Tag, tag::is_system_key};
+use crate::domain::{ProjectFilter, RequestError, Tag, tag::is_system_key};
 
 impl Store {
     /// The tags of a resource; `None` if there is no such resource.
@@ -24,7 +24,7 @@ impl Store {
         &self,
         resource_type: &str,
         resource_id: &str,
-        domain_id: Option<&str>,
+        covered: ProjectFilter<'_>,
     ) -> Result<Vec<i64>, RequestError> {
         // from the identifier to its scopes: the index on identifiers finds all resources with this one, which are read
         // one by one until there are two
@@ -40,17 +40,19 @@ impl Store {
                        join tagd.project p on p.project_id = s.project_id
                       where s.resource_type = $1
                         and ($3::text is null or p.domain_id = $3)
+                        and ($4::text[] is null or p.project_id = any($4))
                       limit 2",
                     resource_type,
                     resource_id,
-                    domain_id
+                    covered.domain_id,
+                    covered.projects
                 )
             })
             .await?)
     }
 
     /// The scopes of an account, or all scopes.
-    pub async fn domain_scopes(&self, domain_id: Option<&str>) -> Result<Vec<i64>, RequestError> {
+    pub async fn covered_scopes(&self, covered: ProjectFilter<'_>) -> Result<Vec<i64>, RequestError> {
         Ok(self
             .pool
             .fetch_all(Retry::Read, || {
@@ -58,8 +60,10 @@ impl Store {
                     "select s.scope_id
                        from tagd.scope s
                        join tagd.project p on p.project_id = s.project_id
-                      where $1::text is null or p.domain_id = $1",
-                    domain_id
+                      where ($1::text is null or p.domain_id = $1)
+                        and ($2::text[] is null or p.project_id = any($2))",
+                    covered.domain_id,
+                    covered.projects
                 )
             })
             .await?)

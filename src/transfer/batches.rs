@@ -8,7 +8,10 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::line::{self, LINE_BYTES};
+use super::{
+    covered::Covered,
+    line::{self, LINE_BYTES},
+};
 use crate::{
     domain::{change::Registration, reason, registry::Aliases},
     store::ImportBatch,
@@ -121,13 +124,21 @@ impl BatchBuilder {
 }
 
 /// Reads batches from NDJSON. `most_idle` is the maximum number of consecutive bytes without a resource. An alias of a
-/// type is replaced by the type's own name, so that a resource has only one name.
-pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases, most_idle: Option<u64>) -> Batches {
+/// type is replaced by the type's own name, so that a resource has only one name. Resources that are not covered are rejected.
+pub(crate) fn of_ndjson(
+    input: Box<dyn Read + Send>,
+    aliases: Aliases,
+    covered: Option<Covered>,
+    most_idle: Option<u64>,
+) -> Batches {
     let (builder, batches) = BatchBuilder::new();
     std::thread::spawn(move || {
         let mut builder = builder;
         let read = match text::begin_input(input) {
-            Ok(input) => read_ndjson(BufReader::with_capacity(256 * 1024, input), &aliases, most_idle, &mut builder),
+            Ok(input) => {
+                let input = BufReader::with_capacity(256 * 1024, input);
+                read_ndjson(input, &aliases, covered.as_ref(), most_idle, &mut builder)
+            }
             Err(error) => Ok(Some(error)),
         };
         // an import that has stopped needs no more
@@ -141,6 +152,7 @@ pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, aliases: Aliases, most_idle
 fn read_ndjson(
     mut input: impl BufRead,
     aliases: &Aliases,
+    covered: Option<&Covered>,
     most_idle: Option<u64>,
     builder: &mut BatchBuilder,
 ) -> Result<Option<Error>, Stopped> {
@@ -173,9 +185,13 @@ fn read_ndjson(
             idle += bytes;
             continue;
         }
-        match line::decode(text) {
-            Ok(mut registration) => {
-                aliases.resolve(&mut registration.resource_type);
+        let read = line::decode(text).and_then(|mut registration| {
+            aliases.resolve(&mut registration.resource_type);
+            covered.map_or(Ok(()), |covered| covered.admit(&mut registration))?;
+            Ok(registration)
+        });
+        match read {
+            Ok(registration) => {
                 builder.push(number, bytes, &registration)?;
                 idle = 0;
             }

@@ -1,7 +1,9 @@
 //! Bulk import and export as NDJSON, one resource per line, for the commands and the registry.
 
 pub(crate) mod batches;
+mod covered;
 pub(crate) mod line;
 mod load;
 
+pub(crate) use covered::Covered;
 pub(crate) use load::{Atomicity, LoadError, Outcome, Progress, load, load_with_tags, log_refusal};

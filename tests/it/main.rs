@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, sets the stage as it needs, and reads top to bottom"
 )]
 
+mod access;
 mod architecture;
 mod cli;
 mod compiler;

@@ -1,7 +1,8 @@
 """Every tag operation of the official Python SDKs, unmodified, against a tagd at TAGD_URL.
 
 tests/it/wire/sdk.rs starts the server with the resources that are named here and runs this file; the project is
-PROJECT, the resources of each type have the ids r1 to r3 and the names web-1, web-2 and db-3.
+PROJECT, the resources of each type have the ids r1 to r3 and the names web-1, web-2 and db-3. TAGD_TOKEN is a token for
+clients that do not sign; with TAGD_SDK_SENDS=token the SDKs send it too, and their signature is of no key.
 """
 import json
 import os
@@ -10,6 +11,7 @@ import unittest
 import openstack
 from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkcore.http.http_handler import HttpHandler
 from huaweicloudsdkcts.v3 import CtsClient
 from huaweicloudsdkcts.v3 import model as cts
 from huaweicloudsdkdns.v2 import DnsClient
@@ -18,17 +20,26 @@ from huaweicloudsdkims.v2 import ImsClient
 from huaweicloudsdkims.v2 import model as ims
 from huaweicloudsdktms.v1 import TmsClient
 from huaweicloudsdktms.v1 import model as tms
-from keystoneauth1 import adapter, noauth, session
+from keystoneauth1 import adapter, noauth, session, token_endpoint
 from openstack.image.v2.image import Image
 
 URL = os.environ["TAGD_URL"]
-PROJECT = "0123456789abcdef0123456789abcdef"
+TOKEN = os.environ.get("TAGD_TOKEN")
+PROJECT = os.environ.get("TAGD_PROJECT", "0123456789abcdef0123456789abcdef")
 DNS_TYPES = ["DNS-public_zone", "DNS-private_zone", "DNS-public_recordset", "DNS-private_recordset", "DNS-ptr_record"]
 
 
 def client(kind, credentials):
     # dummy keys, never none: without keys the SDK asks the network for some
-    return kind.new_builder().with_credentials(credentials).with_endpoint(URL).build()
+    builder = kind.new_builder().with_credentials(credentials).with_endpoint(URL)
+    if os.environ.get("TAGD_SDK_SENDS") == "token":
+        builder.with_http_handler(HttpHandler().add_request_handler(send_token))
+    return builder.build()
+
+
+def send_token(request, **_):
+    request.header_params["X-Auth-Token"] = TOKEN
+    request.header_params["Authorization"] = request.header_params["Authorization"].replace("Access=AK,", "Access=nobody,")
 
 
 def basic():
@@ -337,7 +348,9 @@ class OpenStack(Case):
     def test_a_connection_starts_with_the_address_of_a_version(self):
         for base in ["/v2", "/v2/", "/v2.0"]:
             services = {f"{name}_endpoint_override": URL + base for name in ["image", "dns"]}
-            connection = openstack.connection.Connection(auth_type="none", auth={"endpoint": URL}, **services)
+            login = {"endpoint": URL, "token": TOKEN} if TOKEN else {"endpoint": URL}
+            kind = "admin_token" if TOKEN else "none"
+            connection = openstack.connection.Connection(auth_type=kind, auth=login, **services)
             self.assertEqual(connection.dns.get_endpoint_data().service_url, f"{URL}/v2/")
             connection.image.add_tag("r2", "found")
             api = client(ImsClient, basic())
@@ -345,7 +358,8 @@ class OpenStack(Case):
             connection.image.remove_tag("r2", "found")
 
     def test_native_tags(self):
-        connection = session.Session(auth=noauth.NoAuth(endpoint=f"{URL}/v2"))
+        login = token_endpoint.Token(f"{URL}/v2", TOKEN) if TOKEN else noauth.NoAuth(endpoint=f"{URL}/v2")
+        connection = session.Session(auth=login)
         images = adapter.Adapter(connection, endpoint_override=f"{URL}/v2")
         image = Image(id="r2")
         image.add_tag(images, "silver")

@@ -33,12 +33,14 @@ begin
    where p.project_id = n.project_id
      and (coalesce(n.project_name, p.project_name), coalesce(n.domain_id, p.domain_id)) is distinct from (p.project_name, p.domain_id);
 
-  -- an unknown type is registered as a regional type that only the cross-service API reaches
+  -- a type that was never registered is taken as one of the region, reached by the cross-service API; only a caller without
+  -- a domain may register one
   with added as (
     insert into tagd.resource_type (resource_type, service, regional, tag_quota)
     select distinct i.resource_type, 'TMS', true, 20
       from pg_temp.import_line i
-     where not exists (select from tagd.resource_type t where t.resource_type = i.resource_type)
+     where p_caller.domain_id is null
+       and not exists (select from tagd.resource_type t where t.resource_type = i.resource_type)
      order by i.resource_type
     on conflict (resource_type) do nothing
     returning resource_type)

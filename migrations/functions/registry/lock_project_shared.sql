@@ -1,15 +1,21 @@
-create or replace function tagd.lock_project_shared(p_project_id text)
+create or replace function tagd.lock_project_shared(p_project_id text, p_caller tagd.caller)
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_domain_id text;
 begin
   loop
-    perform from tagd.project p where p.project_id = p_project_id for key share;
+    select p.domain_id into v_domain_id from tagd.project p where p.project_id = p_project_id for key share;
     exit when found;
-    insert into tagd.project (project_id) values (p_project_id) on conflict (project_id) do nothing;
+    insert into tagd.project (project_id, domain_id) values (p_project_id, coalesce(p_caller.domain_id, ''))
+    on conflict (project_id) do nothing;
   end loop;
+  if v_domain_id <> p_caller.domain_id then
+    raise exception using errcode = 'TG012', message = 'the project belongs to another domain';
+  end if;
 end
 $$;
-comment on function tagd.lock_project_shared(text) is 'Keeps a project from being deleted until the transaction ends; creates the project if it does not exist.';
-revoke execute on function tagd.lock_project_shared(text) from public;
+comment on function tagd.lock_project_shared(text, tagd.caller) is 'Keeps a project from being deleted until the transaction ends. A new one is made, in the domain of the caller; TG012: it belongs to another domain than the caller''s.';
+revoke execute on function tagd.lock_project_shared(text, tagd.caller) from public;

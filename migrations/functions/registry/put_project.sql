@@ -5,9 +5,10 @@ set search_path = pg_catalog, pg_temp
 as $$
   insert into tagd.project (project_id, project_name, domain_id) values (p_project_id, p_project_name, p_domain_id)
   on conflict (project_id) do update set project_name = excluded.project_name, domain_id = excluded.domain_id
+   where (p_caller).domain_id is null or project.domain_id = (p_caller).domain_id
   -- xmax is 0 only in a row that this statement has inserted
   returning xmax = 0
 $$;
-comment on function tagd.put_project(text, text, text, tagd.caller) is 'Registers a project, or changes name and account of an existing one. Returns true if it is new.';
+comment on function tagd.put_project(text, text, text, tagd.caller) is 'Registers a project, or changes name and account of an existing one. Returns true if it is new; null, and changes nothing, if the project belongs to another domain than the caller''s.';
 revoke execute on function tagd.put_project(text, text, text, tagd.caller) from public;
 grant execute on function tagd.put_project(text, text, text, tagd.caller) to tagd_service;

@@ -22,7 +22,7 @@ begin
   if not found then
     raise exception using errcode = 'TG008', message = 'unknown resource type';
   end if;
-  perform tagd.lock_project_shared(p_project_id);
+  perform tagd.lock_project_shared(p_project_id, p_caller);
   v_scope_id := tagd.put_scope(p_project_id, p_resource_type);
   perform tagd.lock_scope_shared(v_scope_id);
 

@@ -7,7 +7,9 @@ declare
   v_scopes   bigint[];
   v_scope_id bigint;
 begin
-  perform from tagd.project p where p.project_id = p_project_id for update;
+  perform from tagd.project p
+    where p.project_id = p_project_id and (p_caller.domain_id is null or p.domain_id = p_caller.domain_id)
+      for update;
   if not found then
     return false;
   end if;
@@ -38,6 +40,6 @@ begin
   return true;
 end
 $$;
-comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project and, with p_with_resources, its resources; otherwise raises TG009 if it has any. Its scopes remain, empty. Returns false if the project is unknown.';
+comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project and, with p_with_resources, its resources; otherwise raises TG009 if it has any. Its scopes remain, empty. Returns false if the project is unknown or belongs to another domain than the caller''s.';
 revoke execute on function tagd.remove_project(text, boolean, tagd.caller) from public;
 grant execute on function tagd.remove_project(text, boolean, tagd.caller) to tagd_service;

@@ -99,7 +99,7 @@ pub(super) async fn load(
     let import = registry.import(&principal).await?;
     match tags {
         None => {
-            let batches = batches::of_ndjson(resources, import.store().aliases().await?, None);
+            let batches = batches::of_ndjson(resources, import.store().aliases().await?, None, None);
             run_batches(&import, batches, None, progress, strict).await
         }
         Some(tags) => {

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use crate::{
     auth::Principal,
     http::{principal, state::AppState},
-    service::Registry,
+    service::{Credentials, Registry},
 };
 
 /// The principal of a request, and the registry.
@@ -20,6 +20,10 @@ pub(super) struct RegistryAccess {
 impl RegistryAccess {
     pub(super) fn registry(&self) -> &Registry {
         &self.state.registry
+    }
+
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.state.credentials
     }
 }
 

@@ -4,25 +4,24 @@
 //! errors that no cloud service has.
 
 mod access;
+mod credentials;
 mod refusal;
+mod respond;
 mod transfer;
 mod wire;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{
-        Method, StatusCode,
-        header::{self, HeaderName},
-    },
+    HttpRequest, HttpResponse, ResponseError,
+    http::{Method, StatusCode, header},
     web::{self, Payload, ServiceConfig},
 };
-use serde::Serialize;
 
 use super::{
     body,
     conditions::{self, Outcome},
     path::get_or_head,
-    refusal::{not_found, options},
+    principal::Unidentified,
+    refusal::not_found,
 };
 use crate::{
     dialects::{DIALECTS, PathParameters},
@@ -37,15 +36,15 @@ use crate::{
     service::Start,
     transfer::line,
 };
+pub(crate) use credentials::{CredentialReply, IssuedReply, time_of};
+
 use access::RegistryAccess;
 use refusal::Refusal;
+use respond::{ALL, Handled, READ, only, put_status, read, reply, reply_read, reply_with};
 use wire::{
     MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
     TagList, TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
 };
-
-/// The response or the error of a request.
-type Handled = Result<HttpResponse, Refusal>;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     let one = "/projects/{project_id}/types/{resource_type}/resources/{resource_id}";
@@ -80,64 +79,25 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                     .route(get_or_head().to(get_tags))
                     .route(web::put().to(put_tags)),
             )
+            .configure(credentials::configure)
             .service(only("/import", "OPTIONS, POST").route(web::post().to(import)))
             .service(only("/export", READ).route(get_or_head().to(export)))
             .default_service(web::route().to(async |request: HttpRequest| not_found(&request))),
     );
 }
 
-/// The methods of a read-only path.
-const READ: &str = "GET, HEAD, OPTIONS";
-/// The methods of a path that can be read, put and deleted.
-const ALL: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
-
-/// A path with the methods that it allows.
-fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
-    web::resource(path).default_service(web::route().to(move |request: HttpRequest| async move {
-        if *request.method() == Method::OPTIONS {
-            return Handled::Ok(options(allowed));
-        }
-        Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
-    }))
+/// Whether a path belongs to the registry.
+pub(super) fn has(request: &HttpRequest) -> bool {
+    request.path().starts_with("/registry/v1/")
 }
 
-/// A JSON response.
-fn reply(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    HttpResponse::build(status).json(body)
-}
-
-/// A JSON response with a resource and its `ETag`.
-fn reply_with(status: StatusCode, etag: &str, body: &impl Serialize) -> HttpResponse {
-    HttpResponse::build(status).insert_header(etag_header(etag)).json(body)
-}
-
-fn etag_header(etag: &str) -> (HeaderName, String) {
-    (header::ETAG, format!("\"{etag}\""))
-}
-
-/// The response to a read, after the conditions of the request.
-fn reply_read(request: &HttpRequest, etag: Option<&str>, body: &impl Serialize) -> Handled {
-    match conditions::of_read(request, etag)? {
-        Outcome::Proceed => Ok(match etag {
-            Some(etag) => reply_with(StatusCode::OK, etag, body),
-            None => reply(StatusCode::OK, body),
-        }),
-        Outcome::NotModified => {
-            Ok(HttpResponse::NotModified().insert_header(etag_header(etag.unwrap_or_default())).finish())
-        }
-        Outcome::Failed => Err(RegistryError::Condition.into()),
-    }
-}
-
-fn put_status(created: bool) -> StatusCode {
-    if created { StatusCode::CREATED } else { StatusCode::OK }
-}
-
-/// The body of a request that has one; all such requests are writes.
-async fn read<T: serde::de::DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
-    body::check_changing(request, body::JSON, &[]).map_err(Refusal::Type)?;
-    let body = body::read(payload).await.map_err(Refusal::Body)?;
-    Ok(wire::decode(&body)?)
+/// The response to a request without valid credentials.
+pub(super) fn unidentified(refused: Unidentified) -> HttpResponse {
+    let refused: Refusal = match refused {
+        Unidentified::Error(error) => error.into(),
+        Unidentified::Body(error) => Refusal::Body(error),
+    };
+    refused.error_response()
 }
 
 // ---- resource types
@@ -202,7 +162,7 @@ async fn put_project(request: HttpRequest, access: RegistryAccess, payload: Payl
         domain_id: domain_id.unwrap_or_default(),
     };
     registration::check_project(&project)?;
-    let created = access.registry().put_project(&access.principal, &project).await?;
+    let (created, project) = access.registry().put_project(&access.principal, project).await?;
     Ok(reply(put_status(created), &ProjectReply::of(&project)))
 }
 

@@ -61,11 +61,16 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryError::TypeInUse => (409, "REGISTRY.0006"),
             RegistryError::NameTaken { .. } => (409, "REGISTRY.0019"),
             RegistryError::ProjectInUse => (409, "REGISTRY.0007"),
+            RegistryError::UnknownCredential { .. } => (404, "REGISTRY.0023"),
+            RegistryError::KeyExists { .. } => (409, "REGISTRY.0024"),
             RegistryError::Condition => (412, "REGISTRY.0008"),
             RegistryError::Other(error) => match error {
                 RequestError::Body { .. } => (400, "REGISTRY.0001"),
                 RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
                 RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
+                RequestError::Unauthenticated { .. } => (401, "REGISTRY.0021"),
+                RequestError::Forbidden { .. } => (403, "REGISTRY.0022"),
+                RequestError::Throttled { .. } => (429, "APIGW.0308"),
                 RequestError::Unavailable { .. } => (503, "REGISTRY.0015"),
                 RequestError::Internal { .. } => (500, "REGISTRY.0016"),
                 // an invalid field; the registry does not produce the other kinds

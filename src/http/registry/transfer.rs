@@ -61,6 +61,7 @@ pub(super) async fn import(
     let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Batches };
     let import = access.registry().import(&access.principal).await?;
     let aliases = import.aliases().await?;
+    let covered = import.covered().await?;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let idle = is_packed.then_some(UNPACKED_IDLE);
@@ -73,7 +74,8 @@ pub(super) async fn import(
             }
             Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } => {}
         };
-        let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, aliases, idle), atomicity, report));
+        let mut load =
+            std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
         tokio::select! {
             outcome = &mut load => outcome,
             () = feed(&mut payload, sender) => load.await,

@@ -12,7 +12,10 @@ use std::{
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tagd::store::SchemaVersion;
+use tagd::{
+    config::{AuthMode, CommonArgs, ServeArgs, Settings},
+    store::SchemaVersion,
+};
 
 use crate::support::{PATIENCE, Program, Said, Serving, TestDb, eventually, json_lines, repository};
 
@@ -35,7 +38,7 @@ const NOWHERE: &str = "postgres://nobody:secret@127.0.0.1:1/none";
 fn refusal(said: &Said) -> &str {
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
     assert_eq!(said.complaints().len(), 1, "{}", said.err);
-    assert!(said.err.starts_with("tagd: ") && said.err.len() < 500, "{}", said.err);
+    assert!(said.err.starts_with("tagd: ") && said.err.len() < 600, "{}", said.err);
     said.err.trim().strip_prefix("tagd: ").unwrap()
 }
 
@@ -48,16 +51,27 @@ fn help_explains_every_setting_with_its_default() {
         ("--postgres-bin <DIR>", "TAGD_POSTGRES_BIN", "[default: found on PATH"),
         ("--connections <N>", "TAGD_CONNECTIONS", "[default: 16]"),
         ("--config <FILE>", "TAGD_CONFIG", "[default: none]"),
+        ("--master-key-file <FILE>", "TAGD_MASTER_KEY_FILE", "[default: master.key in the data directory"),
         ("--log-format <FORMAT>", "TAGD_LOG_FORMAT", "[default: auto]"),
         ("--log <FILTER>", "TAGD_LOG", "[default: info for serve, warn for the other commands]"),
     ];
     let serve = [
         ("--listen <ADDRESS:PORT>", "TAGD_LISTEN", "[default: 127.0.0.1:8080]"),
+        ("--auth <MODES>", "TAGD_AUTH", "[default: none]"),
         ("--insecure-listen", "TAGD_INSECURE_LISTEN", "[default: off]"),
+        ("--keystone-url <URL>", "TAGD_KEYSTONE_URL", "[default: none]"),
+        ("--keystone-domain <NAME>", "TAGD_KEYSTONE_DOMAIN", "[default: Default]"),
+        ("--tls-cert <FILE>", "TAGD_TLS_CERT", "[default: none]"),
+        ("--tls-key <FILE>", "TAGD_TLS_KEY", "[default: none]"),
+        ("--tls-client-ca <FILE>", "TAGD_TLS_CLIENT_CA", "[default: none]"),
+        ("--http-listen <ADDRESS:PORT>", "TAGD_HTTP_LISTEN", "[default: none]"),
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
         ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),
         ("--allowed-host <NAME>", "TAGD_ALLOWED_HOSTS", "[default: none]"),
+        ("--trusted-proxy <ADDRESS[/PREFIX]>", "TAGD_TRUSTED_PROXIES", "[default: none]"),
+        ("--rate-limit-principal <N>", "TAGD_RATE_LIMIT_PRINCIPAL", "[default: no limit]"),
+        ("--rate-limit-address <N>", "TAGD_RATE_LIMIT_ADDRESS", "[default: no limit]"),
     ];
     for command in COMMANDS {
         let help = program.expect(&[command, &["--help"]].concat());
@@ -159,6 +173,12 @@ fn bad_settings_are_one_clear_line() {
         ("connections = \n", "the settings file tagd.toml: line 1: "),
         ("connections = 4\nconnections = 5\n", "the settings file tagd.toml: line 2: duplicate key"),
         ("log_format = \"xml\"\n", "the settings file tagd.toml: line 1: unknown variant `xml`"),
+        ("tls_cert = \"cert.pem\"\n", "tls_cert: requires tls_key"),
+        ("tls_key = \"key.pem\"\ntls_cert = \"\"\n", "tls_key: requires tls_cert"),
+        (
+            "http_listen = \"localhost:1\"\n",
+            "the settings file tagd.toml: line 1: http_listen: must be an IP address and a port, such as 127.0.0.1:8080, got",
+        ),
         ("connections = 501\n", "connections: must be an integer between 1 and 500, got 501"),
     ] {
         let line = file(text);
@@ -187,8 +207,35 @@ fn bad_settings_are_one_clear_line() {
         (&["serve", "--allowed-host", "*.example.org"], "allowed_hosts: \"*.example.org\" must be a host name"),
         (&["serve", "--allowed-host", "a,,b"], "allowed_hosts: \"\" must be a host name such as tags.example.org,"),
         (&["serve", "--allowed-host", "bücher.example"], "allowed_hosts: \"bücher.example\" must be a host name"),
+        (
+            &["serve", "--trusted-proxy", "10.0.0.0/33"],
+            "trusted_proxies: \"10.0.0.0/33\" must be an IP address or a network such as 10.0.0.0/8",
+        ),
+        (&["serve", "--trusted-proxy", "::1,proxy"], "trusted_proxies: \"proxy\" must be an IP address or a network"),
+        (
+            &["serve", "--rate-limit-address", "0"],
+            "rate_limit_address: must be an integer between 1 and 1000000, got 0",
+        ),
+        (&["serve", "--rate-limit-principal", "5"], "rate_limit_principal: requires auth with keys or tokens"),
         (&["serve", "--listen", "0.0.0.0:0"], "listen: 0.0.0.0:0 is reachable from other machines"),
         (&["serve", "--listen", "[::]:0"], "listen: [::]:0 is reachable from other machines"),
+        (&["serve", "--auth", "keystone"], "auth = keystone: requires keystone_url"),
+        (
+            &["serve", "--auth", "keystone", "--keystone-url", "http://k", "--keystone-user", "u"],
+            "auth = keystone: requires keystone_password_file or the variable TAGD_KEYSTONE_PASSWORD",
+        ),
+        (&["serve", "--tls-cert", "cert.pem"], "tls_cert: requires tls_key"),
+        (&["serve", "--tls-key", "key.pem"], "tls_key: requires tls_cert"),
+        (&["serve", "--tls-client-ca", "ca.pem"], "tls_client_ca: requires tls_cert and tls_key"),
+        (&["serve", "--http-listen", "127.0.0.1:0"], "http_listen: requires tls_cert and tls_key, since without TLS"),
+        (
+            &["serve", "--listen", "0.0.0.0:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"],
+            "listen: 0.0.0.0:0 is reachable from other machines, and requests are not authenticated; use a loopback",
+        ),
+        (
+            &["serve", "--http-listen", "[::]:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"],
+            "http_listen: [::]:0 is reachable from other machines, and requests are not authenticated; use a loopback",
+        ),
     ] {
         let said = program.run(args);
         assert!(refusal(&said).starts_with(expected), "{args:?}: {}", said.err);
@@ -204,6 +251,46 @@ fn bad_settings_are_one_clear_line() {
         let said = program.run(args);
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{args:?}");
         assert!(said.err.starts_with("error: "), "{}", said.err);
+    }
+}
+
+#[test]
+fn what_other_machines_can_reach_must_be_encrypted_and_authenticated() {
+    let common = CommonArgs { data_dir: Some("data".into()), ..CommonArgs::default() };
+    let check =
+        |listen: &str, http_listen: Option<&str>, has_tls: bool, insecure_listen: bool, is_authenticated: bool| {
+            let file = |name: &str| has_tls.then(|| name.into());
+            let serve = ServeArgs {
+                listen: Some(listen.parse().unwrap()),
+                http_listen: http_listen.map(|address| address.parse().unwrap()),
+                tls_cert: file("cert.pem"),
+                tls_key: file("key.pem"),
+                insecure_listen,
+                auth: if is_authenticated { vec![AuthMode::Tokens] } else { Vec::new() },
+                ..ServeArgs::default()
+            };
+            Settings::load(&common, &serve).unwrap().check_listen().map_err(|error| error.to_string())
+        };
+    let (open, here, other) = ("0.0.0.0:1", "127.0.0.1:1", "[::1]:2");
+    let refused = |setting: &str, reason: &str| {
+        let line = "0.0.0.0:1 is reachable from other machines, and";
+        Err(format!("{setting}: {line} {reason}; use a loopback address or add --insecure-listen"))
+    };
+    let (unknown, plain) = ("requests are not authenticated", "plain HTTP is not encrypted");
+    for (listen, http_listen, has_tls, is_authenticated, expected) in [
+        (here, None, false, false, Ok(())),
+        (here, Some(other), true, false, Ok(())),
+        (open, None, false, false, refused("listen", unknown)),
+        (open, None, false, true, refused("listen", plain)),
+        (open, None, true, false, refused("listen", unknown)),
+        (open, None, true, true, Ok(())),
+        (open, Some(other), true, true, Ok(())),
+        (here, Some(open), true, false, refused("http_listen", unknown)),
+        (open, Some(open), true, true, refused("http_listen", plain)),
+    ] {
+        let case = (listen, http_listen, has_tls, is_authenticated);
+        assert_eq!(check(listen, http_listen, has_tls, false, is_authenticated), expected, "{case:?}");
+        assert_eq!(check(listen, http_listen, has_tls, true, is_authenticated), Ok(()), "{case:?}");
     }
 }
 
@@ -278,12 +365,13 @@ fn serve_says_one_line_and_its_log_tells_of_every_request() {
     let db = TestDb::new();
     let program = Program::new().on(&db);
     program.expect(&["demo"]);
-    let mut serving = program.serve(&["--listen", "127.0.0.1:0"]);
+    let mut serving = program.serve(&["--listen", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1"]);
     assert_eq!(serving.ready, format!("tagd is ready on {} (the given database)\n", serving.url));
     assert_eq!(serving.get("/healthz").status, 200);
     assert_eq!(serving.get("/readyz").status, 200);
     let path = "/v1.0/resource-instances/filter";
-    let own = serving.send("POST", path, &[("X-Request-Id", "my-own_1")], br#"{"resource_types":["cdn"]}"#);
+    let own = [("X-Request-Id", "my-own_1"), ("X-Forwarded-For", "192.0.2.1, 198.51.100.1")];
+    let own = serving.send("POST", path, &own, br#"{"resource_types":["cdn"]}"#);
     assert_eq!((own.status, own.headers["x-request-id"].as_str()), (200, "my-own_1"));
     let credentials = [("X-Auth-Token", "MIIFsecret"), ("Authorization", "Basic c2VjcmV0")];
     let known = serving.send("POST", path, &credentials, br#"{"resource_types":["cdn"]}"#);
@@ -309,6 +397,9 @@ fn serve_says_one_line_and_its_log_tells_of_every_request() {
     assert!(warned[0]["message"].as_str().unwrap().contains("credentials that are sent are ignored"), "{warned:?}");
     let answered: Vec<&Value> = log.iter().filter(|line| line["message"] == "answered").collect();
     assert_eq!(answered.iter().map(|line| &line["status"]).collect::<Vec<_>>(), [200, 200, 200, 200, 400, 404]);
+    for (line, client) in answered.iter().zip(["127.0.0.1", "127.0.0.1", "198.51.100.1", "127.0.0.1"]) {
+        assert_eq!((&line["client"], &line["principal"]), (&json!(client), &json!("anyone")), "{line}");
+    }
     let ids: Vec<&str> = answered.iter().map(|line| line["request_id"].as_str().unwrap()).collect();
     assert_eq!(ids[2], "my-own_1");
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 6, "ids are used twice: {ids:?}");
@@ -495,6 +586,31 @@ fn a_closed_standard_output_is_no_reason_not_to_serve() {
     });
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_closed_standard_error_is_no_reason_not_to_serve() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let mut command = program.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let out = fs::File::create(program.dir().join("out")).unwrap();
+    let mut child = command.stdout(out).stderr(writer).spawn().unwrap();
+    eventually("it is ready", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it stopped by itself");
+        program.read("out").ends_with('\n')
+    });
+    let ready = program.read("out");
+    let (_, address) = ready.split(' ').nth(4).unwrap().split_once("://").unwrap();
+    // each writes a line to the log
+    for _ in 0..3 {
+        assert!(TcpStream::connect(address).is_ok_and(answers));
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    eventually("it has ended", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 fn answers(mut stream: TcpStream) -> bool {

@@ -56,6 +56,7 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("22P02", Bad),
         ("23502", Bug),
         ("23503", Gone),
+        ("TG012", Refused(Refusal::ForeignProject)),
         ("23505", Bug),
         ("25001", Bug),
         ("25006", Stale(Outage::ReadOnly)),

@@ -231,14 +231,14 @@ impl Serving {
             }
         });
         let ready = first.recv_timeout(PATIENCE).unwrap_or_default();
-        let Some((url, _)) = ready.split_once("http://").and_then(|(_, rest)| rest.split_once(' ')) else {
+        let Some((url, _)) = ready.split_once("ready on ").and_then(|(_, rest)| rest.split_once(' ')) else {
             let _ = child.kill();
             let code = child.wait().unwrap().code();
             logging.join().unwrap();
             let err = log.lock().unwrap().clone();
             return Err(Said { code, out: ready, err });
         };
-        let url = format!("http://{url}");
+        let url = url.to_owned();
         let agent = agent();
         Ok(Self { child, url, ready, rest: Some(rest), log, logging: Some(logging), agent })
     }
@@ -249,7 +249,12 @@ impl Serving {
 
     /// Host and port.
     pub fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        self.url.split_once("://").unwrap().1
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub fn signal(&self, signal: signal::Signal) {

@@ -385,7 +385,7 @@ pub fn ids(answer: &Value) -> Vec<String> {
 }
 
 /// Every method and path that tagd takes, of project `p` and resource `r`: those of the dialects from their own tables,
-/// those of the registry from its documentation.
+/// those of the registry and of the identity API, which needs credentials to be on, from their documentation.
 pub fn every_route() -> Vec<(&'static str, String)> {
     let mut routes = vec![("GET", "/healthz".to_owned()), ("GET", "/readyz".to_owned())];
     for dialect in DIALECTS {
@@ -394,20 +394,22 @@ pub fn every_route() -> Vec<(&'static str, String)> {
             routes.push((route.method.name(), fill(route.path, resource_type)));
         }
     }
-    let page = std::fs::read_to_string(repository("docs/REGISTRY.md")).unwrap();
-    for row in page.lines().filter(|line| line.starts_with("| `/")) {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let path = fill(&format!("/registry/v1{}", cells[1].trim_matches('`')), "images");
-        for (method, cell) in ["GET", "PUT", "DELETE", "POST"].into_iter().zip(&cells[2..]) {
-            if !cell.is_empty() {
-                routes.push((method, path.clone()));
+    for (page, prefix) in [("docs/REGISTRY.md", "/registry/v1"), ("docs/IDENTITY.md", "")] {
+        let page = std::fs::read_to_string(repository(page)).unwrap();
+        for row in page.lines().filter(|line| line.starts_with("| `/")) {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let path = fill(&format!("{prefix}{}", cells[1].trim_matches('`')), "images");
+            for (method, cell) in ["GET", "PUT", "DELETE", "POST"].into_iter().zip(&cells[2..]) {
+                if !cell.is_empty() {
+                    routes.push((method, path.clone()));
+                }
             }
         }
     }
     routes
 }
 
-fn fill(path: &str, resource_type: &str) -> String {
+pub fn fill(path: &str, resource_type: &str) -> String {
     let mut filled = path.to_owned();
     for (names, value) in [
         (&["project_id", "project"][..], "p"),

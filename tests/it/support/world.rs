@@ -12,11 +12,12 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     app::{App, AppSettings},
     domain::{
-        RequestError, Resource, Tag,
+        Network, RequestError, Resource, Tag,
         change::Registration,
         registry::{Condition, RegistryError},
     },
-    http::{Running, ServerSettings, start},
+    http::{LimitSettings, Running, ServerSettings, start},
+    service::AuthSettings,
     store::{BatchOutcome, ImportBatch, Importer, SessionProfile, Store, StoreError, StoreSettings},
 };
 
@@ -28,6 +29,8 @@ pub struct World {
     pub url: String,
     server: Option<Running>,
     agent: ureq::Agent,
+    /// Headers of every request that does not have its own.
+    defaults: Vec<(&'static str, String)>,
 }
 
 /// A client. The server closes a connection that lies unused for five seconds; on a busy machine a request could go out
@@ -79,15 +82,54 @@ impl World {
 
     /// A server that reaches the database, or another one, by settings of the test's own.
     pub fn over(db: TestDb, store: StoreSettings) -> Self {
+        Self::guarded(db, store, AuthSettings::default(), Vec::new(), LimitSettings::default())
+    }
+
+    /// A server whose requests must have credentials.
+    pub fn with_auth(auth: AuthSettings) -> Self {
+        let db = TestDb::new();
+        let store = db.settings();
+        Self::guarded(db, store, auth, Vec::new(), LimitSettings::default())
+    }
+
+    /// A server that limits requests, behind proxies.
+    pub fn with_limits(auth: AuthSettings, trusted_proxies: Vec<Network>, limits: LimitSettings) -> Self {
+        let db = TestDb::new();
+        let store = db.settings();
+        Self::guarded(db, store, auth, trusted_proxies, limits)
+    }
+
+    fn guarded(
+        db: TestDb,
+        store: StoreSettings,
+        auth: AuthSettings,
+        trusted_proxies: Vec<Network>,
+        limits: LimitSettings,
+    ) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             // the name that tests over plain connections use
             let allowed_hosts = vec!["tagd".into()];
-            let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store });
-            start(ServerSettings { listener, allowed_hosts, app }).unwrap()
+            let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store, auth });
+            start(ServerSettings {
+                listener,
+                tls: None,
+                http_listener: None,
+                allowed_hosts,
+                trusted_proxies,
+                limits,
+                app,
+            })
+            .unwrap()
         });
         let agent = agent();
-        Self { url: format!("http://{}", server.address), db, server: Some(server), agent }
+        Self { url: format!("http://{}", server.address), db, server: Some(server), agent, defaults: Vec::new() }
+    }
+
+    /// The same with headers that are sent with every request from now on.
+    pub fn sending(mut self, defaults: Vec<(&'static str, String)>) -> Self {
+        self.defaults = defaults;
+        self
     }
 
     /// The same with resources in it.
@@ -138,7 +180,11 @@ impl World {
 
     /// Sends a request.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        send(&self.agent, &self.url, method, path, headers, body)
+        let is_missing = |name: &str| !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        let defaults = self.defaults.iter().filter(|(name, _)| is_missing(name));
+        let all: Vec<_> =
+            defaults.map(|(name, value)| (*name, value.as_str())).chain(headers.iter().copied()).collect();
+        send(&self.agent, &self.url, method, path, &all, body)
     }
 }
 

@@ -267,7 +267,8 @@ fn explain(world: &World, part: &str, types: &str, arguments: &str) -> (u64, Str
 #[test]
 fn an_id_without_a_project_is_one_look_up() {
     let world = World::with(&projects(700));
-    let (pages, plan) = explain(&world, "r.resource_id || '' = $2)", "text, text, text", "'images', 'r698', null");
+    let (pages, plan) =
+        explain(&world, "r.resource_id || '' = $2)", "text, text, text, text[]", "'images', 'r698', null, null");
     assert!(plan.contains("resource_id_idx"), "{plan}");
     assert!(pages < 20, "{pages} pages: {plan}");
 }

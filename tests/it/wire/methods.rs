@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
+use tagd::domain::Role;
 
-use crate::support::{Answer, Wire, World, every_route};
+use crate::{
+    access,
+    support::{Answer, Wire, World, every_route},
+};
 
 /// Query strings of paths that are nothing without one.
 const QUERIES: [(&str, &str); 3] = [
@@ -13,8 +17,14 @@ const QUERIES: [(&str, &str); 3] = [
     ("/v1.0/tags", "?resource_types=ecs&project_id=p&tag_types=resource"),
 ];
 
+/// A server with credentials, since only such a one has the identity API, and a client that sends some.
 fn furnished() -> World {
-    World::with(&Wire::ALL.map(|wire| wire.resource("r", "n", &[("env", "prod")])))
+    let world = World::with_auth(access::settings());
+    world.load(&Wire::ALL.map(|wire| wire.resource("r", "n", &[("env", "prod")])));
+    let token = || access::token(&world, Role::Operator, "d", &[]);
+    // not the same: one is revoked on the way
+    let (token, subject) = (token(), token());
+    world.sending(vec![("X-Auth-Token", token), ("X-Subject-Token", subject)])
 }
 
 /// What must be alike in the answers to GET and HEAD.

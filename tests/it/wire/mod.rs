@@ -14,5 +14,7 @@ mod registry;
 mod rules;
 mod sdk;
 mod seeds;
+mod signatures;
+mod tls;
 mod tms;
 mod writes;

@@ -4,17 +4,21 @@ use tagd::{
     app::{App, AppSettings},
     auth::Principal,
     domain::{
-        Answer, Command, QueryOutput, ResourceQuery, ScopeSelector, Tag, TagQuery,
+        Answer, Command, QueryOutput, ResourceQuery, Rights, Role, ScopeSelector, Tag, TagQuery,
         change::Registration,
         command::{KeysetPage, PredefinedOrder, PredefinedQuery, ResourceRef, TagChange},
     },
-    service::Service,
+    service::{AuthSettings, Service},
 };
 
 use crate::support::{World, block_on, registration, tag};
 
 fn of_account(domain_id: Option<&str>) -> Principal {
-    Principal { domain_id: domain_id.map(ToOwned::to_owned), ..Principal::anyone("r-1".into()) }
+    let rights = match domain_id {
+        Some(domain_id) => Rights::in_domain(Role::Tagger, domain_id.into(), None),
+        None => Rights::operator(None),
+    };
+    Principal::new("somebody".into(), rights.into(), "r-1".into(), None)
 }
 
 fn in_account(account: &str, registration: Registration) -> Registration {
@@ -47,8 +51,13 @@ fn what_spans_projects_covers_those_of_the_principals_account() {
         resource_id: resource_id.into(),
     };
     block_on(async {
-        let app = App::new(AppSettings { workers: 1, region: "r".into(), store: world.db.settings() });
-        let service = app.service();
+        let app = App::new(AppSettings {
+            workers: 1,
+            region: "r".into(),
+            store: world.db.settings(),
+            auth: AuthSettings::default(),
+        });
+        let service = app.worker().service;
         for (account, resources, keys) in [
             (None, vec!["ra", "rb"], vec!["ka", "kb"]),
             (Some("a"), vec!["ra"], vec!["ka"]),
@@ -87,8 +96,13 @@ fn what_spans_projects_covers_those_of_the_principals_account() {
 fn predefined_tags_are_those_of_the_principals_account() {
     let world = World::new();
     block_on(async {
-        let app = App::new(AppSettings { workers: 1, region: "r".into(), store: world.db.settings() });
-        let service = app.service();
+        let app = App::new(AppSettings {
+            workers: 1,
+            region: "r".into(),
+            store: world.db.settings(),
+            auth: AuthSettings::default(),
+        });
+        let service = app.worker().service;
         let all = || {
             Command::ListPredefined(PredefinedQuery {
                 key: None,

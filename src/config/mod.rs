@@ -2,16 +2,35 @@
 //!
 //! The only reader of the environment.
 
+mod auth;
+mod error;
+mod keystone;
+mod limits;
+mod values;
+
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use validator::Validate;
+
+use crate::domain::Network;
+use auth::auth_modes;
+pub use auth::{AuthMode, KeySetting, MasterKeySource};
+pub use error::ConfigError;
+pub use keystone::{KeystoneArgs, KeystoneSetting};
+pub use limits::LimitArgs;
+use limits::{check_principal_rate, networks};
+use values::{host_name, read_flag};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -32,6 +51,12 @@ pub struct CommonArgs {
     /// Maximum number of database connections, 1 to 500 [default: 16]
     #[arg(long, global = true, env = "TAGD_CONNECTIONS", value_name = "N")]
     pub connections: Option<u32>,
+
+    /// File with the master key, with which access keys are sealed in the database: 64 hexadecimal digits, as `openssl rand
+    /// -hex 32` prints them. Older keys may follow, one a line. The variable TAGD_MASTER_KEY may have the keys themselves
+    /// [default: master.key in the data directory of the private Postgres; none for another database]
+    #[arg(long, global = true, env = "TAGD_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
 
     /// Settings file in TOML, with the names of the flags and _ for - (listen = "127.0.0.1:8080") [default: none]
     #[arg(long, global = true, env = "TAGD_CONFIG", value_name = "FILE")]
@@ -54,10 +79,37 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT", value_parser = read_address)]
     pub listen: Option<SocketAddr>,
 
-    /// Allow an address that other machines can reach. Requests are not authenticated: anyone who can reach it can read
-    /// and change everything [default: off]
+    /// Credentials that requests must have: keys (requests are signed with an access key), tokens (of tagd), keystone (tokens of
+    /// a Keystone), or none. Separate several with commas. With none, anyone who can reach tagd can read and change everything [default: none]
+    #[arg(long, env = "TAGD_AUTH", value_name = "MODES", value_delimiter = ',')]
+    pub auth: Vec<AuthMode>,
+
+    /// The Keystone.
+    #[command(flatten)]
+    pub keystone: KeystoneArgs,
+
+    /// Allow plain HTTP on an address that other machines can reach, for example behind a proxy that terminates TLS. What is
+    /// sent can be read on the way, and with --auth none anyone who can reach it can read and change everything [default: off]
     #[arg(long, env = "TAGD_INSECURE_LISTEN", value_parser = read_flag)]
     pub insecure_listen: bool,
+
+    /// Certificate of the server in PEM, followed by those of the CAs between it and the root. With it, the address of
+    /// --listen speaks HTTPS only. It is read again on SIGHUP, and so are the next two files [default: none]
+    #[arg(long, env = "TAGD_TLS_CERT", value_name = "FILE", value_parser = path_parser())]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted [default: none]
+    #[arg(long, env = "TAGD_TLS_KEY", value_name = "FILE", value_parser = path_parser())]
+    pub tls_key: Option<PathBuf>,
+
+    /// CA certificates in PEM. With it, clients must present a certificate that one of these CAs has signed [default:
+    /// none]
+    #[arg(long, env = "TAGD_TLS_CLIENT_CA", value_name = "FILE", value_parser = path_parser())]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Address and port for plain HTTP beside HTTPS, for clients on this machine [default: none]
+    #[arg(long, env = "TAGD_HTTP_LISTEN", value_name = "ADDRESS:PORT", value_parser = read_address)]
+    pub http_listen: Option<SocketAddr>,
 
     /// Number of threads that handle requests, 1 to 256 [default: one for each processor]
     #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
@@ -74,6 +126,10 @@ pub struct ServeArgs {
     /// Load the demo fleet first, if the database has never had a resource [default: off]
     #[arg(long, env = "TAGD_WITH_DEMO", value_parser = read_flag)]
     pub with_demo: bool,
+
+    /// Proxies and limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 
     /// Host name that requests may be addressed to, besides localhost and IP addresses. Repeat the flag for several
     /// names; in the variable, separate them with commas. Requests to other hosts are refused, so that a web page cannot
@@ -107,12 +163,29 @@ struct SettingsFile {
     log: Option<String>,
     #[serde(default, deserialize_with = "deserialize_address")]
     listen: Option<SocketAddr>,
+    master_key_file: Option<PathBuf>,
+    auth: Option<Vec<AuthMode>>,
+    keys: Option<Vec<KeySetting>>,
+    keystone_url: Option<String>,
+    keystone_user: Option<String>,
+    keystone_password_file: Option<PathBuf>,
+    keystone_domain: Option<String>,
+    keystone_project: Option<String>,
+    keystone_roles: Option<BTreeMap<String, String>>,
     insecure_listen: Option<bool>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_client_ca: Option<PathBuf>,
+    #[serde(default, deserialize_with = "deserialize_http_address")]
+    http_listen: Option<SocketAddr>,
     workers: Option<u32>,
     statement_timeout: Option<u32>,
     region: Option<String>,
     with_demo: Option<bool>,
     allowed_hosts: Option<Vec<String>>,
+    trusted_proxies: Option<Vec<String>>,
+    rate_limit_principal: Option<u32>,
+    rate_limit_address: Option<u32>,
 }
 
 /// Every setting, with its default filled in.
@@ -133,10 +206,22 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Log filter, if given.
     pub log: Option<String>,
+    /// Where the master keys are, if that was given.
+    pub master_key: Option<MasterKeySource>,
+    /// Credentials that requests must have; empty for none.
+    pub auth: Vec<AuthMode>,
+    /// Access keys.
+    pub keys: Vec<KeySetting>,
+    /// The Keystone, if its tokens are accepted.
+    pub keystone: Option<KeystoneSetting>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Whether other machines may reach that address.
     pub insecure_listen: bool,
+    /// The files of TLS, if that address speaks HTTPS.
+    pub tls: Option<TlsSettings>,
+    /// Where to listen for plain HTTP beside HTTPS.
+    pub http_listen: Option<SocketAddr>,
     /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
@@ -149,54 +234,25 @@ pub struct Settings {
     pub with_demo: bool,
     /// Names of hosts that requests may be addressed to, in lower case and without a dot at the end.
     pub allowed_hosts: Vec<String>,
+    /// Proxies that are believed which address a request comes from.
+    pub trusted_proxies: Vec<Network>,
+    /// Requests a second of each principal.
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub rate_limit_principal: Option<u32>,
+    /// Requests a second of each address.
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub rate_limit_address: Option<u32>,
 }
 
-/// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the settings file {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file has an invalid setting.
-    #[error("the settings file {}: {message}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        message: String,
-    },
-    /// A number out of its range.
-    #[error("{name}: must be an integer between {min} and {max}, got {value}")]
-    Range {
-        /// The setting.
-        name: String,
-        /// What was given.
-        value: String,
-        /// The minimum.
-        min: String,
-        /// The maximum.
-        max: String,
-    },
-    /// Neither a setting nor the environment gives a data directory.
-    #[error("data_dir: is required, because neither HOME nor XDG_DATA_HOME is set")]
-    NoHome,
-    /// An invalid host name.
-    #[error(
-        "allowed_hosts: {0:?} must be a host name such as tags.example.org, without scheme, port or path; \
-         localhost and IP addresses are always allowed"
-    )]
-    Host(String),
-    /// Other machines can reach the address.
-    #[error(
-        "listen: {0} is reachable from other machines, and requests are not authenticated; \
-         use a loopback address or add --insecure-listen"
-    )]
-    OpenListen(SocketAddr),
+/// The files of TLS.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// Certificate of the server.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// CAs of the certificates that clients must present, if they must.
+    pub client_ca: Option<PathBuf>,
 }
 
 impl Settings {
@@ -207,9 +263,23 @@ impl Settings {
             None => SettingsFile::default(),
         };
         let data_dir = common.data_dir.clone().or(file.data_dir);
-        // an empty variable counts as not set
-        let given = Some(&serve.allowed_hosts).filter(|hosts| hosts.iter().any(|host| !host.is_empty()));
-        let hosts = given.cloned().or(file.allowed_hosts).unwrap_or_default();
+        let hosts = given(&serve.allowed_hosts, file.allowed_hosts);
+        let proxies = given(&serve.limits.trusted_proxies, file.trusted_proxies);
+        let http_listen = serve.http_listen.or(file.http_listen);
+        let tls = tls(
+            set_path(serve.tls_cert.as_ref(), file.tls_cert),
+            set_path(serve.tls_key.as_ref(), file.tls_key),
+            set_path(serve.tls_client_ca.as_ref(), file.tls_client_ca),
+            http_listen,
+        )?;
+        let auth = auth_modes(Some(&serve.auth).filter(|modes| !modes.is_empty()).cloned().or(file.auth))?;
+        let keystone = serve.keystone.or(KeystoneArgs {
+            keystone_url: file.keystone_url,
+            keystone_user: file.keystone_user,
+            keystone_password_file: file.keystone_password_file,
+            keystone_domain: file.keystone_domain,
+            keystone_project: file.keystone_project,
+        });
         let settings = Self {
             // compose files and shells turn a variable that is not set into an empty one
             database_url: [common.database_url.clone(), file.database_url]
@@ -222,8 +292,16 @@ impl Settings {
             connections: common.connections.or(file.connections).unwrap_or(16),
             log_format: common.log_format.or(file.log_format).unwrap_or_default(),
             log: common.log.clone().or(file.log),
+            master_key: env("TAGD_MASTER_KEY")
+                .map(|text| MasterKeySource::Text(text.to_string_lossy().into_owned()))
+                .or(common.master_key_file.clone().or(file.master_key_file).map(MasterKeySource::File)),
+            keystone: keystone::keystone(&auth, keystone, env("TAGD_KEYSTONE_PASSWORD"), file.keystone_roles)?,
+            auth,
+            keys: file.keys.unwrap_or_default(),
             listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
+            tls,
+            http_listen,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
             statement_timeout: serve.statement_timeout.or(file.statement_timeout).unwrap_or(30),
             region: serve
@@ -234,18 +312,31 @@ impl Settings {
                 .unwrap_or_else(|| "region-1".to_owned()),
             with_demo: serve.with_demo || file.with_demo.unwrap_or_default(),
             allowed_hosts: hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?,
+            trusted_proxies: networks(&proxies)?,
+            rate_limit_principal: serve.limits.rate_limit_principal.or(file.rate_limit_principal),
+            rate_limit_address: serve.limits.rate_limit_address.or(file.rate_limit_address),
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
+        check_principal_rate(settings.rate_limit_principal, &settings.auth)?;
         Ok(settings)
     }
 
-    /// Refuses to listen on an address that other machines can reach, unless `--insecure-listen` is set.
+    /// Refuses to listen on an address that other machines can reach, unless its requests are authenticated and encrypted
+    /// or `--insecure-listen` is set.
     pub fn check_listen(&self) -> Result<(), ConfigError> {
-        if self.listen.ip().is_loopback() || self.insecure_listen {
-            Ok(())
-        } else {
-            Err(ConfigError::OpenListen(self.listen))
+        let listen = ("listen", Some(self.listen), self.tls.is_some());
+        for (setting, address, is_encrypted) in [listen, ("http_listen", self.http_listen, false)] {
+            let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { continue };
+            let reason = match (!self.auth.is_empty(), is_encrypted) {
+                (true, true) => continue,
+                (false, _) => "requests are not authenticated",
+                (true, false) => "plain HTTP is not encrypted",
+            };
+            if !self.insecure_listen {
+                return Err(ConfigError::OpenListen { setting, address, reason });
+            }
         }
+        Ok(())
     }
 
     /// Timeout of a statement of a request.
@@ -254,37 +345,57 @@ impl Settings {
     }
 }
 
+/// The list of a flag, or else of the file. An empty variable counts as not set.
+fn given(flags: &[String], file: Option<Vec<String>>) -> Vec<String> {
+    if flags.iter().any(|flag| !flag.is_empty()) { flags.to_vec() } else { file.unwrap_or_default() }
+}
+
 /// An address to listen on. A host name may have several, so it is not resolved.
 fn read_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address_of("listen", deserializer)
+}
+
+fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address_of("http_listen", deserializer)
+}
+
+fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("listen: {reason}, got {text:?}")))
+    read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("{setting}: {reason}, got {text:?}")))
 }
 
-/// A flag from the environment; an empty variable counts as not set.
-fn read_flag(text: &str) -> Result<bool, String> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" | "y" | "t" => Ok(true),
-        "" | "false" | "no" | "off" | "0" | "n" | "f" => Ok(false),
-        _ => Err("must be true or false".to_owned()),
-    }
+/// Any path, and an empty one, which counts as not set.
+fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// A host name in the form in which names are compared: in lower case, without a trailing dot.
-fn host_name(given: &str) -> Result<String, ConfigError> {
-    let name = given.trim().to_ascii_lowercase();
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+/// The path of a flag, or else of the file.
+fn set_path(flag: Option<&PathBuf>, file: Option<PathBuf>) -> Option<PathBuf> {
+    [flag.cloned(), file].into_iter().flatten().find(|path| !path.as_os_str().is_empty())
+}
+
+/// The settings of TLS, which need each other.
+fn tls(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    http_listen: Option<SocketAddr>,
+) -> Result<Option<TlsSettings>, ConfigError> {
+    let (setting, required) = match (cert, key) {
+        (Some(cert), Some(key)) => return Ok(Some(TlsSettings { cert, key, client_ca })),
+        (Some(_), None) => ("tls_cert", "tls_key"),
+        (None, Some(_)) => ("tls_key", "tls_cert"),
+        (None, None) if client_ca.is_some() => ("tls_client_ca", "tls_cert and tls_key"),
+        (None, None) if http_listen.is_some() => {
+            ("http_listen", "tls_cert and tls_key, since without TLS the address of listen is for plain HTTP")
+        }
+        (None, None) => return Ok(None),
     };
-    if name.len() <= 253 && name.split('.').all(is_label) {
-        Ok(name.to_owned())
-    } else {
-        Err(ConfigError::Host(given.to_owned()))
-    }
+    Err(ConfigError::Requires { setting, required })
 }
 
 fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {

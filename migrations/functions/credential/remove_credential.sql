@@ -1,0 +1,15 @@
+create or replace function tagd.remove_credential(p_credential_id text, p_kind smallint, p_caller tagd.caller)
+returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from tagd.credential c
+   where c.credential_id = p_credential_id and c.kind = p_kind
+     and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator');
+  return found;
+end
+$$;
+comment on function tagd.remove_credential(text, smallint, tagd.caller) is 'Revokes a credential and the tokens that were issued for it. False if there is none that the caller may revoke.';
+revoke execute on function tagd.remove_credential(text, smallint, tagd.caller) from public;
+grant execute on function tagd.remove_credential(text, smallint, tagd.caller) to tagd_service;

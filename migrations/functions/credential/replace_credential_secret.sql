@@ -1,0 +1,19 @@
+create or replace function tagd.replace_credential_secret(p_credential_id text, p_kind smallint, p_secret bytea, p_security_token bytea, p_caller tagd.caller)
+returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update tagd.credential c set secret = p_secret, security_token = p_security_token
+   where c.credential_id = p_credential_id and c.kind = p_kind
+     and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator');
+  if not found then
+    return false;
+  end if;
+  delete from tagd.credential c where c.issued_for = p_credential_id;
+  return true;
+end
+$$;
+comment on function tagd.replace_credential_secret(text, smallint, bytea, bytea, tagd.caller) is 'Gives a credential another secret; tokens that were issued for it end. False if there is none that the caller may change.';
+revoke execute on function tagd.replace_credential_secret(text, smallint, bytea, bytea, tagd.caller) from public;
+grant execute on function tagd.replace_credential_secret(text, smallint, bytea, bytea, tagd.caller) to tagd_service;

@@ -1,0 +1,56 @@
+//! The HTTP client for Keystone.
+
+use std::{sync::Arc, time::Duration};
+
+use rustls::crypto::ring;
+use ureq::{
+    Agent,
+    http::Request,
+    tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
+};
+
+/// How long Keystone may take for an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maximum size of an answer: a token with a large catalog is some hundred kilobytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// An answer of Keystone.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    /// The header `X-Subject-Token`.
+    pub(super) token: Option<String>,
+    pub(super) body: String,
+}
+
+/// Creates a client, which trusts the certificates that the system trusts.
+pub(super) fn agent(is_https: bool) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(TIMEOUT));
+    if is_https {
+        let found = rustls_native_certs::load_native_certs();
+        let roots: Vec<_> = found.certs.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::Specific(Arc::new(roots)))
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
+        config = config.tls_config(tls.build());
+    }
+    config.build().new_agent()
+}
+
+/// Sends a request and reads the answer, on a thread for work that blocks.
+pub(super) async fn send(agent: &Agent, request: Request<Vec<u8>>) -> Result<Reply, String> {
+    let agent = agent.clone();
+    let sent = tokio::task::spawn_blocking(move || {
+        let mut answer = agent.run(request).map_err(|error| error.to_string())?;
+        let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok());
+        let (status, token) = (answer.status().as_u16(), token.map(ToOwned::to_owned));
+        let body = answer.body_mut().with_config().limit(LARGEST).read_to_string();
+        Ok(Reply { status, token, body: body.map_err(|error| error.to_string())? })
+    });
+    sent.await.map_err(|error| error.to_string())?
+}

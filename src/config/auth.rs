@@ -1,0 +1,74 @@
+//! Settings of authentication.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::error::ConfigError;
+
+/// Credentials that requests may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// None is needed.
+    None,
+    /// Signatures with an access key.
+    Keys,
+    /// Tokens of tagd.
+    Tokens,
+    /// Tokens of a Keystone.
+    Keystone,
+}
+
+/// An access key in the settings file.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySetting {
+    /// Access key.
+    pub access: String,
+    /// Its secret.
+    pub secret: String,
+    /// Name, by which changes are recorded; the access key if none is given.
+    pub name: Option<String>,
+    /// Role.
+    pub role: String,
+    /// Domain in which the role holds; mandatory unless the role is operator.
+    pub domain: Option<String>,
+    /// The only projects of the domain; all if none are given.
+    pub projects: Option<Vec<String>>,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for KeySetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeySetting").field("access", &self.access).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// Where the master keys are.
+#[derive(Clone)]
+pub enum MasterKeySource {
+    /// In a file.
+    File(PathBuf),
+    /// In the environment, as this text.
+    Text(String),
+}
+
+/// Without the keys.
+impl std::fmt::Debug for MasterKeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(_) => f.write_str("Text"),
+        }
+    }
+}
+
+/// The modes without `none`.
+pub(super) fn auth_modes(given: Option<Vec<AuthMode>>) -> Result<Vec<AuthMode>, ConfigError> {
+    let mut modes = given.unwrap_or_default();
+    let all = modes.len();
+    modes.retain(|mode| *mode != AuthMode::None);
+    if modes.is_empty() || modes.len() == all { Ok(modes) } else { Err(ConfigError::NoneAndOthers) }
+}

@@ -1,0 +1,90 @@
+//! Why settings cannot be used.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::domain::NetworkError;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has an invalid setting.
+    #[error("the settings file {}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        message: String,
+    },
+    /// A number out of its range.
+    #[error("{name}: must be an integer between {min} and {max}, got {value}")]
+    Range {
+        /// The setting.
+        name: String,
+        /// What was given.
+        value: String,
+        /// The minimum.
+        min: String,
+        /// The maximum.
+        max: String,
+    },
+    /// Neither a setting nor the environment gives a data directory.
+    #[error("data_dir: is required, because neither HOME nor XDG_DATA_HOME is set")]
+    NoHome,
+    /// An invalid host name.
+    #[error(
+        "allowed_hosts: {0:?} must be a host name such as tags.example.org, without scheme, port or path; \
+         localhost and IP addresses are always allowed"
+    )]
+    Host(String),
+    /// Neither an address nor a network.
+    #[error("trusted_proxies: {given:?} {source}")]
+    Proxy {
+        /// What was given.
+        given: String,
+        /// Why.
+        source: NetworkError,
+    },
+    /// A setting without another that it needs.
+    #[error("{setting}: requires {required}")]
+    Requires {
+        /// The setting.
+        setting: &'static str,
+        /// What is missing.
+        required: &'static str,
+    },
+    /// Other machines can reach the address.
+    #[error(
+        "{setting}: {address} is reachable from other machines, and {reason}; \
+         use a loopback address or add --insecure-listen"
+    )]
+    OpenListen {
+        /// The setting.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What makes this insecure.
+        reason: &'static str,
+    },
+    /// The file with the password cannot be read.
+    #[error("keystone_password_file: cannot read {}: {source}", path.display())]
+    KeystonePassword {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The URL of Keystone has no scheme that tagd speaks.
+    #[error("keystone_url: must begin with http:// or https://, got {0:?}")]
+    KeystoneUrl(String),
+    /// No credentials and some at once.
+    #[error("auth: none must not be combined with other modes")]
+    NoneAndOthers,
+}

@@ -1,0 +1,69 @@
+//! Credentials that tagd issues: keys, which sign requests, and tokens, which are sent with them.
+
+use super::Rights;
+
+/// A kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// An access key with a secret, by which requests are signed.
+    Key,
+    /// A token.
+    Token,
+}
+
+impl CredentialKind {
+    /// The name in messages and paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Token => "token",
+        }
+    }
+
+    /// The number in the database.
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Key => 0,
+            Self::Token => 1,
+        }
+    }
+}
+
+/// A credential, without what is secret about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Identifier: of a key the access key, of a token the part that is no secret.
+    pub id: String,
+    /// Kind.
+    pub kind: CredentialKind,
+    /// Name, by which changes are recorded.
+    pub name: String,
+    /// What it allows.
+    pub rights: Rights,
+    /// Whether a request must send a security token too.
+    pub is_temporary: bool,
+    /// The key that a token was issued for; `None` for one that was created by itself.
+    pub issued_for: Option<String>,
+    /// When it was created, in seconds since 1970.
+    pub created_at: i64,
+    /// When it ends, in seconds since 1970; `None` for never.
+    pub expires_at: Option<i64>,
+    /// When it was last used, to the minute, in seconds since 1970; `None` for never.
+    pub last_used_at: Option<i64>,
+}
+
+/// What the database keeps of the secret part of a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredSecret {
+    /// Of a key its sealed secret, of a token its hash.
+    pub secret: Vec<u8>,
+    /// Hash of the security token of a temporary key.
+    pub security_token: Option<Vec<u8>>,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for StoredSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredSecret")
+    }
+}

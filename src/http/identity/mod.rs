@@ -1,0 +1,282 @@
+//! The identity API: the part of Keystone's API that the clients of the four services call.
+//!
+//! `docs/IDENTITY.md` describes it. It is only served if requests must have credentials of tagd.
+
+mod access;
+mod catalog;
+mod refusal;
+mod wire;
+
+use std::borrow::Cow;
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    guard::fn_guard,
+    http::{
+        Method,
+        header::{self, HeaderName, HeaderValue},
+    },
+    web::{self, Data, Payload, ServiceConfig},
+};
+use serde_json::{Value, json};
+
+use super::{
+    body,
+    conditions::{self, Outcome},
+    path::get_or_head,
+    principal::{AUTH_TOKEN, Unidentified},
+    refusal::{self as gateway, options},
+    state::AppState,
+};
+use crate::{
+    domain::{FieldKind, RequestError, reason::REQUIRED},
+    parameters::read_parameters,
+    service::ProjectName,
+};
+
+use access::IdentityAccess;
+use refusal::Refusal;
+
+const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+
+/// The response or the error of a request.
+type Handled = Result<HttpResponse, Refusal>;
+
+/// Its paths, for requests that are refused before they are routed.
+const PATHS: [&str; 10] = [
+    "/v3",
+    "/v3/",
+    "/v3/auth/tokens",
+    "/v3/auth/projects",
+    "/v3/auth/domains",
+    "/v3/auth/catalog",
+    "/v3/projects",
+    "/v3/endpoints",
+    "/v3/services",
+    "/v5/caller-identity",
+];
+
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config
+        .service(only("/v3", READ).route(get_or_head().to(version)))
+        .service(only("/v3/", READ).route(get_or_head().to(version)))
+        .service(
+            only("/v3/auth/tokens", "DELETE, GET, HEAD, OPTIONS, POST")
+                .route(get_or_head().to(validate))
+                .route(web::post().to(issue))
+                .route(web::delete().to(revoke)),
+        )
+        .service(only("/v3/auth/projects", READ).route(get_or_head().to(projects)))
+        .service(only("/v3/auth/domains", READ).route(get_or_head().to(domains)))
+        .service(only("/v3/auth/catalog", READ).route(get_or_head().to(catalog)))
+        .service(only("/v3/projects", READ).route(get_or_head().to(projects)))
+        .service(only("/v3/endpoints", READ).route(get_or_head().to(endpoints)))
+        .service(only("/v3/services", READ).route(get_or_head().to(services)))
+        .service(only("/v5/caller-identity", READ).route(get_or_head().to(caller_identity)));
+}
+
+/// Whether a path belongs to the identity API, and this server has it.
+pub(super) fn has(request: &HttpRequest) -> bool {
+    let state = request.app_data::<Data<AppState>>();
+    let is_served = state.is_some_and(|state| state.authenticator.settings().serves_identity());
+    is_served && PATHS.contains(&request.path())
+}
+
+/// The response to a request without valid credentials.
+pub(super) fn unidentified(refused: Unidentified) -> HttpResponse {
+    let refused = match refused {
+        Unidentified::Error(error) => Refusal::Error(error),
+        Unidentified::Body(error) => Refusal::Body(error),
+    };
+    refused.error_response()
+}
+
+/// The methods of a read-only path.
+const READ: &str = "GET, HEAD, OPTIONS";
+
+/// A path with the methods that it allows.
+fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
+    let other = move |request: HttpRequest| async move {
+        if *request.method() == Method::OPTIONS {
+            return Handled::Ok(options(allowed));
+        }
+        Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
+    };
+    web::resource(path).guard(fn_guard(access::is_served)).default_service(web::route().to(other))
+}
+
+/// The response to a read, after the conditions of the request.
+fn reply_read(request: &HttpRequest, body: &Value) -> Handled {
+    match conditions::of_read(request, None)? {
+        Outcome::Failed => Err(Refusal::Condition),
+        _ => Ok(HttpResponse::Ok().json(body)),
+    }
+}
+
+/// The URL of this server as the client reached it. A proxy that terminates TLS says so in `X-Forwarded-Proto`.
+fn base_of(request: &HttpRequest) -> String {
+    let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_https = request.app_config().secure()
+        || text(&header::X_FORWARDED_PROTO).is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
+    // as in the check of the host, which looks at both
+    let target = request.uri().authority().map(ToString::to_string);
+    let host = target.or_else(|| text(&header::HOST).map(ToOwned::to_owned));
+    let host = host.as_deref().unwrap_or("localhost");
+    format!("{}://{host}", if is_https { "https" } else { "http" })
+}
+
+async fn version(request: HttpRequest) -> Handled {
+    read_parameters(request.query_string(), &[])?;
+    reply_read(&request, &catalog::version(&base_of(&request)))
+}
+
+// ---- tokens
+
+async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -> Handled {
+    let with_catalog = with_catalog(&request)?;
+    conditions::none(&request, "is not supported here, nothing has an ETag")?;
+    body::check_changing(&request, body::JSON, &[]).map_err(Refusal::Type)?;
+    let body = body::read_up_to(body::LARGEST_OPEN, payload).await.map_err(Refusal::Body)?;
+    let (sent, scope) = wire::read_login(&body)?;
+    let scope = wire::scope_of(scope.as_ref())?;
+    // a wrong login counts as a failed authentication does; the second check is for those that are tried at the same time
+    let (limits, client) = (access.limits(), access.principal.caller.address);
+    let throttled = |error| match error {
+        RequestError::Throttled { reason, retry_after } => Ok(gateway::throttled(&request, &reason, retry_after)),
+        other => Err(other.into()),
+    };
+    if let Err(error) = limits.check_failures(client) {
+        return throttled(error);
+    }
+    let issued = access.identity().issue(&access.principal, sent.login(), scope).await;
+    if let Err(error) = limits.check_failures(client) {
+        return throttled(error);
+    }
+    if let Err(RequestError::Unauthenticated { .. }) = &issued {
+        limits.count_failure(client);
+    }
+    let issued = issued?;
+    let base = base_of(&request);
+    let catalog = with_catalog.then(|| catalog::catalog(&base, access.identity().region()));
+    let mut answer = HttpResponse::Created().json(wire::token(&issued.view, sent.method(), catalog));
+    insert_token(&mut answer, issued.token.expose());
+    Ok(answer)
+}
+
+async fn validate(request: HttpRequest, access: IdentityAccess) -> Handled {
+    let with_catalog = with_catalog(&request)?;
+    let subject = subject_of(&request)?;
+    let view = access.identity().token(&access.principal, own_of(&request), subject).await?;
+    let base = base_of(&request);
+    let catalog = with_catalog.then(|| catalog::catalog(&base, access.identity().region()));
+    let method = if view.credential.issued_for.is_some() { "password" } else { "token" };
+    let mut answer = reply_read(&request, &wire::token(&view, method, catalog))?;
+    insert_token(&mut answer, subject);
+    Ok(answer)
+}
+
+async fn revoke(request: HttpRequest, access: IdentityAccess) -> Handled {
+    read_parameters(request.query_string(), &[])?;
+    conditions::none(&request, "is not supported here, nothing has an ETag")?;
+    body::check_change(&request).map_err(Refusal::Type)?;
+    access.identity().revoke(&access.principal, own_of(&request), subject_of(&request)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whether a token is shown with the catalog. As in Keystone, the parameter has no value.
+fn with_catalog(request: &HttpRequest) -> Result<bool, RequestError> {
+    let parameters = read_parameters(request.query_string(), &["nocatalog", "allow_expired"])?;
+    Ok(!parameters.iter().any(|(name, _)| name == "nocatalog"))
+}
+
+/// The token that the request is about.
+fn subject_of(request: &HttpRequest) -> Result<&[u8], RequestError> {
+    let mut tokens = request.headers().get_all(SUBJECT_TOKEN);
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) => Ok(token.as_bytes().trim_ascii()),
+        (None, _) => Err(RequestError::invalid(FieldKind::General, "X-Subject-Token", REQUIRED)),
+        _ => Err(RequestError::invalid(FieldKind::General, "X-Subject-Token", "must be sent only once")),
+    }
+}
+
+/// The token that the request is sent with.
+fn own_of(request: &HttpRequest) -> Option<&[u8]> {
+    request.headers().get(AUTH_TOKEN).map(|token| token.as_bytes().trim_ascii())
+}
+
+/// Puts a token into the header in which clients expect it, and keeps the response out of caches.
+fn insert_token(answer: &mut HttpResponse, token: &[u8]) {
+    if let Ok(mut token) = HeaderValue::from_bytes(token) {
+        token.set_sensitive(true);
+        answer.headers_mut().insert(SUBJECT_TOKEN, token);
+    }
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
+}
+
+// ---- what is there
+
+async fn projects(request: HttpRequest, access: IdentityAccess) -> Handled {
+    let ignored = ["enabled", "page", "per_page"];
+    let filters = wire::filters(request.query_string(), &["name", "domain_id"], &ignored)?;
+    let value = |of: &str| filters.iter().find(|(name, _)| name == of).map(|(_, value)| value.as_ref());
+    let wanted = ProjectName { id: None, name: value("name"), domain_id: value("domain_id") };
+    let (found, is_cut) = access.identity().projects(&access.principal, wanted).await?;
+    let base = base_of(&request);
+    let entries = found.iter().map(|project| wire::project(project, &base)).collect();
+    reply_list(&request, "projects", entries, is_cut)
+}
+
+async fn domains(request: HttpRequest, access: IdentityAccess) -> Handled {
+    wire::filters(request.query_string(), &[], &["enabled", "page", "per_page"])?;
+    let base = base_of(&request);
+    let found = access.identity().domains(&access.principal).await?;
+    let entries = found.iter().map(|domain_id| wire::domain(domain_id, &base)).collect();
+    reply_list(&request, "domains", entries, false)
+}
+
+async fn catalog(request: HttpRequest, access: IdentityAccess) -> Handled {
+    read_parameters(request.query_string(), &[])?;
+    let catalog = catalog::catalog(&base_of(&request), access.identity().region());
+    match catalog {
+        Value::Array(entries) => reply_list(&request, "catalog", entries, false),
+        _ => Err(RequestError::internal("the catalog is no list").into()),
+    }
+}
+
+async fn endpoints(request: HttpRequest, access: IdentityAccess) -> Handled {
+    let compared = ["interface", "region", "region_id", "service_id"];
+    let filters = wire::filters(request.query_string(), &compared, &["enabled"])?;
+    let found = catalog::endpoints(&base_of(&request), access.identity().region());
+    reply_list(&request, "endpoints", matching(found, &filters), false)
+}
+
+async fn services(request: HttpRequest, _: IdentityAccess) -> Handled {
+    let filters = wire::filters(request.query_string(), &["name", "type"], &["enabled"])?;
+    reply_list(&request, "services", matching(catalog::services(&base_of(&request)), &filters), false)
+}
+
+/// The entries whose fields have these values.
+fn matching(mut entries: Vec<Value>, filters: &[(String, Cow<'_, str>)]) -> Vec<Value> {
+    entries.retain(|entry| filters.iter().all(|(name, value)| entry.get(name).is_some_and(|field| field == &**value)));
+    entries
+}
+
+fn reply_list(request: &HttpRequest, name: &str, entries: Vec<Value>, is_cut: bool) -> Handled {
+    let url = format!("{}{}", base_of(request), request.path());
+    reply_read(request, &wire::list(name, entries, is_cut, &url))
+}
+
+/// Whom the credentials belong to, as the token service of the cloud shows it. SDKs read `account_id` from it if no domain is
+/// listed.
+async fn caller_identity(request: HttpRequest, access: IdentityAccess) -> Handled {
+    read_parameters(request.query_string(), &[])?;
+    let name = &access.principal.caller.principal;
+    let account = Some(access.principal.account()).filter(|account| !account.is_empty()).unwrap_or(wire::NO_DOMAIN);
+    let body = json!({
+        "account_id": account,
+        "principal_id": &**name,
+        "principal_urn": format!("iam::{account}:user:{name}"),
+    });
+    reply_read(&request, &body)
+}

@@ -1,0 +1,127 @@
+//! Limits: requests a second of a principal and of an address, and failed authentications of an address.
+//!
+//! All workers share them. A limit that is not set costs nothing: no lock and no allocation.
+
+mod failures;
+mod rate;
+mod table;
+
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    auth::Principal,
+    domain::{Network, RequestError},
+};
+pub use failures::FailureLimit;
+use failures::Failures;
+use rate::Rate;
+
+/// Limits of the requests of a server.
+#[derive(Debug, Clone, Default)]
+pub struct LimitSettings {
+    /// Requests a second of each principal, if that is limited.
+    pub principal_rate: Option<NonZeroU32>,
+    /// Requests a second of each address, if that is limited.
+    pub address_rate: Option<NonZeroU32>,
+    /// Failed authentications of each address.
+    pub failures: FailureLimit,
+}
+
+/// The domain to which a principal is confined, and its name. Credentials with the same name in one domain are one
+/// principal; a name in another domain is another one, so that domains cannot use up each other's rates.
+type PrincipalKey = (Option<Arc<str>>, Arc<str>);
+
+/// What is counted of the requests of a server.
+#[derive(Debug)]
+pub(super) struct Limits {
+    principals: Option<Rate<PrincipalKey>>,
+    addresses: Option<Rate<IpAddr>>,
+    failures: Failures,
+}
+
+/// Paths that are never limited: health checks must be answered under load as well.
+const UNLIMITED: [&str; 2] = ["/healthz", "/readyz"];
+
+impl Limits {
+    pub(super) fn new(settings: &LimitSettings) -> Self {
+        Self {
+            principals: settings.principal_rate.map(Rate::new),
+            addresses: settings.address_rate.map(Rate::new),
+            failures: Failures::new(settings.failures),
+        }
+    }
+
+    /// Counts a request for the rate of its address.
+    pub(super) fn count_address(&self, path: &str, client: Option<IpAddr>) -> Result<(), RequestError> {
+        let (Some(rate), Some(client)) = (&self.addresses, client) else { return Ok(()) };
+        if UNLIMITED.contains(&path) {
+            return Ok(());
+        }
+        let counted = rate.count(subscriber(client), Instant::now());
+        counted.map_err(|wait| throttled("the rate limit of this address is exceeded", wait))
+    }
+
+    /// Counts a request for the rate of its principal.
+    pub(super) fn count_principal(&self, principal: &Principal) -> Result<(), RequestError> {
+        let Some(rate) = &self.principals else { return Ok(()) };
+        let caller = &principal.caller;
+        let counted = rate.count((caller.domain_id.clone(), Arc::clone(&caller.principal)), Instant::now());
+        counted.map_err(|wait| throttled("the rate limit of these credentials is exceeded", wait))
+    }
+
+    /// Refuses an address of which too many authentications have failed.
+    pub(super) fn check_failures(&self, client: Option<IpAddr>) -> Result<(), RequestError> {
+        let Some(client) = client else { return Ok(()) };
+        let checked = self.failures.check(subscriber(client), Instant::now());
+        checked.map_err(|wait| throttled("the limit of failed authentications from this address is exceeded", wait))
+    }
+
+    /// Counts a failed authentication.
+    pub(super) fn count_failure(&self, client: Option<IpAddr>) {
+        let Some(client) = client else { return };
+        if let Some(wait) = self.failures.count(subscriber(client), Instant::now()) {
+            let seconds = whole_seconds(wait);
+            tracing::warn!(%client, seconds, "the limit of failed authentications is exceeded: the address is refused for a while");
+        }
+    }
+}
+
+/// What is counted for an address: of IPv6 the network that one subscriber has, since it has any address in it.
+fn subscriber(client: IpAddr) -> IpAddr {
+    if client.is_ipv6() && !client.is_loopback() { Network::of(client, 64).address() } else { client }
+}
+
+fn throttled(reason: &str, wait: Duration) -> RequestError {
+    RequestError::Throttled { reason: reason.to_owned(), retry_after: whole_seconds(wait) }
+}
+
+/// Seconds, rounded up.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscriber_has_an_ipv4_address_or_a_network_of_ipv6() {
+        for (client, counted) in
+            [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"), ("::1", "::1")]
+        {
+            assert_eq!(subscriber(client.parse().unwrap()).to_string(), counted);
+        }
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The response to a request without valid credentials, in the form of what its path belongs to, and to one too many.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        ConnectionType, StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+
+use super::{error_log, identity, paths::Paths, principal::Unidentified, refusal, registry};
+use crate::domain::RequestError;
+
+/// Responds to a request without a principal.
+pub(super) fn respond(request: &HttpRequest, paths: &Paths, refused: Unidentified) -> HttpResponse {
+    // limits belong to the gateway, whatever the path is
+    if let Unidentified::Error(RequestError::Throttled { reason, retry_after }) = &refused {
+        return refusal::throttled(request, reason, *retry_after);
+    }
+    let mut answer = if let Some(dialect) = paths.dialect_of(request) {
+        match refused {
+            Unidentified::Error(reason) => refusal::error(dialect, &reason, None),
+            Unidentified::Body(reason) => refusal::bad_body(dialect, request, reason),
+        }
+    } else if registry::has(request) {
+        registry::unidentified(refused)
+    } else if identity::has(request) {
+        identity::unidentified(refused)
+    } else {
+        match refused {
+            Unidentified::Error(error) => {
+                error_log::log(&error);
+                let (status, code) = match error {
+                    RequestError::Unauthenticated { .. } => (401, "APIGW.0301"),
+                    RequestError::Unavailable { .. } => (503, "APIGW.0201"),
+                    _ => (500, "APIGW.0201"),
+                };
+                let mut answer = refusal::gateway(request, status, code, &error.to_string());
+                if status == 503 {
+                    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                answer
+            }
+            // the path leads nowhere, whatever the body is
+            Unidentified::Body(_) => {
+                let mut answer = refusal::not_found(request);
+                answer.head_mut().set_connection_type(ConnectionType::Close);
+                answer
+            }
+        }
+    };
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("SDK-HMAC-SHA256, Bearer"));
+    }
+    answer
+}

@@ -1,0 +1,258 @@
+//! Looks up the credentials of requests.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
+use crate::{
+    auth::{
+        Keystone, MasterKeys, Secret,
+        random::{TOKEN_PREFIX, hash_of, is_hash_of, token_id},
+    },
+    domain::{
+        RequestError, Rights,
+        credential::{Credential, CredentialKind},
+        is_storable,
+        reason::quote,
+    },
+    store::Store,
+};
+
+/// Which credentials requests must have.
+#[derive(Debug, Clone, Default)]
+pub struct AuthSettings {
+    /// Whether requests may be signed with a key.
+    pub keys: bool,
+    /// Whether requests may send a token.
+    pub tokens: bool,
+    /// Keys from the settings, in addition to those in the database.
+    pub configured: Vec<ConfiguredKey>,
+    /// The Keystone whose tokens are accepted.
+    pub keystone: Option<Arc<Keystone>>,
+    /// Opens the secrets of the keys in the database.
+    pub master: Option<Arc<MasterKeys>>,
+}
+
+impl AuthSettings {
+    /// Whether requests need credentials at all.
+    pub fn is_on(&self) -> bool {
+        self.keys || self.accept_tokens()
+    }
+
+    /// Whether requests may send a token, of whichever kind.
+    pub fn accept_tokens(&self) -> bool {
+        self.tokens || self.keystone.is_some()
+    }
+
+    /// Whether the identity API is served.
+    pub fn serves_identity(&self) -> bool {
+        self.keys || self.tokens
+    }
+}
+
+/// A key from the settings.
+#[derive(Debug, Clone)]
+pub struct ConfiguredKey {
+    /// Access key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret: Secret,
+    /// Name, by which changes are recorded.
+    pub name: String,
+    /// What it allows.
+    pub rights: Rights,
+}
+
+/// Finds out whose credentials a request has. Clones share what is remembered.
+#[derive(Debug, Clone)]
+pub struct Authenticator {
+    settings: Arc<AuthSettings>,
+    configured: Arc<HashMap<String, Arc<KnownCredential>>>,
+    store: Store,
+    cache: Arc<CredentialCache>,
+}
+
+/// A key that a request is signed with, whose signature is still to be verified.
+#[derive(Debug)]
+pub struct KnownKey {
+    id: String,
+    known: Arc<KnownCredential>,
+}
+
+impl Authenticator {
+    /// An authenticator for requests that `store` serves.
+    pub fn new(settings: Arc<AuthSettings>, store: Store, cache: Arc<CredentialCache>) -> Self {
+        let configured = settings.configured.iter().map(|key| {
+            let credential = Credential {
+                id: key.access_key.clone(),
+                kind: CredentialKind::Key,
+                name: key.name.clone(),
+                rights: key.rights.clone(),
+                is_temporary: false,
+                issued_for: None,
+                created_at: 0,
+                expires_at: None,
+                last_used_at: None,
+            };
+            (key.access_key.clone(), Arc::new(KnownCredential::new(credential, key.secret.clone(), None)))
+        });
+        Self { configured: Arc::new(configured.collect()), settings, store, cache }
+    }
+
+    /// Which credentials requests must have.
+    pub fn settings(&self) -> &AuthSettings {
+        &self.settings
+    }
+
+    /// The key with which a request claims to be signed.
+    pub async fn key(&self, access_key: &str) -> Result<KnownKey, RequestError> {
+        if !self.settings.keys {
+            return Err(RequestError::unauthenticated("Authorization: signed requests are not accepted here"));
+        }
+        let unknown =
+            || RequestError::unauthenticated(format!("Authorization: unknown access key {}", quote(access_key)));
+        self.find_key(access_key).await?.ok_or_else(unknown)
+    }
+
+    async fn find_key(&self, access_key: &str) -> Result<Option<KnownKey>, RequestError> {
+        let known = match self.configured.get(access_key) {
+            Some(known) => Some(Arc::clone(known)),
+            None => self.find(access_key, CredentialKind::Key).await?,
+        };
+        Ok(known.map(|known| KnownKey { id: access_key.to_owned(), known }))
+    }
+
+    /// The key whose secret was sent as a password. An unknown key and a wrong secret are refused alike.
+    pub(super) async fn log_in(&self, access_key: &str, secret: &Secret) -> Result<KnownKey, RequestError> {
+        if !self.settings.keys {
+            return Err(RequestError::unauthenticated("password: access keys are not accepted here"));
+        }
+        let refused = || RequestError::unauthenticated("user: unknown access key, or the password is not its secret");
+        let key = self.find_key(access_key).await?.ok_or_else(refused)?;
+        // hashes are compared, in a time that does not depend on the secret
+        if !is_hash_of(secret.expose(), &hash_of(key.secret().expose())) {
+            return Err(refused());
+        }
+        if key.known.security_token.is_some() {
+            return Err(RequestError::unauthenticated("user: a temporary access key can only sign requests"));
+        }
+        self.confirm(&key, None)?;
+        Ok(key)
+    }
+
+    /// Whether a key is one of the settings, of which the database knows nothing.
+    pub(super) fn is_configured(&self, key: &KnownKey) -> bool {
+        self.configured.contains_key(&key.id)
+    }
+
+    /// Name and rights of a token; `None` if the text is no token of tagd and there is no Keystone that may know it.
+    pub async fn token(&self, token: &[u8]) -> Result<Option<(Arc<str>, Arc<Rights>)>, RequestError> {
+        // if tokens of tagd are not accepted here, they may be those of another tagd, which is the Keystone
+        if let Some(keystone) = &self.settings.keystone
+            && !token.is_empty()
+            && !(self.settings.tokens && token.starts_with(TOKEN_PREFIX.as_bytes()))
+        {
+            return keystone.holder(token).await.map(Some);
+        }
+        if !self.settings.tokens {
+            return Ok(None);
+        }
+        let Some(id) = str::from_utf8(token).ok().and_then(token_id) else { return Ok(None) };
+        let refused = || RequestError::unauthenticated("token: is unknown, revoked or expired");
+        let known = self.find(id, CredentialKind::Token).await?.ok_or_else(refused)?;
+        if !is_hash_of(token, known.secret.expose()) {
+            return Err(refused());
+        }
+        if known.expires_at.is_some_and(|expires_at| expires_at <= now()) {
+            return Err(refused());
+        }
+        self.note(id, &known);
+        Ok(Some((Arc::clone(&known.name), Arc::clone(&known.rights))))
+    }
+
+    /// Name and rights of a key, after its signature was verified; `security_token` is what the request sent as such.
+    pub fn confirm(
+        &self,
+        key: &KnownKey,
+        security_token: Option<&[u8]>,
+    ) -> Result<(Arc<str>, Arc<Rights>), RequestError> {
+        let KnownKey { id, known } = key;
+        if known.expires_at.is_some_and(|expires_at| expires_at <= now()) {
+            return Err(RequestError::unauthenticated("Authorization: the access key has expired"));
+        }
+        if let Some(wanted) = &known.security_token
+            && !is_hash_of(security_token.unwrap_or_default(), wanted)
+        {
+            let reason = "X-Security-Token: must be the security token of the temporary access key";
+            return Err(RequestError::unauthenticated(reason));
+        }
+        self.note(id, known);
+        Ok((Arc::clone(&known.name), Arc::clone(&known.rights)))
+    }
+
+    async fn find(&self, id: &str, kind: CredentialKind) -> Result<Option<Arc<KnownCredential>>, RequestError> {
+        if let Some(known) = self.cache.get(id) {
+            return Ok(Some(known).filter(|known| known.kind == kind));
+        }
+        if !is_storable(id) {
+            return Ok(None);
+        }
+        let generation = self.cache.generation();
+        let found = self.store.find_credential(id).await?;
+        let Some((credential, stored)) = found.filter(|(credential, _)| credential.kind == kind) else {
+            return Ok(None);
+        };
+        let secret = match kind {
+            CredentialKind::Token => Secret::new(stored.secret),
+            CredentialKind::Key => {
+                let opened = self.settings.master.as_ref().and_then(|master| master.open(id, &stored.secret));
+                opened.ok_or_else(|| {
+                    RequestError::internal(format!("the secret of access key {id} was sealed with another master key"))
+                })?
+            }
+        };
+        let known = Arc::new(KnownCredential::new(credential, secret, stored.security_token));
+        self.cache.put(id, Arc::clone(&known), generation);
+        Ok(Some(known))
+    }
+
+    /// Notes that a credential was used; the request does not wait for it.
+    fn note(&self, id: &str, known: &Arc<KnownCredential>) {
+        let now = now();
+        if self.configured.contains_key(id) || !known.is_to_note(now) {
+            return;
+        }
+        let (store, id) = (self.store.clone(), id.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_credentials(&[id], &[now]).await {
+                tracing::debug!(%error, "the use of a credential was not noted");
+            }
+        });
+    }
+}
+
+impl KnownKey {
+    /// The access key.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Name, by which changes are recorded.
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.known.name
+    }
+
+    /// What it allows.
+    pub(super) fn rights(&self) -> &Arc<Rights> {
+        &self.known.rights
+    }
+
+    /// When it ends, in seconds since 1970.
+    pub(super) fn expires_at(&self) -> Option<i64> {
+        self.known.expires_at
+    }
+
+    /// The secret, to verify the signature.
+    pub fn secret(&self) -> &Secret {
+        &self.known.secret
+    }
+}

@@ -1,0 +1,309 @@
+//! Keys and tokens: created, listed, revoked, and given another secret.
+
+use std::sync::Arc;
+
+use super::{
+    ConfiguredKey, CredentialCache,
+    access::{AccessControl, Action, Grant, Target},
+    clock::now,
+};
+use crate::{
+    auth::{
+        MasterKeys, Principal, Secret,
+        random::{hash_of, new_access_key, new_secret, new_token, new_token_of, token_id},
+    },
+    domain::{
+        FieldKind, RequestError, Rights, Role,
+        credential::{Credential, CredentialKind, StoredSecret},
+        is_storable,
+        reason::{REQUIRED, quote},
+        registration::{check_domain_id, check_project_id},
+        registry::RegistryError,
+    },
+};
+
+/// Shortest and longest time until a credential ends, in seconds: a minute and ten years.
+pub const LIFETIME: (i64, i64) = (60, 10 * 366 * 86_400);
+/// Maximum number of characters of a name.
+const NAME_LENGTH: usize = 64;
+/// Maximum number of projects that a credential names.
+const PROJECTS: usize = 100;
+/// Maximum number of characters of a key or a secret that is brought along.
+const GIVEN_LENGTH: usize = 128;
+
+/// The use cases of credentials.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    access: AccessControl,
+    cache: Arc<CredentialCache>,
+    master: Option<Arc<MasterKeys>>,
+}
+
+/// A credential to create.
+#[derive(Debug, Clone, Default)]
+pub struct NewCredential {
+    /// Name, by which changes are recorded.
+    pub name: String,
+    /// Role; mandatory.
+    pub role: Option<Role>,
+    /// Domain; of the principal if none is given.
+    pub domain_id: Option<String>,
+    /// The only projects; `None` for all of the domain.
+    pub projects: Option<Vec<String>>,
+    /// Seconds until it ends; `None` for never.
+    pub lifetime: Option<i64>,
+    /// Whether a key gets a security token, which its requests must send too.
+    pub temporary: bool,
+    /// An access key and its secret from elsewhere.
+    pub given: Option<(String, Secret)>,
+}
+
+/// A credential with its secret, which is shown once.
+#[derive(Debug)]
+pub struct Issued {
+    /// The credential.
+    pub credential: Credential,
+    /// The secret of a key, or a token.
+    pub secret: Secret,
+    /// The security token of a temporary key.
+    pub security_token: Option<Secret>,
+}
+
+fn invalid(field: &str, reason: impl Into<String>) -> RequestError {
+    RequestError::invalid(FieldKind::General, field, reason)
+}
+
+impl Credentials {
+    pub(super) fn new(access: AccessControl, cache: Arc<CredentialCache>, master: Option<Arc<MasterKeys>>) -> Self {
+        Self { access, cache, master }
+    }
+
+    async fn grant<'a>(&'a self, principal: &'a Principal) -> Result<Grant<'a>, RequestError> {
+        self.access.may(principal, Action::ManageCredentials, Target::Account).await
+    }
+
+    /// Credentials of a kind, sorted by identifier: those that the principal may revoke.
+    pub async fn list(&self, principal: &Principal, kind: CredentialKind) -> Result<Vec<Credential>, RegistryError> {
+        let grant = self.grant(principal).await?;
+        let found = grant.store().list_credentials(kind, grant.confined_to()).await?;
+        Ok(found.into_iter().map(|(credential, _)| credential).collect())
+    }
+
+    /// Creates a credential.
+    pub async fn create(
+        &self,
+        principal: &Principal,
+        kind: CredentialKind,
+        new: NewCredential,
+    ) -> Result<Issued, RegistryError> {
+        let grant = self.grant(principal).await?;
+        let name = check_name(&new.name)?;
+        let rights = check_rights(&grant, &new)?;
+        let expires_at = new.lifetime.map(check_lifetime).transpose()?.map(|lifetime| now() + lifetime);
+        let (id, secret) = match (kind, new.given) {
+            (CredentialKind::Key, Some((access_key, secret))) => check_given(access_key, secret)?,
+            (CredentialKind::Key, None) => (new_access_key()?, new_secret()?),
+            (CredentialKind::Token, _) => new_token()?,
+        };
+        let is_temporary = kind == CredentialKind::Key && new.temporary;
+        if is_temporary && expires_at.is_none() {
+            return Err(invalid("expires_in", format!("{REQUIRED} for a temporary key")).into());
+        }
+        let security_token = if is_temporary { Some(new_token()?.1) } else { None };
+        let credential = Credential {
+            id,
+            kind,
+            name,
+            rights,
+            is_temporary,
+            issued_for: None,
+            created_at: now(),
+            expires_at,
+            last_used_at: None,
+        };
+        let stored = self.store_of(kind, &credential.id, &secret, security_token.as_ref())?;
+        if !grant.writer().put_credential(&credential, &stored).await? {
+            return Err(RegistryError::KeyExists { access_key: credential.id });
+        }
+        Ok(Issued { credential, secret, security_token })
+    }
+
+    /// Revokes a credential, with the tokens that were issued for it.
+    pub async fn revoke(&self, principal: &Principal, kind: CredentialKind, id: &str) -> Result<(), RegistryError> {
+        let grant = self.grant(principal).await?;
+        let id = token_id(id).unwrap_or(id);
+        let removed = is_storable(id) && grant.writer().remove_credential(id, kind).await?;
+        self.cache.clear();
+        if removed { Ok(()) } else { Err(unknown(kind, id)) }
+    }
+
+    /// Gives a credential another secret; the old one ends at once.
+    pub async fn rotate(&self, principal: &Principal, kind: CredentialKind, id: &str) -> Result<Issued, RegistryError> {
+        let grant = self.grant(principal).await?;
+        let id = token_id(id).unwrap_or(id);
+        let found = if is_storable(id) { grant.store().find_credential(id).await? } else { None };
+        let may_see = |found: &Credential| {
+            grant.confined_to().is_none_or(|own| {
+                found.rights.role() < Role::Operator
+                    && found.rights.domain_id().is_some_and(|domain_id| **domain_id == *own)
+            })
+        };
+        let found = found.filter(|(found, _)| found.kind == kind && may_see(found));
+        let (mut credential, _) = found.ok_or_else(|| unknown(kind, id))?;
+        let secret = match kind {
+            CredentialKind::Key => new_secret()?,
+            CredentialKind::Token => new_token_of(id)?,
+        };
+        let security_token = if credential.is_temporary { Some(new_token()?.1) } else { None };
+        let stored = self.store_of(kind, id, &secret, security_token.as_ref())?;
+        if !grant.writer().replace_credential_secret(id, kind, &stored).await? {
+            return Err(unknown(kind, id));
+        }
+        self.cache.clear();
+        credential.last_used_at = None;
+        Ok(Issued { credential, secret, security_token })
+    }
+
+    /// Seals the secrets of all keys with the first master key. Returns how many had to be, and how many cannot be opened.
+    pub async fn reseal(&self, principal: &Principal) -> Result<(u64, u64), RegistryError> {
+        let grant = self.access.may(principal, Action::ChangeTypes, Target::Account).await?;
+        let master = self.master()?;
+        let (mut sealed, mut lost) = (0, 0);
+        for (credential, stored) in grant.store().list_credentials(CredentialKind::Key, None).await? {
+            if master.is_current(&stored.secret) {
+                continue;
+            }
+            let Some(secret) = master.open(&credential.id, &stored.secret) else {
+                lost += 1;
+                continue;
+            };
+            if grant.writer().reseal_credential(&credential.id, &master.seal(&credential.id, &secret)?).await? {
+                sealed += 1;
+            }
+        }
+        Ok((sealed, lost))
+    }
+
+    fn master(&self) -> Result<&MasterKeys, RequestError> {
+        self.master.as_deref().ok_or_else(|| {
+            invalid("master_key_file", format!("{REQUIRED} for keys, whose secrets are sealed with the master key"))
+        })
+    }
+
+    fn store_of(
+        &self,
+        kind: CredentialKind,
+        id: &str,
+        secret: &Secret,
+        security_token: Option<&Secret>,
+    ) -> Result<StoredSecret, RequestError> {
+        let hash = |token: &Secret| hash_of(token.expose());
+        let secret = match kind {
+            CredentialKind::Key => self.master()?.seal(id, secret)?,
+            CredentialKind::Token => hash(secret),
+        };
+        Ok(StoredSecret { secret, security_token: security_token.map(hash) })
+    }
+}
+
+fn unknown(kind: CredentialKind, id: &str) -> RegistryError {
+    RegistryError::UnknownCredential { kind, id: id.to_owned() }
+}
+
+fn check_name(name: &str) -> Result<String, RequestError> {
+    if name.trim().is_empty() {
+        return Err(invalid("name", "must not be empty"));
+    }
+    let length = name.chars().count();
+    if length > NAME_LENGTH {
+        return Err(invalid("name", format!("must be at most {NAME_LENGTH} characters, got {length}")));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(invalid("name", "must not contain control characters"));
+    }
+    Ok(name.to_owned())
+}
+
+fn check_lifetime(lifetime: i64) -> Result<i64, RequestError> {
+    let (shortest, longest) = LIFETIME;
+    if (shortest..=longest).contains(&lifetime) {
+        Ok(lifetime)
+    } else {
+        Err(invalid("expires_in", format!("must be between 60 and {longest} seconds, got {lifetime}")))
+    }
+}
+
+/// The rights of a new credential: never more than those of its creator.
+fn check_rights(grant: &Grant<'_>, new: &NewCredential) -> Result<Rights, RequestError> {
+    let role = new.role.ok_or_else(|| invalid("role", REQUIRED))?;
+    let domain_id = match (new.domain_id.as_deref(), grant.confined_to()) {
+        (Some(given), Some(own)) if given != own => {
+            return Err(RequestError::Forbidden { reason: "domain_id: must be the domain of the credentials".into() });
+        }
+        (given, own) => given.or(own),
+    };
+    if role > grant.role() {
+        let reason = format!("role: must be {} or lower, got {role}", grant.role());
+        return Err(RequestError::Forbidden { reason });
+    }
+    rights_of(role, domain_id, new.projects.as_deref())
+}
+
+/// The rights of a role in a domain, or in some projects of it.
+fn rights_of(role: Role, domain_id: Option<&str>, projects: Option<&[String]>) -> Result<Rights, RequestError> {
+    if let Some(domain_id) = domain_id {
+        check_domain_id(domain_id)?;
+    }
+    if let Some(projects) = projects {
+        if projects.is_empty() {
+            return Err(invalid("projects", "must not be empty; without it, all projects of the domain are covered"));
+        }
+        if projects.len() > PROJECTS {
+            return Err(invalid("projects", format!("must be at most {PROJECTS} projects, got {}", projects.len())));
+        }
+        for (i, project_id) in projects.iter().enumerate() {
+            check_project_id(&format!("projects[{i}]"), project_id)?;
+        }
+    }
+    match (role, domain_id) {
+        (Role::Operator, _) if projects.is_some() => {
+            Err(invalid("projects", "must not be given for the role operator, which covers every project"))
+        }
+        (Role::Operator, domain_id) => Ok(Rights::operator(domain_id.map(Arc::from))),
+        (_, Some(domain_id)) => {
+            let mut projects = projects.map(<[String]>::to_vec);
+            if let Some(projects) = &mut projects {
+                projects.sort();
+                projects.dedup();
+            }
+            Ok(Rights::in_domain(role, domain_id.into(), projects))
+        }
+        (_, None) => Err(invalid("domain_id", format!("{REQUIRED} for the role {role}"))),
+    }
+}
+
+/// A key from the settings, checked as one that is created is.
+pub fn configured_key(
+    access_key: &str,
+    secret: &str,
+    name: Option<&str>,
+    (role, domain_id, projects): (&str, Option<&str>, Option<&[String]>),
+) -> Result<ConfiguredKey, RequestError> {
+    let (access_key, secret) = check_given(access_key.to_owned(), Secret::new(secret))?;
+    let name = check_name(name.unwrap_or(&access_key))?;
+    let role: Role =
+        role.parse().map_err(|reason: String| invalid("role", format!("{reason}, got {}", quote(role))))?;
+    Ok(ConfiguredKey { access_key, secret, name, rights: rights_of(role, domain_id, projects)? })
+}
+
+fn check_given(access_key: String, secret: Secret) -> Result<(String, Secret), RequestError> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !(1..=GIVEN_LENGTH).contains(&access_key.len()) || !access_key.bytes().all(is_plain) {
+        let reason = format!("must be 1 to {GIVEN_LENGTH} letters, digits, - or _, got {}", quote(&access_key));
+        return Err(invalid("access", reason));
+    }
+    if !(1..=GIVEN_LENGTH).contains(&secret.expose().len()) {
+        return Err(invalid("secret", format!("must be 1 to {GIVEN_LENGTH} bytes, got {}", secret.expose().len())));
+    }
+    Ok((access_key, secret))
+}

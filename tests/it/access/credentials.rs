@@ -1,0 +1,185 @@
+//! Keys and tokens: how they are sent, what they are worth when they are wrong, expired or revoked, and what is kept of them.
+
+use serde_json::{Value, json};
+use sqlx::Connection;
+use tagd::{
+    auth::Secret,
+    domain::{Role, credential::CredentialKind},
+    service::NewCredential,
+};
+
+use super::{guarded, issue, settings, token};
+use crate::support::{Answer, World, block_on, registration};
+
+const COUNT: &str = "/v2/p/images/resource_instances/action";
+
+fn furnished() -> World {
+    let world = guarded();
+    let mut one = registration("images", "r", "n", &[("env", "prod")]);
+    one.domain_id = Some("d".into());
+    world.load(&[one]);
+    world
+}
+
+fn count(world: &World, headers: &[(&str, &str)]) -> Answer {
+    let headers = [headers, &[("Content-Type", "application/json")]].concat();
+    world.send("POST", COUNT, &headers, br#"{"action":"count"}"#)
+}
+
+fn operator(world: &World) -> String {
+    token(world, Role::Operator, "d", &[])
+}
+
+#[test]
+fn a_token_is_sent_in_either_header_and_a_wrong_one_is_refused() {
+    let world = furnished();
+    let token = token(&world, Role::Reader, "d", &[]);
+    for headers in [
+        vec![("X-Auth-Token", token.clone())],
+        vec![("Authorization", format!("Bearer {token}"))],
+        vec![("Authorization", format!("bearer  {token} "))],
+        vec![("X-Auth-Token", token.clone()), ("Authorization", "nonsense".to_owned())],
+    ] {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = count(&world, &headers);
+        assert_eq!((answer.status, answer.json()["total_count"].clone()), (200, json!(1)), "{headers:?}");
+    }
+    let mut typo = token.clone();
+    typo.replace_range(20..21, if typo.as_bytes()[20] == b'x' { "y" } else { "x" });
+    for (headers, reason) in [
+        (vec![], "Authorization: a signature is required, or a token in X-Auth-Token"),
+        (vec![("X-Auth-Token", typo.as_str())], "X-Auth-Token: is not a token of this service"),
+        (vec![("X-Auth-Token", "")], "X-Auth-Token: is not a token of this service"),
+        (vec![("Authorization", "Bearer x")], "Authorization: is not a token of this service"),
+        (vec![("Authorization", "Basic eDp5")], "Authorization: a signature is required, or a token in X-Auth-Token"),
+        (
+            vec![("X-Auth-Token", token.as_str()), ("X-Auth-Token", token.as_str())],
+            "X-Auth-Token: must be sent only once",
+        ),
+    ] {
+        let answer = count(&world, &headers);
+        let expected = json!({ "error": { "code": "IMG.0087", "message": reason } });
+        assert_eq!((answer.status, answer.json()), (401, expected), "{headers:?}");
+    }
+}
+
+#[test]
+fn what_is_revoked_rotated_or_expired_ends() {
+    let world = furnished();
+    let operator = operator(&world);
+    let send = |method: &str, path: &str, body: &Value| {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];
+        world.send(method, &format!("/registry/v1{path}"), &headers, body.as_bytes())
+    };
+    let created =
+        send("POST", "/tokens", &json!({ "name": "n", "role": "reader", "domain_id": "d", "expires_in": 3600 }));
+    assert_eq!(created.status, 201, "{}", created.body);
+    assert!(created.headers.iter().any(|(name, value)| name == "cache-control" && value == "no-store"));
+    let created = created.json();
+    let (id, first) = (created["id"].as_str().unwrap(), created["token"].as_str().unwrap().to_owned());
+    assert_eq!(count(&world, &[("X-Auth-Token", &first)]).status, 200);
+    let listed = send("GET", "/tokens", &Value::Null);
+    assert!(listed.body.contains(id) && !listed.body.contains(&first), "{}", listed.body);
+    let rotated = send("POST", &format!("/tokens/{id}/rotate"), &Value::Null).json();
+    let second = rotated["token"].as_str().unwrap().to_owned();
+    assert_eq!(count(&world, &[("X-Auth-Token", &first)]).status, 401);
+    assert_eq!(count(&world, &[("X-Auth-Token", &second)]).status, 200);
+    assert_eq!(send("DELETE", &format!("/tokens/{id}"), &Value::Null).status, 204);
+    assert_eq!(count(&world, &[("X-Auth-Token", &second)]).status, 401);
+    let again = send("DELETE", &format!("/tokens/{id}"), &Value::Null);
+    assert_eq!((again.status, again.json()["error_code"].clone()), (404, json!("REGISTRY.0023")));
+    let third = token(&world, Role::Reader, "d", &[]);
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        sqlx::query("update tagd.credential set expires_at = now() - interval '1 second' where role = 'reader'")
+            .execute(&mut owner)
+            .await
+            .unwrap();
+        owner.close().await.unwrap();
+    });
+    assert_eq!(count(&world, &[("X-Auth-Token", &third)]).status, 401);
+}
+
+#[test]
+fn what_a_credential_may_be_is_checked_field_by_field() {
+    let world = furnished();
+    let operator = operator(&world);
+    let administrator = token(&world, Role::Administrator, "d", &[]);
+    let limited = token(&world, Role::Administrator, "d", &["p"]);
+    let create = |token: &str, path: &str, body: Value| {
+        let headers = [("X-Auth-Token", token), ("Content-Type", "application/json")];
+        let answer = world.send("POST", &format!("/registry/v1{path}"), &headers, body.to_string().as_bytes());
+        (answer.status, answer.json()["error_msg"].as_str().unwrap_or_default().to_owned())
+    };
+    for (body, status, message) in [
+        (json!({ "name": "", "role": "reader", "domain_id": "d" }), 400, "name: must not be empty"),
+        (json!({ "name": "n", "role": "boss", "domain_id": "d" }), 400, "role: must be reader or tagger"),
+        (json!({ "name": "n", "role": "reader" }), 400, "domain_id: is required for the role reader"),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "d", "expires_in": 5 }),
+            400,
+            "expires_in: must be between",
+        ),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": [""] }), 400, "projects[0]: must not"),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": [] }),
+            400,
+            "projects: must not be empty",
+        ),
+        (json!({ "name": "n", "role": "reader", "domain_id": "" }), 400, "domain_id: must not be empty"),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "temporary": true }), 400, "expires_in: is required"),
+        (json!({ "name": "n", "role": "operator", "projects": ["p"] }), 400, "projects: must not be given"),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "access": "AK" }), 400, "access: must be given"),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "d", "access": "A K", "secret": "s" }),
+            400,
+            "access: must be 1 to 128 letters",
+        ),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "access": "AK", "secret": "s" }), 201, ""),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "access": "AK", "secret": "s" }), 409, "access: key"),
+    ] {
+        let (found, said) = create(&operator, "/keys", body.clone());
+        assert!(found == status && said.starts_with(message), "{body}: {found} {said}");
+    }
+    for (token, body, message) in [
+        (&administrator, json!({ "name": "n", "role": "operator" }), "role: must be administrator or lower"),
+        (&administrator, json!({ "name": "n", "role": "reader", "domain_id": "e" }), "domain_id: must be the domain"),
+        (&limited, json!({ "name": "n", "role": "reader" }), "projects: these credentials only cover"),
+    ] {
+        let (found, said) = create(token, "/tokens", body.clone());
+        assert!(found == 403 && said.starts_with(message), "{body}: {found} {said}");
+    }
+    assert_eq!(create(&administrator, "/tokens", json!({ "name": "n", "role": "reader" })).0, 201);
+}
+
+#[test]
+fn the_database_keeps_no_secret_as_it_is() {
+    let world = furnished();
+    let new = |temporary: bool| NewCredential {
+        name: "n".into(),
+        role: Some(Role::Reader),
+        domain_id: Some("d".into()),
+        temporary,
+        lifetime: temporary.then_some(3600),
+        given: (!temporary).then(|| ("AK".to_owned(), Secret::new("a secret of a key"))),
+        ..NewCredential::default()
+    };
+    let given = issue(&world, CredentialKind::Key, new(false));
+    let temporary = issue(&world, CredentialKind::Key, new(true));
+    let token = issue(&world, CredentialKind::Token, NewCredential { given: None, ..new(false) });
+    assert!(temporary.security_token.is_some() && given.security_token.is_none());
+    let rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = block_on(async {
+        let mut owner = world.db.connect().await;
+        sqlx::query_as("select secret, security_token from tagd.credential").fetch_all(&mut owner).await.unwrap()
+    });
+    assert_eq!(rows.len(), 3);
+    let kept: Vec<u8> =
+        rows.into_iter().flat_map(|(secret, token)| [secret, token.unwrap_or_default()].concat()).collect();
+    let secrets = [Some(given.secret), Some(temporary.secret), temporary.security_token, Some(token.secret)];
+    for secret in secrets.iter().flatten() {
+        let secret = secret.expose();
+        assert!(!kept.windows(8).any(|part| secret.windows(8).any(|of| of == part)));
+    }
+    assert!(!format!("{:?}", settings()).contains("0001"), "{:?}", settings());
+}

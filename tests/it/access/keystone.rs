@@ -1,0 +1,187 @@
+//! Tokens of a Keystone, which is another tagd here: what they allow, and what happens while it is down.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use sqlx::Connection;
+use tagd::{
+    auth::{
+        Keystone, Secret,
+        keystone::{KeystoneSettings, RoleNames, default_roles},
+    },
+    domain::{Rights, Role},
+    service::{AuthSettings, ConfiguredKey},
+};
+
+use super::{settings, token};
+use crate::support::{Answer, World, block_on, registration};
+
+fn project(id: &str, domain_id: &str) -> tagd::domain::change::Registration {
+    let mut one = registration("images", "r", "n", &[("env", "prod")]);
+    (one.project_id, one.domain_id) = (id.into(), Some(domain_id.into()));
+    one
+}
+
+fn key(access_key: &str, rights: Rights) -> ConfiguredKey {
+    ConfiguredKey { access_key: access_key.into(), secret: Secret::new("SK"), name: access_key.into(), rights }
+}
+
+/// The Keystone: a tagd with the keys of some users, and one of the service.
+fn keystone() -> World {
+    let of = |role| Rights::in_domain(role, "shop".into(), None);
+    let configured = vec![
+        key("reader", of(Role::Reader)),
+        key("tagger", of(Role::Tagger)),
+        key("administrator", of(Role::Administrator)),
+        key("operator", Rights::operator(None)),
+        key("service", Rights::operator(None)),
+    ];
+    let world = World::with_auth(AuthSettings { configured, ..settings() });
+    world.load(&[project("p", "shop"), project("q", "shop")]);
+    world
+}
+
+/// A tagd that accepts tokens of a Keystone.
+fn tagd(url: &str, password: &str, roles: RoleNames) -> World {
+    let keystone = Keystone::new(KeystoneSettings {
+        url: url.into(),
+        user: "service".into(),
+        password: Secret::new(password),
+        domain: "Default".into(),
+        project: None,
+        roles,
+    });
+    let world = World::with_auth(AuthSettings { keystone: Some(Arc::new(keystone)), ..AuthSettings::default() });
+    world.load(&[project("p", "shop"), project("q", "shop"), project("x", "other")]);
+    world
+}
+
+/// Logs in at the Keystone.
+fn log_in(keystone: &World, user: &str, scope: &serde_json::Value) -> String {
+    let identity = json!({ "methods": ["password"], "password": { "user": { "name": user, "password": "SK" } } });
+    let answer =
+        keystone.post("/v3/auth/tokens", &json!({ "auth": { "identity": identity, "scope": scope } }).to_string());
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    answer.headers["x-subject-token"].clone()
+}
+
+fn read(world: &World, token: &str, project: &str) -> Answer {
+    world.send("GET", &format!("/v2/{project}/images/r/tags"), &[("X-Auth-Token", token)], b"")
+}
+
+#[test]
+fn roles_and_scope_of_a_token_decide_what_it_allows() {
+    let keystone = keystone();
+    let world = tagd(&keystone.url, "SK", default_roles());
+    let may = |token: &str| {
+        let headers = [("X-Auth-Token", token), ("Content-Type", "application/json")];
+        let reads = ["p", "q", "x"].map(|project| read(&world, token, project).status == 200);
+        let tag = br#"{"tag":{"key":"k","value":"v"}}"#;
+        let tags = world.send("POST", "/v2/p/images/r/tags", &headers, tag).status == 204;
+        let registers =
+            world.send("PUT", "/registry/v1/projects/p/types/images/resources/r", &headers, b"{}").status == 200;
+        let types = br#"{"service":"IMS","regional":true,"tag_quota":10}"#;
+        let types = world.send("PUT", "/registry/v1/types/images", &headers, types).status == 200;
+        (reads, [tags, registers, types])
+    };
+    let (one, domain, system) = (
+        json!({ "project": { "id": "p" } }),
+        json!({ "domain": { "id": "shop" } }),
+        json!({ "system": { "all": true } }),
+    );
+    for (user, scope, expected) in [
+        ("reader", &one, ([true, false, false], [false, false, false])),
+        ("tagger", &one, ([true, false, false], [true, false, false])),
+        ("administrator", &one, ([true, false, false], [true, true, false])),
+        ("reader", &domain, ([true, true, false], [false, false, false])),
+        ("administrator", &domain, ([true, true, false], [true, true, false])),
+        ("operator", &one, ([true, false, false], [true, true, false])),
+        ("operator", &system, ([true, true, true], [true, true, true])),
+    ] {
+        assert_eq!(may(&log_in(&keystone, user, scope)), expected, "{user} {scope}");
+    }
+    for bad in ["nonsense", "tagd_nonsense"] {
+        let answer = read(&world, bad, "p");
+        let expected = json!({ "error": { "code": "IMG.0087", "message": "token: is unknown, revoked or expired" } });
+        assert_eq!((answer.status, answer.json()), (401, expected));
+    }
+    // a role that is mapped to none
+    let strict = tagd(&keystone.url, "SK", RoleNames::from([("member".to_owned(), Role::Reader)]));
+    assert_eq!(read(&strict, &log_in(&keystone, "reader", &one), "p").status, 403);
+    let lowered = log_in(&keystone, "administrator", &one);
+    assert_eq!(read(&strict, &lowered, "p").status, 200);
+    let headers = [("X-Auth-Token", lowered.as_str()), ("Content-Type", "application/json")];
+    let refused = strict.send("POST", "/v2/p/images/r/tags", &headers, br#"{"tag":{"key":"k","value":"v"}}"#);
+    assert_eq!(refused.status, 403);
+}
+
+#[test]
+fn while_keystone_is_down_only_known_tokens_are_accepted() {
+    let keystone = keystone();
+    let scope = json!({ "project": { "id": "p" } });
+    let (known, other) = (log_in(&keystone, "reader", &scope), log_in(&keystone, "reader", &scope));
+    let world = tagd(&keystone.url, "SK", default_roles());
+    assert_eq!(read(&world, &known, "p").status, 200);
+    drop(keystone);
+    assert_eq!(read(&world, &known, "p").status, 200);
+    for (path, code) in
+        [("/v2/p/images/r/tags", "IMG.0061"), ("/registry/v1/types", "REGISTRY.0015"), ("/nowhere", "APIGW.0201")]
+    {
+        let answer = world.send("GET", path, &[("X-Auth-Token", &other)], b"");
+        assert_eq!((answer.status, answer.headers["retry-after"].as_str()), (503, "1"), "{}", answer.body);
+        assert!(answer.body.contains(code) && answer.body.contains("Keystone cannot say"), "{}", answer.body);
+    }
+    assert_eq!(world.send("GET", "/healthz", &[], b"").status, 200);
+}
+
+#[test]
+fn the_token_of_tagd_itself_is_renewed_and_its_password_must_be_right() {
+    let keystone = keystone();
+    let scope = json!({ "project": { "id": "p" } });
+    let world = tagd(&keystone.url, "SK", default_roles());
+    assert_eq!(read(&world, &log_in(&keystone, "reader", &scope), "p").status, 200);
+    block_on(async {
+        let mut owner = keystone.db.connect().await;
+        let ended =
+            sqlx::query("delete from tagd.credential where name = 'service'").execute(&mut owner).await.unwrap();
+        assert_eq!(ended.rows_affected(), 1, "one login for all requests");
+        owner.close().await.unwrap();
+    });
+    // whatever is revoked, the other tagd forgets what it remembers
+    let operator = token(&keystone, Role::Operator, "", &[]);
+    let forgotten = keystone.send("DELETE", "/registry/v1/tokens/x", &[("X-Auth-Token", &operator)], b"");
+    assert_eq!(forgotten.status, 404);
+    assert_eq!(read(&world, &log_in(&keystone, "reader", &scope), "p").status, 200);
+    let wrong = tagd(&keystone.url, "wrong", default_roles());
+    assert_eq!(read(&wrong, &log_in(&keystone, "reader", &scope), "p").status, 503);
+}
+
+#[test]
+fn with_a_keystone_alone_there_is_no_identity_api_and_no_signature_is_accepted() {
+    let keystone = keystone();
+    let world = tagd(&keystone.url, "SK", default_roles());
+    let token = log_in(&keystone, "reader", &json!({ "project": { "id": "p" } }));
+    assert_eq!(world.send("GET", "/v3", &[], b"").status, 404);
+    assert_eq!(world.post("/v3/auth/tokens", "{}").status, 404);
+    assert_eq!(world.send("GET", "/v3/projects", &[], b"").status, 401);
+    assert_eq!(world.send("GET", "/v3/projects", &[("X-Auth-Token", &token)], b"").status, 404);
+    let answer = world.send("GET", "/v2/p/images/r/tags", &[], b"");
+    assert_eq!(
+        (answer.status, answer.json()["error"]["message"].as_str()),
+        (401, Some("X-Auth-Token: a token is required"))
+    );
+    // beside keys and tokens, each is recognised
+    let beside = Keystone::new(KeystoneSettings {
+        url: keystone.url.clone(),
+        user: "service".into(),
+        password: Secret::new("SK"),
+        domain: "Default".into(),
+        project: None,
+        roles: default_roles(),
+    });
+    let all = World::with_auth(AuthSettings { keystone: Some(Arc::new(beside)), ..settings() });
+    all.load(&[project("p", "shop")]);
+    let own = super::token(&all, Role::Reader, "shop", &[]);
+    assert_eq!(read(&all, &own, "p").status, 200);
+    assert_eq!(read(&all, "nonsense", "p").status, 401);
+}
