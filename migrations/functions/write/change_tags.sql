@@ -5,8 +5,6 @@ as $$
 declare
   v_change   tagd.resource_change;
   v_slot     integer;
-  v_old      text[];
-  v_new      text[];
   v_old_at   integer;
   v_new_at   integer;
   v_keys     text[];
@@ -26,9 +24,7 @@ begin
   -- must record belongs here too.
   foreach v_change in array p_changes loop
     v_slot := v_change.slot;
-    v_old := v_change.old_tags;
-    v_new := v_change.new_tags;
-    if v_old is null then
+    if v_change.old_tags is null then
       v_any_new := true;
       continue;
     end if;
@@ -39,32 +35,32 @@ begin
         v_flips := v_flips || row('', 4, v_word, v_slot, v_word = any (v_change.new_words))::tagd.label_flip;
       end loop;
     end if;
-    if v_new is null then
+    if v_change.new_tags is null then
       v_flips := v_flips || row('', 0, '', v_slot, false)::tagd.label_flip;
     end if;
     v_keys := v_change.keys;
-    if v_keys is null or cardinality(v_old) <> cardinality(v_new) then
-      v_is_bare := v_new is not null and tagd.count_user_tags(v_new) = 0;
-      if v_is_bare <> (tagd.count_user_tags(v_old) = 0) then
+    if v_keys is null or cardinality(v_change.old_tags) <> cardinality(v_change.new_tags) then
+      v_is_bare := v_change.new_tags is not null and tagd.count_user_tags(v_change.new_tags) = 0;
+      if v_is_bare <> (tagd.count_user_tags(v_change.old_tags) = 0) then
         v_flips := v_flips || row('', 1, '', v_slot, v_is_bare)::tagd.label_flip;
       end if;
     end if;
     if v_keys is null then
-      v_keys := tagd.differing_keys(v_old, v_new);
+      v_keys := tagd.differing_keys(v_change.old_tags, v_change.new_tags);
     end if;
 
     foreach v_key in array v_keys loop
       -- skip values that equal the key: keys are at odd positions
-      v_old_at := array_position(v_old, v_key);
+      v_old_at := array_position(v_change.old_tags, v_key);
       while v_old_at % 2 = 0 loop
-        v_old_at := array_position(v_old, v_key, v_old_at + 1);
+        v_old_at := array_position(v_change.old_tags, v_key, v_old_at + 1);
       end loop;
-      v_new_at := array_position(v_new, v_key);
+      v_new_at := array_position(v_change.new_tags, v_key);
       while v_new_at % 2 = 0 loop
-        v_new_at := array_position(v_new, v_key, v_new_at + 1);
+        v_new_at := array_position(v_change.new_tags, v_key, v_new_at + 1);
       end loop;
-      continue when v_old[v_old_at + 1] = v_new[v_new_at + 1];
-      v_tag := row(p_scope_id, v_slot, v_key, v_new[v_new_at + 1]);
+      continue when v_change.old_tags[v_old_at + 1] = v_change.new_tags[v_new_at + 1];
+      v_tag := row(p_scope_id, v_slot, v_key, v_change.new_tags[v_new_at + 1]);
       if v_old_at is null then
         v_added := v_added || v_tag;
         v_flips := v_flips || row(v_key, 2, '', v_slot, true)::tagd.label_flip;
@@ -75,10 +71,10 @@ begin
         v_set := v_set || v_tag;
       end if;
       if v_old_at is not null then
-        v_flips := v_flips || row(v_key, 3, v_old[v_old_at + 1], v_slot, false)::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 3, v_change.old_tags[v_old_at + 1], v_slot, false)::tagd.label_flip;
       end if;
       if v_new_at is not null then
-        v_flips := v_flips || row(v_key, 3, v_new[v_new_at + 1], v_slot, true)::tagd.label_flip;
+        v_flips := v_flips || row(v_key, 3, v_change.new_tags[v_new_at + 1], v_slot, true)::tagd.label_flip;
       end if;
     end loop;
   end loop;
@@ -96,8 +92,8 @@ begin
   -- The copy in tagd.resource; a resource that is being registered already has its tags there, and one that is being deleted
   -- needs none. A single resource is the usual case, for which a join would cost twice as much.
   if cardinality(p_changes) = 1 then
-    if v_old <> v_new then
-      update tagd.resource r set tags = v_new where r.scope_id = p_scope_id and r.slot = v_slot;
+    if v_change.old_tags <> v_change.new_tags then
+      update tagd.resource r set tags = v_change.new_tags where r.scope_id = p_scope_id and r.slot = v_slot;
     end if;
   else
     update tagd.resource r set tags = w.new_tags

@@ -23,36 +23,38 @@ begin
      order by f.key, f.kind, f.value, f.slot
   loop
     v_label_id := v_row.label_id;
-    if v_label_id is null or not v_row.is_dense then
-      v_count := null;
-      if v_label_id is null then
-        -- new, unless another writer or the flip before has inserted it in the meantime
-        insert into tagd.label as l (scope_id, kind, key, value, slots)
-        values (p_scope_id, v_row.kind, v_row.key, v_row.value, array[v_row.slot])
-        on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(l.slots, excluded.slots)
-         where l.slots is not null
-        returning cardinality(l.slots) into v_count;
-        if not found then
-          select l.label_id into v_label_id from tagd.label l
-           where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
-        end if;
-      elsif v_row.is_on then
+    if v_label_id is not null and not v_row.is_dense then
+      -- a sparse label with room, the usual case; returning its new size would cost as much as finding it
+      if v_row.is_on then
         update tagd.label l
            set slots = l.slots[:width_bucket(v_row.slot, l.slots)] || v_row.slot || l.slots[width_bucket(v_row.slot, l.slots) + 1:]
          where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-           and l.slots is not null
-        returning cardinality(l.slots) into v_count;
+           and cardinality(l.slots) < tagd.sparse_limit();
       else
         update tagd.label l set slots = array_remove(l.slots, v_row.slot)
          where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value
-           and l.slots is not null
-        returning cardinality(l.slots) into v_count;
+           and l.slots is not null;
       end if;
-      if v_count > tagd.sparse_limit() then
-        perform tagd.make_dense(p_scope_id, v_row.key, v_row.kind, v_row.value);
+      continue when found;
+    end if;
+    if v_row.is_on and (v_label_id is null or not v_row.is_dense) then
+      -- new or full, unless another writer or an earlier flip has changed that since it was read
+      insert into tagd.label as l (scope_id, kind, key, value, slots)
+      values (p_scope_id, v_row.kind, v_row.key, v_row.value, array[v_row.slot])
+      on conflict (scope_id, key, kind, value) do update set slots = tagd.slots_flipped(l.slots, excluded.slots)
+       where l.slots is not null
+      returning cardinality(l.slots) into v_count;
+      if found then
+        if v_count > tagd.sparse_limit() then
+          perform tagd.make_dense(p_scope_id, v_row.key, v_row.kind, v_row.value);
+        end if;
+        continue;
       end if;
-      -- without a count the label became dense after it was read; writers never make it sparse again
-      continue when v_count is not null;
+    end if;
+    -- a dense label; writers never make one sparse again
+    if v_label_id is null then
+      select l.label_id into v_label_id from tagd.label l
+       where l.scope_id = p_scope_id and l.key = v_row.key and l.kind = v_row.kind and l.value = v_row.value;
     end if;
     v_dense := v_dense || v_label_id;
     v_slots := v_slots || v_row.slot;
