@@ -141,6 +141,11 @@ impl RequestError {
         Self::Forbidden { reason: format!("project_id: access to project {} is not allowed", quote(project_id)) }
     }
 
+    /// The domain is not the principal's.
+    pub fn forbidden_domain() -> Self {
+        Self::Forbidden { reason: "domain_id: must be the domain of the credentials".to_owned() }
+    }
+
     /// An error of tagd itself.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal { source: source.into() }

@@ -10,9 +10,6 @@ pub struct ProjectFilter<'a> {
 }
 
 impl ProjectFilter<'_> {
-    /// Every project.
-    pub const ALL: Self = Self { domain_id: None, projects: None };
-
     /// Whether a project is named, or none has to be.
     pub fn names(&self, project_id: &str) -> bool {
         self.projects.is_none_or(|projects| projects.iter().any(|known| known == project_id))

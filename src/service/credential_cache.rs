@@ -19,7 +19,7 @@ use crate::{
 
 /// How long a credential is used without another look-up. Where several tagd serve one database, a credential that one of
 /// them revokes is accepted by the others for this long.
-pub const CREDENTIAL_CACHE_TIME: Duration = Duration::from_secs(5);
+const CREDENTIAL_CACHE_TIME: Duration = Duration::from_secs(5);
 
 /// Maximum number of cached credentials; some hundred bytes each.
 const CAPACITY: usize = 10_000;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Shortest and longest time until a credential ends, in seconds: a minute and ten years.
-pub const LIFETIME: (i64, i64) = (60, 10 * 366 * 86_400);
+const LIFETIME: (i64, i64) = (60, 10 * 366 * 86_400);
 /// Maximum number of characters of a name.
 const NAME_LENGTH: usize = 64;
 /// Maximum number of projects that a credential names.
@@ -238,7 +238,7 @@ fn check_rights(grant: &Grant<'_>, new: &NewCredential) -> Result<Rights, Reques
     let role = new.role.ok_or_else(|| invalid("role", REQUIRED))?;
     let domain_id = match (new.domain_id.as_deref(), grant.confined_to()) {
         (Some(given), Some(own)) if given != own => {
-            return Err(RequestError::Forbidden { reason: "domain_id: must be the domain of the credentials".into() });
+            return Err(RequestError::forbidden_domain());
         }
         (given, own) => given.or(own),
     };

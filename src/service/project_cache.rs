@@ -11,7 +11,7 @@ use std::{
 
 /// How long an entry is used. Where another tagd serves the same database, a project that an operator moves to another
 /// domain is readable by the old one for this long.
-pub const PROJECT_CACHE_TIME: Duration = Duration::from_secs(5);
+const PROJECT_CACHE_TIME: Duration = Duration::from_secs(5);
 
 /// Maximum number of cached projects; some hundred bytes each.
 const CAPACITY: usize = 50_000;

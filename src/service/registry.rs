@@ -62,9 +62,6 @@ fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
 /// Why credentials for single projects may not change a project itself.
 const SINGLE: &str = "project_id: these credentials cover single projects and cannot change or delete a project";
 
-/// Why a principal with a domain may not name another.
-const DOMAIN: &str = "domain_id: must be the domain of the credentials";
-
 impl Registry {
     pub(super) fn new(access: AccessControl) -> Self {
         Self { access }
@@ -140,7 +137,7 @@ impl Registry {
             if project.domain_id.is_empty() {
                 domain_id.clone_into(&mut project.domain_id);
             } else if project.domain_id != domain_id {
-                return Err(RequestError::Forbidden { reason: DOMAIN.to_owned() }.into());
+                return Err(RequestError::forbidden_domain().into());
             }
         }
         let created = grant.writer().put_project(&project).await;

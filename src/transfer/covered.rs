@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    domain::{change::Registration, reason::quote},
+    domain::{RequestError, change::Registration, registry::RegistryError},
     store::{Store, StoreError},
 };
 
@@ -44,13 +44,13 @@ impl Covered {
         let Registration { project_id, domain_id, resource_type, .. } = registration;
         let is_named = self.projects.as_ref().is_none_or(|projects| projects.contains(project_id));
         if !is_named || self.foreign.contains(project_id) {
-            return Err(format!("project_id: access to project {} is not allowed", quote(project_id)));
+            return Err(RequestError::forbidden_project(project_id).to_string());
         }
         if domain_id.as_ref().is_some_and(|domain_id| **domain_id != *self.domain_id) {
-            return Err("domain_id: must be the domain of the credentials".to_owned());
+            return Err(RequestError::forbidden_domain().to_string());
         }
         if !self.types.contains(resource_type) {
-            return Err(format!("resource_type: unknown resource type {}", quote(resource_type)));
+            return Err(RegistryError::unknown_type(&**resource_type).to_string());
         }
         Ok(())
     }
