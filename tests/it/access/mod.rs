@@ -1,5 +1,6 @@
 //! Who may do what: credentials, roles, and domains that are kept apart.
 
+mod browser;
 mod credentials;
 mod identity;
 mod isolation;

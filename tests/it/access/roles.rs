@@ -53,7 +53,7 @@ fn dialect_of(path: &str) -> Option<&'static Dialect> {
 }
 
 /// A body that every route takes.
-fn body_of(method: &str, path: &str) -> &'static str {
+pub(super) fn body_of(method: &str, path: &str) -> &'static str {
     let tags = r#"{"tags":[{"key":"k","value":"v"}]}"#;
     let by_end = [
         (

@@ -1,5 +1,6 @@
 //! What tests build on: databases, servers, fleets, goldens, source files.
 
+mod browser;
 mod database;
 mod dice;
 mod files;
@@ -7,11 +8,13 @@ mod golden;
 mod program;
 mod python;
 mod relay;
+mod site;
 mod source;
 mod waiting;
 mod wire;
 mod world;
 
+pub use browser::Browser;
 pub use database::{TestDb, block_on};
 pub use dice::Dice;
 pub use files::Files;
@@ -19,6 +22,7 @@ pub use golden::{check_golden, golden_dir};
 pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
 pub use python::run_python;
 pub use relay::Relay;
+pub use site::{Behind, Site};
 pub use source::{Source, files_of, repository, sources_of};
 pub use waiting::{PATIENCE, begin, eventually, eventually_found, waiting_for_locks};
 pub use wire::{Broken, QueryLimits, Wire, WriteLimits, every_route, fill, ids, in_all_dialects};
