@@ -7,6 +7,7 @@
 //! | [`domain`] | resources, tags, and queries with their semantics | |
 //! | [`json`] | reads JSON from any source, with errors that give their position | domain |
 //! | [`text`] | the beginning of input text: byte order marks, encodings | |
+//! | [`pem`] | certificates in files | |
 //! | [`parameters`] | the parameters of a query string | domain |
 //! | [`dialects`] | the wire formats: bytes to domain types and back | domain, json, text, parameters |
 //! | [`compiler`] | compiles a query to one SQL statement | domain |
@@ -17,7 +18,7 @@
 //! | [`transfer`] | bulk import and export as NDJSON | domain, json, text, store |
 //! | [`service`] | use cases and access control | domain, text, store, auth, compiler, transfer |
 //! | [`app`] | creates pools, queues, caches and use cases | domain, dialects, auth, store, service |
-//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, text, parameters, dialects, auth, service, transfer, app |
+//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, text, pem, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -34,6 +35,7 @@ pub mod domain;
 pub mod http;
 pub mod json;
 pub mod parameters;
+pub mod pem;
 pub mod service;
 pub mod store;
 pub mod telemetry;

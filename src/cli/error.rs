@@ -5,6 +5,7 @@ use crate::{
     config::ConfigError,
     domain::{RequestError, registry::RegistryError},
     http::TlsError,
+    pem::PemError,
     store::StoreError,
     telemetry,
 };
@@ -28,6 +29,8 @@ pub(crate) enum CliError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Pem(#[from] PemError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
     #[error("{what}: {source}")]

@@ -24,6 +24,7 @@ use crate::{
     },
     config::{AuthMode, KeystoneSetting, Settings},
     http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
+    pem,
     service::{AuthSettings, ConfiguredKey, configured_key},
     store::SessionProfile,
     telemetry,
@@ -34,6 +35,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     // files and addresses before the database, so that what is wrong with them is reported at once
     let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
     let tls = files.map(Tls::read).transpose()?;
+    let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
     let listener = bind(settings.listen)?;
     let http_listener = settings.http_listen.map(bind).transpose()?;
     let mut stop = Stop::listen()?;
@@ -60,7 +62,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
         store: opened.store.clone(),
-        auth: auth_settings(settings, &opened)?,
+        auth: auth_settings(settings, &opened, keystone)?,
     });
     let server = http::start(ServerSettings {
         listener,
@@ -122,7 +124,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
 }
 
 /// Which credentials requests must have.
-fn auth_settings(settings: &Settings, opened: &Opened) -> Result<AuthSettings, CliError> {
+fn auth_settings(
+    settings: &Settings,
+    opened: &Opened,
+    keystone: Option<Arc<Keystone>>,
+) -> Result<AuthSettings, CliError> {
     let keys = settings.auth.contains(&AuthMode::Keys);
     if !keys && !settings.keys.is_empty() {
         return Err(CliError::Stopped("keys: are in the settings file, but --auth does not have keys".to_owned()));
@@ -141,7 +147,7 @@ fn auth_settings(settings: &Settings, opened: &Opened) -> Result<AuthSettings, C
         keys,
         tokens: settings.auth.contains(&AuthMode::Tokens),
         configured,
-        keystone: settings.keystone.as_ref().map(keystone).transpose()?,
+        keystone,
         master: if keys { master_keys(settings, opened)? } else { None },
     })
 }
@@ -158,9 +164,10 @@ fn keystone(setting: &KeystoneSetting) -> Result<Arc<Keystone>, CliError> {
             })
             .collect::<Result<RoleNames, CliError>>()?,
     };
-    let KeystoneSetting { url, user, password, domain, project, .. } = setting.clone();
+    let KeystoneSetting { url, ca_file, user, password, domain, project, .. } = setting.clone();
+    let authorities = ca_file.map(|path| pem::authorities("keystone_ca_file", &path)).transpose()?;
     let password = Secret::new(password);
-    Ok(Arc::new(Keystone::new(KeystoneSettings { url, user, password, domain, project, roles })))
+    Ok(Arc::new(Keystone::new(KeystoneSettings { url, authorities, user, password, domain, project, roles })))
 }
 
 /// Timeout for reading the tags that the example query in the log names.

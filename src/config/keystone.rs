@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use clap::Args;
 
-use super::{AuthMode, error::ConfigError};
+use super::{
+    AuthMode,
+    error::ConfigError,
+    values::{path_parser, set_path},
+};
 
 /// Flags of the Keystone.
 #[derive(Debug, Clone, Default, Args)]
@@ -15,12 +19,17 @@ pub struct KeystoneArgs {
     #[arg(long, env = "TAGD_KEYSTONE_URL", value_name = "URL")]
     pub keystone_url: Option<String>,
 
+    /// CA certificates in PEM. With it, the certificate of the Keystone must be signed by one of these CAs, instead of one
+    /// that the system trusts [default: none]
+    #[arg(long, env = "TAGD_KEYSTONE_CA_FILE", value_name = "FILE", value_parser = path_parser())]
+    pub keystone_ca_file: Option<PathBuf>,
+
     /// User as which tagd asks the Keystone about tokens [default: none]
     #[arg(long, env = "TAGD_KEYSTONE_USER", value_name = "NAME")]
     pub keystone_user: Option<String>,
 
     /// File with the password of this user. The variable TAGD_KEYSTONE_PASSWORD may have the password itself [default: none]
-    #[arg(long, env = "TAGD_KEYSTONE_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(long, env = "TAGD_KEYSTONE_PASSWORD_FILE", value_name = "FILE", value_parser = path_parser())]
     pub keystone_password_file: Option<PathBuf>,
 
     /// Name of the domain of this user and its project [default: Default]
@@ -39,11 +48,11 @@ impl KeystoneArgs {
         let text = |flag: &Option<String>, file: Option<String>| {
             [flag.clone(), file].into_iter().flatten().find(|text| !text.is_empty())
         };
-        let set = |path: &PathBuf| !path.as_os_str().is_empty();
         Self {
             keystone_url: text(&self.keystone_url, file.keystone_url),
+            keystone_ca_file: set_path(self.keystone_ca_file.as_ref(), file.keystone_ca_file),
             keystone_user: text(&self.keystone_user, file.keystone_user),
-            keystone_password_file: self.keystone_password_file.clone().filter(set).or(file.keystone_password_file),
+            keystone_password_file: set_path(self.keystone_password_file.as_ref(), file.keystone_password_file),
             keystone_domain: text(&self.keystone_domain, file.keystone_domain),
             keystone_project: text(&self.keystone_project, file.keystone_project),
         }
@@ -55,6 +64,8 @@ impl KeystoneArgs {
 pub struct KeystoneSetting {
     /// Its URL.
     pub url: String,
+    /// The file with the CAs that may sign its certificate, if they are not those of the system.
+    pub ca_file: Option<PathBuf>,
     /// User.
     pub user: String,
     /// Password.
@@ -84,12 +95,22 @@ pub(super) fn keystone(
     if !modes.contains(&AuthMode::Keystone) {
         return Ok(None);
     }
-    let KeystoneArgs { keystone_url, keystone_user, keystone_password_file, keystone_domain, keystone_project } = given;
+    let KeystoneArgs {
+        keystone_url,
+        keystone_ca_file,
+        keystone_user,
+        keystone_password_file,
+        keystone_domain,
+        keystone_project,
+    } = given;
     let missing = |required| ConfigError::Requires { setting: "auth = keystone", required };
     let url = keystone_url.ok_or_else(|| missing("keystone_url"))?;
     let url = url.trim_end_matches('/').trim_end_matches("/v3").to_owned();
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(ConfigError::KeystoneUrl(url));
+    }
+    if keystone_ca_file.is_some() && !url.starts_with("https://") {
+        return Err(ConfigError::Requires { setting: "keystone_ca_file", required: "a keystone_url with https://" });
     }
     let password = match (password, keystone_password_file) {
         (Some(password), _) => password.to_string_lossy().into_owned(),
@@ -102,6 +123,7 @@ pub(super) fn keystone(
     };
     Ok(Some(KeystoneSetting {
         url,
+        ca_file: keystone_ca_file,
         user: keystone_user.ok_or_else(|| missing("keystone_user"))?,
         password,
         domain: keystone_domain.unwrap_or_else(|| "Default".to_owned()),

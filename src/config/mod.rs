@@ -16,10 +16,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{
-    Args, ValueEnum,
-    builder::{OsStringValueParser, TypedValueParser},
-};
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use validator::Validate;
 
@@ -30,7 +27,7 @@ pub use error::ConfigError;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
-use values::{host_name, read_flag};
+use values::{host_name, path_parser, read_flag, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -167,6 +164,7 @@ struct SettingsFile {
     auth: Option<Vec<AuthMode>>,
     keys: Option<Vec<KeySetting>>,
     keystone_url: Option<String>,
+    keystone_ca_file: Option<PathBuf>,
     keystone_user: Option<String>,
     keystone_password_file: Option<PathBuf>,
     keystone_domain: Option<String>,
@@ -275,6 +273,7 @@ impl Settings {
         let auth = auth_modes(Some(&serve.auth).filter(|modes| !modes.is_empty()).cloned().or(file.auth))?;
         let keystone = serve.keystone.or(KeystoneArgs {
             keystone_url: file.keystone_url,
+            keystone_ca_file: file.keystone_ca_file,
             keystone_user: file.keystone_user,
             keystone_password_file: file.keystone_password_file,
             keystone_domain: file.keystone_domain,
@@ -366,16 +365,6 @@ fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("{setting}: {reason}, got {text:?}")))
-}
-
-/// Any path, and an empty one, which counts as not set.
-fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
-}
-
-/// The path of a flag, or else of the file.
-fn set_path(flag: Option<&PathBuf>, file: Option<PathBuf>) -> Option<PathBuf> {
-    [flag.cloned(), file].into_iter().flatten().find(|path| !path.as_os_str().is_empty())
 }
 
 /// The settings of TLS, which need each other.

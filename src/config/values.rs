@@ -1,5 +1,9 @@
 //! Values of settings that are written as text.
 
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use super::error::ConfigError;
 
 /// A flag from the environment; an empty variable counts as not set.
@@ -23,4 +27,14 @@ pub(super) fn host_name(given: &str) -> Result<String, ConfigError> {
     } else {
         Err(ConfigError::Host(given.to_owned()))
     }
+}
+
+/// Any path, and an empty one, which counts as not set.
+pub(super) fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// The path of a flag, or else of the file.
+pub(super) fn set_path(flag: Option<&PathBuf>, file: Option<PathBuf>) -> Option<PathBuf> {
+    [flag.cloned(), file].into_iter().flatten().find(|path| !path.as_os_str().is_empty())
 }

@@ -1,7 +1,7 @@
 //! TLS: from files to the configuration of the server, at the start and again while it runs.
 
 use std::{
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -13,7 +13,7 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{
         CertificateDer, PrivateKeyDer, UnixTime,
-        pem::{self, PemObject},
+        pem::{Error as PemFault, PemObject},
     },
     server::{
         ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert, ServerSessionMemoryCache,
@@ -24,9 +24,13 @@ use rustls::{
 };
 use time::OffsetDateTime;
 
+use crate::pem::{self, PemError};
+
 const CERT: &str = "tls_cert";
 const KEY: &str = "tls_key";
 const CLIENT_CA: &str = "tls_client_ca";
+
+const UNSUPPORTED_KEY: &str = "must be a key for RSA of 2048 to 4096 bits, ECDSA (P-256, P-384) or Ed25519";
 
 /// Number of sessions that are kept for clients to resume; one is a few hundred bytes.
 const MAX_SESSIONS: usize = 1024;
@@ -45,26 +49,9 @@ pub struct TlsFiles {
 /// Why TLS cannot be set up from the files. No message has anything of the key in it.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file cannot be read.
-    #[error("{setting}: cannot read {}: {source}", path.display())]
-    Read {
-        /// The setting that names the file.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Its content is of no use.
-    #[error("{setting}: {}: {reason}", path.display())]
-    Content {
-        /// The setting that names the file.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    /// A file is of no use.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Certificate and key are of different pairs.
     #[error("{KEY}: the key in {} does not match the first certificate in {}", key.display(), cert.display())]
     Mismatch {
@@ -124,17 +111,16 @@ struct Material {
 
 impl Material {
     fn read(files: &TlsFiles, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        let chain = certificates(CERT, &files.cert)?;
+        let chain = pem::certificates(CERT, &files.cert)?;
         for (number, certificate) in (1..).zip(&chain) {
-            ParsedCertificate::try_from(certificate).map_err(|error| invalid(CERT, &files.cert, number, &error))?;
+            ParsedCertificate::try_from(certificate)
+                .map_err(|error| PemError::certificate(CERT, &files.cert, number, &error))?;
         }
         let key = CertifiedKey::from_der(chain, private_key(&files.key)?, provider).map_err(|error| match error {
             Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 TlsError::Mismatch { cert: files.cert.clone(), key: files.key.clone() }
             }
-            _ => {
-                content(KEY, &files.key, "must be a key for RSA of 2048 to 4096 bits, ECDSA (P-256, P-384) or Ed25519")
-            }
+            _ => PemError::content(KEY, &files.key, UNSUPPORTED_KEY).into(),
         })?;
         let (clients, sessions): (_, Arc<dyn StoresServerSessions>) = match &files.client_ca {
             // the certificate of a client that resumes a session would not be verified again
@@ -146,62 +132,23 @@ impl Material {
     }
 }
 
-fn content(setting: &'static str, path: &Path, reason: impl Into<String>) -> TlsError {
-    TlsError::Content { setting, path: path.to_owned(), reason: reason.into() }
-}
-
-fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Read { setting, path: path.to_owned(), source })
-}
-
-/// What is wrong with PEM, without the errors' own words, which quote from it.
-fn pem_reason(error: &pem::Error) -> &'static str {
-    match error {
-        pem::Error::MissingSectionEnd { .. } => "PEM without its END line",
-        pem::Error::IllegalSectionStart { .. } => "PEM with an invalid BEGIN line",
-        pem::Error::Base64Decode(_) => "PEM with invalid base64",
-        _ => "invalid PEM",
-    }
-}
-
-/// The certificates of a file, at least one.
-fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read(setting, path)?;
-    let certificates = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| content(setting, path, pem_reason(&error)))?;
-    if certificates.is_empty() {
-        return Err(content(setting, path, "contains no certificate in PEM"));
-    }
-    Ok(certificates)
-}
-
-fn invalid(setting: &'static str, path: &Path, number: usize, error: &Error) -> TlsError {
-    let reason = match error {
-        Error::InvalidCertificate(reason) => reason.to_string(),
-        other => other.to_string(),
-    };
-    content(setting, path, format!("certificate {number} is not a valid X.509 v3 certificate: {reason}"))
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_slice(&read(KEY, path)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => {
-            content(KEY, path, "contains no private key in PEM that is not encrypted (PKCS#8, PKCS#1 or SEC1)")
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
+    PrivateKeyDer::from_pem_slice(&pem::read(KEY, path)?).map_err(|error| match error {
+        PemFault::NoItemsFound => {
+            let reason = "contains no private key in PEM that is not encrypted (PKCS#8, PKCS#1 or SEC1)";
+            PemError::content(KEY, path, reason)
         }
-        error => content(KEY, path, pem_reason(&error)),
+        error => PemError::content(KEY, path, pem::reason(&error)),
     })
 }
 
 /// Verifies that one of the CAs in a file has signed a client's certificate.
-fn client_verifier(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+fn client_verifier(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, PemError> {
     let mut roots = RootCertStore::empty();
-    for (number, certificate) in (1..).zip(certificates(CLIENT_CA, path)?) {
-        roots.add(certificate).map_err(|error| invalid(CLIENT_CA, path, number, &error))?;
-    }
+    roots.add_parsable_certificates(pem::authorities(CLIENT_CA, path)?);
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| content(CLIENT_CA, path, error.to_string()))
+        .map_err(|error| PemError::content(CLIENT_CA, path, error.to_string()))
 }
 
 /// Logs which certificates of a chain are not valid now. Clients refuse them, but the server can still be reached to see why.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rustls::crypto::ring;
+use rustls::{crypto::ring, pki_types::CertificateDer};
 use ureq::{
     Agent,
     http::Request,
@@ -23,16 +23,17 @@ pub(super) struct Reply {
     pub(super) body: String,
 }
 
-/// Creates a client, which trusts the certificates that the system trusts.
-pub(super) fn agent(is_https: bool) -> Agent {
+/// Creates a client. Over HTTPS it trusts these CAs, or those that the system trusts if none are given.
+pub(super) fn agent(is_https: bool, authorities: Option<&[CertificateDer<'static>]>) -> Agent {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_global(Some(TIMEOUT));
     if is_https {
-        let found = rustls_native_certs::load_native_certs();
-        let roots: Vec<_> = found.certs.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
+        let system = || rustls_native_certs::load_native_certs().certs;
+        let authorities = authorities.map_or_else(system, <[_]>::to_vec);
+        let roots: Vec<_> = authorities.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::Specific(Arc::new(roots)))

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use rustls::pki_types::CertificateDer;
 use tokio::sync::{Mutex, Semaphore};
 use ureq::{Agent, http::Request};
 
@@ -33,6 +34,8 @@ const RENEW_BEFORE: i64 = 60;
 pub struct KeystoneSettings {
     /// Its URL, without `/v3`.
     pub url: String,
+    /// The CAs that may sign its certificate; those that the system trusts if there are none.
+    pub authorities: Option<Vec<CertificateDer<'static>>>,
     /// The user as which tagd asks.
     pub user: String,
     /// Its password.
@@ -75,7 +78,8 @@ fn unavailable(reason: impl Into<String>) -> RequestError {
 impl Keystone {
     /// A Keystone that is asked when the first token comes.
     pub fn new(settings: KeystoneSettings) -> Self {
-        let agent = client::agent(settings.url.starts_with("https:"));
+        let is_https = settings.url.starts_with("https:");
+        let agent = client::agent(is_https, settings.authorities.as_deref());
         let permits = Semaphore::new(CONCURRENCY);
         Self { settings, agent, cache: TokenCache::default(), service_token: Mutex::default(), permits }
     }
@@ -145,7 +149,7 @@ impl Keystone {
             return Ok(Arc::clone(token));
         }
         *kept = None;
-        let KeystoneSettings { url, user, password, domain, project, roles } = &self.settings;
+        let KeystoneSettings { url, user, password, domain, project, roles, .. } = &self.settings;
         let password = String::from_utf8_lossy(password.expose());
         let body = wire::login(user, &password, domain, project.as_deref()).to_string();
         let request = Request::post(format!("{url}/v3/auth/tokens?nocatalog"))

@@ -42,7 +42,8 @@ struct Token {
     project: Option<Project>,
     domain: Option<Id>,
     system: Option<System>,
-    expires_at: String,
+    /// Those of Keystone all end; those of another tagd may not.
+    expires_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,9 +70,12 @@ struct System {
 /// Reads what Keystone says of a token; the error is what is wrong with its answer.
 pub(super) fn read(body: &str, roles: &RoleNames) -> Result<Holder, String> {
     let Body { token } = serde_json::from_str(body).map_err(|error| format!("a token cannot be read: {error}"))?;
-    let expires_at = OffsetDateTime::parse(&token.expires_at, &Rfc3339)
-        .map_err(|error| format!("expires_at cannot be read: {error}"))?
-        .unix_timestamp();
+    let expires_at = match &token.expires_at {
+        Some(end) => OffsetDateTime::parse(end, &Rfc3339)
+            .map_err(|error| format!("expires_at cannot be read: {error}"))?
+            .unix_timestamp(),
+        None => i64::MAX,
+    };
     let rights = rights_of(&token, roles).map(Arc::new);
     Ok(Holder { name: token.user.name.into(), rights, expires_at })
 }

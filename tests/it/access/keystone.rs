@@ -13,8 +13,8 @@ use tagd::{
     service::{AuthSettings, ConfiguredKey},
 };
 
-use super::{settings, token};
-use crate::support::{Answer, World, block_on, registration};
+use super::{MASTER, settings, token};
+use crate::support::{Answer, Authority, Program, TestDb, World, block_on, registration};
 
 fn project(id: &str, domain_id: &str) -> tagd::domain::change::Registration {
     let mut one = registration("images", "r", "n", &[("env", "prod")]);
@@ -45,6 +45,7 @@ fn keystone() -> World {
 fn tagd(url: &str, password: &str, roles: RoleNames) -> World {
     let keystone = Keystone::new(KeystoneSettings {
         url: url.into(),
+        authorities: None,
         user: "service".into(),
         password: Secret::new(password),
         domain: "Default".into(),
@@ -173,6 +174,7 @@ fn with_a_keystone_alone_there_is_no_identity_api_and_no_signature_is_accepted()
     // beside keys and tokens, each is recognised
     let beside = Keystone::new(KeystoneSettings {
         url: keystone.url.clone(),
+        authorities: None,
         user: "service".into(),
         password: Secret::new("SK"),
         domain: "Default".into(),
@@ -184,4 +186,53 @@ fn with_a_keystone_alone_there_is_no_identity_api_and_no_signature_is_accepted()
     let own = super::token(&all, Role::Reader, "shop", &[]);
     assert_eq!(read(&all, &own, "p").status, 200);
     assert_eq!(read(&all, "nonsense", "p").status, 401);
+}
+
+#[test]
+fn over_https_the_certificate_of_keystone_must_be_signed_by_the_given_ca() {
+    const LINE: &str = r#"{"project_id":"p","domain_id":"shop","resource_type":"images","resource_id":"r","tags":[]}"#;
+    let (ca, other) = (Authority::new("CA"), Authority::new("another CA"));
+    let db = TestDb::new();
+    let there = Program::new().on(&db).with("TAGD_MASTER_KEY", MASTER);
+    assert_eq!(there.import(LINE).code, Some(0));
+    ca.sign().write(&there);
+    there.write(
+        "tagd.toml",
+        "auth = ['keys', 'tokens']\n[[keys]]\naccess = 'service'\nsecret = 'SK'\nrole = 'operator'\n",
+    );
+    let tls = ["--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--config", "tagd.toml"];
+    let keystone = there.serve(&tls);
+    let made = there.expect(&["token", "create", "--name", "ann", "--role", "reader", "--domain", "shop"]);
+    let token = made.lines().find_map(|line| line.strip_prefix("token: ")).unwrap();
+    let port = keystone.address().rsplit(':').next().unwrap();
+    let url = format!("https://localhost:{port}");
+
+    let db = TestDb::new();
+    let here = Program::new().on(&db).with("TAGD_KEYSTONE_PASSWORD", "SK").with("TAGD_LOG_FORMAT", "text");
+    assert_eq!(here.import(LINE).code, Some(0));
+    here.write("ca.pem", ca.certificate.pem());
+    here.write("other.pem", other.certificate.pem());
+    here.write("both.pem", other.certificate.pem() + &ca.certificate.pem());
+    let serve = ["--listen", "127.0.0.1:0", "--auth", "keystone", "--keystone-url", &url, "--keystone-user", "service"];
+    for (file, status) in [("ca.pem", 200), ("both.pem", 200), ("other.pem", 503), ("", 503)] {
+        let serving = here.serve(&[&serve[..], &["--keystone-ca-file", file]].concat());
+        let answer = serving.send("GET", "/v2/p/images/r/tags", &[("X-Auth-Token", token)], b"");
+        let log = serving.stop().err;
+        assert_eq!(answer.status, status, "{file:?}: {}: {log}", answer.body);
+        assert_eq!(log.contains("invalid peer certificate: UnknownIssuer"), status == 503, "{file:?}: {log}");
+    }
+    here.write("key.pem", there.read("key.pem"));
+    here.write("broken.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    for (file, reason) in [
+        ("missing.pem", "cannot read missing.pem: No such file"),
+        ("key.pem", "key.pem: contains no certificate in PEM"),
+        ("broken.pem", "broken.pem: certificate 1 is not a valid X.509 v3 certificate: "),
+    ] {
+        let said = here.run(&[&["serve"], &serve[..], &["--keystone-ca-file", file]].concat());
+        assert_eq!(said.code, Some(1), "{file}");
+        assert!(said.err.starts_with(&format!("tagd: keystone_ca_file: {reason}")), "{}", said.err);
+    }
+    let plain = ["serve", "--auth", "keystone", "--keystone-url", "http://k", "--keystone-ca-file", "ca.pem"];
+    let said = here.run(&plain);
+    assert_eq!(said.err, "tagd: keystone_ca_file: requires a keystone_url with https://\n");
 }

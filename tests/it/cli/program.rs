@@ -60,6 +60,7 @@ fn help_explains_every_setting_with_its_default() {
         ("--auth <MODES>", "TAGD_AUTH", "[default: none]"),
         ("--insecure-listen", "TAGD_INSECURE_LISTEN", "[default: off]"),
         ("--keystone-url <URL>", "TAGD_KEYSTONE_URL", "[default: none]"),
+        ("--keystone-ca-file <FILE>", "TAGD_KEYSTONE_CA_FILE", "[default: none]"),
         ("--keystone-domain <NAME>", "TAGD_KEYSTONE_DOMAIN", "[default: Default]"),
         ("--tls-cert <FILE>", "TAGD_TLS_CERT", "[default: none]"),
         ("--tls-key <FILE>", "TAGD_TLS_KEY", "[default: none]"),

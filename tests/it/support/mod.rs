@@ -1,6 +1,7 @@
 //! What tests build on: databases, servers, fleets, goldens, source files.
 
 mod browser;
+mod certificates;
 mod database;
 mod dice;
 mod files;
@@ -15,6 +16,7 @@ mod wire;
 mod world;
 
 pub use browser::Browser;
+pub use certificates::{Authority, Signed};
 pub use database::{TestDb, block_on};
 pub use dice::Dice;
 pub use files::Files;

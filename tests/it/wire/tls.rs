@@ -8,7 +8,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{KeyPair, date_time_ymd};
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion,
     client::Resumption,
@@ -20,51 +20,11 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 use tagd::http::{Tls, TlsFiles};
 
-use crate::support::{PATIENCE, Program, Serving, TestDb, block_on, eventually, eventually_found, json_lines};
+use crate::support::{
+    Authority, PATIENCE, Program, Serving, Signed, TestDb, block_on, eventually, eventually_found, json_lines,
+};
 
 // ---- certificates
-
-/// Who signs certificates.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: Certificate,
-}
-
-/// A certificate with its key.
-struct Signed {
-    certificate: Certificate,
-    key: KeyPair,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        Self { issuer: Issuer::new(params, key), certificate }
-    }
-
-    /// A certificate for localhost.
-    fn sign(&self) -> Signed {
-        self.sign_key(KeyPair::generate().unwrap(), |_| ())
-    }
-
-    fn sign_key(&self, key: KeyPair, adjust: impl FnOnce(&mut CertificateParams)) -> Signed {
-        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        adjust(&mut params);
-        Signed { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }
-    }
-}
-
-impl Signed {
-    /// Puts certificate and key where [`TLS`] says.
-    fn write(&self, program: &Program) {
-        program.write("cert.pem", self.certificate.pem());
-        program.write("key.pem", self.key.serialize_pem());
-    }
-}
 
 /// The arguments for HTTPS.
 const TLS: [&str; 7] = ["--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--with-demo"];
