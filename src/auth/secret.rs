@@ -28,6 +28,11 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether two texts are equal. The comparison takes the same time wherever they differ.
+pub fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +42,13 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{:?}", Some(&secret)), "Some(Secret(..))");
         assert_eq!(secret.clone().expose(), b"hunter2");
+    }
+
+    #[test]
+    fn texts_are_equal_if_every_byte_is() {
+        assert!(is_equal(b"", b"") && is_equal(b"hunter2", b"hunter2"));
+        for other in [&b""[..], b"hunter", b"hunter22", b"Hunter2", b"hunter3"] {
+            assert!(!is_equal(b"hunter2", other), "{other:?}");
+        }
     }
 }

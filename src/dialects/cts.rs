@@ -272,7 +272,6 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "CTS.0214"),
         RequestError::Unauthenticated { .. } => (401, "APIGW.0301"),
         RequestError::Forbidden { .. } => (403, "CTS.0013"),
-        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, server),
         RequestError::Internal { .. } => (500, server),
     };

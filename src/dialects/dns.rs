@@ -216,7 +216,6 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         RequestError::TooManyTags { .. } => (400, "DNS.1001"),
         RequestError::Unauthenticated { .. } => (401, "DNS.0005"),
         RequestError::Forbidden { .. } => (403, "DNS.0031"),
-        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, "DNS.0000"),
         RequestError::Internal { .. } => (500, "DNS.0001"),
     };

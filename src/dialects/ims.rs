@@ -437,7 +437,6 @@ fn wire_error(error: &RequestError, _: Option<&Command>) -> WireError {
         RequestError::TooManyTags { .. } => (400, "IMG.0116"),
         RequestError::Unauthenticated { .. } => (401, "IMG.0087"),
         RequestError::Forbidden { .. } => (403, "IMG.0026"),
-        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, "IMG.0061"),
         RequestError::Internal { .. } => (500, "IMG.0061"),
     };

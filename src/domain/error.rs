@@ -99,13 +99,6 @@ pub enum RequestError {
         /// What is not allowed.
         reason: String,
     },
-    /// Too many requests.
-    Throttled {
-        /// Whose.
-        reason: String,
-        /// When to try again, in seconds.
-        retry_after: u64,
-    },
     /// The database is unavailable, or the Keystone that validates tokens.
     Unavailable {
         /// Why.
@@ -156,10 +149,9 @@ impl RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Body { reason }
-            | Self::Unauthenticated { reason }
-            | Self::Forbidden { reason }
-            | Self::Throttled { reason, .. } => f.write_str(reason),
+            Self::Body { reason } | Self::Unauthenticated { reason } | Self::Forbidden { reason } => {
+                f.write_str(reason)
+            }
             Self::Invalid { field, reason, .. } => write!(f, "{field}: {reason}"),
             Self::UnknownType { field, resource_type } => {
                 write!(f, "{field}: unknown resource type {}", quote(resource_type))

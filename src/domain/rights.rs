@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use super::ProjectFilter;
+
 /// What a principal may do. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -85,5 +87,10 @@ impl Rights {
     /// The only projects that the rights cover; `None` for all projects of the domain.
     pub fn projects(&self) -> Option<&[String]> {
         self.projects.as_deref()
+    }
+
+    /// The projects in which they hold.
+    pub fn covered(&self) -> ProjectFilter<'_> {
+        ProjectFilter { domain_id: self.confined_to().map(|domain_id| &**domain_id), projects: self.projects() }
     }
 }

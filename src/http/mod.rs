@@ -1,5 +1,6 @@
 //! HTTP in actix-web: the server, the router, and what happens to every request.
 
+mod access;
 mod body;
 mod client;
 mod conditions;

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use super::{
     body::{self, BodyError},
+    limits::Throttled,
     state::AppState,
 };
 use crate::{
@@ -48,6 +49,27 @@ const OPEN: [(Method, &str); 13] = [
     (Method::GET, "/v3/"),
     (Method::POST, "/v3/auth/tokens"),
 ];
+
+/// Why a request is refused before it is routed.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// By a limit.
+    Throttled(Throttled),
+    /// It has no principal.
+    Unidentified(Unidentified),
+}
+
+impl From<Throttled> for Refused {
+    fn from(throttled: Throttled) -> Self {
+        Self::Throttled(throttled)
+    }
+}
+
+impl From<Unidentified> for Refused {
+    fn from(unidentified: Unidentified) -> Self {
+        Self::Unidentified(unidentified)
+    }
+}
 
 /// Why a request has no principal.
 #[derive(Debug)]
@@ -88,7 +110,7 @@ pub(super) async fn authenticate(
     state: &AppState,
     request_id: &Arc<str>,
     client: Option<IpAddr>,
-) -> Result<(), Unidentified> {
+) -> Result<(), Refused> {
     let (authenticator, limits) = (&state.authenticator, &state.server.limits);
     limits.check_failures(client)?;
     let found = who(request, authenticator).await;
@@ -99,7 +121,7 @@ pub(super) async fn authenticate(
         limits.count_failure(client);
     }
     let Some((name, rights)) = found? else {
-        return Err(RequestError::unauthenticated(missing(authenticator)).into());
+        return Err(Unidentified::from(RequestError::unauthenticated(missing(authenticator))).into());
     };
     let principal = Principal::new(name, rights, Arc::clone(request_id), client);
     let counted = limits.count_principal(&principal);

@@ -16,6 +16,7 @@ use super::{
     body::{BodyError, LARGEST, PATIENCE},
     error_log,
     guard::Denied,
+    limits::Throttled,
     request_id::RequestId,
 };
 use crate::{
@@ -59,9 +60,9 @@ pub(super) fn denied(request: &HttpRequest, denied: &Denied) -> HttpResponse {
 }
 
 /// Too many requests.
-pub(super) fn throttled(request: &HttpRequest, reason: &str, retry_after: u64) -> HttpResponse {
-    let mut answer = gateway(request, 429, "APIGW.0308", reason);
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+pub(super) fn throttled(request: &HttpRequest, throttled: &Throttled) -> HttpResponse {
+    let mut answer = gateway(request, 429, "APIGW.0308", throttled.reason);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(throttled.retry_after));
     answer
 }
 

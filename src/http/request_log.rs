@@ -13,7 +13,9 @@ use actix_web::{
 use tracing::{Instrument, Span, field::display};
 
 use super::{
-    client, guard, principal, refusal,
+    client, guard,
+    principal::{self, Refused},
+    refusal,
     request_id::{HEADER, RequestId},
     state::AppState,
     unidentified,
@@ -76,7 +78,7 @@ async fn authenticate(
 ) -> Option<HttpResponse> {
     let state = request.app_data::<Data<AppState>>()?;
     if let Err(throttled) = state.server.limits.count_address(request.path(), client) {
-        return Some(unidentified::respond(request.request(), &state.paths, throttled.into()));
+        return Some(refusal::throttled(request.request(), &throttled));
     }
     if !principal::needs_credentials(request, &state.authenticator) {
         principal::admit_anyone(request, id, client);
@@ -85,8 +87,11 @@ async fn authenticate(
     let state = state.clone();
     // a future is as large as its largest branch: most of this one is not needed where nobody is authenticated
     let authenticated = Box::pin(principal::authenticate(request, &state, id, client)).instrument(span.clone());
-    let refused = authenticated.await.err()?;
-    Some(unidentified::respond(request.request(), &state.paths, refused))
+    Some(match authenticated.await.err()? {
+        // limits belong to the gateway, whatever the path is
+        Refused::Throttled(throttled) => refusal::throttled(request.request(), &throttled),
+        Refused::Unidentified(reason) => unidentified::respond(request.request(), &state.paths, reason),
+    })
 }
 
 /// A path for the log. Whoever sends a whole token where its identifier belongs must not find it in a log.

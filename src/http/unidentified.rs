@@ -1,4 +1,4 @@
-//! The response to a request without valid credentials, in the form of what its path belongs to, and to one too many.
+//! The response to a request without valid credentials, in the form of what its path belongs to.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -13,10 +13,6 @@ use crate::domain::RequestError;
 
 /// Responds to a request without a principal.
 pub(super) fn respond(request: &HttpRequest, paths: &Paths, refused: Unidentified) -> HttpResponse {
-    // limits belong to the gateway, whatever the path is
-    if let Unidentified::Error(RequestError::Throttled { reason, retry_after }) = &refused {
-        return refusal::throttled(request, reason, *retry_after);
-    }
     let mut answer = if let Some(dialect) = paths.dialect_of(request) {
         match refused {
             Unidentified::Error(reason) => refusal::error(dialect, &reason, None),

@@ -121,15 +121,15 @@ impl AccessControl {
 
     /// Whether the rights cover a project.
     async fn check_project(&self, rights: &Rights, project_id: &str, may_be_new: bool) -> Result<(), RequestError> {
-        let Some(domain_id) = rights.confined_to() else { return Ok(()) };
-        let is_named = rights.projects().is_none_or(|projects| projects.iter().any(|known| known == project_id));
-        let covered = is_named
+        let covered = rights.covered();
+        let Some(domain_id) = covered.domain_id else { return Ok(()) };
+        let is_covered = covered.names(project_id)
             && is_storable(project_id)
             && match self.domain_of(project_id).await? {
-                Some(owner) => owner == *domain_id,
-                None => may_be_new && rights.projects().is_none(),
+                Some(owner) => *owner == *domain_id,
+                None => may_be_new && covered.projects.is_none(),
             };
-        if covered { Ok(()) } else { Err(RequestError::forbidden_project(project_id)) }
+        if is_covered { Ok(()) } else { Err(RequestError::forbidden_project(project_id)) }
     }
 
     /// The domain that a project belongs to; `None` if there is no such project.
@@ -176,8 +176,7 @@ impl<'a> Grant<'a> {
 
     /// The projects that it covers, for what spans projects.
     pub(super) fn covered(&self) -> ProjectFilter<'a> {
-        let rights = &self.principal.rights;
-        ProjectFilter { domain_id: rights.confined_to().map(|domain_id| &**domain_id), projects: rights.projects() }
+        self.principal.rights.covered()
     }
 
     /// The domain that a new project gets if the principal may only work in one.

@@ -47,7 +47,7 @@ pub use self::{
     error::SignatureError,
     request::{Headers, Request},
 };
-use super::secret::Secret;
+use super::secret::{Secret, is_equal};
 
 /// In place of a hash, of a body that is not signed.
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
@@ -265,10 +265,10 @@ impl SignedBody {
 
     /// Whether a body with this SHA-256 is the one that was signed, for bodies that are not kept.
     pub fn check_hash(&self, hash: &[u8; 32]) -> Result<(), SignatureError> {
-        let Self::Hash(signed) = self else { return Ok(()) };
-        // takes the same time wherever the hashes differ
-        let difference = signed.iter().zip(hash).fold(0, |difference, (a, b)| difference | (a ^ b));
-        if difference == 0 { Ok(()) } else { Err(SignatureError::Body) }
+        match self {
+            Self::Hash(signed) if !is_equal(signed, hash) => Err(SignatureError::Body),
+            Self::Hash(_) | Self::Unsigned => Ok(()),
+        }
     }
 }
 

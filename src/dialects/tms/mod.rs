@@ -123,7 +123,6 @@ fn wire_error(error: &RequestError) -> WireError {
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "TMS.0005"),
         RequestError::Unauthenticated { .. } => (401, "TMS.0003"),
         RequestError::Forbidden { .. } => (403, "TMS.0004"),
-        RequestError::Throttled { .. } => (429, "APIGW.0308"),
         RequestError::Unavailable { .. } => (503, "TMS.0001"),
         RequestError::Internal { .. } => (500, "TMS.0001"),
     };

@@ -2,7 +2,6 @@
 //!
 //! `docs/IDENTITY.md` describes it. It is only served if requests must have credentials of tagd.
 
-mod access;
 mod catalog;
 mod refusal;
 mod wire;
@@ -21,6 +20,7 @@ use actix_web::{
 use serde_json::{Value, json};
 
 use super::{
+    access::Access,
     body,
     conditions::{self, Outcome},
     path::get_or_head,
@@ -34,10 +34,12 @@ use crate::{
     service::ProjectName,
 };
 
-use access::IdentityAccess;
 use refusal::Refusal;
 
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+
+/// What the handlers need.
+type IdentityAccess = Access<Refusal>;
 
 /// The response or the error of a request.
 type Handled = Result<HttpResponse, Refusal>;
@@ -75,11 +77,14 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(only("/v5/caller-identity", READ).route(get_or_head().to(caller_identity)));
 }
 
+/// Whether this server has the identity API.
+fn is_served(state: Option<&Data<AppState>>) -> bool {
+    state.is_some_and(|state| state.authenticator.settings().serves_identity())
+}
+
 /// Whether a path belongs to the identity API, and this server has it.
 pub(super) fn has(request: &HttpRequest) -> bool {
-    let state = request.app_data::<Data<AppState>>();
-    let is_served = state.is_some_and(|state| state.authenticator.settings().serves_identity());
-    is_served && PATHS.contains(&request.path())
+    is_served(request.app_data()) && PATHS.contains(&request.path())
 }
 
 /// The response to a request without valid credentials.
@@ -102,7 +107,7 @@ fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
         }
         Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
     };
-    web::resource(path).guard(fn_guard(access::is_served)).default_service(web::route().to(other))
+    web::resource(path).guard(fn_guard(|context| is_served(context.app_data()))).default_service(web::route().to(other))
 }
 
 /// The response to a read, after the conditions of the request.
@@ -140,24 +145,20 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
     let (sent, scope) = wire::read_login(&body)?;
     let scope = wire::scope_of(scope.as_ref())?;
     // a wrong login counts as a failed authentication does; the second check is for those that are tried at the same time
-    let (limits, client) = (access.limits(), access.principal.caller.address);
-    let throttled = |error| match error {
-        RequestError::Throttled { reason, retry_after } => Ok(gateway::throttled(&request, &reason, retry_after)),
-        other => Err(other.into()),
-    };
-    if let Err(error) = limits.check_failures(client) {
-        return throttled(error);
+    let (limits, client) = (&access.state.server.limits, access.principal.caller.address);
+    if let Err(throttled) = limits.check_failures(client) {
+        return Ok(gateway::throttled(&request, &throttled));
     }
-    let issued = access.identity().issue(&access.principal, sent.login(), scope).await;
-    if let Err(error) = limits.check_failures(client) {
-        return throttled(error);
+    let issued = access.state.identity.issue(&access.principal, sent.login(), scope).await;
+    if let Err(throttled) = limits.check_failures(client) {
+        return Ok(gateway::throttled(&request, &throttled));
     }
     if let Err(RequestError::Unauthenticated { .. }) = &issued {
         limits.count_failure(client);
     }
     let issued = issued?;
     let base = base_of(&request);
-    let catalog = with_catalog.then(|| catalog::catalog(&base, access.identity().region()));
+    let catalog = with_catalog.then(|| catalog::catalog(&base, access.state.identity.region()));
     let mut answer = HttpResponse::Created().json(wire::token(&issued.view, sent.method(), catalog));
     insert_token(&mut answer, issued.token.expose());
     Ok(answer)
@@ -166,9 +167,9 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
 async fn validate(request: HttpRequest, access: IdentityAccess) -> Handled {
     let with_catalog = with_catalog(&request)?;
     let subject = subject_of(&request)?;
-    let view = access.identity().token(&access.principal, own_of(&request), subject).await?;
+    let view = access.state.identity.token(&access.principal, own_of(&request), subject).await?;
     let base = base_of(&request);
-    let catalog = with_catalog.then(|| catalog::catalog(&base, access.identity().region()));
+    let catalog = with_catalog.then(|| catalog::catalog(&base, access.state.identity.region()));
     let method = if view.credential.issued_for.is_some() { "password" } else { "token" };
     let mut answer = reply_read(&request, &wire::token(&view, method, catalog))?;
     insert_token(&mut answer, subject);
@@ -179,7 +180,7 @@ async fn revoke(request: HttpRequest, access: IdentityAccess) -> Handled {
     read_parameters(request.query_string(), &[])?;
     conditions::none(&request, "is not supported here, nothing has an ETag")?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    access.identity().revoke(&access.principal, own_of(&request), subject_of(&request)?).await?;
+    access.state.identity.revoke(&access.principal, own_of(&request), subject_of(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -221,7 +222,7 @@ async fn projects(request: HttpRequest, access: IdentityAccess) -> Handled {
     let filters = wire::filters(request.query_string(), &["name", "domain_id"], &ignored)?;
     let value = |of: &str| filters.iter().find(|(name, _)| name == of).map(|(_, value)| value.as_ref());
     let wanted = ProjectName { id: None, name: value("name"), domain_id: value("domain_id") };
-    let (found, is_cut) = access.identity().projects(&access.principal, wanted).await?;
+    let (found, is_cut) = access.state.identity.projects(&access.principal, wanted).await?;
     let base = base_of(&request);
     let entries = found.iter().map(|project| wire::project(project, &base)).collect();
     reply_list(&request, "projects", entries, is_cut)
@@ -230,14 +231,14 @@ async fn projects(request: HttpRequest, access: IdentityAccess) -> Handled {
 async fn domains(request: HttpRequest, access: IdentityAccess) -> Handled {
     wire::filters(request.query_string(), &[], &["enabled", "page", "per_page"])?;
     let base = base_of(&request);
-    let found = access.identity().domains(&access.principal).await?;
+    let found = access.state.identity.domains(&access.principal).await?;
     let entries = found.iter().map(|domain_id| wire::domain(domain_id, &base)).collect();
     reply_list(&request, "domains", entries, false)
 }
 
 async fn catalog(request: HttpRequest, access: IdentityAccess) -> Handled {
     read_parameters(request.query_string(), &[])?;
-    let catalog = catalog::catalog(&base_of(&request), access.identity().region());
+    let catalog = catalog::catalog(&base_of(&request), access.state.identity.region());
     match catalog {
         Value::Array(entries) => reply_list(&request, "catalog", entries, false),
         _ => Err(RequestError::internal("the catalog is no list").into()),
@@ -247,7 +248,7 @@ async fn catalog(request: HttpRequest, access: IdentityAccess) -> Handled {
 async fn endpoints(request: HttpRequest, access: IdentityAccess) -> Handled {
     let compared = ["interface", "region", "region_id", "service_id"];
     let filters = wire::filters(request.query_string(), &compared, &["enabled"])?;
-    let found = catalog::endpoints(&base_of(&request), access.identity().region());
+    let found = catalog::endpoints(&base_of(&request), access.state.identity.region());
     reply_list(&request, "endpoints", matching(found, &filters), false)
 }
 

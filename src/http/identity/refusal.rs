@@ -51,7 +51,6 @@ fn status_of(refusal: &Refusal) -> u16 {
             RequestError::Unauthenticated { .. } => 401,
             RequestError::Forbidden { .. } => 403,
             RequestError::UnknownResource { .. } => 404,
-            RequestError::Throttled { .. } => 429,
             RequestError::Unavailable { .. } => 503,
             RequestError::Internal { .. } => 500,
             // an invalid field; the identity API does not produce the other kinds

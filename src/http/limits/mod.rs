@@ -13,10 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    auth::Principal,
-    domain::{Network, RequestError},
-};
+use crate::{auth::Principal, domain::Network};
 pub use failures::FailureLimit;
 use failures::Failures;
 use rate::Rate;
@@ -44,6 +41,15 @@ pub(super) struct Limits {
     failures: Failures,
 }
 
+/// A request that a limit refuses.
+#[derive(Debug)]
+pub(super) struct Throttled {
+    /// Which limit.
+    pub(super) reason: &'static str,
+    /// When to try again, in seconds.
+    pub(super) retry_after: u64,
+}
+
 /// Paths that are never limited: health checks must be answered under load as well.
 const UNLIMITED: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -57,7 +63,7 @@ impl Limits {
     }
 
     /// Counts a request for the rate of its address.
-    pub(super) fn count_address(&self, path: &str, client: Option<IpAddr>) -> Result<(), RequestError> {
+    pub(super) fn count_address(&self, path: &str, client: Option<IpAddr>) -> Result<(), Throttled> {
         let (Some(rate), Some(client)) = (&self.addresses, client) else { return Ok(()) };
         if UNLIMITED.contains(&path) {
             return Ok(());
@@ -67,7 +73,7 @@ impl Limits {
     }
 
     /// Counts a request for the rate of its principal.
-    pub(super) fn count_principal(&self, principal: &Principal) -> Result<(), RequestError> {
+    pub(super) fn count_principal(&self, principal: &Principal) -> Result<(), Throttled> {
         let Some(rate) = &self.principals else { return Ok(()) };
         let caller = &principal.caller;
         let counted = rate.count((caller.domain_id.clone(), Arc::clone(&caller.principal)), Instant::now());
@@ -75,7 +81,7 @@ impl Limits {
     }
 
     /// Refuses an address of which too many authentications have failed.
-    pub(super) fn check_failures(&self, client: Option<IpAddr>) -> Result<(), RequestError> {
+    pub(super) fn check_failures(&self, client: Option<IpAddr>) -> Result<(), Throttled> {
         let Some(client) = client else { return Ok(()) };
         let checked = self.failures.check(subscriber(client), Instant::now());
         checked.map_err(|wait| throttled("the limit of failed authentications from this address is exceeded", wait))
@@ -96,8 +102,8 @@ fn subscriber(client: IpAddr) -> IpAddr {
     if client.is_ipv6() && !client.is_loopback() { Network::of(client, 64).address() } else { client }
 }
 
-fn throttled(reason: &str, wait: Duration) -> RequestError {
-    RequestError::Throttled { reason: reason.to_owned(), retry_after: whole_seconds(wait) }
+fn throttled(reason: &'static str, wait: Duration) -> Throttled {
+    Throttled { reason, retry_after: whole_seconds(wait) }
 }
 
 /// Seconds, rounded up.

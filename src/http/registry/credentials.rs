@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    access::RegistryAccess,
     refusal::Refusal,
-    respond::{Handled, ONLY_DELETE, only, read, reply, reply_read},
+    respond::{Handled, ONLY_DELETE, RegistryAccess, only, read, reply, reply_read},
     wire::{self, Parameters},
 };
 use crate::{
@@ -139,7 +138,7 @@ pub(crate) fn time_of(seconds: i64) -> String {
 
 async fn list(kind: CredentialKind, request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = access.credentials().list(&access.principal, kind).await?;
+    let found = access.state.credentials.list(&access.principal, kind).await?;
     let list: Vec<_> = found.iter().map(CredentialReply::of).collect();
     let reply = match kind {
         CredentialKind::Key => ListReply { keys: Some(list), tokens: None },
@@ -164,7 +163,7 @@ async fn create(kind: CredentialKind, request: HttpRequest, access: RegistryAcce
         return Err(invalid("temporary", "and access are only supported for keys").into());
     }
     let new = NewCredential { name, role: Some(role), domain_id, projects, lifetime: expires_in, temporary, given };
-    let issued = access.credentials().create(&access.principal, kind, new).await?;
+    let issued = access.state.credentials.create(&access.principal, kind, new).await?;
     Ok(reply_once(StatusCode::CREATED, &issued))
 }
 
@@ -172,7 +171,7 @@ async fn revoke(kind: CredentialKind, request: HttpRequest, access: RegistryAcce
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    access.credentials().revoke(&access.principal, kind, wire::path(&request)?.get("id")).await?;
+    access.state.credentials.revoke(&access.principal, kind, wire::path(&request)?.get("id")).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -180,7 +179,7 @@ async fn rotate_one(kind: CredentialKind, request: HttpRequest, access: Registry
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    let issued = access.credentials().rotate(&access.principal, kind, wire::path(&request)?.get("id")).await?;
+    let issued = access.state.credentials.rotate(&access.principal, kind, wire::path(&request)?.get("id")).await?;
     Ok(reply_once(StatusCode::OK, &issued))
 }
 

@@ -3,7 +3,6 @@
 //! `docs/REGISTRY.md` describes it. It is not a dialect: its responses have headers (`ETag`) and streams, and it has
 //! errors that no cloud service has.
 
-mod access;
 mod credentials;
 mod refusal;
 mod respond;
@@ -38,9 +37,8 @@ use crate::{
 };
 pub(crate) use credentials::{CredentialReply, IssuedReply, time_of};
 
-use access::RegistryAccess;
 use refusal::Refusal;
-use respond::{ALL, Handled, READ, only, put_status, read, reply, reply_read, reply_with};
+use respond::{ALL, Handled, READ, RegistryAccess, only, put_status, read, reply, reply_read, reply_with};
 use wire::{
     MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
     TagList, TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
@@ -104,13 +102,13 @@ pub(super) fn unidentified(refused: Unidentified) -> HttpResponse {
 
 async fn list_types(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let types = access.registry().list_types(&access.principal).await?;
+    let types = access.state.registry.list_types(&access.principal).await?;
     reply_read(&request, None, &TypesReply { resource_types: types.iter().map(TypeReply::of).collect() })
 }
 
 async fn get_type(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = access.registry().find_type(&access.principal, wire::path(&request)?.get("resource_type")).await?;
+    let found = access.state.registry.find_type(&access.principal, wire::path(&request)?.get("resource_type")).await?;
     reply_read(&request, None, &TypeReply::of(&found))
 }
 
@@ -124,7 +122,8 @@ async fn put_type(request: HttpRequest, access: RegistryAccess, payload: Payload
     let services: Vec<&str> = DIALECTS.iter().map(|dialect| dialect.service.name).collect();
     registration::check_type(&resource_type, &services)?;
     registration::check_aliases(aliases.as_deref().unwrap_or_default())?;
-    let (created, aliases) = access.registry().put_type(&access.principal, &resource_type, aliases.as_deref()).await?;
+    let (created, aliases) =
+        access.state.registry.put_type(&access.principal, &resource_type, aliases.as_deref()).await?;
     Ok(reply(put_status(created), &TypeReply::of(&ResourceType { aliases, ..resource_type })))
 }
 
@@ -132,7 +131,7 @@ async fn delete_type(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    access.registry().remove_type(&access.principal, wire::path(&request)?.get("resource_type")).await?;
+    access.state.registry.remove_type(&access.principal, wire::path(&request)?.get("resource_type")).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -141,14 +140,14 @@ async fn delete_type(request: HttpRequest, access: RegistryAccess) -> Handled {
 async fn list_projects(request: HttpRequest, access: RegistryAccess) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker"])?;
     let (projects, next_marker) =
-        access.registry().list_projects(&access.principal, parameters.marker()?, parameters.limit()?).await?;
+        access.state.registry.list_projects(&access.principal, parameters.marker()?, parameters.limit()?).await?;
     let projects = projects.iter().map(ProjectReply::of).collect();
     reply_read(&request, None, &ProjectsReply { projects, next_marker })
 }
 
 async fn get_project(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = access.registry().find_project(&access.principal, wire::path(&request)?.get("project_id")).await?;
+    let found = access.state.registry.find_project(&access.principal, wire::path(&request)?.get("project_id")).await?;
     reply_read(&request, None, &ProjectReply::of(&found))
 }
 
@@ -162,7 +161,7 @@ async fn put_project(request: HttpRequest, access: RegistryAccess, payload: Payl
         domain_id: domain_id.unwrap_or_default(),
     };
     registration::check_project(&project)?;
-    let (created, project) = access.registry().put_project(&access.principal, project).await?;
+    let (created, project) = access.state.registry.put_project(&access.principal, project).await?;
     Ok(reply(put_status(created), &ProjectReply::of(&project)))
 }
 
@@ -171,7 +170,8 @@ async fn delete_project(request: HttpRequest, access: RegistryAccess) -> Handled
     wire::no_condition(&request)?;
     body::check_change(&request).map_err(Refusal::Type)?;
     access
-        .registry()
+        .state
+        .registry
         .remove_project(&access.principal, wire::path(&request)?.get("project_id"), with_resources)
         .await?;
     Ok(HttpResponse::NoContent().finish())
@@ -184,7 +184,7 @@ async fn list_resources(request: HttpRequest, access: RegistryAccess) -> Handled
     let path = wire::path(&request)?;
     let (project_id, resource_type) = (path.get("project_id"), path.get("resource_type"));
     let (limit, start) = (parameters.limit()?, parameters.start()?);
-    let page = access.registry().list_resources(&access.principal, project_id, resource_type, limit, start).await?;
+    let page = access.state.registry.list_resources(&access.principal, project_id, resource_type, limit, start).await?;
     let resources = page.resources.iter().map(ResourceReply::of).collect::<Result<_, _>>()?;
     let next_marker = matches!(start, Start::Marker(_)).then_some(MarkerReply(page.next_marker));
     reply_read(&request, None, &ResourcesReply { total_count: page.total, resources, next_marker })
@@ -194,7 +194,7 @@ async fn get_resource(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
     let path = wire::path(&request)?;
     let resource_id = path.get("resource_id");
-    let found = access.registry().find_resource(&access.principal, &resource_ref(&path)).await?;
+    let found = access.state.registry.find_resource(&access.principal, &resource_ref(&path)).await?;
     reply_read(&request, Some(&found.etag), &resource_reply(resource_id, &found)?)
 }
 
@@ -217,7 +217,8 @@ async fn put_resource(request: HttpRequest, access: RegistryAccess, payload: Pay
         ..Registration::default()
     })?;
     let (created, found) = access
-        .registry()
+        .state
+        .registry
         .put_resource(&access.principal, &project_id, &resource_type, &resource, with_tags, &condition)
         .await?;
     Ok(reply_with(put_status(created), &found.etag, &resource_reply(&resource.resource_id, &found)?))
@@ -227,13 +228,13 @@ async fn delete_resource(request: HttpRequest, access: RegistryAccess) -> Handle
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    access.registry().remove_resource(&access.principal, &resource_ref(&wire::path(&request)?), &condition).await?;
+    access.state.registry.remove_resource(&access.principal, &resource_ref(&wire::path(&request)?), &condition).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn get_tags(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
-    let found = access.registry().find_resource(&access.principal, &resource_ref(&wire::path(&request)?)).await?;
+    let found = access.state.registry.find_resource(&access.principal, &resource_ref(&wire::path(&request)?)).await?;
     reply_read(&request, Some(&found.etag), &TagsReply { tags: TagList(&found.tags) })
 }
 
@@ -243,7 +244,8 @@ async fn put_tags(request: HttpRequest, access: RegistryAccess, payload: Payload
     let TagsBody { tags } = read(&request, payload).await?;
     let tags = registration::check_tags(line::tags_of(tags))?;
     let etag = access
-        .registry()
+        .state
+        .registry
         .replace_tags(&access.principal, &resource_ref(&wire::path(&request)?), &tags, &condition)
         .await?;
     Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))

@@ -70,7 +70,6 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
                 RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
                 RequestError::Unauthenticated { .. } => (401, "REGISTRY.0021"),
                 RequestError::Forbidden { .. } => (403, "REGISTRY.0022"),
-                RequestError::Throttled { .. } => (429, "APIGW.0308"),
                 RequestError::Unavailable { .. } => (503, "REGISTRY.0015"),
                 RequestError::Internal { .. } => (500, "REGISTRY.0016"),
                 // an invalid field; the registry does not produce the other kinds

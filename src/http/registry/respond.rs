@@ -14,11 +14,15 @@ use super::{refusal::Refusal, wire};
 use crate::{
     domain::registry::RegistryError,
     http::{
+        access::Access,
         body,
         conditions::{self, Outcome},
         refusal::options,
     },
 };
+
+/// What the handlers need.
+pub(super) type RegistryAccess = Access<Refusal>;
 
 /// The response or the error of a request.
 pub(super) type Handled = Result<HttpResponse, Refusal>;

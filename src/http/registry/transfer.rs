@@ -18,8 +18,8 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::{
-    access::RegistryAccess,
     refusal::Refusal,
+    respond::RegistryAccess,
     wire::{ImportReply, Parameters, RejectedReply},
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) async fn import(
     let strict = Parameters::read(request, &["strict"])?.flag("strict")?;
     let is_packed = coding.is_some();
     let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Batches };
-    let import = access.registry().import(&access.principal).await?;
+    let import = access.state.registry.import(&access.principal).await?;
     let aliases = import.aliases().await?;
     let covered = import.covered().await?;
     let (sender, receiver) = mpsc::channel(4);
@@ -205,7 +205,7 @@ pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Re
         return Err(Refusal::Version);
     }
     let is_packed = takes_gzip(request);
-    let export = access.registry().export(&access.principal).await?;
+    let export = access.state.registry.export(&access.principal).await?;
     let snapshot = export.begin().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
     actix_web::rt::spawn(run_export(snapshot, Outgoing::new(is_packed), sender));
