@@ -170,25 +170,28 @@ pub(super) async fn read(payload: Payload) -> Result<Bytes, BodyError> {
 
 /// Reads a whole body that has no more than some bytes.
 pub(super) async fn read_up_to(largest: usize, payload: Payload) -> Result<Bytes, BodyError> {
-    match tokio::time::timeout(PATIENCE, read_all(largest, payload)).await {
-        Ok(read) => read,
-        Err(_) => Err(BodyError::TooSlow),
-    }
+    let mut body = BytesMut::new();
+    // a body that arrives in one read is not copied
+    let keep =
+        |chunk: Bytes| if body.is_empty() { body = BytesMut::from(chunk) } else { body.extend_from_slice(&chunk) };
+    receive(largest, payload, keep).await?;
+    Ok(body.freeze())
 }
 
-async fn read_all(largest: usize, mut payload: Payload) -> Result<Bytes, BodyError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| BodyError::Broken(error.to_string()))?;
-        if body.len() + chunk.len() > largest {
-            return Err(BodyError::TooLarge);
+/// Receives a body as [`read`] does, and keeps nothing of it.
+pub(super) async fn skip(payload: Payload) -> Result<(), BodyError> {
+    receive(LARGEST, payload, drop).await
+}
+
+async fn receive(largest: usize, mut payload: Payload, mut keep: impl FnMut(Bytes)) -> Result<(), BodyError> {
+    let received = tokio::time::timeout(PATIENCE, async {
+        let mut left = largest;
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| BodyError::Broken(error.to_string()))?;
+            left = left.checked_sub(chunk.len()).ok_or(BodyError::TooLarge)?;
+            keep(chunk);
         }
-        // a body that arrives in one read is not copied
-        if body.is_empty() {
-            body = BytesMut::from(chunk);
-        } else {
-            body.extend_from_slice(&chunk);
-        }
-    }
-    Ok(body.freeze())
+        Ok(())
+    });
+    received.await.unwrap_or(Err(BodyError::TooSlow))
 }

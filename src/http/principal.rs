@@ -25,11 +25,11 @@ use crate::{
         signature::{Headers, Request, Signature, SignatureError, SignedBody},
     },
     domain::{RequestError, Rights},
-    service::Authenticator,
+    service::{Authenticator, KnownKey},
 };
 
 /// The header of a token.
-pub(super) const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
 
 /// What needs no credentials: load balancers have none, clients find out versions before they log in, and to log in they send
@@ -151,33 +151,48 @@ async fn who(
     }
     let Some(signature) = Signature::parse(&RequestHeaders(request.headers()))? else { return Ok(None) };
     signature.check_time(OffsetDateTime::now_utc())?;
+    let security_token = only(request.headers(), &SECURITY_TOKEN, "X-Security-Token")?.map(<[u8]>::to_vec);
     let key = authenticator.key(signature.access_key()).await?;
-    match verify_head(request, &signature, key.secret())? {
+    // a request with an unknown key takes the same way as one with a wrong signature, so that nobody learns which keys exist
+    let secret = key.as_ref().map_or_else(|| authenticator.stand_in(), KnownKey::secret);
+    match verify_head(request, &signature, secret)? {
         // a body that is not signed may be of any length
         Some(SignedBody::Unsigned) => {}
         Some(hash) => hash.check(&take_body(request).await?)?,
         None => {
-            let bytes = take_body(request).await?;
+            let bytes = if key.is_some() { take_body(request).await? } else { skip_body(request).await? };
             let headers = RequestHeaders(request.headers());
-            signature.verify(key.secret(), &signed(request, &headers), &bytes)?;
+            signature.verify(secret, &signed(request, &headers), &bytes)?;
         }
     }
-    let security_token = request.headers().get(SECURITY_TOKEN).map(|token| token.as_bytes().to_vec());
+    let key = key.ok_or(SignatureError::Mismatch)?;
     Ok(Some(authenticator.confirm(&key, security_token.as_deref())?))
 }
 
-/// The token of a request and the header it is in, if there is one.
-fn token_of(headers: &HeaderMap) -> Result<Option<(&'static str, &[u8])>, RequestError> {
-    let mut tokens = headers.get_all(AUTH_TOKEN);
-    if let Some(token) = tokens.next() {
-        if tokens.next().is_some() {
-            return Err(RequestError::unauthenticated("X-Auth-Token: must be sent only once"));
-        }
-        return Ok(Some(("X-Auth-Token", token.as_bytes().trim_ascii())));
+/// The token of a request and the header it is in, if there is one. What could be meant in two ways is refused.
+pub(super) fn token_of(headers: &HeaderMap) -> Result<Option<(&'static str, &[u8])>, RequestError> {
+    let refused = |reason: &str| Err(RequestError::unauthenticated(reason));
+    let token = only(headers, &AUTH_TOKEN, "X-Auth-Token")?;
+    let bearer = only(headers, &header::AUTHORIZATION, "Authorization")?.and_then(|authorization| {
+        let (scheme, token) = authorization.split_at_checked(BEARER.len())?;
+        scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+    });
+    match (token, bearer) {
+        (Some(_), Some(_)) => refused("Authorization: must not have a token if X-Auth-Token has one"),
+        (Some([]), None) => refused("X-Auth-Token: must not be empty"),
+        (Some(token), None) => Ok(Some(("X-Auth-Token", token))),
+        (None, bearer) => Ok(bearer.map(|token| ("Authorization", token))),
     }
-    let Some(authorization) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let Some((scheme, token)) = authorization.as_bytes().split_at_checked(BEARER.len()) else { return Ok(None) };
-    Ok(scheme.eq_ignore_ascii_case(BEARER).then(|| ("Authorization", token.trim_ascii())))
+}
+
+/// The value of a header that may be sent once, without outer white space.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName, shown: &str) -> Result<Option<&'a [u8]>, RequestError> {
+    let mut values = headers.get_all(name);
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(RequestError::unauthenticated(format!("{shown}: must be sent only once")));
+    }
+    Ok(first.map(|value| value.as_bytes().trim_ascii()))
 }
 
 /// The scheme of a token in `Authorization`.
@@ -225,12 +240,21 @@ fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> R
 
 /// Reads the body, and leaves it to be read again.
 async fn take_body(request: &mut ServiceRequest) -> Result<Bytes, Unidentified> {
-    let payload = request.extract::<web::Payload>().await;
-    let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
-    let bytes = body::read(payload).await.map_err(Unidentified::Body)?;
+    let bytes = body::read(payload_of(request).await?).await.map_err(Unidentified::Body)?;
     if !bytes.is_empty() {
         let payload = stream::once(ready(Ok(bytes.clone())));
         request.set_payload(Payload::Stream { payload: Box::pin(payload) });
     }
     Ok(bytes)
+}
+
+/// Waits for the body and keeps nothing of it.
+async fn skip_body(request: &mut ServiceRequest) -> Result<Bytes, Unidentified> {
+    body::skip(payload_of(request).await?).await.map_err(Unidentified::Body)?;
+    Ok(Bytes::new())
+}
+
+async fn payload_of(request: &mut ServiceRequest) -> Result<web::Payload, Unidentified> {
+    let payload = request.extract::<web::Payload>().await;
+    payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))
 }

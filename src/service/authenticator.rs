@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use uuid::Uuid;
+
 use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
 use crate::{
     auth::{
@@ -12,7 +14,6 @@ use crate::{
         RequestError, Rights,
         credential::{Credential, CredentialKind},
         is_storable,
-        reason::quote,
     },
     store::Store,
 };
@@ -69,6 +70,7 @@ pub struct Authenticator {
     configured: Arc<HashMap<String, Arc<KnownCredential>>>,
     store: Store,
     cache: Arc<CredentialCache>,
+    stand_in: Secret,
 }
 
 /// A key that a request is signed with, whose signature is still to be verified.
@@ -95,7 +97,8 @@ impl Authenticator {
             };
             (key.access_key.clone(), Arc::new(KnownCredential::new(credential, key.secret.clone(), None)))
         });
-        Self { configured: Arc::new(configured.collect()), settings, store, cache }
+        let stand_in = Secret::new(*Uuid::new_v4().as_bytes());
+        Self { configured: Arc::new(configured.collect()), settings, store, cache, stand_in }
     }
 
     /// Which credentials requests must have.
@@ -103,14 +106,22 @@ impl Authenticator {
         &self.settings
     }
 
-    /// The key with which a request claims to be signed.
-    pub async fn key(&self, access_key: &str) -> Result<KnownKey, RequestError> {
+    /// The key with which a request claims to be signed; `None` if it is unknown.
+    pub async fn key(&self, access_key: &str) -> Result<Option<KnownKey>, RequestError> {
         if !self.settings.keys {
             return Err(RequestError::unauthenticated("Authorization: signed requests are not accepted here"));
         }
-        let unknown =
-            || RequestError::unauthenticated(format!("Authorization: unknown access key {}", quote(access_key)));
-        self.find_key(access_key).await?.ok_or_else(unknown)
+        let key = self.find_key(access_key).await?;
+        if key.is_none() {
+            tracing::debug!(access_key, "unknown access key");
+        }
+        Ok(key)
+    }
+
+    /// A random secret in place of that of an unknown key. With one that could be guessed, a request could be signed so that
+    /// it is refused in another way than with a key that exists.
+    pub fn stand_in(&self) -> &Secret {
+        &self.stand_in
     }
 
     async fn find_key(&self, access_key: &str) -> Result<Option<KnownKey>, RequestError> {

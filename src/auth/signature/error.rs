@@ -76,7 +76,7 @@ pub enum SignatureError {
     /// The body is not signed, but may be JSON.
     #[error("Content-Type: must be signed and not application/json if X-Sdk-Content-Sha256 is UNSIGNED-PAYLOAD")]
     UnsignedJson,
-    /// Another secret, or another request.
-    #[error("Authorization: the signature does not match the request")]
+    /// Another secret, or another request, or nobody has the access key: which of them is not told.
+    #[error("Authorization: the access key is unknown, or the signature does not match the request")]
     Mismatch,
 }

@@ -24,7 +24,7 @@ use super::{
     body,
     conditions::{self, Outcome},
     path::get_or_head,
-    principal::{AUTH_TOKEN, Unidentified},
+    principal::{Unidentified, token_of},
     refusal::{self as gateway, options},
     state::AppState,
 };
@@ -202,7 +202,7 @@ fn subject_of(request: &HttpRequest) -> Result<&[u8], RequestError> {
 
 /// The token that the request is sent with.
 fn own_of(request: &HttpRequest) -> Option<&[u8]> {
-    request.headers().get(AUTH_TOKEN).map(|token| token.as_bytes().trim_ascii())
+    token_of(request.headers()).ok().flatten().map(|(_, token)| token)
 }
 
 /// Puts a token into the header in which clients expect it, and keeps the response out of caches.

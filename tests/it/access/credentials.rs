@@ -49,7 +49,7 @@ fn a_token_is_sent_in_either_header_and_a_wrong_one_is_refused() {
     for (headers, reason) in [
         (vec![], "Authorization: a signature is required, or a token in X-Auth-Token"),
         (vec![("X-Auth-Token", typo.as_str())], "X-Auth-Token: is not a token of this service"),
-        (vec![("X-Auth-Token", "")], "X-Auth-Token: is not a token of this service"),
+        (vec![("X-Auth-Token", "")], "X-Auth-Token: must not be empty"),
         (vec![("Authorization", "Bearer x")], "Authorization: is not a token of this service"),
         (vec![("Authorization", "Basic eDp5")], "Authorization: a signature is required, or a token in X-Auth-Token"),
         (
@@ -61,6 +61,104 @@ fn a_token_is_sent_in_either_header_and_a_wrong_one_is_refused() {
         let expected = json!({ "error": { "code": "IMG.0087", "message": reason } });
         assert_eq!((answer.status, answer.json()), (401, expected), "{headers:?}");
     }
+}
+
+#[test]
+fn headers_that_could_be_meant_in_two_ways_are_refused() {
+    let world = furnished();
+    let token = token(&world, Role::Reader, "d", &[]);
+    let bearer = format!("Bearer {token}");
+    let signature = signature("AK", "");
+    let date = now();
+    let date = ("X-Sdk-Date", date.as_str());
+    for (headers, reason) in [
+        (vec![("Authorization", &*bearer), ("Authorization", &*bearer)], "Authorization: must be sent only once"),
+        (vec![("Authorization", &*bearer), ("Authorization", &*signature)], "Authorization: must be sent only once"),
+        (vec![("Authorization", &*signature), ("Authorization", &*bearer)], "Authorization: must be sent only once"),
+        (
+            vec![("X-Auth-Token", &*token), ("Authorization", &*bearer), ("Authorization", "x")],
+            "Authorization: must be sent only once",
+        ),
+        (
+            vec![("X-Auth-Token", &*token), ("Authorization", &*bearer)],
+            "Authorization: must not have a token if X-Auth-Token has one",
+        ),
+        (
+            vec![("X-Auth-Token", ""), ("Authorization", &*bearer)],
+            "Authorization: must not have a token if X-Auth-Token has one",
+        ),
+        (vec![("X-Auth-Token", ""), ("Authorization", &*signature), date], "X-Auth-Token: must not be empty"),
+        (vec![("X-Auth-Token", ""), ("X-Auth-Token", &*token)], "X-Auth-Token: must be sent only once"),
+        (
+            vec![("Authorization", &*signature), date, ("X-Security-Token", "a"), ("X-Security-Token", "b")],
+            "X-Security-Token: must be sent only once",
+        ),
+        (vec![("Authorization", &*signature), date, date], "X-Sdk-Date: must be sent only once"),
+    ] {
+        let answer = count(&world, &headers);
+        let expected = json!({ "error": { "code": "IMG.0087", "message": reason } });
+        assert_eq!((answer.status, answer.json()), (401, expected), "{headers:?}");
+    }
+    // SDKs sign a request also if they were given a token: the token counts
+    let answer = count(&world, &[("X-Auth-Token", &token), ("Authorization", &signature), date]);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// The present time as the header of a signed request has it.
+fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let (month, day) = (u8::from(now.month()), now.day());
+    format!("{:04}{month:02}{day:02}T{:02}{:02}{:02}Z", now.year(), now.hour(), now.minute(), now.second())
+}
+
+/// A wrong signature, which claims to cover a header as well.
+fn signature(access_key: &str, header: &str) -> String {
+    let digits = "0123456789abcdef".repeat(4);
+    format!("SDK-HMAC-SHA256 Access={access_key}, SignedHeaders={header}x-sdk-date, Signature={digits}")
+}
+
+#[test]
+fn a_request_with_an_unknown_access_key_is_refused_like_one_with_a_wrong_signature() {
+    let world = furnished();
+    for (access_key, temporary) in [("KNOWN", false), ("TEMPORARY", true)] {
+        let new = NewCredential {
+            name: "n".into(),
+            role: Some(Role::Reader),
+            domain_id: Some("d".into()),
+            temporary,
+            lifetime: temporary.then_some(3600),
+            given: Some((access_key.to_owned(), Secret::new("a secret from elsewhere"))),
+            ..NewCredential::default()
+        };
+        issue(&world, CredentialKind::Key, new);
+    }
+    let small = br#"{"action":"count"}"#.to_vec();
+    let large = vec![b' '; 8 * 1024 * 1024 + 1];
+    let hash = "0".repeat(64);
+    let mut statuses = Vec::new();
+    for (headers, signed, body) in [
+        (&[][..], "", &small),
+        (&[], "", &large),
+        (&[], "x-missing;", &small),
+        (&[("X-Sdk-Content-Sha256", hash.as_str())], "", &small),
+        (&[("X-Sdk-Content-Sha256", &hash)], "", &large),
+        (&[("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD")], "", &small),
+        (&[("X-Sdk-Content-Sha256", "nonsense")], "", &small),
+        (&[("X-Security-Token", "wrong")], "", &small),
+    ] {
+        let answers = ["KNOWN", "TEMPORARY", "UNKNOWN"].map(|access_key| {
+            let (date, signature) = (now(), signature(access_key, signed));
+            let own = [("X-Sdk-Date", date.as_str()), ("Authorization", &signature), ("Content-Type", "application/json")];
+            let answer = world.send("POST", COUNT, &[headers, &own].concat(), body);
+            let mut said = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
+            // the gateway's form has it
+            said.as_object_mut().map(|said| said.remove("request_id"));
+            (answer.status, said)
+        });
+        assert!(answers.iter().all(|answer| *answer == answers[2]), "{headers:?} {signed} {}: {answers:?}", body.len());
+        statuses.push(answers[2].0);
+    }
+    assert_eq!(statuses, [401, 413, 401, 401, 401, 401, 401, 401]);
 }
 
 #[test]
