@@ -89,6 +89,12 @@ pub(crate) fn read_object<T: DeserializeOwned>(text: &[u8], whole: &str) -> Resu
     Ok(value)
 }
 
+/// The same for an object with secrets, whose errors have none of its values.
+pub(crate) fn read_object_with_secrets<T: DeserializeOwned>(text: &[u8], whole: &str) -> Result<T, JsonError> {
+    read_object(text, whole)
+        .map_err(|error| JsonError { reason: reason::without_value(&error.reason).into_owned(), ..error })
+}
+
 /// Checks that a text is JSON. Values are skipped without recursion, so that no depth can exhaust the stack.
 pub(crate) fn check(text: &str) -> Result<(), JsonError> {
     serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| JsonError::new("", &error))

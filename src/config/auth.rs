@@ -65,9 +65,17 @@ impl std::fmt::Debug for MasterKeySource {
     }
 }
 
-/// The modes without `none`.
+/// A mode of a flag or the environment. An empty one is an error: a variable that was not set must not turn credentials off.
+pub(super) fn read_mode(text: &str) -> Result<AuthMode, String> {
+    AuthMode::from_str(text, false).map_err(|_| "must be keys, tokens, keystone or none".to_owned())
+}
+
+/// The modes without `none`, which is the default.
 pub(super) fn auth_modes(given: Option<Vec<AuthMode>>) -> Result<Vec<AuthMode>, ConfigError> {
-    let mut modes = given.unwrap_or_default();
+    let mut modes = given.unwrap_or_else(|| vec![AuthMode::None]);
+    if modes.is_empty() {
+        return Err(ConfigError::NoMode);
+    }
     let all = modes.len();
     modes.retain(|mode| *mode != AuthMode::None);
     if modes.is_empty() || modes.len() == all { Ok(modes) } else { Err(ConfigError::NoneAndOthers) }

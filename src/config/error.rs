@@ -84,6 +84,18 @@ pub enum ConfigError {
     /// The URL of Keystone has no scheme that tagd speaks.
     #[error("keystone_url: must begin with http:// or https://, got {0:?}")]
     KeystoneUrl(String),
+    /// An empty list of modes.
+    #[error("auth: must not be empty; must be keys, tokens, keystone or none")]
+    NoMode,
+    /// A key in place of the name of its file.
+    #[error("{setting}: must be the name of a file, got the key itself")]
+    NotAFile {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The URL of Keystone has a login.
+    #[error("keystone_url: must not have a user or a password; keystone_user and keystone_password_file have them")]
+    KeystoneLogin,
     /// No credentials and some at once.
     #[error("auth: none must not be combined with other modes")]
     NoneAndOthers,

@@ -106,6 +106,9 @@ pub(super) fn keystone(
     let missing = |required| ConfigError::Requires { setting: "auth = keystone", required };
     let url = keystone_url.ok_or_else(|| missing("keystone_url"))?;
     let url = url.trim_end_matches('/').trim_end_matches("/v3").to_owned();
+    if url.contains('@') {
+        return Err(ConfigError::KeystoneLogin);
+    }
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(ConfigError::KeystoneUrl(url));
     }

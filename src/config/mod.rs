@@ -4,30 +4,26 @@
 
 mod auth;
 mod error;
+mod file;
 mod keystone;
 mod limits;
 mod values;
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use clap::Args;
 use validator::Validate;
 
 use crate::domain::Network;
-use auth::auth_modes;
 pub use auth::{AuthMode, KeySetting, MasterKeySource};
+use auth::{auth_modes, read_mode};
 pub use error::ConfigError;
+use file::SettingsFile;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
-use values::{host_name, path_parser, read_flag, set_path};
+pub use values::LogFormat;
+use values::{host_name, path_parser, read_address, read_flag, secret_files, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -52,7 +48,7 @@ pub struct CommonArgs {
     /// File with the master key, with which access keys are sealed in the database: 64 hexadecimal digits, as `openssl rand
     /// -hex 32` prints them. Older keys may follow, one a line. The variable TAGD_MASTER_KEY may have the keys themselves
     /// [default: master.key in the data directory of the private Postgres; none for another database]
-    #[arg(long, global = true, env = "TAGD_MASTER_KEY_FILE", value_name = "FILE")]
+    #[arg(long, global = true, env = "TAGD_MASTER_KEY_FILE", value_name = "FILE", value_parser = path_parser())]
     pub master_key_file: Option<PathBuf>,
 
     /// Settings file in TOML, with the names of the flags and _ for - (listen = "127.0.0.1:8080") [default: none]
@@ -78,7 +74,7 @@ pub struct ServeArgs {
 
     /// Credentials that requests must have: keys (requests are signed with an access key), tokens (of tagd), keystone (tokens of
     /// a Keystone), or none. Separate several with commas. With none, anyone who can reach tagd can read and change everything [default: none]
-    #[arg(long, env = "TAGD_AUTH", value_name = "MODES", value_delimiter = ',')]
+    #[arg(long, env = "TAGD_AUTH", value_name = "MODES", value_delimiter = ',', value_parser = read_mode)]
     pub auth: Vec<AuthMode>,
 
     /// The Keystone.
@@ -135,57 +131,6 @@ pub struct ServeArgs {
     pub allowed_hosts: Vec<String>,
 }
 
-/// Format of the log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    #[default]
-    Auto,
-    /// Text.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The settings file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SettingsFile {
-    database_url: Option<String>,
-    data_dir: Option<PathBuf>,
-    postgres_bin: Option<PathBuf>,
-    connections: Option<u32>,
-    log_format: Option<LogFormat>,
-    log: Option<String>,
-    #[serde(default, deserialize_with = "deserialize_address")]
-    listen: Option<SocketAddr>,
-    master_key_file: Option<PathBuf>,
-    auth: Option<Vec<AuthMode>>,
-    keys: Option<Vec<KeySetting>>,
-    keystone_url: Option<String>,
-    keystone_ca_file: Option<PathBuf>,
-    keystone_user: Option<String>,
-    keystone_password_file: Option<PathBuf>,
-    keystone_domain: Option<String>,
-    keystone_project: Option<String>,
-    keystone_roles: Option<BTreeMap<String, String>>,
-    insecure_listen: Option<bool>,
-    tls_cert: Option<PathBuf>,
-    tls_key: Option<PathBuf>,
-    tls_client_ca: Option<PathBuf>,
-    #[serde(default, deserialize_with = "deserialize_http_address")]
-    http_listen: Option<SocketAddr>,
-    workers: Option<u32>,
-    statement_timeout: Option<u32>,
-    region: Option<String>,
-    with_demo: Option<bool>,
-    allowed_hosts: Option<Vec<String>>,
-    trusted_proxies: Option<Vec<String>>,
-    rate_limit_principal: Option<u32>,
-    rate_limit_address: Option<u32>,
-}
-
 /// Every setting, with its default filled in.
 #[derive(Debug, Clone, Validate)]
 pub struct Settings {
@@ -206,6 +151,8 @@ pub struct Settings {
     pub log: Option<String>,
     /// Where the master keys are, if that was given.
     pub master_key: Option<MasterKeySource>,
+    /// The files with secrets, each with the setting that names it.
+    pub secret_files: Vec<(&'static str, PathBuf)>,
     /// Credentials that requests must have; empty for none.
     pub auth: Vec<AuthMode>,
     /// Access keys.
@@ -257,9 +204,10 @@ impl Settings {
     /// Puts flags (and with them the environment, which clap has read), file and defaults together.
     pub fn load(common: &CommonArgs, serve: &ServeArgs) -> Result<Self, ConfigError> {
         let file = match &common.config {
-            Some(path) => read_file(path)?,
+            Some(path) => SettingsFile::read(path)?,
             None => SettingsFile::default(),
         };
+        let has_secrets = file.has_secrets();
         let data_dir = common.data_dir.clone().or(file.data_dir);
         let hosts = given(&serve.allowed_hosts, file.allowed_hosts);
         let proxies = given(&serve.limits.trusted_proxies, file.trusted_proxies);
@@ -279,6 +227,13 @@ impl Settings {
             keystone_domain: file.keystone_domain,
             keystone_project: file.keystone_project,
         });
+        let master_key_file = set_path(common.master_key_file.as_ref(), file.master_key_file);
+        let secret_files = secret_files([
+            ("config", common.config.as_ref().filter(|_| has_secrets)),
+            ("master_key_file", master_key_file.as_ref()),
+            ("tls_key", tls.as_ref().map(|tls| &tls.key)),
+            ("keystone_password_file", keystone.keystone_password_file.as_ref()),
+        ])?;
         let settings = Self {
             // compose files and shells turn a variable that is not set into an empty one
             database_url: [common.database_url.clone(), file.database_url]
@@ -293,7 +248,8 @@ impl Settings {
             log: common.log.clone().or(file.log),
             master_key: env("TAGD_MASTER_KEY")
                 .map(|text| MasterKeySource::Text(text.to_string_lossy().into_owned()))
-                .or(common.master_key_file.clone().or(file.master_key_file).map(MasterKeySource::File)),
+                .or(master_key_file.map(MasterKeySource::File)),
+            secret_files,
             keystone: keystone::keystone(&auth, keystone, env("TAGD_KEYSTONE_PASSWORD"), file.keystone_roles)?,
             auth,
             keys: file.keys.unwrap_or_default(),
@@ -349,24 +305,6 @@ fn given(flags: &[String], file: Option<Vec<String>>) -> Vec<String> {
     if flags.iter().any(|flag| !flag.is_empty()) { flags.to_vec() } else { file.unwrap_or_default() }
 }
 
-/// An address to listen on. A host name may have several, so it is not resolved.
-fn read_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:8080".to_owned())
-}
-
-fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    address_of("listen", deserializer)
-}
-
-fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    address_of("http_listen", deserializer)
-}
-
-fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("{setting}: {reason}, got {text:?}")))
-}
-
 /// The settings of TLS, which need each other.
 fn tls(
     cert: Option<PathBuf>,
@@ -385,14 +323,6 @@ fn tls(
         (None, None) => return Ok(None),
     };
     Err(ConfigError::Requires { setting, required })
-}
-
-fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
-        ConfigError::Parse { path: path.to_owned(), message: format!("line {line}: {}", error.message()) }
-    })
 }
 
 fn default_data_dir() -> Result<PathBuf, ConfigError> {

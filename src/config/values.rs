@@ -1,10 +1,30 @@
 //! Values of settings that are written as text.
 
-use std::path::PathBuf;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{
+    ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+use serde::Deserialize;
 
 use super::error::ConfigError;
+
+/// Format of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// A flag from the environment; an empty variable counts as not set.
 pub(super) fn read_flag(text: &str) -> Result<bool, String> {
@@ -29,6 +49,11 @@ pub(super) fn host_name(given: &str) -> Result<String, ConfigError> {
     }
 }
 
+/// An address to listen on. A host name may have several, so it is not resolved.
+pub(super) fn read_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
 /// Any path, and an empty one, which counts as not set.
 pub(super) fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
@@ -37,4 +62,19 @@ pub(super) fn path_parser() -> impl TypedValueParser<Value = PathBuf> {
 /// The path of a flag, or else of the file.
 pub(super) fn set_path(flag: Option<&PathBuf>, file: Option<PathBuf>) -> Option<PathBuf> {
     [flag.cloned(), file].into_iter().flatten().find(|path| !path.as_os_str().is_empty())
+}
+
+/// The files with secrets, of those that settings name.
+pub(super) fn secret_files(
+    named: [(&'static str, Option<&PathBuf>); 4],
+) -> Result<Vec<(&'static str, PathBuf)>, ConfigError> {
+    let named = named.into_iter().filter_map(|(setting, path)| Some((setting, path?.clone())));
+    named.map(|(setting, path)| not_a_secret(setting, &path).map(|()| (setting, path))).collect()
+}
+
+/// Refuses a key where the name of its file belongs: an error that names the file would show it.
+fn not_a_secret(setting: &'static str, path: &Path) -> Result<(), ConfigError> {
+    let text = path.to_string_lossy();
+    let is_hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_hex || text.contains("-----BEGIN") { Err(ConfigError::NotAFile { setting }) } else { Ok(()) }
 }

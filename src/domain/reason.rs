@@ -95,6 +95,17 @@ pub fn shorten(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A message of serde about a wrong type or value without the value, which may be a secret.
+pub fn without_value(message: &str) -> Cow<'_, str> {
+    if !message.starts_with("invalid type: ") && !message.starts_with("invalid value: ") {
+        return Cow::Borrowed(message);
+    }
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => Cow::Owned(format!("must be {expected}")),
+        None => Cow::Borrowed("has the wrong type"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +120,18 @@ mod tests {
         assert_eq!(not_between(1, 1000, ""), r#"must be an integer between 1 and 1000, got """#);
         assert_eq!(not_between(1, 1000, "-"), r#"must be an integer between 1 and 1000, got "-""#);
         assert_eq!(not_between(0, u64::MAX, "-1"), "must be an integer greater than or equal to 0, got -1");
+    }
+
+    #[test]
+    fn a_value_is_left_out_of_a_message_of_serde() {
+        for (message, shown) in [
+            ("invalid type: integer `12345`, expected a string", "must be a string"),
+            ("invalid type: string \"a, expected b\", expected u32", "must be u32"),
+            ("invalid value: string \"hunter2\", expected a key", "must be a key"),
+            ("invalid type: string \"hun…", "has the wrong type"),
+            ("missing field `secret`", "missing field `secret`"),
+        ] {
+            assert_eq!(without_value(message), shown);
+        }
     }
 }

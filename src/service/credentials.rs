@@ -10,7 +10,7 @@ use super::{
 use crate::{
     auth::{
         MasterKeys, Principal, Secret,
-        random::{hash_of, new_access_key, new_secret, new_token, new_token_of, token_id},
+        random::{TOKEN_PREFIX, hash_of, new_access_key, new_secret, new_token, new_token_of, token_id},
     },
     domain::{
         FieldKind, RequestError, Rights, Role,
@@ -207,7 +207,9 @@ impl Credentials {
 }
 
 fn unknown(kind: CredentialKind, id: &str) -> RegistryError {
-    RegistryError::UnknownCredential { kind, id: id.to_owned() }
+    // a whole token with a typing error where its identifier belongs
+    let id = if id.starts_with(TOKEN_PREFIX) { format!("{TOKEN_PREFIX}...") } else { id.to_owned() };
+    RegistryError::UnknownCredential { kind, id }
 }
 
 fn check_name(name: &str) -> Result<String, RequestError> {

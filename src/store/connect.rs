@@ -35,7 +35,7 @@ impl StoreSettings {
                 "must be a PostgreSQL URL such as postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
             )));
         }
-        let options = PgConnectOptions::from_str(url).map_err(StoreError::Url)?;
+        let options = PgConnectOptions::from_str(&with_known_parameters(url)).map_err(StoreError::Url)?;
         let place = match options.get_socket() {
             Some(socket) => socket.display().to_string(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
@@ -105,6 +105,43 @@ impl StoreSettings {
     pub(super) fn unreachable(&self, source: sqlx::Error) -> StoreError {
         StoreError::Connect { place: self.place.clone(), source }
     }
+}
+
+/// The parameters of a URL that the driver knows, besides `options[NAME]`.
+const PARAMETERS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// A URL without the parameters that the driver ignores: it would log their values, and a misspelt one may have the password.
+fn with_known_parameters(url: &str) -> String {
+    let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
+    let is_known = |parameter: &&str| {
+        let Some((name, _)) = form_urlencoded::parse(parameter.as_bytes()).next() else { return false };
+        let is_known = PARAMETERS.contains(&&*name) || name.starts_with("options[");
+        if !is_known {
+            tracing::warn!(%name, "ignoring an unknown parameter in the URL of the database");
+        }
+        is_known
+    };
+    let known: Vec<&str> = query.split('&').filter(is_known).collect();
+    format!("{start}?{}", known.join("&"))
 }
 
 /// Creates the database that the settings name, unless it exists.

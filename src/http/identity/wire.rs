@@ -85,7 +85,7 @@ fn invalid(field: &str, reason: &str) -> RequestError {
 /// Reads the body of a login: the login and its scope.
 pub(super) fn read_login(body: &[u8]) -> Result<(Sent, Option<Value>), RequestError> {
     let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
-    let LoginBody { auth: AuthBody { identity, scope } } = json::read_object(body, "body")?;
+    let LoginBody { auth: AuthBody { identity, scope } } = json::read_object_with_secrets(body, "body")?;
     let IdentityBody { methods, password, token } = identity;
     let methods: Vec<&str> = methods.iter().map(String::as_str).collect();
     let sent = match (&*methods, password, token) {

@@ -10,7 +10,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     refusal::Refusal,
-    respond::{Handled, ONLY_DELETE, RegistryAccess, only, read, reply, reply_read},
+    respond::{Handled, ONLY_DELETE, RegistryAccess, only, read_with_secrets, reply, reply_read},
     wire::{self, Parameters},
 };
 use crate::{
@@ -151,7 +151,7 @@ async fn create(kind: CredentialKind, request: HttpRequest, access: RegistryAcce
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let NewBody { name, role, domain_id, projects, expires_in, temporary, access: given, secret } =
-        read(&request, payload).await?;
+        read_with_secrets(&request, payload).await?;
     let invalid = |field: &str, reason: &str| RequestError::invalid(FieldKind::General, field, reason);
     let role: Role = role.parse().map_err(|reason: String| invalid("role", &reason))?;
     let given = match (given, secret) {

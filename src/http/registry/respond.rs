@@ -6,7 +6,7 @@ use actix_web::{
         Method, StatusCode,
         header::{self, HeaderName},
     },
-    web::{self, Payload},
+    web::{self, Bytes, Payload},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -78,7 +78,18 @@ pub(super) fn put_status(created: bool) -> StatusCode {
 
 /// The body of a request that has one; all such requests are writes.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
+    Ok(wire::decode(&receive(request, payload).await?)?)
+}
+
+/// The same for a body with secrets.
+pub(super) async fn read_with_secrets<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<T, Refusal> {
+    Ok(wire::decode_with_secrets(&receive(request, payload).await?)?)
+}
+
+async fn receive(request: &HttpRequest, payload: Payload) -> Result<Bytes, Refusal> {
     body::check_changing(request, body::JSON, &[]).map_err(Refusal::Type)?;
-    let body = body::read(payload).await.map_err(Refusal::Body)?;
-    Ok(wire::decode(&body)?)
+    body::read(payload).await.map_err(Refusal::Body)
 }

@@ -194,8 +194,16 @@ pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
 
 /// Reads a body that must be a JSON object.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError> {
-    let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
-    Ok(json::read_object(body, "body")?)
+    Ok(json::read_object(begin(body)?, "body")?)
+}
+
+/// The same for a body with secrets, which no error shows.
+pub(super) fn decode_with_secrets<T: DeserializeOwned>(body: &[u8]) -> Result<T, RequestError> {
+    Ok(json::read_object_with_secrets(begin(body)?, "body")?)
+}
+
+fn begin(body: &[u8]) -> Result<&[u8], RequestError> {
+    text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })
 }
 
 /// Parameters of the query string.

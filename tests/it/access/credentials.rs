@@ -148,7 +148,8 @@ fn a_request_with_an_unknown_access_key_is_refused_like_one_with_a_wrong_signatu
     ] {
         let answers = ["KNOWN", "TEMPORARY", "UNKNOWN"].map(|access_key| {
             let (date, signature) = (now(), signature(access_key, signed));
-            let own = [("X-Sdk-Date", date.as_str()), ("Authorization", &signature), ("Content-Type", "application/json")];
+            let own =
+                [("X-Sdk-Date", date.as_str()), ("Authorization", &signature), ("Content-Type", "application/json")];
             let answer = world.send("POST", COUNT, &[headers, &own].concat(), body);
             let mut said = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
             // the gateway's form has it
@@ -249,6 +250,43 @@ fn what_a_credential_may_be_is_checked_field_by_field() {
         assert!(found == 403 && said.starts_with(message), "{body}: {found} {said}");
     }
     assert_eq!(create(&administrator, "/tokens", json!({ "name": "n", "role": "reader" })).0, 201);
+}
+
+#[test]
+fn no_error_shows_a_secret_in_the_wrong_form_or_place() {
+    let world = furnished();
+    let operator = operator(&world);
+    let key = |secret: &str| format!(r#"{{"name":"n","role":"operator","access":"AK","secret":{secret}}}"#);
+    let login = |identity: &str| format!(r#"{{"auth":{{"identity":{identity}}}}}"#);
+    let user = |user: &str| login(&format!(r#"{{"methods":["password"],"password":{user}}}"#));
+    let token = |token: &str| login(&format!(r#"{{"methods":["token"],"token":{token}}}"#));
+    for (path, body) in [
+        ("/registry/v1/keys", key("918273645")),
+        ("/registry/v1/keys", key("-918273645.5")),
+        ("/registry/v1/keys", key(r#"["hunter2"]"#)),
+        ("/registry/v1/keys", key(r#"{"a":"hunter2"}"#)),
+        ("/registry/v1/keys", key("hunter2")),
+        ("/registry/v1/keys", key(r#""hunter2"#)),
+        ("/registry/v1/keys", key(r#""hunter2\ud800""#)),
+        ("/registry/v1/keys", r#""hunter2""#.to_owned()),
+        ("/registry/v1/keys", r#"["hunter2"]"#.to_owned()),
+        ("/v3/auth/tokens", user(r#"{"user":{"name":"AK","password":918273645}}"#)),
+        ("/v3/auth/tokens", user(r#"{"user":"AK:hunter2"}"#)),
+        ("/v3/auth/tokens", user(r#""hunter2""#)),
+        ("/v3/auth/tokens", token(r#""tagd_hunter2""#)),
+        ("/v3/auth/tokens", token(r#"{"id":918273645}"#)),
+        ("/v3/auth/tokens", login(r#""hunter2""#)),
+        ("/v3/auth/tokens", r#"{"auth":"hunter2"}"#.to_owned()),
+    ] {
+        let headers = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];
+        let answer = world.send("POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 400, "{body}: {}", answer.body);
+        assert!(!answer.body.contains("hunter2") && !answer.body.contains("918273645"), "{body}: {}", answer.body);
+    }
+    // a whole token with a typing error where its identifier belongs
+    let headers = [("X-Auth-Token", operator.as_str())];
+    let answer = world.send("DELETE", "/registry/v1/tokens/tagd_hunter2hunter2", &headers, b"");
+    assert_eq!((answer.status, answer.json()["error_msg"].as_str()), (404, Some("id: unknown token \"tagd_...\"")));
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn bad_settings_are_one_clear_line() {
             "# fine\n\nlisten = \"127.0.0.1:0\"\nlistn = 1\n",
             "the settings file tagd.toml: line 4: unknown field `listn`",
         ),
-        ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: invalid type: integer `5`"),
+        ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: must be a string"),
         (
             "listen = \"localhost\"\n",
             "the settings file tagd.toml: line 1: listen: must be an IP address and a port, such as 127.0.0.1:8080, got \"localhost\"",
@@ -180,6 +180,7 @@ fn bad_settings_are_one_clear_line() {
             "http_listen = \"localhost:1\"\n",
             "the settings file tagd.toml: line 1: http_listen: must be an IP address and a port, such as 127.0.0.1:8080, got",
         ),
+        ("auth = []\n", "auth: must not be empty; must be keys, tokens, keystone or none"),
         ("connections = 501\n", "connections: must be an integer between 1 and 500, got 501"),
     ] {
         let line = file(text);
@@ -225,6 +226,10 @@ fn bad_settings_are_one_clear_line() {
             &["serve", "--auth", "keystone", "--keystone-url", "http://k", "--keystone-user", "u"],
             "auth = keystone: requires keystone_password_file or the variable TAGD_KEYSTONE_PASSWORD",
         ),
+        (
+            &["serve", "--auth", "keystone", "--keystone-url", "https://u:secret@k", "--keystone-user", "u"],
+            "keystone_url: must not have a user or a password",
+        ),
         (&["serve", "--tls-cert", "cert.pem"], "tls_cert: requires tls_key"),
         (&["serve", "--tls-key", "key.pem"], "tls_key: requires tls_cert"),
         (&["serve", "--tls-client-ca", "ca.pem"], "tls_client_ca: requires tls_cert and tls_key"),
@@ -247,6 +252,8 @@ fn bad_settings_are_one_clear_line() {
         &["serve", "--listen", "localhost:8080"],
         &["migrate", "--listen", "127.0.0.1:0"],
         &["migrate", "--log-format", "xml"],
+        &["serve", "--auth", ""],
+        &["serve", "--auth", "keys,"],
         &["migrate", "--no-such-flag"],
     ] {
         let said = program.run(args);

@@ -1,0 +1,88 @@
+//! The settings file.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::{
+    auth::{AuthMode, KeySetting},
+    error::ConfigError,
+    values::{LogFormat, read_address},
+};
+use crate::domain::reason::without_value;
+
+/// The settings file.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettingsFile {
+    pub(super) database_url: Option<String>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) postgres_bin: Option<PathBuf>,
+    pub(super) connections: Option<u32>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) log: Option<String>,
+    #[serde(default, deserialize_with = "deserialize_address")]
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) master_key_file: Option<PathBuf>,
+    pub(super) auth: Option<Vec<AuthMode>>,
+    pub(super) keys: Option<Vec<KeySetting>>,
+    pub(super) keystone_url: Option<String>,
+    pub(super) keystone_ca_file: Option<PathBuf>,
+    pub(super) keystone_user: Option<String>,
+    pub(super) keystone_password_file: Option<PathBuf>,
+    pub(super) keystone_domain: Option<String>,
+    pub(super) keystone_project: Option<String>,
+    pub(super) keystone_roles: Option<BTreeMap<String, String>>,
+    pub(super) insecure_listen: Option<bool>,
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    pub(super) tls_client_ca: Option<PathBuf>,
+    #[serde(default, deserialize_with = "deserialize_http_address")]
+    pub(super) http_listen: Option<SocketAddr>,
+    pub(super) workers: Option<u32>,
+    pub(super) statement_timeout: Option<u32>,
+    pub(super) region: Option<String>,
+    pub(super) with_demo: Option<bool>,
+    pub(super) allowed_hosts: Option<Vec<String>>,
+    pub(super) trusted_proxies: Option<Vec<String>>,
+    pub(super) rate_limit_principal: Option<u32>,
+    pub(super) rate_limit_address: Option<u32>,
+}
+
+impl SettingsFile {
+    /// Reads it. An error about a wrong type does not show the value, which may be a secret.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| {
+            let line =
+                error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+            ConfigError::Parse {
+                path: path.to_owned(),
+                message: format!("line {line}: {}", without_value(error.message())),
+            }
+        })
+    }
+
+    /// Whether it has secrets: keys, or a URL that may have a password.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.keys.is_some() || self.database_url.is_some()
+    }
+}
+
+fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address_of("listen", deserializer)
+}
+
+fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address_of("http_listen", deserializer)
+}
+
+fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("{setting}: {reason}, got {text:?}")))
+}
