@@ -7,7 +7,7 @@ use super::{
     error::{FieldKind, RequestError},
     limits::check_length,
     reason::{self, quote},
-    registry::Project,
+    registry::NewProject,
     storable::is_storable,
     tag::{MOST_QUOTA, MOST_SYSTEM_TAGS, MOST_TAGS, Tag},
 };
@@ -70,10 +70,10 @@ pub fn check_tag_counts(tags: usize, system_tags: usize) -> Result<(), RequestEr
 }
 
 /// Checks a project against the limits.
-pub fn check_project(project: &Project) -> Result<(), RequestError> {
+pub fn check_project(project: &NewProject) -> Result<(), RequestError> {
     check_text("project_id", &project.project_id, 1, ID_LENGTH)?;
     check_text("project_name", &project.project_name, 0, TEXT_LENGTH)?;
-    check_text("domain_id", &project.domain_id, 0, ID_LENGTH)
+    check_text("domain_id", project.domain_id.as_deref().unwrap_or_default(), 0, ID_LENGTH)
 }
 
 /// Checks the identifier of a project.

@@ -15,6 +15,17 @@ pub struct Project {
     pub domain_id: String,
 }
 
+/// A project to register or change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewProject {
+    /// Identifier, as in request paths.
+    pub project_id: String,
+    /// Display name; empty for none.
+    pub project_name: String,
+    /// Account that the project is to belong to; empty for none. `None` to leave it where it is.
+    pub domain_id: Option<String>,
+}
+
 /// Precondition of a write to a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

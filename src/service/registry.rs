@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ring::digest::{SHA256, digest};
+
 use super::access::{AccessControl, Action, Grant, Target};
 use crate::{
     auth::Principal,
@@ -11,7 +13,7 @@ use crate::{
         command::{ResourceRef, ResourceType},
         is_storable,
         reason::quote,
-        registry::{Condition, Project, Registered, RegistryError},
+        registry::{Condition, NewProject, Project, Registered, RegistryError},
     },
 };
 
@@ -41,17 +43,21 @@ pub struct ResourcePage {
     pub next_marker: Option<String>,
 }
 
-/// A marker of a list of resources: the scope and the slot of the last resource on the page. Slots are not reused, so the
-/// marker stays valid when that resource is deleted.
-fn marker_of(scope_id: i64, slot: i32) -> String {
-    format!("{scope_id:016x}{slot:08x}")
+/// A marker of a list of resources: a hash of the list, and the slot of the last resource on the page. Slots are not reused,
+/// so the marker stays valid when that resource is deleted. The number of the scope would show how many there are in all
+/// domains.
+fn marker_of(scope: &Scope, slot: i32) -> String {
+    // no name has a NUL
+    let hash = digest(&SHA256, format!("{}\0{}", scope.project_id, scope.resource_type).as_bytes());
+    let list = hash.as_ref().iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+    format!("{list:016x}{slot:08x}")
 }
 
-/// The slot of a marker, which must belong to this scope.
-fn slot_of(marker: &str, scope_id: Option<i64>) -> Result<i32, RequestError> {
+/// The slot of a marker, which must belong to the list of this scope.
+fn slot_of(marker: &str, scope: Option<&Scope>) -> Result<i32, RequestError> {
     let slot = marker.get(16..).and_then(|slot| i32::from_str_radix(slot, 16).ok());
-    match (slot, scope_id) {
-        (Some(slot), Some(scope_id)) if marker_of(scope_id, slot) == marker => Ok(slot),
+    match (slot, scope) {
+        (Some(slot), Some(scope)) if marker_of(scope, slot) == marker => Ok(slot),
         _ => {
             let reason = format!("must be a next_marker of this list, got {}", quote(marker));
             Err(RequestError::invalid(FieldKind::General, "marker", reason))
@@ -122,30 +128,31 @@ impl Registry {
         self.access.may(principal, Action::Read, Target::Project(project_id)).await?.find_project(project_id).await
     }
 
-    /// Registers a project or changes an existing one; without a domain it gets that of the principal. Returns true if it
-    /// is new, and the project as it is now.
+    /// Registers a project or changes an existing one. Without a domain an existing project keeps its own, and a new one gets
+    /// that to which the principal is confined. Returns true if it is new, and the project as it is now.
     pub async fn put_project(
         &self,
         principal: &Principal,
-        mut project: Project,
+        project: NewProject,
     ) -> Result<(bool, Project), RegistryError> {
-        let grant = self.access.may(principal, Action::Register, Target::NewProject(&project.project_id)).await?;
+        let NewProject { project_id, project_name, domain_id } = project;
+        let grant = self.access.may(principal, Action::Register, Target::NewProject(&project_id)).await?;
         if grant.covered().projects.is_some() {
             return Err(RequestError::Forbidden { reason: SINGLE.to_owned() }.into());
         }
-        if let Some(domain_id) = grant.confined_to() {
-            if project.domain_id.is_empty() {
-                domain_id.clone_into(&mut project.domain_id);
-            } else if project.domain_id != domain_id {
+        let domain_id = match (domain_id, grant.confined_to()) {
+            (Some(given), Some(own)) if !given.is_empty() && given != own => {
                 return Err(RequestError::forbidden_domain().into());
             }
-        }
-        let created = grant.writer().put_project(&project).await;
-        grant.forget_project(&project.project_id);
-        match created? {
-            Some(created) => Ok((created, project)),
+            (_, Some(own)) => Some(own.to_owned()),
+            (given, None) => given,
+        };
+        let put = grant.writer().put_project(&project_id, &project_name, domain_id.as_deref()).await;
+        grant.forget_project(&project_id);
+        match put? {
+            Some((created, domain_id)) => Ok((created, Project { project_id, project_name, domain_id })),
             // it was registered in another domain since it was looked for
-            None => Err(RequestError::forbidden_project(&project.project_id).into()),
+            None => Err(RequestError::forbidden_project(&project_id).into()),
         }
     }
 
@@ -182,7 +189,7 @@ impl Registry {
         let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
         let scope = grant.find_scope_of_type(resource_type).await?;
         let slot = match start {
-            Start::Marker(Some(marker)) => slot_of(marker, scope.as_ref().map(|scope| scope.scope_id)).map(Some),
+            Start::Marker(Some(marker)) => slot_of(marker, scope.as_deref()).map(Some),
             Start::Marker(None) | Start::Offset(_) => Ok(None),
         };
         let mut page = ResourcePage::default();
@@ -197,7 +204,7 @@ impl Registry {
             (Some(scope), Start::Marker(_), Ok(slot)) => {
                 let (total, found) = grant.store().list_registered(scope.scope_id, *slot, limit).await?;
                 page.total = total;
-                page.next_marker = found.last().map(|(slot, _)| marker_of(scope.scope_id, *slot));
+                page.next_marker = found.last().map(|(slot, _)| marker_of(&scope, *slot));
                 page.resources = found.into_iter().map(|(_, resource)| resource).collect();
             }
             _ => {}

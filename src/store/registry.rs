@@ -186,21 +186,31 @@ impl Store {
             .await?)
     }
 
-    /// Registers a project, or changes name and account of a known one. True if it is new.
-    pub async fn put_project(&self, project: &Project) -> Result<Option<bool>, RequestError> {
-        let created = self
+    /// Registers a project, or changes name and domain of a known one, which keeps its domain if none is given. Returns true
+    /// if it is new, and its domain; `None`, and changes nothing, if the caller may not change it.
+    pub async fn put_project(
+        &self,
+        project_id: &str,
+        project_name: &str,
+        domain_id: Option<&str>,
+    ) -> Result<Option<(bool, String)>, RequestError> {
+        let row = self
             .pool
             .fetch_one(Retry::Write, || {
-                sqlx::query_scalar!(
-                    "select tagd.put_project($1, $2, $3, $4::text::tagd.caller)",
-                    project.project_id,
-                    project.project_name,
-                    project.domain_id,
+                sqlx::query!(
+                    r#"with d as materialized (
+                         select coalesce($3, (select p.domain_id from tagd.project p where p.project_id = $1), '') as domain_id)
+                       select tagd.put_project($1, $2, d.domain_id, $4::text::tagd.caller) as created,
+                              d.domain_id as "domain_id!"
+                         from d"#,
+                    project_id,
+                    project_name,
+                    domain_id,
                     row_of(&self.caller)
                 )
             })
             .await?;
-        Ok(created)
+        Ok(row.created.map(|created| (created, row.domain_id)))
     }
 
     /// Deletes a project. If it has resources, they are deleted if `with_resources` is set; otherwise it is an error.

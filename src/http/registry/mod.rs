@@ -29,7 +29,7 @@ use crate::{
         change::Registration,
         command::{ResourceRef, ResourceType},
         registration,
-        registry::{Project, Registered, RegistryError},
+        registry::{NewProject, Registered, RegistryError},
     },
     json::List,
     service::Start,
@@ -155,10 +155,10 @@ async fn put_project(request: HttpRequest, access: RegistryAccess, payload: Payl
     Parameters::read(&request, &[])?;
     wire::no_condition(&request)?;
     let ProjectBody { project_name, domain_id } = read(&request, payload).await?;
-    let project = Project {
+    let project = NewProject {
         project_id: wire::path(&request)?.get("project_id").to_owned(),
         project_name: project_name.unwrap_or_default(),
-        domain_id: domain_id.unwrap_or_default(),
+        domain_id,
     };
     registration::check_project(&project)?;
     let (created, project) = access.state.registry.put_project(&access.principal, project).await?;

@@ -148,8 +148,7 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let differs =
-                    ["update_time", "next_marker", "request_id", "id", "secret", "token", "created_at", "last_used_at"];
+                let differs = ["update_time", "request_id", "id", "secret", "token", "created_at", "last_used_at"];
                 // URLs have the port of the server
                 let differs = [&differs[..], &["url", "self", "href"]].concat();
                 if differs.contains(&name.as_str()) && !value.is_null() {
@@ -201,7 +200,8 @@ fn what_another_domain_holds_changes_no_answer() {
     }
     alone.load(&fleet("a"));
     let mut callers_of_both = callers([&shared, &alone], "a");
-    callers_of_both.extend(callers([&shared, &alone], "b"));
+    // where they are alone, there is no domain b
+    callers_of_both.extend(callers([&shared, &shared], "b"));
     let routes: Vec<_> = every_route().into_iter().filter(|(_, path)| !path.ends_with("/readyz")).collect();
     let mut dice = Dice(seed);
     let (mut allowed, mut forbidden) = (0_u64, 0_u64);

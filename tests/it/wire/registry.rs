@@ -135,6 +135,24 @@ fn many_tags(count: usize) -> Value {
 }
 
 #[test]
+fn a_project_keeps_its_domain_if_none_is_given() {
+    let world = furnished();
+    let domain = |body: &Value| {
+        let reply = put(&world, "/projects/p", body);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let shown = [reply.json(), get(&world, "/projects/p").json()];
+        assert_eq!(shown[0], shown[1]);
+        shown[0]["domain_id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(domain(&json!({ "project_name": "other" })), "d");
+    assert_eq!(domain(&json!({ "project_name": "other", "domain_id": null })), "d");
+    assert_eq!(domain(&json!({ "domain_id": "e" })), "e");
+    assert_eq!(domain(&json!({})), "e");
+    assert_eq!(domain(&json!({ "domain_id": "" })), "");
+    assert_eq!(put(&world, "/projects/q", &json!({})).json()["domain_id"], "");
+}
+
+#[test]
 fn every_operation_on_types_stands_in_a_golden() {
     let world = furnished();
     let call = |name: &str, method: &str, path: &str, body: &str| {
