@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::{
+    HttpRequest,
     dev::ServiceRequest,
     http::header::{HeaderName, HeaderValue},
 };
@@ -22,11 +23,20 @@ pub(super) fn address(request: &ServiceRequest, trusted: &[Network]) -> Option<I
     Some(follow(peer, entries, trusted))
 }
 
+/// Whether the connection of a request is one of a trusted proxy.
+pub(super) fn is_proxied(request: &HttpRequest, trusted: &[Network]) -> bool {
+    request.peer_addr().is_some_and(|peer| is_trusted(peer.ip().to_canonical(), trusted))
+}
+
+fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
+}
+
 /// Follows a chain of proxies from the last one back to the first address that is not trusted, which sent
 /// everything further left. `entries` are those of `X-Forwarded-For`, the last one first.
 fn follow<'a>(peer: IpAddr, mut entries: impl Iterator<Item = &'a [u8]>, trusted: &[Network]) -> IpAddr {
     let mut address = peer;
-    while trusted.iter().any(|network| network.contains(address)) {
+    while is_trusted(address, trusted) {
         let Some(before) = entries.next().and_then(parse) else { break };
         address = before;
     }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::Access,
-    body,
+    body, client,
     conditions::{self, Outcome},
     path::get_or_head,
     principal::{Unidentified, token_of},
@@ -118,11 +118,14 @@ fn reply_read(request: &HttpRequest, body: &Value) -> Handled {
     }
 }
 
-/// The URL of this server as the client reached it. A proxy that terminates TLS says so in `X-Forwarded-Proto`.
+/// The URL of this server as the client reached it. A trusted proxy that terminates TLS says so in `X-Forwarded-Proto`.
 fn base_of(request: &HttpRequest) -> String {
+    let state = request.app_data::<Data<AppState>>();
+    let is_proxied = state.is_some_and(|state| client::is_proxied(request, &state.server.trusted_proxies));
     let text = |name: &HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let is_https = request.app_config().secure()
-        || text(&header::X_FORWARDED_PROTO).is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
+        || is_proxied
+            && text(&header::X_FORWARDED_PROTO).is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"));
     // as in the check of the host, which looks at both
     let target = request.uri().authority().map(ToString::to_string);
     let host = target.or_else(|| text(&header::HOST).map(ToOwned::to_owned));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tagd::{
     auth::Secret,
     domain::{Rights, Role, credential::CredentialKind},
+    http::LimitSettings,
     service::{AuthSettings, ConfiguredKey, NewCredential},
 };
 
@@ -229,6 +230,10 @@ fn a_token_ends_with_its_key_and_is_seen_by_those_who_may() {
     assert_eq!(validate(&second, "GET", &first).status, 404);
     assert_eq!(get(&world, &first, "/v3/auth/projects").status, 401);
     assert_eq!(get(&world, &second, "/v3/auth/projects").status, 200);
+    // the token that a request is sent with is its own, in whichever header it is
+    let bearer = format!("Bearer {reader}");
+    let own = [("Authorization", bearer.as_str()), ("X-Subject-Token", &reader)];
+    assert_eq!(world.send("GET", "/v3/auth/tokens", &own, b"").status, 200);
     let headers = [("X-Auth-Token", administrator.as_str())];
     assert_eq!(world.send("DELETE", &format!("/registry/v1/keys/{access_key}"), &headers, b"").status, 204);
     assert_eq!(get(&world, &second, "/v3/auth/projects").status, 401);
@@ -245,9 +250,17 @@ fn the_catalog_has_the_address_by_which_the_client_came() {
     };
     let all = |base: &str| ["/v2", "/v2", "/v1.0", "/v3", "/v3"].map(|path| format!("{base}{path}")).to_vec();
     assert_eq!(urls(&said["catalog"]), all(&world.url));
-    let headers = [("X-Auth-Token", token.as_str()), ("Host", "tagd:99"), ("X-Forwarded-Proto", "https")];
-    let answer = world.send("GET", "/v3/auth/catalog", &headers, b"");
+    // who is no trusted proxy is not believed
+    let headers = [("Host", "tagd:99"), ("X-Forwarded-Proto", "https")];
+    let answer = world.send("GET", "/v3/auth/catalog", &[&headers[..], &[("X-Auth-Token", &token)]].concat(), b"");
+    assert_eq!(urls(&answer.json()["catalog"]), all("http://tagd:99"));
+    let proxy = vec!["127.0.0.0/8".parse().unwrap()];
+    let auth = AuthSettings { configured: vec![configured("AK", Role::Tagger, "shop")], ..settings() };
+    let proxied = World::with_limits(auth, proxy, LimitSettings::default());
+    let (token, _) = log_in(&proxied, "AK", &Value::Null);
+    let answer = proxied.send("GET", "/v3/auth/catalog", &[&headers[..], &[("X-Auth-Token", &token)]].concat(), b"");
     assert_eq!(urls(&answer.json()["catalog"]), all("https://tagd:99"));
+    let (token, _) = log_in(&world, "AK", &Value::Null);
     let version = world.send("GET", "/v3", &[], b"").json();
     assert_eq!(version["version"]["links"][0]["href"], json!(format!("{}/v3/", world.url)));
     let identity = get(&world, &token, "/v5/caller-identity").json();

@@ -138,6 +138,18 @@ fn every_route_takes_the_roles_of_its_row_and_no_other() {
     }
 }
 
+#[test]
+fn with_a_slash_at_its_end_a_path_is_open_if_there_is_such_a_path() {
+    let (open, guarded) = (World::empty(), guarded());
+    for path in ["/healthz", "/readyz", "/v1", "/v1.0", "/v2", "/v2.0", "/v3"] {
+        let path = format!("{path}/");
+        let (without, with) = (open.send("GET", &path, &[], b"").status, guarded.send("GET", &path, &[], b"").status);
+        // the identity API is only there with credentials
+        let expected = if without == 200 || path == "/v3/" { 200 } else { 401 };
+        assert!([200, 404].contains(&without) && with == expected, "{path}: {without}, {with}");
+    }
+}
+
 /// The codes of 401 and 403 at a path.
 fn codes(path: &str) -> (&'static str, &'static str) {
     match dialect_of(path).map(Wire::of) {
