@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::{
-    auth::MasterKeys,
     dialects::DIALECTS,
     domain::{Outage, services::CloudService},
     service::{AuthSettings, Authenticator, Caches, Credentials, Identity, Registry, Service},
@@ -97,7 +96,7 @@ impl App {
         let cache = &self.caches.credentials;
         let authenticator = Authenticator::new(Arc::clone(&self.auth), store.clone(), Arc::clone(cache));
         let service = self.service_over(store, bulk);
-        let credentials = service.credentials(Arc::clone(cache), self.auth.master.clone());
+        let credentials = service.credentials(Arc::clone(cache), Arc::clone(&self.auth));
         let identity = service.identity(authenticator.clone(), Arc::clone(cache));
         Worker { registry: service.registry(), service, credentials, identity, authenticator }
     }
@@ -113,9 +112,9 @@ impl App {
 }
 
 /// The use cases of credentials for a command, which uses one store for everything.
-pub fn credentials_of(store: &Store, master: Option<Arc<MasterKeys>>) -> Credentials {
+pub fn credentials_of(store: &Store, auth: AuthSettings) -> Credentials {
     let service = Service::new(store.clone(), store.clone(), Caches::default(), Arc::default(), Arc::default());
-    service.credentials(Arc::default(), master)
+    service.credentials(Arc::default(), auth.into())
 }
 
 /// The registry for a command, which uses one store for everything.

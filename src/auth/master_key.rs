@@ -32,7 +32,7 @@ impl fmt::Debug for MasterKeys {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MasterKeyError {
     /// It has none.
-    #[error("must have at least one key of 64 hexadecimal digits")]
+    #[error("has no key, must have at least one of 64 hexadecimal digits, such as `openssl rand -hex 32` prints")]
     Empty,
     /// A line is wrong.
     #[error("line {0}: must be 64 hexadecimal digits, such as `openssl rand -hex 32` prints")]

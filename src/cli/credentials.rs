@@ -1,29 +1,21 @@
 //! `tagd key` and `tagd token`: creates, lists and revokes credentials.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::Arc,
-};
+use std::io::{Read, Write};
 
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
-use super::{
-    CliError,
-    open::{Opened, open},
-};
+use super::{CliError, master_key, open::open};
 use crate::{
     app::credentials_of,
-    auth::{MasterKeys, Principal, Secret},
-    config::{MasterKeySource, Settings},
+    auth::{Principal, Secret},
+    config::Settings,
     domain::{
         Role,
         credential::{Credential, CredentialKind},
     },
     http::{CredentialReply, IssuedReply, time_of},
-    service::{Credentials, Issued, NewCredential},
+    service::{AuthSettings, ConfiguredKey, Credentials, Issued, NewCredential, configured_key},
     store::SessionProfile,
 };
 
@@ -140,8 +132,14 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
     let store = opened.store(SessionProfile::Bulk).await?;
     // only what seals or opens a secret needs the master key
     let needs_master = matches!(command, KeyCommand::Create(_) | KeyCommand::Rotate { .. } | KeyCommand::Reseal);
-    let master = if needs_master { master_keys(settings, &opened)? } else { None };
-    let credentials = credentials_of(&store, master);
+    let master = if needs_master { Some(master_key::load(settings, &opened, &store).await?) } else { None };
+    if let (KeyCommand::Create(_), Some(master)) = (&command, &master) {
+        master.check(&store).await?;
+    }
+    let configured = configured_keys(settings)?;
+    let master = master.and_then(|master| master.keys);
+    let credentials =
+        credentials_of(&store, AuthSettings { keys: true, master, configured, ..AuthSettings::default() });
     let principal = Principal::command("key");
     let kind = CredentialKind::Key;
     match command {
@@ -169,7 +167,7 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
 pub(super) async fn run_token(settings: &Settings, command: TokenCommand) -> Result<(), CliError> {
     let opened = open(settings).await?;
     let store = opened.store(SessionProfile::Bulk).await?;
-    let credentials = credentials_of(&store, None);
+    let credentials = credentials_of(&store, AuthSettings::default());
     let principal = Principal::command("token");
     let kind = CredentialKind::Token;
     match command {
@@ -260,55 +258,33 @@ fn list(credentials: &[Credential], json: bool) -> Result<(), CliError> {
     print(&lines).map_err(|source| CliError::File { what: "cannot write to standard output".to_owned(), source })
 }
 
+/// Maximum number of bytes that are read of a secret: far more than any secret may have.
+const READ: u64 = 64 * 1024;
+
 /// A secret from standard input, without the line break at its end.
 fn read_secret() -> Result<Secret, CliError> {
-    let mut secret = Vec::new();
-    let read = std::io::stdin().take(4096).read_to_end(&mut secret);
+    let mut secret = Zeroizing::new(Vec::new());
+    let read = std::io::stdin().take(READ).read_to_end(&mut secret);
     read.map_err(|source| CliError::File { what: "cannot read the secret from standard input".into(), source })?;
-    while matches!(secret.last(), Some(b'\n' | b'\r')) {
-        secret.pop();
+    let line = secret.strip_suffix(b"\n").unwrap_or(&secret);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Err(CliError::Stopped("secret: must be a single line on standard input".to_owned()));
     }
-    Ok(Secret::new(secret))
+    Ok(Secret::new(line))
 }
 
-/// The master keys: those that the settings name, or those of the private Postgres, which are made when they are first needed.
-pub(super) fn master_keys(settings: &Settings, opened: &Opened) -> Result<Option<Arc<MasterKeys>>, CliError> {
-    let wrong = |place: String, reason: String| CliError::Stopped(format!("{place}: {reason}"));
-    let (place, text) = match (&settings.master_key, &opened.cluster) {
-        (Some(MasterKeySource::Text(text)), _) => ("TAGD_MASTER_KEY".to_owned(), text.clone()),
-        (Some(MasterKeySource::File(path)), _) => (format!("master_key_file {}", path.display()), read_file(path)?),
-        (None, Some(_)) => {
-            let path = settings.data_dir.join("master.key");
-            if !path.exists() {
-                write_new(&path)?;
-            }
-            (path.display().to_string(), read_file(&path)?)
+/// The keys of the settings file.
+pub(super) fn configured_keys(settings: &Settings) -> Result<Vec<ConfiguredKey>, CliError> {
+    let mut configured: Vec<ConfiguredKey> = Vec::new();
+    for (i, key) in settings.keys.iter().enumerate() {
+        let rights = (key.role.as_str(), key.domain.as_deref(), key.projects.as_deref());
+        let key = configured_key(&key.access, &key.secret, key.name.as_deref(), rights)
+            .map_err(|error| CliError::Stopped(format!("keys[{i}]: {error}")))?;
+        if configured.iter().any(|known| known.access_key == key.access_key) {
+            return Err(CliError::Stopped(format!("keys[{i}]: duplicate access key {:?}", key.access_key)));
         }
-        (None, None) => return Ok(None),
-    };
-    let keys = MasterKeys::parse(&text).map_err(|error| wrong(place, error.to_string()))?;
-    Ok(Some(Arc::new(keys)))
-}
-
-fn read_file(path: &Path) -> Result<String, CliError> {
-    let failed = |source| CliError::File { what: format!("cannot read the master key in {}", path.display()), source };
-    fs::read_to_string(path).map_err(failed)
-}
-
-/// Makes a master key that only this user can read. If another tagd is faster, its key is used.
-fn write_new(path: &Path) -> Result<(), CliError> {
-    let key = MasterKeys::generate()?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| {
-        file.write_all(key.expose())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
-    });
-    match written {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => {
-            Err(CliError::File { what: format!("cannot write the master key to {}", path.display()), source })
-        }
-        Ok(()) => Ok(()),
+        configured.push(key);
     }
+    Ok(configured)
 }

@@ -44,15 +44,15 @@ pub(super) async fn load_if_empty(store: &Store) -> Result<Option<u64>, CliError
     Ok(Some(outcome.created + outcome.changed + outcome.unchanged))
 }
 
-/// A shell command that sends the server at a URL a query with matches in its database.
-pub(super) async fn query_to_try(store: &Store, url: &str) -> Result<String, CliError> {
+/// A shell command that sends the server at a URL a query with matches in its database; `headers` are arguments of curl.
+pub(super) async fn query_to_try(store: &Store, url: &str, headers: &str) -> Result<String, CliError> {
     let scopes = store.list_scopes().await?;
     let has_demo = scopes.iter().any(|scope| scope.project_id == PROJECT && scope.resource_type == "images");
     Ok(if has_demo {
         // without double quotes, which a JSON log would escape
-        format!("curl -s {url}/v2/{PROJECT}/images/tags")
+        format!("curl -s{headers} {url}/v2/{PROJECT}/images/tags")
     } else {
         // any keys that are in use
-        format!("curl -s {url}/v1.0/tag-keys")
+        format!("curl -s{headers} {url}/v1.0/tag-keys")
     })
 }

@@ -6,9 +6,11 @@ mod error;
 mod export;
 mod import;
 mod index;
+mod master_key;
 mod migrate;
 mod open;
 mod progress;
+mod secret_files;
 mod serve;
 
 use std::process::ExitCode;

@@ -12,9 +12,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     CliError,
-    credentials::master_keys,
-    demo,
+    credentials::configured_keys,
+    demo, master_key,
     open::{Opened, open},
+    secret_files,
 };
 use crate::{
     app::{App, AppSettings},
@@ -23,10 +24,11 @@ use crate::{
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
     config::{AuthMode, KeystoneSetting, Settings},
+    domain::credential::CredentialKind,
     http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
     pem,
-    service::{AuthSettings, ConfiguredKey, configured_key},
-    store::SessionProfile,
+    service::AuthSettings,
+    store::{SessionProfile, Store},
     telemetry,
 };
 
@@ -38,6 +40,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
     let listener = bind(settings.listen)?;
     let http_listener = settings.http_listen.map(bind).transpose()?;
+    secret_files::warn(settings);
     let mut stop = Stop::listen()?;
     let mut hangup = Hangup::listen(tls.as_ref())?;
     let opened = tokio::select! {
@@ -62,7 +65,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
         store: opened.store.clone(),
-        auth: auth_settings(settings, &opened, keystone)?,
+        auth: auth_settings(settings, &opened, &store, keystone).await?,
     });
     let server = http::start(ServerSettings {
         listener,
@@ -92,14 +95,18 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
 
     // a database that does not answer must not delay the handling of signals
     let url = url_to_try(&server, settings);
-    let query = tokio::time::timeout(HINT, async {
-        let query = demo::query_to_try(&store, &url).await;
+    let hints = tokio::time::timeout(HINT, async {
+        let hints = (first_credential(&store, settings).await, query_to_try(&store, settings, &url).await);
         store.close().await;
-        query
+        hints
     });
-    let query = query.await;
-    if let Ok(Ok(query)) = query {
-        tracing::info!("a query to try: {query}");
+    if let Ok((first, query)) = hints.await {
+        if let Ok(Some(command)) = first {
+            tracing::info!("there are no credentials yet; with the database settings of this server, run: {command}");
+        }
+        if let Ok(Some(query)) = query {
+            tracing::info!("a query to try: {query}");
+        }
     }
     let reporting = tokio::spawn(async {
         loop {
@@ -124,31 +131,35 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
 }
 
 /// Which credentials requests must have.
-fn auth_settings(
+async fn auth_settings(
     settings: &Settings,
     opened: &Opened,
+    store: &Store,
     keystone: Option<Arc<Keystone>>,
 ) -> Result<AuthSettings, CliError> {
     let keys = settings.auth.contains(&AuthMode::Keys);
     if !keys && !settings.keys.is_empty() {
         return Err(CliError::Stopped("keys: are in the settings file, but --auth does not have keys".to_owned()));
     }
-    let mut configured: Vec<ConfiguredKey> = Vec::new();
-    for (i, key) in settings.keys.iter().enumerate() {
-        let rights = (key.role.as_str(), key.domain.as_deref(), key.projects.as_deref());
-        let key = configured_key(&key.access, &key.secret, key.name.as_deref(), rights)
-            .map_err(|error| CliError::Stopped(format!("keys[{i}]: {error}")))?;
-        if configured.iter().any(|known| known.access_key == key.access_key) {
-            return Err(CliError::Stopped(format!("keys[{i}]: duplicate access key {:?}", key.access_key)));
+    let configured = configured_keys(settings)?;
+    for key in &configured {
+        if store.find_credential(&key.access_key).await?.is_some() {
+            let access_key = &key.access_key;
+            tracing::warn!(access_key, "the key in the settings file takes the place of the one in the database");
         }
-        configured.push(key);
+    }
+    let mut master = None;
+    if keys {
+        let loaded = master_key::load(settings, opened, store).await?;
+        loaded.check(store).await?;
+        master = loaded.keys;
     }
     Ok(AuthSettings {
         keys,
         tokens: settings.auth.contains(&AuthMode::Tokens),
         configured,
         keystone,
-        master: if keys { master_keys(settings, opened)? } else { None },
+        master,
     })
 }
 
@@ -168,6 +179,36 @@ fn keystone(setting: &KeystoneSetting) -> Result<Arc<Keystone>, CliError> {
     let authorities = ca_file.map(|path| pem::authorities("keystone_ca_file", &path)).transpose()?;
     let password = Secret::new(password);
     Ok(Arc::new(Keystone::new(KeystoneSettings { url, authorities, user, password, domain, project, roles })))
+}
+
+/// The command that creates a credential, if requests need one and there is none yet.
+async fn first_credential(store: &Store, settings: &Settings) -> Result<Option<String>, CliError> {
+    let accepts = |mode| settings.auth.contains(&mode);
+    let mut command = None;
+    for (mode, kind) in [(AuthMode::Keys, CredentialKind::Key), (AuthMode::Tokens, CredentialKind::Token)] {
+        if accepts(mode) {
+            if !settings.keys.is_empty() || !store.list_credentials(kind, None).await?.is_empty() {
+                return Ok(None);
+            }
+            command = Some(kind.name());
+        }
+    }
+    let Some(command) = command else { return Ok(None) };
+    // a name that a shell takes as it is
+    let is_plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let domain = store.list_domains(1).await?.pop().filter(is_plain).unwrap_or_else(|| "DOMAIN".to_owned());
+    Ok(Some(format!("tagd {command} create --name NAME --role administrator --domain {domain}")))
+}
+
+/// A query to try, with a header for a token if it needs one; `None` if requests must be signed, which curl cannot do.
+async fn query_to_try(store: &Store, settings: &Settings, url: &str) -> Result<Option<String>, CliError> {
+    let takes_tokens = settings.auth.iter().any(|mode| matches!(mode, AuthMode::Tokens | AuthMode::Keystone));
+    let headers = match (settings.auth.is_empty(), takes_tokens) {
+        (true, _) => "",
+        (false, true) => " -H X-Auth-Token:$TOKEN",
+        (false, false) => return Ok(None),
+    };
+    demo::query_to_try(store, url, headers).await.map(Some)
 }
 
 /// Timeout for reading the tags that the example query in the log names.

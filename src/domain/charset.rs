@@ -2,7 +2,7 @@
 //!
 //! The rule is described in `docs/SEMANTICS.md`, under "Characters".
 
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// Zero-width non-joiner and joiner, which control how adjacent letters are joined. The spelling of Persian, Hindi,
 /// Bengali and other languages uses them.
@@ -61,6 +61,31 @@ fn kind_of(c: char) -> Kind {
     }
 }
 
+/// Characters that are not shown although they are letters, marks or not assigned: with those of the category of formats,
+/// Unicode's `Default_Ignorable_Code_Point`.
+const IGNORABLE: [(char, char); 12] = [
+    ('\u{34f}', '\u{34f}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{2065}', '\u{2065}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fff8}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+/// Whether a character is not shown, or changes how others are: control characters, those of no width, those that turn the
+/// direction of text, line separators.
+pub fn is_invisible(c: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator)
+        || IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -112,6 +137,16 @@ mod tests {
         }
         // Unicode 16 has 2,501
         assert!(marks > 2_500, "{marks} marks");
+    }
+
+    #[test]
+    fn what_is_not_shown_is_told_from_what_is() {
+        for c in "\0\t\n\u{7f}\u{85}\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{200e}\u{202e}\u{2028}\u{2029}\u{2060}\u{2067}\u{3164}\u{fe0f}\u{feff}\u{e0041}".chars() {
+            assert!(is_invisible(c), "{c:?}");
+        }
+        for c in " aä日क\u{301}\u{94d}-_.@🙂ß".chars() {
+            assert!(!is_invisible(c), "{c:?}");
+        }
     }
 
     #[test]

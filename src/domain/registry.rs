@@ -103,7 +103,7 @@ pub enum RegistryError {
         /// The identifier as it was given.
         id: String,
     },
-    /// The access key that was brought along exists already.
+    /// The access key that was brought along is that of another key, or the identifier of a token.
     KeyExists {
         /// The access key.
         access_key: String,
@@ -150,7 +150,7 @@ impl fmt::Display for RegistryError {
                 f.write_str("project_id: has resources; add with_resources=true to delete it with all of them")
             }
             Self::UnknownCredential { kind, id } => write!(f, "id: unknown {} {}", kind.name(), quote(id)),
-            Self::KeyExists { access_key } => write!(f, "access: key {} already exists", quote(access_key)),
+            Self::KeyExists { access_key } => write!(f, "access: {} is already taken", quote(access_key)),
             Self::Condition => {
                 f.write_str("the condition in If-Match or If-None-Match is not met; nothing was changed")
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    ConfiguredKey, CredentialCache,
+    AuthSettings, ConfiguredKey, CredentialCache,
     access::{AccessControl, Action, Grant, Target},
     clock::now,
 };
@@ -13,7 +13,8 @@ use crate::{
         random::{TOKEN_PREFIX, hash_of, new_access_key, new_secret, new_token, new_token_of, token_id},
     },
     domain::{
-        FieldKind, RequestError, Rights, Role,
+        FieldKind, ProjectFilter, RequestError, Rights, Role,
+        charset::is_invisible,
         credential::{Credential, CredentialKind, StoredSecret},
         is_storable,
         reason::{REQUIRED, quote},
@@ -30,13 +31,15 @@ const NAME_LENGTH: usize = 64;
 const PROJECTS: usize = 100;
 /// Maximum number of characters of a key or a secret that is brought along.
 const GIVEN_LENGTH: usize = 128;
+/// Minimum number of characters of such a secret. Who reads a signed request can try out shorter ones.
+const SECRET_LENGTH: usize = 16;
 
 /// The use cases of credentials.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     access: AccessControl,
     cache: Arc<CredentialCache>,
-    master: Option<Arc<MasterKeys>>,
+    settings: Arc<AuthSettings>,
 }
 
 /// A credential to create.
@@ -74,8 +77,8 @@ fn invalid(field: &str, reason: impl Into<String>) -> RequestError {
 }
 
 impl Credentials {
-    pub(super) fn new(access: AccessControl, cache: Arc<CredentialCache>, master: Option<Arc<MasterKeys>>) -> Self {
-        Self { access, cache, master }
+    pub(super) fn new(access: AccessControl, cache: Arc<CredentialCache>, settings: Arc<AuthSettings>) -> Self {
+        Self { access, cache, settings }
     }
 
     async fn grant<'a>(&'a self, principal: &'a Principal) -> Result<Grant<'a>, RequestError> {
@@ -99,9 +102,17 @@ impl Credentials {
         let grant = self.grant(principal).await?;
         let name = check_name(&new.name)?;
         let rights = check_rights(&grant, &new)?;
+        check_projects(&grant, &rights, new.projects.as_deref().unwrap_or_default()).await?;
         let expires_at = new.lifetime.map(check_lifetime).transpose()?.map(|lifetime| now() + lifetime);
         let (id, secret) = match (kind, new.given) {
-            (CredentialKind::Key, Some((access_key, secret))) => check_given(access_key, secret)?,
+            (CredentialKind::Key, Some((access_key, secret))) => {
+                // access keys are unique across domains: one domain must not find out or take those of others
+                if grant.confined_to().is_some() {
+                    let reason = "access: only an operator may bring an access key along".to_owned();
+                    return Err(RequestError::Forbidden { reason }.into());
+                }
+                check_given(access_key, secret)?
+            }
             (CredentialKind::Key, None) => (new_access_key()?, new_secret()?),
             (CredentialKind::Token, _) => new_token()?,
         };
@@ -122,7 +133,9 @@ impl Credentials {
             last_used_at: None,
         };
         let stored = self.store_of(kind, &credential.id, &secret, security_token.as_ref())?;
-        if !grant.writer().put_credential(&credential, &stored).await? {
+        // a key of the settings would take its place
+        let is_configured = self.settings.configured.iter().any(|key| key.access_key == credential.id);
+        if is_configured || !grant.writer().put_credential(&credential, &stored).await? {
             return Err(RegistryError::KeyExists { access_key: credential.id });
         }
         Ok(Issued { credential, secret, security_token })
@@ -164,6 +177,19 @@ impl Credentials {
         Ok(Issued { credential, secret, security_token })
     }
 
+    /// The access keys whose secrets none of the master keys opens, without those that have ended.
+    pub async fn sealed_elsewhere(&self, principal: &Principal) -> Result<Vec<String>, RegistryError> {
+        let grant = self.access.may(principal, Action::ChangeTypes, Target::Account).await?;
+        let opens = |id: &str, sealed: &[u8]| {
+            self.settings.master.as_ref().is_some_and(|master| master.open(id, sealed).is_some())
+        };
+        let mut found = grant.store().list_credentials(CredentialKind::Key, None).await?;
+        found.retain(|(key, stored)| {
+            key.expires_at.is_none_or(|expires_at| expires_at > now()) && !opens(&key.id, &stored.secret)
+        });
+        Ok(found.into_iter().map(|(key, _)| key.id).collect())
+    }
+
     /// Seals the secrets of all keys with the first master key. Returns how many had to be, and how many cannot be opened.
     pub async fn reseal(&self, principal: &Principal) -> Result<(u64, u64), RegistryError> {
         let grant = self.access.may(principal, Action::ChangeTypes, Target::Account).await?;
@@ -185,8 +211,14 @@ impl Credentials {
     }
 
     fn master(&self) -> Result<&MasterKeys, RequestError> {
-        self.master.as_deref().ok_or_else(|| {
-            invalid("master_key_file", format!("{REQUIRED} for keys, whose secrets are sealed with the master key"))
+        self.settings.master.as_deref().ok_or_else(|| {
+            if self.settings.keys {
+                invalid("master_key_file", format!("{REQUIRED} for keys, whose secrets are sealed with the master key"))
+            } else {
+                let reason = "must have keys for secrets of keys, which are sealed with the master key; \
+                              without it, this tagd does not read the master key";
+                invalid("auth", reason)
+            }
         })
     }
 
@@ -220,8 +252,9 @@ fn check_name(name: &str) -> Result<String, RequestError> {
     if length > NAME_LENGTH {
         return Err(invalid("name", format!("must be at most {NAME_LENGTH} characters, got {length}")));
     }
-    if name.chars().any(char::is_control) {
-        return Err(invalid("name", "must not contain control characters"));
+    if let Some(c) = name.chars().find(|c| is_invisible(*c)) {
+        let reason = format!("must not contain invisible characters, got U+{:04X}", u32::from(c));
+        return Err(invalid("name", reason));
     }
     Ok(name.to_owned())
 }
@@ -249,6 +282,22 @@ fn check_rights(grant: &Grant<'_>, new: &NewCredential) -> Result<Rights, Reques
         return Err(RequestError::Forbidden { reason });
     }
     rights_of(role, domain_id, new.projects.as_deref())
+}
+
+/// Refuses projects that the domain does not have. Whether another domain has them is not told.
+async fn check_projects(grant: &Grant<'_>, rights: &Rights, projects: &[String]) -> Result<(), RequestError> {
+    let Some(domain_id) = rights.domain_id().filter(|_| !projects.is_empty()) else { return Ok(()) };
+    let named = ProjectFilter { domain_id: Some(domain_id), projects: Some(projects) };
+    let limit = u32::try_from(PROJECTS).unwrap_or(u32::MAX);
+    let found = grant.store().list_projects(None, limit, named).await?;
+    let is_found = |project_id: &String| found.iter().any(|known| known.project_id == *project_id);
+    match projects.iter().enumerate().find(|(_, project_id)| !is_found(project_id)) {
+        None => Ok(()),
+        Some((i, project_id)) => {
+            let reason = format!("unknown project {} in domain {}", quote(project_id), quote(domain_id));
+            Err(invalid(&format!("projects[{i}]"), reason))
+        }
+    }
 }
 
 /// The rights of a role in a domain, or in some projects of it.
@@ -304,8 +353,13 @@ fn check_given(access_key: String, secret: Secret) -> Result<(String, Secret), R
         let reason = format!("must be 1 to {GIVEN_LENGTH} letters, digits, - or _, got {}", quote(&access_key));
         return Err(invalid("access", reason));
     }
-    if !(1..=GIVEN_LENGTH).contains(&secret.expose().len()) {
-        return Err(invalid("secret", format!("must be 1 to {GIVEN_LENGTH} bytes, got {}", secret.expose().len())));
+    let bytes = secret.expose();
+    if !bytes.iter().all(u8::is_ascii_graphic) {
+        return Err(invalid("secret", "must be letters, digits and signs of ASCII, without spaces and line breaks"));
+    }
+    if !(SECRET_LENGTH..=GIVEN_LENGTH).contains(&bytes.len()) {
+        let reason = format!("must be {SECRET_LENGTH} to {GIVEN_LENGTH} characters, got {}", bytes.len());
+        return Err(invalid("secret", reason));
     }
     Ok((access_key, secret))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Caches, CredentialCache, Credentials, Registry, access::AccessControl};
-use crate::{auth::MasterKeys, domain::services::CloudService, store::Store};
+use super::{AuthSettings, Caches, CredentialCache, Credentials, Registry, access::AccessControl};
+use crate::{domain::services::CloudService, store::Store};
 
 /// The use cases of the dialects.
 #[derive(Debug, Clone)]
@@ -20,9 +20,9 @@ impl Service {
         Self { access: AccessControl::new(store, bulk, caches), region, services }
     }
 
-    /// The use cases of credentials, over the same stores; `master` seals the secrets of keys.
-    pub fn credentials(&self, cache: Arc<CredentialCache>, master: Option<Arc<MasterKeys>>) -> Credentials {
-        Credentials::new(self.access.clone(), cache, master)
+    /// The use cases of credentials, over the same stores.
+    pub fn credentials(&self, cache: Arc<CredentialCache>, settings: Arc<AuthSettings>) -> Credentials {
+        Credentials::new(self.access.clone(), cache, settings)
     }
 
     /// The use cases of the registry, over the same stores.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use sqlx::Connection;
 use tagd::{
     auth::Secret,
-    domain::{Role, credential::CredentialKind},
-    service::NewCredential,
+    domain::{Rights, Role, credential::CredentialKind},
+    service::{AuthSettings, ConfiguredKey, NewCredential},
 };
 
 use super::{guarded, issue, settings, token};
@@ -127,7 +127,7 @@ fn a_request_with_an_unknown_access_key_is_refused_like_one_with_a_wrong_signatu
             domain_id: Some("d".into()),
             temporary,
             lifetime: temporary.then_some(3600),
-            given: Some((access_key.to_owned(), Secret::new("a secret from elsewhere"))),
+            given: Some((access_key.to_owned(), Secret::new("a-secret-from-elsewhere"))),
             ..NewCredential::default()
         };
         issue(&world, CredentialKind::Key, new);
@@ -202,7 +202,19 @@ fn what_is_revoked_rotated_or_expired_ends() {
 
 #[test]
 fn what_a_credential_may_be_is_checked_field_by_field() {
-    let world = furnished();
+    let configured = ConfiguredKey {
+        access_key: "CONFIGURED".into(),
+        secret: Secret::new("a secret of the settings"),
+        name: "n".into(),
+        rights: Rights::operator(None),
+    };
+    let world = World::with_auth(AuthSettings { configured: vec![configured], ..settings() });
+    let mut one = registration("images", "r", "n", &[]);
+    one.domain_id = Some("d".into());
+    let mut foreign = registration("images", "r", "n", &[]);
+    (foreign.project_id, foreign.domain_id) = ("foreign".into(), Some("e".into()));
+    world.load(&[one, foreign]);
+    let given = |secret: &str, access: &str| json!({ "name": "n", "role": "reader", "domain_id": "d", "access": access, "secret": secret });
     let operator = operator(&world);
     let administrator = token(&world, Role::Administrator, "d", &[]);
     let limited = token(&world, Role::Administrator, "d", &["p"]);
@@ -235,8 +247,31 @@ fn what_a_credential_may_be_is_checked_field_by_field() {
             400,
             "access: must be 1 to 128 letters",
         ),
-        (json!({ "name": "n", "role": "reader", "domain_id": "d", "access": "AK", "secret": "s" }), 201, ""),
-        (json!({ "name": "n", "role": "reader", "domain_id": "d", "access": "AK", "secret": "s" }), 409, "access: key"),
+        (given("too short", "AK"), 400, "secret: must be letters, digits and signs of ASCII, without spaces"),
+        (given("tooshort", "AK"), 400, "secret: must be 16 to 128 characters, got 8"),
+        (given(&"x".repeat(129), "AK"), 400, "secret: must be 16 to 128 characters, got 129"),
+        (given("a secret\nin two lines", "AK"), 400, "secret: must be letters, digits and signs of ASCII"),
+        (given("Geheimnis-für-alle", "AK"), 400, "secret: must be letters, digits and signs of ASCII"),
+        (given("", "AK"), 400, "secret: must be 16 to 128 characters, got 0"),
+        (given("16-characters-or", "AK"), 201, ""),
+        (given("16-characters-or", "AK"), 409, "access: \"AK\" is already taken"),
+        // of the settings, which would take its place
+        (given("16-characters-or", "CONFIGURED"), 409, "access: \"CONFIGURED\" is already taken"),
+        (json!({ "name": "a\u{202e}b", "role": "reader", "domain_id": "d" }), 400, "name: must not contain invisible"),
+        (json!({ "name": "a\u{200b}", "role": "reader", "domain_id": "d" }), 400, "name: must not contain invisible"),
+        (json!({ "name": "a\n", "role": "reader", "domain_id": "d" }), 400, "name: must not contain invisible"),
+        (json!({ "name": "Jürgen 日本 🙂", "role": "reader", "domain_id": "d" }), 201, ""),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": ["p", "typo"] }),
+            400,
+            "projects[1]: unknown project \"typo\" in domain \"d\"",
+        ),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "e", "projects": ["p"] }),
+            400,
+            "projects[0]: unknown project \"p\" in domain \"e\"",
+        ),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": ["p", "p"] }), 201, ""),
     ] {
         let (found, said) = create(&operator, "/keys", body.clone());
         assert!(found == status && said.starts_with(message), "{body}: {found} {said}");
@@ -245,11 +280,34 @@ fn what_a_credential_may_be_is_checked_field_by_field() {
         (&administrator, json!({ "name": "n", "role": "operator" }), "role: must be administrator or lower"),
         (&administrator, json!({ "name": "n", "role": "reader", "domain_id": "e" }), "domain_id: must be the domain"),
         (&limited, json!({ "name": "n", "role": "reader" }), "projects: these credentials only cover"),
+        // it would show which access keys other domains have, and could take them
+        (&administrator, given("16-characters-or", "AK"), "access: only an operator may bring an access key along"),
+        (&administrator, given("16-characters-or", "FREE"), "access: only an operator may bring an access key along"),
     ] {
-        let (found, said) = create(token, "/tokens", body.clone());
+        let (found, said) = create(token, "/keys", body.clone());
         assert!(found == 403 && said.starts_with(message), "{body}: {found} {said}");
     }
     assert_eq!(create(&administrator, "/tokens", json!({ "name": "n", "role": "reader" })).0, 201);
+    // an unknown project and one of another domain are told alike
+    let of_project = |project: &str| {
+        let body = json!({ "name": "n", "role": "reader", "projects": [project] });
+        let (status, said) = create(&administrator, "/tokens", body);
+        (status, said.replace(project, "..."))
+    };
+    assert_eq!(of_project("foreign"), of_project("nowhere"));
+    assert_eq!((of_project("foreign").0, of_project("p").0), (400, 201));
+}
+
+#[test]
+fn without_keys_no_key_is_created_and_the_reason_is_told() {
+    for (keys, message) in [(true, "master_key_file: is required for keys"), (false, "auth: must have keys for")] {
+        let world = World::with_auth(AuthSettings { keys, master: None, ..settings() });
+        let operator = operator(&world);
+        let headers = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];
+        let answer = world.send("POST", "/registry/v1/keys", &headers, br#"{"name":"n","role":"operator"}"#);
+        let said = answer.json()["error_msg"].as_str().unwrap().to_owned();
+        assert!(answer.status == 400 && said.starts_with(message), "{}", answer.body);
+    }
 }
 
 #[test]
@@ -298,7 +356,7 @@ fn the_database_keeps_no_secret_as_it_is() {
         domain_id: Some("d".into()),
         temporary,
         lifetime: temporary.then_some(3600),
-        given: (!temporary).then(|| ("AK".to_owned(), Secret::new("a secret of a key"))),
+        given: (!temporary).then(|| ("AK".to_owned(), Secret::new("a-secret-of-a-key"))),
         ..NewCredential::default()
     };
     let given = issue(&world, CredentialKind::Key, new(false));

@@ -35,7 +35,7 @@ fn guarded() -> World {
 fn issue(world: &World, kind: CredentialKind, new: NewCredential) -> Issued {
     block_on(async {
         let store = world.db.store(SessionProfile::Bulk, 1).await;
-        let credentials = credentials_of(&store, settings().master);
+        let credentials = credentials_of(&store, settings());
         let issued = credentials.create(&Principal::command("test"), kind, new).await.unwrap();
         store.close().await;
         issued

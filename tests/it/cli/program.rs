@@ -420,7 +420,7 @@ fn serve_says_one_line_and_its_log_tells_of_every_request() {
 }
 
 /// The path that the log says to try. It is the same in a log of text and of JSON: nothing in it is escaped.
-fn query_to_try(said: &Said, url: &str) -> String {
+pub(super) fn query_to_try(said: &Said, url: &str) -> String {
     let log = json_lines(&said.err);
     let told = log.iter().find_map(|line| line["message"].as_str()?.strip_prefix("a query to try: curl -s "));
     let told = told.unwrap_or_else(|| panic!("no query to try: {}", said.err)).strip_prefix(url).expect("the address");
@@ -629,10 +629,10 @@ fn answers(mut stream: TcpStream) -> bool {
 }
 
 /// A program with a private Postgres in its folder, which is gone when this is.
-struct Private(Program);
+pub(super) struct Private(pub(super) Program);
 
 impl Private {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0"))
     }
 

@@ -1,5 +1,7 @@
 //! Certificates for the tests of TLS.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use super::Program;
@@ -43,5 +45,6 @@ impl Signed {
     pub fn write(&self, program: &Program) {
         program.write("cert.pem", self.certificate.pem());
         program.write("key.pem", self.key.serialize_pem());
+        fs::set_permissions(program.dir().join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, ErrorKind, Read, Write},
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
     sync::Arc,
 };
 
