@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{self, ErrorKind, Read, Write},
     net::TcpStream,
-    os::unix::fs::PermissionsExt,
     sync::Arc,
 };
 
