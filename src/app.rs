@@ -95,14 +95,11 @@ impl App {
         let bulk = Store::connect_lazy(&self.bulk, SessionProfile::Bulk);
         let cache = &self.caches.credentials;
         let authenticator = Authenticator::new(Arc::clone(&self.auth), store.clone(), Arc::clone(cache));
-        let service = self.service_over(store, bulk);
+        let (region, services) = (Arc::clone(&self.region), Arc::clone(&self.services));
+        let service = Service::new(store, bulk, authenticator.clone(), self.caches.clone(), region, services);
         let credentials = service.credentials(Arc::clone(cache), Arc::clone(&self.auth));
         let identity = service.identity(authenticator.clone(), Arc::clone(cache));
         Worker { registry: service.registry(), service, credentials, identity, authenticator }
-    }
-
-    fn service_over(&self, store: Store, bulk: Store) -> Service {
-        Service::new(store, bulk, self.caches.clone(), Arc::clone(&self.region), Arc::clone(&self.services))
     }
 
     /// Whether reads and writes can be served; if not, the reason.
@@ -111,13 +108,18 @@ impl App {
     }
 }
 
-/// The use cases of credentials for a command, which uses one store for everything.
-pub fn credentials_of(store: &Store, auth: AuthSettings) -> Credentials {
-    let service = Service::new(store.clone(), store.clone(), Caches::default(), Arc::default(), Arc::default());
-    service.credentials(Arc::default(), auth.into())
+/// The use cases for a command, which uses one store for everything and has no credentials.
+fn service_of(store: &Store) -> Service {
+    let authenticator = Authenticator::new(Arc::default(), store.clone(), Arc::default());
+    Service::new(store.clone(), store.clone(), authenticator, Caches::default(), Arc::default(), Arc::default())
 }
 
-/// The registry for a command, which uses one store for everything.
+/// The use cases of credentials for a command.
+pub fn credentials_of(store: &Store, auth: AuthSettings) -> Credentials {
+    service_of(store).credentials(Arc::default(), auth.into())
+}
+
+/// The registry for a command.
 pub fn registry_of(store: &Store) -> Registry {
-    Service::new(store.clone(), store.clone(), Caches::default(), Arc::default(), Arc::default()).registry()
+    service_of(store).registry()
 }

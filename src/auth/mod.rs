@@ -9,5 +9,5 @@ pub mod signature;
 
 pub use keystone::Keystone;
 pub use master_key::MasterKeys;
-pub use principal::Principal;
+pub use principal::{Authenticated, CredentialRef, IssuedRef, Principal};
 pub use secret::Secret;

@@ -5,22 +5,59 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use crate::domain::{Caller, Rights};
+use super::Secret;
+use crate::domain::{Caller, Rights, credential::CredentialKind};
 
 /// Who a request acts for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Principal {
     /// What is recorded with a change.
     pub caller: Arc<Caller>,
     /// What it may do.
     pub rights: Arc<Rights>,
+    /// The credential that shows it.
+    pub credential: CredentialRef,
+}
+
+/// The credential of a request, by which it is looked up again while the request is running.
+#[derive(Debug, Clone)]
+pub enum CredentialRef {
+    /// None that could be revoked: a key of the settings file, a command, or a request that needs no credentials.
+    Permanent,
+    /// A key or a token that tagd issued.
+    Issued(Arc<IssuedRef>),
+    /// A token of a Keystone, which can only be asked about the token itself.
+    Keystone(Arc<Secret>),
+}
+
+/// A key or a token that tagd issued, without its secret.
+#[derive(Debug)]
+pub struct IssuedRef {
+    /// Identifier.
+    pub id: String,
+    /// Kind.
+    pub kind: CredentialKind,
+    /// A hash of what is kept of the secret: a credential that was given another secret is another one.
+    pub secret_hash: Vec<u8>,
+}
+
+/// What the credentials of a request show.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    /// Name, by which changes are recorded.
+    pub name: Arc<str>,
+    /// What they allow.
+    pub rights: Arc<Rights>,
+    /// The credential itself.
+    pub credential: CredentialRef,
 }
 
 impl Principal {
-    /// A principal with some rights, for one request.
-    pub fn new(name: Arc<str>, rights: Arc<Rights>, request_id: Arc<str>, address: Option<IpAddr>) -> Self {
+    /// The principal of one request.
+    pub fn new(authenticated: Authenticated, request_id: Arc<str>, address: Option<IpAddr>) -> Self {
+        let Authenticated { name, rights, credential } = authenticated;
         let domain_id = rights.confined_to().cloned();
-        Self { caller: Arc::new(Caller { principal: name, request_id, address, domain_id }), rights }
+        Self { caller: Arc::new(Caller { principal: name, request_id, address, domain_id }), rights, credential }
     }
 
     /// Anyone who reaches a tagd that requires no credentials. They may do everything.
@@ -28,12 +65,14 @@ impl Principal {
         static ANYONE: LazyLock<(Arc<str>, Arc<Rights>)> =
             LazyLock::new(|| ("anyone".into(), Arc::new(Rights::operator(None))));
         let (name, rights) = &*ANYONE;
-        Self::new(Arc::clone(name), Arc::clone(rights), request_id, address)
+        let (name, rights) = (Arc::clone(name), Arc::clone(rights));
+        Self::new(Authenticated { name, rights, credential: CredentialRef::Permanent }, request_id, address)
     }
 
     /// A command of the program, which acts for the operator who runs it and serves no request.
     pub fn command(name: &str) -> Self {
-        Self { caller: Arc::new(Caller::command(name)), rights: Arc::new(Rights::operator(None)) }
+        let (caller, rights) = (Arc::new(Caller::command(name)), Arc::new(Rights::operator(None)));
+        Self { caller, rights, credential: CredentialRef::Permanent }
     }
 
     /// The account that owns what belongs to no project: its domain, or the empty one that all principals without a domain

@@ -89,6 +89,7 @@ async fn write(
         .await
         .map_err(|error| match error {
             ExportError::Store(error) => error.into(),
+            ExportError::Denied(error) => error.into(),
             ExportError::Output(error) => error,
         })
         .and_then(|()| out.flush().and_then(|()| out.get_mut().finish()).map_err(&failed));

@@ -134,6 +134,12 @@ impl RequestError {
         Self::Forbidden { reason: format!("project_id: access to project {} is not allowed", quote(project_id)) }
     }
 
+    /// The same where the project is not known by name: it was registered in another domain, or moved to it, since access to
+    /// it was allowed.
+    pub fn lost_project() -> Self {
+        Self::Forbidden { reason: "project_id: access to the project is not allowed".to_owned() }
+    }
+
     /// The domain is not the principal's.
     pub fn forbidden_domain() -> Self {
         Self::Forbidden { reason: "domain_id: must be the domain of the credentials".to_owned() }

@@ -84,6 +84,15 @@ impl Rights {
         self.domain_id.as_ref().filter(|_| self.role < Role::Operator)
     }
 
+    /// Whether they allow everything that other rights allow.
+    pub fn include(&self, other: &Self) -> bool {
+        let has_domain = self.confined_to().is_none() || self.domain_id == other.domain_id;
+        let has_projects = self.projects().is_none_or(|own| {
+            other.projects().is_some_and(|projects| projects.iter().all(|project_id| own.contains(project_id)))
+        });
+        self.role >= other.role && has_domain && has_projects
+    }
+
     /// The only projects that the rights cover; `None` for all projects of the domain.
     pub fn projects(&self) -> Option<&[String]> {
         self.projects.as_deref()
@@ -92,5 +101,40 @@ impl Rights {
     /// The projects in which they hold.
     pub fn covered(&self) -> ProjectFilter<'_> {
         ProjectFilter { domain_id: self.confined_to().map(|domain_id| &**domain_id), projects: self.projects() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_include_those_of_a_lower_role_and_of_fewer_projects() {
+        let of = |role, domain: &str, projects: &[&str]| {
+            let projects: Vec<String> = projects.iter().map(|&project| project.to_owned()).collect();
+            Rights::in_domain(role, domain.into(), Some(projects).filter(|projects| !projects.is_empty()))
+        };
+        let all = of(Role::Tagger, "d", &[]);
+        let some = of(Role::Tagger, "d", &["p", "q"]);
+        for (more, less) in [
+            (&all, &all),
+            (&all, &some),
+            (&all, &of(Role::Reader, "d", &[])),
+            (&some, &some),
+            (&some, &of(Role::Reader, "d", &["q"])),
+            (&Rights::operator(None), &all),
+            (&Rights::operator(None), &Rights::operator(Some("d".into()))),
+        ] {
+            assert!(more.include(less), "{more:?} {less:?}");
+        }
+        for (less, more) in [
+            (&some, &all),
+            (&all, &of(Role::Administrator, "d", &[])),
+            (&all, &of(Role::Tagger, "e", &[])),
+            (&some, &of(Role::Tagger, "d", &["p", "r"])),
+            (&all, &Rights::operator(Some("d".into()))),
+        ] {
+            assert!(!less.include(more), "{less:?} {more:?}");
+        }
     }
 }

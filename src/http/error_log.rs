@@ -15,6 +15,15 @@ pub(super) fn log(error: &RequestError) {
     }
 }
 
+/// Logs why a response was cut off that had begun.
+pub(super) fn log_cut(what: &str, error: &RequestError) {
+    if error.source().is_some() {
+        log(error);
+    } else {
+        tracing::info!(%error, "{what} was cut off");
+    }
+}
+
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -51,7 +51,7 @@ impl Pieces {
             while pieces.json.is_empty() {
                 let walk = pieces.rest.take()?;
                 if let Err(error) = pieces.read(walk).await {
-                    error_log::log(&error);
+                    error_log::log_cut("a list", &error);
                     return Some((Err(std::io::Error::other("the list could not be read to its end")), pieces));
                 }
             }

@@ -21,16 +21,19 @@ use super::{
 };
 use crate::{
     auth::{
-        Principal, Secret,
+        Authenticated, Principal, Secret,
         signature::{Headers, Request, Signature, SignatureError, SignedBody},
     },
-    domain::{RequestError, Rights},
+    domain::RequestError,
     service::{Authenticator, KnownKey},
 };
 
 /// The header of a token.
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
+
+/// What a response with the status 401 has in `WWW-Authenticate`.
+pub(super) const CHALLENGE: &str = "SDK-HMAC-SHA256, Bearer";
 
 /// What needs no credentials: load balancers have none, clients find out versions before they log in, and to log in they send
 /// their credentials in the body. GET includes HEAD and OPTIONS.
@@ -120,10 +123,10 @@ pub(super) async fn authenticate(
     if let Err(Unidentified::Error(RequestError::Unauthenticated { .. })) = &found {
         limits.count_failure(client);
     }
-    let Some((name, rights)) = found? else {
+    let Some(authenticated) = found? else {
         return Err(Unidentified::from(RequestError::unauthenticated(missing(authenticator))).into());
     };
-    let principal = Principal::new(name, rights, Arc::clone(request_id), client);
+    let principal = Principal::new(authenticated, Arc::clone(request_id), client);
     let counted = limits.count_principal(&principal);
     // also if it is refused: the log line says whose request it was
     request.extensions_mut().insert(principal);
@@ -136,12 +139,12 @@ pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError>
     principal.ok_or_else(|| RequestError::internal("the request was routed without a principal"))
 }
 
-/// Name and rights, from the credentials of a request, if it has any. A token decides if there is one: SDKs sign requests also if they were
+/// What the credentials of a request show, if it has any. A token decides if there is one: SDKs sign requests also if they were
 /// given a token.
 async fn who(
     request: &mut ServiceRequest,
     authenticator: &Authenticator,
-) -> Result<Option<(Arc<str>, Arc<Rights>)>, Unidentified> {
+) -> Result<Option<Authenticated>, Unidentified> {
     if let Some((field, token)) = token_of(request.headers())? {
         let refused = || RequestError::unauthenticated(format!("{field}: is not a token of this service"));
         if !authenticator.settings().accept_tokens() {

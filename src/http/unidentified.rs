@@ -8,7 +8,12 @@ use actix_web::{
     },
 };
 
-use super::{error_log, identity, paths::Paths, principal::Unidentified, refusal, registry};
+use super::{
+    error_log, identity,
+    paths::Paths,
+    principal::{CHALLENGE, Unidentified},
+    refusal, registry,
+};
 use crate::domain::RequestError;
 
 /// Responds to a request without a principal.
@@ -46,7 +51,7 @@ pub(super) fn respond(request: &HttpRequest, paths: &Paths, refused: Unidentifie
         }
     };
     if answer.status() == StatusCode::UNAUTHORIZED {
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("SDK-HMAC-SHA256, Bearer"));
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
     }
     answer
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Caches, ProjectCache, ScopeCache};
+use super::{Authenticator, Caches, ProjectCache, ScopeCache};
 use crate::{
     auth::Principal,
     domain::{ProjectFilter, RequestError, Rights, Role, command::ResourceRef, is_storable},
@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct AccessControl {
     store: Store,
     bulk: Store,
+    authenticator: Authenticator,
     scopes: Arc<ScopeCache>,
     projects: Arc<ProjectCache>,
 }
@@ -87,9 +88,9 @@ pub(super) struct Grant<'a> {
 
 impl AccessControl {
     /// `bulk` is for work that may take its time. Those that share caches save each other look-ups.
-    pub(super) fn new(store: Store, bulk: Store, caches: Caches) -> Self {
+    pub(super) fn new(store: Store, bulk: Store, authenticator: Authenticator, caches: Caches) -> Self {
         let Caches { scopes, projects, .. } = caches;
-        Self { store, bulk, scopes, projects }
+        Self { store, bulk, authenticator, scopes, projects }
     }
 
     /// Whether a principal may do this.
@@ -145,7 +146,32 @@ impl AccessControl {
     }
 }
 
+/// A grant for work that outlives its request's handler: whether it still holds can be asked, and no more.
+#[derive(Debug)]
+pub(super) struct Standing {
+    authenticator: Authenticator,
+    principal: Principal,
+}
+
+impl Standing {
+    /// The same as [`Grant::check_again`].
+    pub(super) async fn check_again(&self) -> Result<(), RequestError> {
+        self.authenticator.check_again(&self.principal).await
+    }
+}
+
 impl<'a> Grant<'a> {
+    /// Whether the credential of the principal still holds. What takes more than one step asks before each of the others, since
+    /// the credential may have been revoked meanwhile or have expired.
+    pub(super) async fn check_again(&self) -> Result<(), RequestError> {
+        self.access.authenticator.check_again(self.principal).await
+    }
+
+    /// The same question for work that outlives the handler of its request.
+    pub(super) fn standing(&self) -> Standing {
+        Standing { authenticator: self.access.authenticator.clone(), principal: self.principal.clone() }
+    }
+
     /// The store for reads.
     pub(super) fn store(&self) -> &'a Store {
         &self.access.store

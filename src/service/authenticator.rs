@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
 use crate::{
     auth::{
-        Keystone, MasterKeys, Secret,
+        Authenticated, CredentialRef, Keystone, MasterKeys, Principal, Secret,
         random::{TOKEN_PREFIX, hash_of, is_hash_of, token_id},
     },
     domain::{
@@ -17,6 +17,11 @@ use crate::{
     },
     store::Store,
 };
+
+/// What is said of a token that does not hold.
+const TOKEN_ENDED: &str = "token: is unknown, revoked or expired";
+/// What is said of a key that no longer holds.
+const KEY_ENDED: &str = "Authorization: the access key was revoked, has expired or has another secret";
 
 /// Which credentials requests must have.
 #[derive(Debug, Clone, Default)]
@@ -84,18 +89,8 @@ impl Authenticator {
     /// An authenticator for requests that `store` serves.
     pub fn new(settings: Arc<AuthSettings>, store: Store, cache: Arc<CredentialCache>) -> Self {
         let configured = settings.configured.iter().map(|key| {
-            let credential = Credential {
-                id: key.access_key.clone(),
-                kind: CredentialKind::Key,
-                name: key.name.clone(),
-                rights: key.rights.clone(),
-                is_temporary: false,
-                issued_for: None,
-                created_at: 0,
-                expires_at: None,
-                last_used_at: None,
-            };
-            (key.access_key.clone(), Arc::new(KnownCredential::new(credential, key.secret.clone(), None)))
+            let known = KnownCredential::configured(&key.name, &key.rights, key.secret.clone());
+            (key.access_key.clone(), Arc::new(known))
         });
         let stand_in = Secret::new(*Uuid::new_v4().as_bytes());
         Self { configured: Arc::new(configured.collect()), settings, store, cache, stand_in }
@@ -155,39 +150,34 @@ impl Authenticator {
         self.configured.contains_key(&key.id)
     }
 
-    /// Name and rights of a token; `None` if the text is no token of tagd and there is no Keystone that may know it.
-    pub async fn token(&self, token: &[u8]) -> Result<Option<(Arc<str>, Arc<Rights>)>, RequestError> {
+    /// What a token shows; `None` if the text is no token of tagd and there is no Keystone that may know it.
+    pub async fn token(&self, token: &[u8]) -> Result<Option<Authenticated>, RequestError> {
         // if tokens of tagd are not accepted here, they may be those of another tagd, which is the Keystone
         if let Some(keystone) = &self.settings.keystone
             && !token.is_empty()
             && !(self.settings.tokens && token.starts_with(TOKEN_PREFIX.as_bytes()))
         {
-            return keystone.holder(token).await.map(Some);
+            let (name, rights) = keystone.holder(token).await?;
+            let credential = CredentialRef::Keystone(Arc::new(Secret::new(token)));
+            return Ok(Some(Authenticated { name, rights, credential }));
         }
         if !self.settings.tokens {
             return Ok(None);
         }
         let Some(id) = str::from_utf8(token).ok().and_then(token_id) else { return Ok(None) };
-        let refused = || RequestError::unauthenticated("token: is unknown, revoked or expired");
+        let refused = || RequestError::unauthenticated(TOKEN_ENDED);
         let known = self.find(id, CredentialKind::Token).await?.ok_or_else(refused)?;
-        if !is_hash_of(token, known.secret.expose()) {
-            return Err(refused());
-        }
-        if known.expires_at.is_some_and(|expires_at| expires_at <= now()) {
+        if !is_hash_of(token, known.secret.expose()) || known.has_expired() {
             return Err(refused());
         }
         self.note(id, &known);
-        Ok(Some((Arc::clone(&known.name), Arc::clone(&known.rights))))
+        Ok(Some(known.shows.clone()))
     }
 
-    /// Name and rights of a key, after its signature was verified; `security_token` is what the request sent as such.
-    pub fn confirm(
-        &self,
-        key: &KnownKey,
-        security_token: Option<&[u8]>,
-    ) -> Result<(Arc<str>, Arc<Rights>), RequestError> {
+    /// What a key shows, after its signature was verified; `security_token` is what the request sent as such.
+    pub fn confirm(&self, key: &KnownKey, security_token: Option<&[u8]>) -> Result<Authenticated, RequestError> {
         let KnownKey { id, known } = key;
-        if known.expires_at.is_some_and(|expires_at| expires_at <= now()) {
+        if known.has_expired() {
             return Err(RequestError::unauthenticated("Authorization: the access key has expired"));
         }
         if let Some(wanted) = &known.security_token
@@ -197,7 +187,37 @@ impl Authenticator {
             return Err(RequestError::unauthenticated(reason));
         }
         self.note(id, known);
-        Ok((Arc::clone(&known.name), Arc::clone(&known.rights)))
+        Ok(known.shows.clone())
+    }
+
+    /// Looks up again the credential of a request that is running: it may have been revoked or have expired, or allow less than
+    /// when the request began. The error is the one that a new request gets.
+    pub(super) async fn check_again(&self, principal: &Principal) -> Result<(), RequestError> {
+        let rights = match &principal.credential {
+            CredentialRef::Permanent => return Ok(()),
+            CredentialRef::Issued(issued) => {
+                let known = self.find(&issued.id, issued.kind).await?;
+                let known = known.filter(|known| known.is_same(issued) && !known.has_expired());
+                let ended = || match issued.kind {
+                    CredentialKind::Token => RequestError::unauthenticated(TOKEN_ENDED),
+                    CredentialKind::Key => RequestError::unauthenticated(KEY_ENDED),
+                };
+                Arc::clone(&known.ok_or_else(ended)?.shows.rights)
+            }
+            CredentialRef::Keystone(token) => {
+                let keystone = self.settings.keystone.as_ref();
+                let keystone =
+                    keystone.ok_or_else(|| RequestError::internal("a token of a Keystone, and there is none"))?;
+                keystone.holder(token.expose()).await?.1
+            }
+        };
+        if rights.include(&principal.rights) {
+            Ok(())
+        } else {
+            Err(RequestError::Forbidden {
+                reason: "role: the credentials allow less than when the request began".to_owned(),
+            })
+        }
     }
 
     async fn find(&self, id: &str, kind: CredentialKind) -> Result<Option<Arc<KnownCredential>>, RequestError> {
@@ -221,7 +241,7 @@ impl Authenticator {
                 })?
             }
         };
-        let known = Arc::new(KnownCredential::new(credential, secret, stored.security_token));
+        let known = Arc::new(KnownCredential::issued(credential, secret, stored.security_token));
         self.cache.put(id, Arc::clone(&known), generation);
         Ok(Some(known))
     }
@@ -247,14 +267,9 @@ impl KnownKey {
         &self.id
     }
 
-    /// Name, by which changes are recorded.
-    pub(super) fn name(&self) -> &Arc<str> {
-        &self.known.name
-    }
-
-    /// What it allows.
-    pub(super) fn rights(&self) -> &Arc<Rights> {
-        &self.known.rights
+    /// What it shows.
+    pub(super) fn shows(&self) -> &Authenticated {
+        &self.known.shows
     }
 
     /// When it ends, in seconds since 1970.

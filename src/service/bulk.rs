@@ -4,7 +4,7 @@ use std::io;
 
 use super::{
     Registry,
-    access::{Action, Grant, Target},
+    access::{Action, Grant, Standing, Target},
 };
 use crate::{
     auth::Principal,
@@ -30,7 +30,11 @@ pub(crate) struct Export<'a> {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     exporter: Exporter,
+    standing: Standing,
 }
+
+/// Resources of an export that are passed on before its credential is looked up again.
+const PIECE: u32 = 100;
 
 /// Why an import stopped, as far as it is reported to the client.
 #[derive(Debug)]
@@ -39,6 +43,13 @@ pub(crate) enum ImportError {
     Changed(String),
     /// The database refused it or failed.
     Store(RequestError),
+    /// Its credential does not hold any more, or nobody knows whether it does.
+    Denied {
+        /// Number of the first line that was not imported.
+        line: u64,
+        /// Why.
+        source: RequestError,
+    },
     /// A line is bad and the import is strict.
     Strict,
     /// The input is text in another encoding than UTF-8.
@@ -52,6 +63,8 @@ pub(crate) enum ImportError {
 pub(crate) enum ExportError<E> {
     /// The database failed.
     Store(StoreError),
+    /// Its credential does not hold any more, or nobody knows whether it does.
+    Denied(RequestError),
     /// A resource could not be written to the output.
     Output(E),
 }
@@ -90,7 +103,13 @@ impl Import<'_> {
         atomicity: Atomicity,
         report: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, ImportError> {
-        transfer::load(&self.store(), batches, atomicity, report).await.map_err(ImportError::from)
+        let check = async || self.check_again().await;
+        transfer::load(&self.store(), batches, atomicity, report, check).await.map_err(ImportError::from)
+    }
+
+    /// Whether the credential of the principal still holds.
+    pub(crate) async fn check_again(&self) -> Result<(), RequestError> {
+        self.grant.check_again().await
     }
 
     /// The store to import into, for commands, which report more than a request does.
@@ -102,7 +121,8 @@ impl Import<'_> {
 impl Export<'_> {
     /// Takes the snapshot.
     pub(crate) async fn begin(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot { exporter: self.grant.bulk().export(self.grant.covered()).await? })
+        let exporter = self.grant.bulk().export(self.grant.covered()).await?;
+        Ok(Snapshot { exporter, standing: self.grant.standing() })
     }
 }
 
@@ -112,12 +132,23 @@ impl Snapshot {
         self.exporter.totals().await
     }
 
-    /// Passes every resource to `each`, in order.
+    /// Passes every resource to `each`, in order, as long as the credential of the principal holds.
     pub(crate) async fn run<E>(
         self,
         mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
     ) -> Result<(), ExportError<E>> {
-        self.exporter.run(async |registration| each(registration).await.map_err(ExportError::Output)).await
+        let Self { exporter, standing } = self;
+        let mut passed = 0;
+        exporter
+            .run(async |registration| {
+                if passed == PIECE {
+                    standing.check_again().await.map_err(ExportError::Denied)?;
+                    passed = 0;
+                }
+                passed += 1;
+                each(registration).await.map_err(ExportError::Output)
+            })
+            .await
     }
 }
 
@@ -127,6 +158,7 @@ impl From<LoadError> for ImportError {
             LoadError::Store(source @ StoreError::TypeGone)
             | LoadError::Refused { source: source @ StoreError::TypeGone, .. } => Self::Changed(source.to_string()),
             LoadError::Store(source) | LoadError::Refused { source, .. } => Self::Store(source.into()),
+            LoadError::Denied { line, source } => Self::Denied { line, source },
             LoadError::Strict => Self::Strict,
             LoadError::Encoding(wrong) => Self::Encoding(wrong),
             LoadError::Broken(source) => Self::Broken(source),

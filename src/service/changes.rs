@@ -57,6 +57,9 @@ impl Service {
         let resources = types.check_types(resources, |i| format!("resources[{i}].resource_type")).await?;
         let mut failures = Vec::new();
         for (i, resource) in resources.iter().enumerate() {
+            if i > 0 {
+                types.check_again().await?;
+            }
             match self.change_tags(principal, resource, change).await {
                 Ok(_) => {}
                 // an outage of the database is not the failure of one resource

@@ -9,8 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::clock::now;
 use crate::{
-    auth::Secret,
+    auth::{Authenticated, CredentialRef, IssuedRef, Secret, random::hash_of},
     domain::{
         Rights,
         credential::{Credential, CredentialKind},
@@ -32,10 +33,8 @@ const NOTED_EVERY: i64 = 60;
 pub(super) struct KnownCredential {
     /// Kind.
     pub(super) kind: CredentialKind,
-    /// Name, by which changes are recorded.
-    pub(super) name: Arc<str>,
-    /// What it allows.
-    pub(super) rights: Arc<Rights>,
+    /// What it shows of a request.
+    pub(super) shows: Authenticated,
     /// The secret of a key; of a token its hash.
     pub(super) secret: Secret,
     /// Hash of the security token of a temporary key.
@@ -46,17 +45,45 @@ pub(super) struct KnownCredential {
 }
 
 impl KnownCredential {
-    pub(super) fn new(credential: Credential, secret: Secret, security_token: Option<Vec<u8>>) -> Self {
-        let Credential { kind, name, rights, expires_at, last_used_at, .. } = credential;
+    /// A credential of the database.
+    pub(super) fn issued(credential: Credential, secret: Secret, security_token: Option<Vec<u8>>) -> Self {
+        let Credential { id, kind, name, rights, expires_at, last_used_at, .. } = credential;
+        let issued = IssuedRef { id, kind, secret_hash: hash_of(secret.expose()) };
         Self {
             kind,
-            name: name.into(),
-            rights: rights.into(),
+            shows: Authenticated {
+                name: name.into(),
+                rights: rights.into(),
+                credential: CredentialRef::Issued(issued.into()),
+            },
             secret,
             security_token,
             expires_at,
             last_noted: AtomicI64::new(last_used_at.unwrap_or_default()),
         }
+    }
+
+    /// A key of the settings, which lasts as long as the program runs.
+    pub(super) fn configured(name: &str, rights: &Rights, secret: Secret) -> Self {
+        let credential = CredentialRef::Permanent;
+        Self {
+            kind: CredentialKind::Key,
+            shows: Authenticated { name: name.into(), rights: rights.clone().into(), credential },
+            secret,
+            security_token: None,
+            expires_at: None,
+            last_noted: AtomicI64::default(),
+        }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_expired(&self) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now())
+    }
+
+    /// Whether it still has the secret with which a request was authenticated.
+    pub(super) fn is_same(&self, other: &IssuedRef) -> bool {
+        matches!(&self.shows.credential, CredentialRef::Issued(own) if own.secret_hash == other.secret_hash)
     }
 
     /// Whether this use of it is to be noted.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     auth::{
-        Principal, Secret,
+        Authenticated, Principal, Secret,
         random::{hash_of, is_hash_of, new_token, token_id},
     },
     domain::{
@@ -158,14 +158,15 @@ impl Identity {
     }
 
     async fn log_in(&self, sender: &Principal, login: Login<'_>) -> Result<User, RequestError> {
-        let act = |name: &Arc<str>, rights: &Arc<Rights>| {
+        let act = |shown: Authenticated| {
             let caller = &sender.caller;
-            Principal::new(Arc::clone(name), Arc::clone(rights), Arc::clone(&caller.request_id), caller.address)
+            Principal::new(shown, Arc::clone(&caller.request_id), caller.address)
         };
         match login {
             Login::Password { access_key, secret } => {
                 let key = self.authenticator.log_in(access_key, secret).await?;
-                let principal = act(key.name(), key.rights());
+                let shown = key.shows().clone();
+                let principal = act(shown.clone());
                 if self.authenticator.is_configured(&key) {
                     return Ok(User { principal, issued_for: None, expires_at: key.expires_at() });
                 }
@@ -176,7 +177,7 @@ impl Identity {
                     .find_credential(key.id())
                     .await?
                     .ok_or_else(|| refused("user: unknown access key, or the password is not its secret"))?;
-                let principal = act(&key.name.into(), &key.rights.into());
+                let principal = act(Authenticated { name: key.name.into(), rights: key.rights.into(), ..shown });
                 Ok(User { principal, issued_for: Some(key.id), expires_at: key.expires_at })
             }
             Login::Token(token) => {
@@ -186,11 +187,11 @@ impl Identity {
                     Some(_) => self.authenticator.token(token.expose()).await?,
                     None => None,
                 };
-                let (name, rights) = known.ok_or_else(unknown)?;
-                let principal = act(&name, &rights);
+                let shown = known.ok_or_else(unknown)?;
+                let principal = act(shown.clone());
                 let grant = self.grant(&principal).await?;
                 let from = find_token(&grant, token.expose()).await?.ok_or_else(unknown)?;
-                let principal = act(&from.name.into(), &from.rights.into());
+                let principal = act(Authenticated { name: from.name.into(), rights: from.rights.into(), ..shown });
                 Ok(User { principal, issued_for: from.issued_for, expires_at: from.expires_at })
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Service,
-    access::{Action, Target},
+    access::{Action, Grant, Target},
 };
 use crate::{
     auth::Principal,
@@ -48,12 +48,12 @@ impl Service {
         let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
         let scopes = grant.find_scope(resource_type).await?.map(|scope| scope.scope_id).into_iter().collect();
         let Some(page) = page else {
-            return self.begin_walk(principal, TagWalk::by_key(scopes, with_system, None), None).await;
+            return begin_walk(&grant, TagWalk::by_key(scopes, with_system, None), None).await;
         };
         let marker = page.marker.as_deref().map(before_nul);
         let keys = grant.store().list_keys(&scopes, marker, page.limit, with_system).await?;
         let next = keys.last().cloned();
-        self.begin_walk(principal, TagWalk::by_key(scopes, with_system, Some(keys)), next).await
+        begin_walk(&grant, TagWalk::by_key(scopes, with_system, Some(keys)), next).await
     }
 
     /// Distinct tags of a type's resources, or of one of them, sorted by text; without system tags.
@@ -101,7 +101,7 @@ impl Service {
             skip: offset,
             left: limit.into(),
         };
-        self.begin_walk(principal, walk, None).await
+        begin_walk(&grant, walk, None).await
     }
 
     pub(super) async fn list_type_tags(
@@ -112,62 +112,24 @@ impl Service {
     ) -> Result<Answer, RequestError> {
         let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
         let scopes = numbers(&grant.find_scopes(resource_types).await?);
-        self.begin_walk(principal, TagWalk::by_key(scopes, false, None), None).await
+        begin_walk(&grant, TagWalk::by_key(scopes, false, None), None).await
     }
 
-    async fn begin_walk(
-        &self,
-        principal: &Principal,
-        walk: TagWalk,
-        next: Option<String>,
-    ) -> Result<Answer, RequestError> {
-        let (tags, rest) = self.walk(principal, walk).await?;
-        Ok(Answer::TagList(TagList { tags, rest, next }))
-    }
-
-    /// The next piece of a list, and the rest if there is one. The scopes were authorized when the list began and are
-    /// authorized again here, so a long list ends when access to it is revoked.
+    /// The next piece of a list that has begun, and the rest if there is one. Access is checked for each piece, so a list ends
+    /// when its credential is revoked, or when one of its projects gets another domain.
     pub async fn walk(
         &self,
         principal: &Principal,
-        mut walk: TagWalk,
+        walk: TagWalk,
     ) -> Result<(Vec<Tag>, Option<TagWalk>), RequestError> {
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
-        let first_key = walk.keys.as_ref().map(|keys| keys.first().map(String::as_str));
-        if walk.scopes.is_empty() || first_key == Some(None) {
-            return Ok((Vec::new(), None));
+        grant.check_again().await?;
+        if let Some(domain_id) = grant.confined_to()
+            && grant.store().any_foreign(&walk.scopes, domain_id).await?
+        {
+            return Err(RequestError::lost_project());
         }
-        let most = u32::try_from(walk.left).unwrap_or(u32::MAX);
-        let (limit, tags) = match walk.order {
-            TagOrder::Key => {
-                let limit = most.min(READ_SIZE);
-                let (key, value) = match &walk.behind {
-                    Some(tag) => (tag.key.as_str(), Some(tag.value.as_str())),
-                    None => (first_key.flatten().unwrap_or_default(), None),
-                };
-                let tags =
-                    grant.store().list_tags_by_key(&walk.scopes, key, value, limit + 1, walk.with_system).await?;
-                (limit, tags)
-            }
-            TagOrder::Text => {
-                let limit = most.min(TEXT_READ_SIZE);
-                let text = walk.behind.as_ref().map(Tag::text);
-                (limit, grant.store().list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
-            }
-        };
-        // one tag more than needed was read, to know whether there are others
-        let (mut tags, next) = cut(tags, limit, Clone::clone);
-        let last_key = walk.keys.as_ref().and_then(|keys| keys.last());
-        let is_behind = |tag: &Tag| last_key.is_some_and(|last| tag.key > *last);
-        let is_last = next.is_none() || most == limit || tags.last().is_some_and(is_behind);
-        if let Some(keys) = &walk.keys {
-            // skip a key that was added after the page was selected
-            tags.retain(|tag| keys.binary_search(&tag.key).is_ok());
-        }
-        walk.behind = next;
-        walk.skip = 0;
-        walk.left -= u64::from(limit);
-        Ok((tags, (!is_last).then_some(walk)))
+        read_piece(&grant, walk).await
     }
 
     pub(super) async fn list_keys(
@@ -224,6 +186,49 @@ impl Service {
         let (tags, total) = grant.store().list_predefined(grant.account(), query).await?;
         Ok(Answer::Predefined { tags, total })
     }
+}
+
+async fn begin_walk(grant: &Grant<'_>, walk: TagWalk, next: Option<String>) -> Result<Answer, RequestError> {
+    let (tags, rest) = read_piece(grant, walk).await?;
+    Ok(Answer::TagList(TagList { tags, rest, next }))
+}
+
+/// The next piece of a list, and the rest if there is one.
+async fn read_piece(grant: &Grant<'_>, mut walk: TagWalk) -> Result<(Vec<Tag>, Option<TagWalk>), RequestError> {
+    let first_key = walk.keys.as_ref().map(|keys| keys.first().map(String::as_str));
+    if walk.scopes.is_empty() || first_key == Some(None) {
+        return Ok((Vec::new(), None));
+    }
+    let most = u32::try_from(walk.left).unwrap_or(u32::MAX);
+    let (limit, tags) = match walk.order {
+        TagOrder::Key => {
+            let limit = most.min(READ_SIZE);
+            let (key, value) = match &walk.behind {
+                Some(tag) => (tag.key.as_str(), Some(tag.value.as_str())),
+                None => (first_key.flatten().unwrap_or_default(), None),
+            };
+            let tags = grant.store().list_tags_by_key(&walk.scopes, key, value, limit + 1, walk.with_system).await?;
+            (limit, tags)
+        }
+        TagOrder::Text => {
+            let limit = most.min(TEXT_READ_SIZE);
+            let text = walk.behind.as_ref().map(Tag::text);
+            (limit, grant.store().list_tags_by_text(&walk.scopes, text.as_deref(), walk.skip, limit + 1).await?)
+        }
+    };
+    // one tag more than needed was read, to know whether there are others
+    let (mut tags, next) = cut(tags, limit, Clone::clone);
+    let last_key = walk.keys.as_ref().and_then(|keys| keys.last());
+    let is_behind = |tag: &Tag| last_key.is_some_and(|last| tag.key > *last);
+    let is_last = next.is_none() || most == limit || tags.last().is_some_and(is_behind);
+    if let Some(keys) = &walk.keys {
+        // skip a key that was added after the page was selected
+        tags.retain(|tag| keys.binary_search(&tag.key).is_ok());
+    }
+    walk.behind = next;
+    walk.skip = 0;
+    walk.left -= u64::from(limit);
+    Ok((tags, (!is_last).then_some(walk)))
 }
 
 /// The requested page, and the marker of the next if there is one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AuthSettings, Caches, CredentialCache, Credentials, Registry, access::AccessControl};
+use super::{AuthSettings, Authenticator, Caches, CredentialCache, Credentials, Registry, access::AccessControl};
 use crate::{domain::services::CloudService, store::Store};
 
 /// The use cases of the dialects.
@@ -15,9 +15,16 @@ pub struct Service {
 
 impl Service {
     /// The use cases over a store, for the resources of a region and the services that have an API; `bulk` is the same
-    /// database for work without a deadline.
-    pub fn new(store: Store, bulk: Store, caches: Caches, region: Arc<str>, services: Arc<[CloudService]>) -> Self {
-        Self { access: AccessControl::new(store, bulk, caches), region, services }
+    /// database for work without a deadline. The authenticator says of what takes long whether its credential still holds.
+    pub fn new(
+        store: Store,
+        bulk: Store,
+        authenticator: Authenticator,
+        caches: Caches,
+        region: Arc<str>,
+        services: Arc<[CloudService]>,
+    ) -> Self {
+        Self { access: AccessControl::new(store, bulk, authenticator, caches), region, services }
     }
 
     /// The use cases of credentials, over the same stores.

@@ -1,8 +1,9 @@
-//! What an import into one domain may have.
+//! What credentials of one domain cover: of an import, and of a list that has begun.
 
 use std::collections::HashSet;
 
 use super::{Store, StoreError, retry::Retry};
+use crate::domain::RequestError;
 
 impl Store {
     /// The projects of other domains, and the names of the resource types: what an import into one domain may not have, and
@@ -24,6 +25,23 @@ impl Store {
             })
             .await?;
         Ok((foreign.into_iter().collect(), types.into_iter().collect()))
+    }
+
+    /// Whether one of these scopes belongs to a project of another domain.
+    pub async fn any_foreign(&self, scopes: &[i64], domain_id: &str) -> Result<bool, RequestError> {
+        let foreign = self.pool.fetch_optional(Retry::Read, || {
+            sqlx::query_scalar!(
+                r#"select true as "is_foreign!"
+                     from unnest($1::bigint[]) as w (scope_id)
+                     join tagd.scope s on s.scope_id = w.scope_id
+                     join tagd.project p on p.project_id = s.project_id
+                    where p.domain_id <> $2
+                    limit 1"#,
+                scopes,
+                domain_id
+            )
+        });
+        Ok(foreign.await?.is_some())
     }
 
     /// Those of some projects that a domain has.

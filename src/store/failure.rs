@@ -196,9 +196,7 @@ impl From<sqlx::Error> for RequestError {
                 let (count, quota) = numbers_of(&error);
                 Self::TooManyPredefined { count, quota }
             }
-            Some(Refusal::ForeignProject) => {
-                Self::Forbidden { reason: "project_id: access to the project is not allowed".to_owned() }
-            }
+            Some(Refusal::ForeignProject) => Self::lost_project(),
             Some(Refusal::UnknownPredefined) => Self::UnknownPredefined,
             Some(Refusal::PredefinedExists) => Self::PredefinedExists,
             // the others are mapped by the statements that can meet them

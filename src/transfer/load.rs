@@ -1,13 +1,16 @@
 //! Import: passes batches to the store and counts the outcomes.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use super::batches::{Batch, Batches, Rejected};
 use crate::{
-    domain::{reason::quote, registration::check_tag_counts},
+    domain::{RequestError, reason::quote, registration::check_tag_counts},
     store::{BatchOutcome, ImportBatch, Importer, StagedImport, Store, StoreError, TagError, TagStage},
     text::{self, WrongEncoding},
 };
+
+/// How often an import that waits for its input asks whether it is still allowed. It asks before each batch as well.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// Counts of an import.
 #[derive(Debug, Default)]
@@ -76,6 +79,13 @@ pub(crate) enum LoadError {
         /// Why.
         source: StoreError,
     },
+    /// It is no longer allowed.
+    Denied {
+        /// Number of the first line that was not imported.
+        line: u64,
+        /// Why.
+        source: RequestError,
+    },
     /// A line is bad and the import is strict; the line was reported.
     Strict,
     /// The input is not UTF-8; none of it was imported.
@@ -90,14 +100,15 @@ impl LoadError {
     }
 }
 
-/// Imports batches of resources that include their tags.
+/// Imports batches of resources that include their tags, as long as `check` allows it.
 pub(crate) async fn load(
     store: &Store,
     batches: Batches,
     atomicity: Atomicity,
     report: impl FnMut(Progress<'_>),
+    check: impl AsyncFn() -> Result<(), RequestError>,
 ) -> Result<Outcome, LoadError> {
-    let mut load = Load { outcome: Outcome::default(), report };
+    let mut load = Load { outcome: Outcome::default(), next_line: 1, report, check };
     match atomicity {
         Atomicity::Nothing => {
             let stage = store.stage_import().await.map_err(LoadError::Store)?;
@@ -117,8 +128,9 @@ pub(crate) async fn load_with_tags(
     batches: Batches,
     atomicity: Atomicity,
     report: impl FnMut(Progress<'_>),
+    check: impl AsyncFn() -> Result<(), RequestError>,
 ) -> Result<Outcome, LoadError> {
-    let mut load = Load { outcome: Outcome::default(), report };
+    let mut load = Load { outcome: Outcome::default(), next_line: 1, report, check };
     tags.malformed(|line, reason| load.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
     if atomicity == Atomicity::Nothing {
         load.must_be_clean()?;
@@ -153,12 +165,39 @@ impl Target {
 }
 
 /// An import in progress.
-struct Load<R> {
+struct Load<R, C> {
     outcome: Outcome,
+    /// Number of the line after the batches so far.
+    next_line: u64,
     report: R,
+    check: C,
 }
 
-impl<R: FnMut(Progress<'_>)> Load<R> {
+impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C> {
+    /// The next batch. A client may take as long as it likes to send one, so it is also asked meanwhile whether the import is
+    /// still allowed.
+    async fn next(&mut self, batches: &mut Batches) -> Result<Option<Batch>, LoadError> {
+        loop {
+            match tokio::time::timeout(CHECK_EVERY, batches.recv()).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(batch)) => {
+                    if !batch.lines.is_empty() {
+                        self.check_from(self.next_line).await?;
+                    }
+                    let last = batch.lines.last().max(batch.rejected.last().map(|bad| &bad.line));
+                    self.next_line = last.map_or(self.next_line, |last| last + 1);
+                    return Ok(Some(batch));
+                }
+                Err(_) => self.check_from(self.next_line).await?,
+            }
+        }
+    }
+
+    /// Ends an import that is no longer allowed, before this line.
+    async fn check_from(&self, line: u64) -> Result<(), LoadError> {
+        (self.check)().await.map_err(|source| LoadError::Denied { line, source })
+    }
+
     fn reject(&mut self, bad: &Rejected) {
         self.outcome.rejected += 1;
         (self.report)(Progress::Rejected(bad));
@@ -180,7 +219,7 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
     async fn run_whole(&mut self, mut stage: StagedImport, mut batches: Batches) -> Result<(), LoadError> {
         let mut first_lines = Vec::new();
         let mut staged = 0;
-        while let Some(batch) = batches.recv().await {
+        while let Some(batch) = self.next(&mut batches).await? {
             let Batch { resources, lines, rejected, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);
@@ -202,10 +241,12 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
         self.must_be_clean()?;
         let mut whole = stage.begin().await.map_err(LoadError::Store)?;
         for line in first_lines {
+            self.check_from(line).await?;
             let imported = whole.import_next().await.map_err(|source| LoadError::Refused { line, source })?;
             self.outcome.add(imported.unwrap_or_default());
             (self.report)(Progress::Imported { resources: self.outcome.resources(), of: staged });
         }
+        self.check_from(self.next_line).await?;
         whole.finish().await.map_err(LoadError::Store)
     }
 
@@ -216,7 +257,7 @@ impl<R: FnMut(Progress<'_>)> Load<R> {
         mut batches: Batches,
         atomicity: Atomicity,
     ) -> Result<(), LoadError> {
-        while let Some(batch) = batches.recv().await {
+        while let Some(batch) = self.next(&mut batches).await? {
             let Batch { resources, lines, rejected, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);

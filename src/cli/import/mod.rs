@@ -142,9 +142,10 @@ async fn run_batches(
             progress.set_message(format!("{} of {} resources imported", HumanCount(resources), HumanCount(of)));
         }
     };
+    let check = async || import.check_again().await;
     let outcome = match tags {
-        None => transfer::load(&import.store(), batches, atomicity, report).await,
-        Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report).await,
+        None => transfer::load(&import.store(), batches, atomicity, report, check).await,
+        Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report, check).await,
     }
     .map_err(|error| {
         let kept = if strict { "nothing was imported" } else { "the lines before it were imported" };
@@ -154,6 +155,7 @@ async fn run_batches(
                 transfer::log_refusal(line, &source);
                 CliError::Stopped(format!("from line {line} on: {source}; {kept}"))
             }
+            LoadError::Denied { line, source } => CliError::Stopped(format!("from line {line} on: {source}; {kept}")),
             LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),
             LoadError::Encoding(wrong) => CliError::Stopped(format!("the input {wrong}")),
             LoadError::Broken(source) => CliError::File { what: format!("the input was cut off; {kept}"), source },

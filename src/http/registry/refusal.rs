@@ -2,7 +2,13 @@
 
 use std::fmt;
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header::ContentType};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, ContentType},
+    },
+};
 use serde_json::json;
 
 use crate::{
@@ -10,6 +16,7 @@ use crate::{
     http::{
         body::{BodyError, LARGEST, PATIENCE},
         error_log,
+        principal::CHALLENGE,
     },
 };
 
@@ -31,6 +38,15 @@ pub(super) enum Refusal {
     },
     /// An import stopped early.
     Input(String),
+    /// The credential of an import does not hold any more.
+    Denied {
+        /// Number of the first line that was not imported.
+        line: u64,
+        /// What was imported before.
+        kept: &'static str,
+        /// Why.
+        source: RequestError,
+    },
     /// Types or projects that an import uses were changed while it ran.
     Changed(String),
     /// The path exists but does not allow this method.
@@ -64,18 +80,9 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryError::UnknownCredential { .. } => (404, "REGISTRY.0023"),
             RegistryError::KeyExists { .. } => (409, "REGISTRY.0024"),
             RegistryError::Condition => (412, "REGISTRY.0008"),
-            RegistryError::Other(error) => match error {
-                RequestError::Body { .. } => (400, "REGISTRY.0001"),
-                RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
-                RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
-                RequestError::Unauthenticated { .. } => (401, "REGISTRY.0021"),
-                RequestError::Forbidden { .. } => (403, "REGISTRY.0022"),
-                RequestError::Unavailable { .. } => (503, "REGISTRY.0015"),
-                RequestError::Internal { .. } => (500, "REGISTRY.0016"),
-                // an invalid field; the registry does not produce the other kinds
-                _ => (400, "REGISTRY.0002"),
-            },
+            RegistryError::Other(error) => code_of_request_error(error),
         },
+        Refusal::Denied { source, .. } => code_of_request_error(source),
         Refusal::Line { .. } => (400, "REGISTRY.0010"),
         Refusal::Input(_) | Refusal::Body(BodyError::Broken(_)) => (400, "REGISTRY.0011"),
         Refusal::Changed(_) => (503, "REGISTRY.0015"),
@@ -85,6 +92,20 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::Method { .. } => (405, "REGISTRY.0017"),
         Refusal::Path => (404, "REGISTRY.0018"),
         Refusal::Version => (505, "REGISTRY.0020"),
+    }
+}
+
+fn code_of_request_error(error: &RequestError) -> (u16, &'static str) {
+    match error {
+        RequestError::Body { .. } => (400, "REGISTRY.0001"),
+        RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
+        RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
+        RequestError::Unauthenticated { .. } => (401, "REGISTRY.0021"),
+        RequestError::Forbidden { .. } => (403, "REGISTRY.0022"),
+        RequestError::Unavailable { .. } => (503, "REGISTRY.0015"),
+        RequestError::Internal { .. } => (500, "REGISTRY.0016"),
+        // an invalid field; the registry does not produce the other kinds
+        _ => (400, "REGISTRY.0002"),
     }
 }
 
@@ -98,6 +119,7 @@ impl fmt::Display for Refusal {
             }
             Self::Body(BodyError::Broken(reason)) => write!(f, "body: {reason}"),
             Self::Type(reason) | Self::Input(reason) | Self::Changed(reason) => f.write_str(reason),
+            Self::Denied { line, kept, source } => write!(f, "from line {line} on: {source}; {kept}"),
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
             Self::Method { method, allowed } => write!(f, "method: must be one of {allowed}, got {method}"),
             Self::Path => f.write_str("path: must be UTF-8"),
@@ -114,22 +136,25 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::RequestError(RegistryError::Other(error)) = self {
+        if let Self::RequestError(RegistryError::Other(error)) | Self::Denied { source: error, .. } = self {
             error_log::log(error);
         }
         let mut answer = HttpResponse::build(self.status_code());
+        match self.status_code() {
+            StatusCode::UNAUTHORIZED => {
+                answer.insert_header((header::WWW_AUTHENTICATE, CHALLENGE));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                answer.insert_header((header::RETRY_AFTER, "1"));
+            }
+            _ => {}
+        }
         match self {
-            Self::Changed(_) => {
-                answer.insert_header(("Retry-After", "1")).force_close();
-            }
-            Self::RequestError(RegistryError::Other(RequestError::Unavailable { .. })) => {
-                answer.insert_header(("Retry-After", "1"));
-            }
             Self::Method { allowed, .. } => {
-                answer.insert_header(("Allow", *allowed));
+                answer.insert_header((header::ALLOW, *allowed));
             }
             // the rest of the body is not read, so the connection cannot be reused
-            Self::Body(_) | Self::Line { .. } | Self::Input(_) => {
+            Self::Body(_) | Self::Line { .. } | Self::Input(_) | Self::Changed(_) | Self::Denied { .. } => {
                 answer.force_close();
             }
             _ => {}

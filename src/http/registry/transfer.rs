@@ -16,6 +16,7 @@ use actix_web::{
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
 use super::{
     refusal::Refusal,
@@ -24,7 +25,10 @@ use super::{
 };
 use crate::{
     domain::RequestError,
-    http::body::{BodyError, PATIENCE},
+    http::{
+        body::{BodyError, PATIENCE},
+        error_log,
+    },
     service::{ExportError, ImportError, Snapshot},
     transfer::{Atomicity, Progress, batches, line},
 };
@@ -103,6 +107,7 @@ fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) ->
     match error {
         ImportError::Changed(reason) => Refusal::Changed(format!("{reason}; {kept}")),
         ImportError::Store(error) => error.into(),
+        ImportError::Denied { line, source } => Refusal::Denied { line, kept, source },
         ImportError::Strict => match rejected.into_iter().next() {
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },
             None => Refusal::RequestError(RequestError::internal("a strict import ended without a bad line").into()),
@@ -208,7 +213,8 @@ pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Re
     let export = access.state.registry.export(&access.principal).await?;
     let snapshot = export.begin().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
-    actix_web::rt::spawn(run_export(snapshot, Outgoing::new(is_packed), sender));
+    // the log says which request it belongs to, also when it is cut off
+    actix_web::rt::spawn(run_export(snapshot, Outgoing::new(is_packed), sender).in_current_span());
     let pieces = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
     let mut answer = HttpResponse::Ok();
     answer.content_type(NDJSON).insert_header((header::VARY, "Accept-Encoding"));
@@ -289,10 +295,15 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
             return;
         }
         Err(ExportError::Output(Stopped::Line(error))) => Err(error),
+        // the connection is closed, so that the client does not take the response for complete
+        Err(ExportError::Denied(error)) => {
+            error_log::log_cut("an export", &error);
+            let _ = send(&sender, Err(io::Error::other("access to the export has ended"))).await;
+            return;
+        }
         Err(ExportError::Store(error)) => Err(io::Error::other(error.to_string())),
     };
     if let Err(error) = &last {
-        // the connection is closed, so that the client does not take the response for complete
         tracing::error!(%error, "an export failed");
     }
     let _ = send(&sender, last).await;

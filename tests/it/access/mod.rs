@@ -6,6 +6,7 @@ mod identity;
 mod isolation;
 mod keystone;
 mod limits;
+mod revocation;
 mod roles;
 
 use tagd::{

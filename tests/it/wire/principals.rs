@@ -2,7 +2,7 @@
 
 use tagd::{
     app::{App, AppSettings},
-    auth::Principal,
+    auth::{Authenticated, CredentialRef, Principal},
     domain::{
         Answer, Command, QueryOutput, ResourceQuery, Rights, Role, ScopeSelector, Tag, TagQuery,
         change::Registration,
@@ -18,7 +18,8 @@ fn of_account(domain_id: Option<&str>) -> Principal {
         Some(domain_id) => Rights::in_domain(Role::Tagger, domain_id.into(), None),
         None => Rights::operator(None),
     };
-    Principal::new("somebody".into(), rights.into(), "r-1".into(), None)
+    let credential = CredentialRef::Permanent;
+    Principal::new(Authenticated { name: "somebody".into(), rights: rights.into(), credential }, "r-1".into(), None)
 }
 
 fn in_account(account: &str, registration: Registration) -> Registration {
