@@ -166,6 +166,7 @@ fn written_of(resource_id: &str, row: Option<&OutcomeRow>) -> Result<Written, Re
     match row.map(|row| (row.outcome.as_str(), row)) {
         Some(("changed", _)) => Ok(Written::Changed),
         Some(("unchanged", _)) => Ok(Written::Unchanged),
+        Some(("foreign", _)) => Err(RequestError::lost_project()),
         Some(("unknown", _)) => Err(RequestError::unknown_resource(resource_id)),
         Some(("over_quota", row)) => {
             Err(RequestError::TooManyTags { count: number(row.tag_count), quota: number(row.quota) })

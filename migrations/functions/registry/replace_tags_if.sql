@@ -9,8 +9,8 @@ declare
   v_old  text[];
   v_new  text[];
 begin
-  perform tagd.check_domain(p_scope_id, p_caller);
   perform tagd.lock_scope_shared(p_scope_id);
+  perform tagd.check_domain(p_scope_id, p_caller);
   select r.slot, r.tags into v_slot, v_old from tagd.lock_resource(p_scope_id, p_resource_id, p_match) r;
   v_new := tagd.merge_tags(v_old, 2::smallint, p_tags);
   if v_new <> v_old then

@@ -8,8 +8,8 @@ declare
   v_tags  text[];
   v_words text[];
 begin
-  perform tagd.check_domain(p_scope_id, p_caller);
   perform tagd.lock_scope_shared(p_scope_id);
+  perform tagd.check_domain(p_scope_id, p_caller);
   select r.slot, r.tags into v_slot, v_tags from tagd.lock_resource(p_scope_id, p_resource_id, p_match) r;
   delete from tagd.name n where n.scope_id = p_scope_id and n.slot = v_slot
   returning n.words into v_words;

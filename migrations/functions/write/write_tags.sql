@@ -5,29 +5,41 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_row      record;
-  v_last     integer := -1;
-  v_mode     smallint;
-  v_parts    text[];
-  v_at       integer;
-  v_new      text[];
-  v_quota    integer;
-  v_changes  tagd.resource_change[];
-  v_outcomes text[] := array_fill('unknown'::text, array[cardinality(p_ids)]);
-  v_counts   integer[] := array_fill(null::integer, array[cardinality(p_ids)]);
+  v_row       record;
+  v_domain_id text;
+  v_mode      smallint;
+  v_parts     text[];
+  v_at        integer;
+  v_new       text[];
+  v_quota     integer;
+  v_changes   tagd.resource_change[];
+  -- null: unknown
+  v_outcomes  text[];
+  v_counts    integer[];
 begin
-  perform tagd.lock_scope_shared(p_scope_id);
+  -- an expression takes the lock, unless it has to wait: the statement costs ten times as much
+  if not pg_try_advisory_xact_lock_shared(tagd.scope_lock_class(), (p_scope_id % 2147483647)::integer) then
+    perform tagd.lock_scope_shared(p_scope_id);
+  end if;
   for v_row in
-    select w.n::integer as n, r.slot, r.tags
-      from unnest(p_ids) with ordinality as w (id, n)
-      join tagd.resource r on r.scope_id = p_scope_id and r.resource_id = w.id
+    select array_position(p_ids, r.resource_id) as n, r.slot, r.tags
+      from tagd.resource r
+     where r.scope_id = p_scope_id and r.resource_id = any (p_ids)
      order by r.slot
-       for update of r
+       for update
   loop
-    if v_row.slot = v_last then
-      raise exception 'two writes of one resource in a call';
+    if p_callers[v_row.n].domain_id is not null then
+      -- after the scope was locked: until then, the project may be deleted and registered anew in another domain
+      if v_domain_id is null then
+        select p.domain_id into v_domain_id
+          from tagd.scope s join tagd.project p on p.project_id = s.project_id
+         where s.scope_id = p_scope_id;
+      end if;
+      if p_callers[v_row.n].domain_id is distinct from v_domain_id then
+        v_outcomes[v_row.n] := 'foreign';
+        continue;
+      end if;
     end if;
-    v_last := v_row.slot;
     v_mode := p_modes[v_row.n];
     v_parts := p_parts[coalesce(p_ends[v_row.n - 1], 0) + 1:p_ends[v_row.n]];
     -- another value for a key is the usual write; calling merge_tags would make it 2 % slower
@@ -64,12 +76,21 @@ begin
   end if;
   for v_at in 1 .. cardinality(p_ids) loop
     outcome := v_outcomes[v_at];
-    tag_count := v_counts[v_at];
-    quota := case when tag_count is not null then v_quota end;
+    if outcome is null then
+      if array_position(p_ids, p_ids[v_at]) <> v_at then
+        raise exception 'two writes of one resource in a call';
+      end if;
+      -- which resources a project of another domain has is not shown
+      outcome := case when tagd.is_foreign(p_scope_id, p_callers[v_at]) then 'foreign' else 'unknown' end;
+    end if;
+    if v_counts is not null then
+      tag_count := v_counts[v_at];
+      quota := case when tag_count is not null then v_quota end;
+    end if;
     return next;
   end loop;
 end
 $$;
-comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) is 'Writes tags of different resources, each with its own mode, 0 or 1 (see merge_tags), and caller. Write i has the elements of p_parts after p_ends[i - 1] up to p_ends[i]. Returns one row for each write, in order: changed; unchanged if it already had these tags; unknown if the scope has no such resource; over_quota if it would have tag_count tags, more than the quota, in which case it was not changed.';
+comment on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) is 'Writes tags of different resources, each with its own mode, 0 or 1 (see merge_tags), and caller. Write i has the elements of p_parts after p_ends[i - 1] up to p_ends[i]. Returns one row for each write, in order: changed; unchanged if it already had these tags; unknown if the scope has no such resource; foreign if its project belongs to another domain than the caller''s; over_quota if it would have tag_count tags, more than the quota, in which case it was not changed.';
 revoke execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) from public;
 grant execute on function tagd.write_tags(bigint, text[], smallint[], integer[], text[], tagd.caller[]) to tagd_service;

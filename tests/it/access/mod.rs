@@ -28,7 +28,7 @@ pub fn settings() -> AuthSettings {
 }
 
 /// A server whose requests must have credentials.
-fn guarded() -> World {
+pub fn guarded() -> World {
     World::with_auth(settings())
 }
 

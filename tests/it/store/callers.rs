@@ -1,8 +1,13 @@
-//! Every change of tags passes one place in the database, and brings along who causes it.
+//! Every change of tags passes one place in the database, brings along who causes it, and is refused in another domain.
 
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use tagd::domain::Role;
 
-use crate::support::{Program, TestDb, World, block_on};
+use crate::{
+    access::{guarded, token},
+    support::{Program, TestDb, World, block_on, registration},
+};
 
 /// Records what passes `tagd.change_tags` on its way.
 const RECORD: &str = "
@@ -79,4 +84,170 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
     assert_eq!(program.run(&["import", "--resources", "r.csv", "--tags", "t.csv"]).code, Some(0));
     assert_eq!(passed(&world.db), ["cli:import  1 {k,3} {k,4}"]);
     assert_eq!(program.run(&["index", "verify"]).code, Some(0));
+}
+
+/// A caller of domain `a`, who wants to change what belongs to domain `b`.
+const STRANGER: &str = "row('s', 'r', null, 'a')::tagd.caller";
+
+/// What each function that takes a caller does for one of another domain: the statement, and its result or its state.
+const WRITES: [(&str, &str, &str); 18] = [
+    // one of a batch is refused, and the others are not
+    (
+        "write_tags",
+        "select string_agg(w.outcome, ' ') from tagd.write_tags(1, array['r', 'none', 's'], array[0, 0, 0]::smallint[],
+           array[2, 4, 6], array['k', '1', 'k', '1', 'k', '1'], array[STRANGER, STRANGER, row('o', 'r', null, 'b')::tagd.caller]) w",
+        "foreign foreign changed",
+    ),
+    ("replace_tags_if", "select tagd.replace_tags_if(1, 'r', '{}', null, STRANGER)", "TG012"),
+    ("unregister_resource", "select tagd.unregister_resource(1, 'r', null, STRANGER)::text", "TG012"),
+    ("unregister_resource", "select tagd.unregister_resource(1, 'none', null, STRANGER)::text", "TG012"),
+    (
+        "register_resource",
+        "select r.etag from tagd.register_resource('p', 'images', 'r', 'x', 'x', null, '{}', null, false, STRANGER) r",
+        "TG012",
+    ),
+    ("put_project", "select coalesce(tagd.put_project('p', 'x', 'a', STRANGER)::text, 'foreign')", "foreign"),
+    ("remove_project", "select tagd.remove_project('p', true, STRANGER)::text", "false"),
+    // before import_batch, in its transaction
+    ("lock_import_projects_shared", "select tagd.lock_import_projects_shared(STRANGER)::text", "TG012"),
+    (
+        "put_credential",
+        "select tagd.put_credential('x', 1::smallint, 'x', 'reader', 'b', null, '', null, null, null, STRANGER)::text",
+        "P0001",
+    ),
+    ("remove_credential", "select tagd.remove_credential('c', 1::smallint, STRANGER)::text", "false"),
+    (
+        "replace_credential_secret",
+        "select tagd.replace_credential_secret('c', 1::smallint, 'x', null, STRANGER)::text",
+        "false",
+    ),
+    ("reseal_credential", "select tagd.reseal_credential('c', 'x', STRANGER)::text", "P0001"),
+    // what has no project: the domain is an argument, or only operators may do it
+    ("put_predefined", "", ""),
+    ("remove_predefined", "", ""),
+    ("replace_predefined", "", ""),
+    ("put_type_with_aliases", "", ""),
+    ("remove_type", "", ""),
+    ("import_batch", "", ""),
+];
+
+/// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, and what is noted.
+const WITHOUT_CALLER: [&str; 6] =
+    ["begin_import", "enter_import", "put_names", "put_scope", "rebuild_scope", "touch_credentials"];
+
+async fn state_of(owner: &mut PgConnection) -> Vec<String> {
+    let statement = "
+        select r.resource_id || ' ' || r.resource_name || ' ' || r.tags::text from tagd.resource r
+         union all select p.project_id || ' ' || p.domain_id from tagd.project p
+         union all select c.credential_id || ' ' || encode(c.secret, 'hex') from tagd.credential c order by 1";
+    sqlx::query_scalar(statement).fetch_all(owner).await.unwrap()
+}
+
+#[test]
+fn every_function_that_takes_a_caller_refuses_one_of_another_domain() {
+    let world = World::new();
+    let resources = ["r", "s"].map(|id| {
+        let mut one = registration("images", id, "n", &[("env", "prod")]);
+        one.domain_id = Some("b".into());
+        one
+    });
+    world.load(&resources);
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        let setup = "
+            insert into tagd.credential (credential_id, kind, name, role, domain_id, secret, created_by)
+            values ('c', 1, 'n', 'reader', 'b', 'secret', 't');
+            select tagd.begin_import();
+            insert into pg_temp.import_line (line, project_id, resource_type, resource_id, resource_name, name_folded, tags)
+            values (1, 'p', 'images', 'r', 'x', 'x', '{}')";
+        owner.execute(setup).await.unwrap();
+        let writing: Vec<(String, bool)> = sqlx::query_as(
+            "select distinct p.proname::text, t.takes_caller
+               from pg_proc p
+              cross join lateral (
+                      select coalesce(bool_or(a.type in ('tagd.caller'::regtype, 'tagd.caller[]'::regtype)), false) as takes_caller
+                        from unnest(p.proargtypes::oid[]) as a (type)) t
+              where p.pronamespace = 'tagd'::regnamespace and p.prosecdef
+                and has_function_privilege('tagd_service', p.oid, 'execute')
+              order by 1",
+        )
+        .fetch_all(&mut owner)
+        .await
+        .unwrap();
+        let taking = |caller: bool| -> Vec<&str> {
+            writing.iter().filter(|(_, takes)| *takes == caller).map(|(name, _)| name.as_str()).collect()
+        };
+        let mut listed: Vec<&str> = WRITES.iter().map(|(name, ..)| *name).collect();
+        listed.sort_unstable();
+        listed.dedup();
+        assert_eq!(taking(true), listed);
+        assert_eq!(taking(false), WITHOUT_CALLER);
+        let mut before = state_of(&mut owner).await;
+        for (name, statement, expected) in WRITES.into_iter().filter(|(_, statement, _)| !statement.is_empty()) {
+            let statement = statement.replace("STRANGER", STRANGER);
+            let found = match owner.fetch_one(AssertSqlSafe(statement)).await {
+                Ok(row) => row.get::<Option<String>, _>(0).unwrap_or_default(),
+                Err(error) => error.as_database_error().unwrap().code().unwrap().into_owned(),
+            };
+            assert_eq!(found, expected, "{name}");
+            let after = state_of(&mut owner).await;
+            if name == "write_tags" {
+                // that of its own domain
+                let changed: Vec<&String> = after.iter().filter(|row| !before.contains(row)).collect();
+                assert_eq!(changed, ["s n {env,prod,k,1}"]);
+                before.clone_from(&after);
+            }
+            assert_eq!(after, before, "{name}");
+        }
+        owner.close().await.unwrap();
+    });
+}
+
+#[test]
+fn what_another_domain_has_registered_anew_is_not_changed_through_a_server_that_remembers_the_old_one() {
+    let world = guarded();
+    let of = |domain: &str| {
+        let mut one = registration("images", "r", "n", &[("env", "prod")]);
+        one.domain_id = Some(domain.to_owned());
+        one
+    };
+    world.load(&[of("a")]);
+    let operator = token(&world, Role::Operator, "", &[]);
+    let administrator = token(&world, Role::Administrator, "a", &[]);
+    let other = Program::new().on(&world.db).serve(&["--auth", "tokens", "--listen", "127.0.0.1:0"]);
+    let headers = [("X-Auth-Token", administrator.as_str()), ("Content-Type", "application/json")];
+    let writes = [
+        ("POST", "/v2/p/images/r/tags", json!({ "tag": { "key": "k", "value": "v" } })),
+        ("POST", "/v2/p/images/r/tags/action", json!({ "action": "delete", "tags": [{ "key": "env" }] })),
+        ("POST", "/v2/p/images/none/tags", json!({ "tag": { "key": "k", "value": "v" } })),
+        ("DELETE", "/v2/p/images/r/tags/env", json!(null)),
+        ("PUT", "/registry/v1/projects/p/types/images/resources/r/tags", json!({ "tags": [] })),
+        ("PUT", "/registry/v1/projects/p/types/images/resources/r", json!({ "resource_name": "x" })),
+        ("DELETE", "/registry/v1/projects/p/types/images/resources/r", json!(null)),
+        ("PUT", "/registry/v1/projects/p", json!({ "project_name": "x" })),
+    ];
+    for (method, path, body) in &writes {
+        // now the other server knows the project, as one of domain a
+        let known = other.send("POST", writes[0].1, &headers, writes[0].2.to_string().as_bytes());
+        assert_eq!(known.status, 204, "{}", known.body);
+        let as_operator = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];
+        let gone = world.send("DELETE", "/registry/v1/projects/p?with_resources=true", &as_operator, b"");
+        assert_eq!(gone.status, 204, "{}", gone.body);
+        world.load(&[of("b")]);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let refused = other.send(method, path, &headers, body.as_bytes());
+        assert_eq!(refused.status, 403, "{method} {path}: {}", refused.body);
+        let export = world.send("GET", "/registry/v1/export", &as_operator, b"").body;
+        assert!(
+            export.contains(r#""domain_id":"b""#) && export.contains(r#"[{"key":"env","value":"prod"}]"#),
+            "{export}"
+        );
+        // back to the beginning; the other server has to learn of it
+        world.send("DELETE", "/registry/v1/projects/p?with_resources=true", &as_operator, b"");
+        world.load(&[of("a")]);
+        crate::support::eventually("the other server knows that the project is one of domain a again", || {
+            other.send("GET", "/v2/p/images/r/tags", &headers, b"").status == 200
+        });
+    }
+    assert_eq!(other.stop().code, Some(0));
 }
