@@ -10,11 +10,7 @@ use crate::{
         Authenticated, CredentialRef, Keystone, MasterKeys, Principal, Secret,
         random::{TOKEN_PREFIX, hash_of, is_hash_of, token_id},
     },
-    domain::{
-        RequestError, Rights,
-        credential::{Credential, CredentialKind},
-        is_storable,
-    },
+    domain::{RequestError, Rights, credential::CredentialKind, is_storable},
     store::Store,
 };
 

@@ -335,6 +335,7 @@ fn an_import_with_a_token_of_a_keystone_ends_with_it_and_while_keystone_is_down(
     let keystone = World::with_auth(AuthSettings { configured, ..settings() });
     let source = Keystone::new(KeystoneSettings {
         url: keystone.url.clone(),
+        authorities: None,
         user: "service".into(),
         password: Secret::new("SK"),
         domain: "Default".into(),
