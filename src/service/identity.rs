@@ -229,16 +229,7 @@ impl Identity {
     async fn project(&self, principal: &Principal, wanted: ProjectName<'_>) -> Result<Project, RequestError> {
         let unknown = || refused("scope.project: is unknown, or the access key does not cover it");
         let mut found = match wanted.id {
-            Some(id) => {
-                let grant = self.grant(principal).await?;
-                let covered = grant.covered();
-                let project = if is_storable(id) { grant.store().find_project(id).await? } else { None };
-                let is_covered = |project: &Project| {
-                    covered.names(&project.project_id)
-                        && covered.domain_id.is_none_or(|domain_id| domain_id == project.domain_id)
-                };
-                project.into_iter().filter(is_covered).collect()
-            }
+            Some(id) => self.project_by_id(principal, id).await?.into_iter().collect(),
             None if wanted.name.is_some() => self.projects(principal, wanted).await?.0,
             None => Vec::new(),
         };
@@ -247,6 +238,17 @@ impl Identity {
             return Err(refused("scope.project: the name belongs to several projects, use the ID"));
         }
         found.pop().ok_or_else(unknown)
+    }
+
+    /// A project, if the principal may see it.
+    pub async fn project_by_id(&self, principal: &Principal, id: &str) -> Result<Option<Project>, RequestError> {
+        let grant = self.grant(principal).await?;
+        let covered = grant.covered();
+        let project = if is_storable(id) { grant.store().find_project(id).await? } else { None };
+        Ok(project.filter(|project| {
+            covered.names(&project.project_id)
+                && covered.domain_id.is_none_or(|domain_id| domain_id == project.domain_id)
+        }))
     }
 
     /// The projects that a principal may see, at most 1000, and whether there are more.
@@ -299,6 +301,19 @@ impl Identity {
         let all = grant.store().list_domains(LIST_LIMIT).await?;
         let others: Vec<_> = all.into_iter().filter(|domain_id| Some(domain_id) != own.as_ref()).collect();
         Ok(own.into_iter().chain(others).collect())
+    }
+
+    /// Whether there is a domain that the principal may see.
+    pub async fn has_domain(&self, principal: &Principal, domain_id: &str) -> Result<bool, RequestError> {
+        let grant = self.grant(principal).await?;
+        if principal.rights.domain_id().is_some_and(|own| **own == *domain_id) {
+            return Ok(true);
+        }
+        if grant.confined_to().is_some() || domain_id.is_empty() || !is_storable(domain_id) {
+            return Ok(false);
+        }
+        let of_domain = ProjectFilter { domain_id: Some(domain_id), projects: None };
+        Ok(!grant.store().find_projects(None, 1, of_domain).await?.is_empty())
     }
 
     /// What a valid token allows. `own` is the token that the request is sent with: it may be seen, and so may those of the

@@ -2,7 +2,9 @@
 
 Custodian lists resources at their own services and changes tags at TMS. The lists come from a stand-in here, with the
 tags that tagd has at that moment, as a service would that keeps its tags there; all requests to TMS go to tagd. The
-only settings are endpoints in environment variables of the SDK. Usage: suite.py TAGD [CASE...], as tools/custodian runs it.
+only settings are endpoints in environment variables of the SDK. Everything runs twice: without credentials, where the stand-in is
+IAM as well, and with them, where requests must be signed and Custodian asks tagd for its project and its domain.
+Usage: suite.py TAGD [CASE...], as tools/custodian runs it.
 """
 import http.client
 import http.server
@@ -23,6 +25,16 @@ sys.path.insert(0, os.path.join(ROOT, "tools", "bench"))
 
 from suite.server import Server  # noqa: E402
 
+ACCESS, SECRET = "access", "secret"
+SETTINGS = f"""
+auth = ["keys", "tokens"]
+[[keys]]
+access = "{ACCESS}"
+secret = "{SECRET}"
+role = "tagger"
+domain = "fedcba9876543210fedcba9876543210"
+"""
+
 PROJECT, DOMAIN, REGION = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210", "cn-north-4"
 
 # more than Custodian puts into one request
@@ -36,21 +48,34 @@ KINDS = (IMAGE, DISK, TRACKER)
 class Tagd:
     """The server, and what it says of tags."""
 
-    def __init__(self, program):
-        self.server = Server(program)
+    def __init__(self, program, signed):
+        self.server, self.signed, self.headers = Server(program), signed, {"Content-Type": "application/json"}
 
     def start(self):
         lines = []
         for kind, count in (("images", 3), ("disk", DISKS), ("cts-tracker", 2)):
             for number in range(count):
-                lines.append({"project_id": PROJECT, "resource_type": kind, "resource_id": f"{kind}-{number}", "resource_name": f"{kind} {number}", "tags": []})
+                lines.append({"project_id": PROJECT, "project_name": REGION, "domain_id": DOMAIN, "resource_type": kind, "resource_id": f"{kind}-{number}", "resource_name": f"{kind} {number}", "tags": []})
         self.server.prepare()
         self.server.load(self.server.file("fleet.ndjson", "".join(json.dumps(line) + "\n" for line in lines)))
+        if self.signed:
+            self.server.env["TAGD_CONFIG"] = self.server.file("tagd.toml", SETTINGS)
         self.server.start()
+        if self.signed:
+            user = {"name": ACCESS, "password": SECRET}
+            self.headers["X-Auth-Token"] = self.log_in({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}})
+
+    def log_in(self, body):
+        connection = http.client.HTTPConnection(self.server.address, timeout=120)
+        connection.request("POST", "/v3/auth/tokens", json.dumps(body), self.headers)
+        answer = connection.getresponse()
+        token = answer.headers["X-Subject-Token"]
+        connection.close()
+        return token
 
     def call(self, method, path, body=None):
         connection = http.client.HTTPConnection(self.server.address, timeout=120)
-        connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
+        connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
         answer = connection.getresponse()
         data = answer.read()
         connection.close()
@@ -126,12 +151,16 @@ class Custodian:
     def __init__(self, tagd, lists, home):
         self.home, self.number = home, 0
         here = REGION.replace("-", "_").upper()
-        services = {"TMS": f"http://{tagd.server.address}", **{service: lists for service in ("IAM", "IMS", "EVS", "CTS")}}
+        own = f"http://{tagd.server.address}"
+        iam = own if tagd.signed else lists
+        services = {"TMS": own, "IAM": iam, **{service: lists for service in ("IMS", "EVS", "CTS")}}
         self.env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         self.env.update({f"HUAWEICLOUD_SDK_REGION_{service}_{here}": url for service, url in services.items()})
         self.env.update(
-            PYTHONDONTWRITEBYTECODE="1", TZ="UTC", HOME=home, HUAWEICLOUD_SDK_IAM_ENDPOINT=lists, HUAWEI_DEFAULT_REGION=REGION, HUAWEI_ACCESS_KEY_ID="access", HUAWEI_SECRET_ACCESS_KEY="secret", HUAWEI_PROJECT_ID=PROJECT,
+            PYTHONDONTWRITEBYTECODE="1", TZ="UTC", HOME=home, HUAWEICLOUD_SDK_IAM_ENDPOINT=iam, HUAWEI_DEFAULT_REGION=REGION, HUAWEI_ACCESS_KEY_ID=ACCESS, HUAWEI_SECRET_ACCESS_KEY=SECRET,
         )
+        if not tagd.signed:
+            self.env["HUAWEI_PROJECT_ID"] = PROJECT
         self.runner = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--runner"], env=self.env, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def close(self):
@@ -286,14 +315,15 @@ CASES = (
 )
 
 
-def main():
-    tagd, wanted, failed = Tagd(os.path.abspath(sys.argv[1])), sys.argv[2:], []
+def run_all(program, signed, wanted):
+    """The cases with a tagd of their own; the names of those that failed."""
+    tagd, failed = Tagd(program, signed), []
     try:
         tagd.start()
         with tempfile.TemporaryDirectory() as home:
             custodian = Custodian(tagd, stand_in(tagd), home)
             for case, kind in CASES:
-                name = f"{kind[0]} {case.__name__}"
+                name = f"{kind[0]} {case.__name__} {'signed' if signed else 'open'}"
                 if wanted and not any(word in name for word in wanted):
                     continue
                 print(name, flush=True)
@@ -311,6 +341,12 @@ def main():
             custodian.close()
     finally:
         tagd.server.close()
+    return failed
+
+
+def main():
+    program = os.path.abspath(sys.argv[1])
+    failed = [name for signed in (False, True) for name in run_all(program, signed, sys.argv[2:])]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
     print("Cloud Custodian is content")

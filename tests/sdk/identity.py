@@ -2,10 +2,15 @@
 
 tests/it/access/identity.rs starts the server and runs this file. The access key AK with the secret SK covers the domain
 "shop", whose only project is PROJECT with an image r1; the key TWO with the secret SK covers the domain "two", with the projects
-two-a and two-b, which are named north-1 and north-1_test.
+two-a and two-b, which are named north-1 and north-1_test. The key OPERATOR with the secret SK covers everything. TAGD_KEY and
+TAGD_SECRET are a key of "two" that the database has.
 """
+import contextlib
+import io
+import json
 import os
 import unittest
+from unittest import mock
 
 import openstack
 from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
@@ -17,6 +22,7 @@ from huaweicloudsdktms.v1 import TmsClient
 from huaweicloudsdktms.v1 import model as tms
 from keystoneauth1 import exceptions, session
 from keystoneauth1.identity import v3
+from openstackclient.shell import OpenStackShell
 
 URL = os.environ["TAGD_URL"]
 AUTH_URL = URL + "/v3"
@@ -99,6 +105,81 @@ class Keystone(unittest.TestCase):
         self.assertEqual(cloud.current_project_id, PROJECT)
         self.assertEqual({one.type for one in cloud.identity.services()}, {"image", "dns", "tms", "cts", "identity"})
         self.assertEqual(len(list(cloud.identity.endpoints(interface="public"))), 5)
+
+
+class Command(unittest.TestCase):
+    """The command `openstack`, loaded once: it is started with variables and arguments, and what it prints is read."""
+
+    def openstack(self, line, access="AK", secret="SK", domain="shop", **variables):
+        login = {"OS_USERNAME": access, "OS_PASSWORD": secret, "OS_USER_DOMAIN_NAME": domain} if access else {}
+        environment = {"HOME": os.environ["HOME"], "PATH": os.environ["PATH"], "OS_AUTH_URL": AUTH_URL, **login, **variables}
+        out, error = io.StringIO(), io.StringIO()
+        with mock.patch.dict(os.environ, environment, clear=True):
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                code = OpenStackShell().run(line.split())
+        self.assertEqual(code, 0, f"{line}: {error.getvalue()}")
+        return json.loads(out.getvalue()) if "json" in line else out.getvalue()
+
+    def refused(self, line, **login):
+        with self.assertRaises(AssertionError):
+            self.openstack(line, **login)
+
+    def names(self, line, **login):
+        return sorted(one["Name"] for one in self.openstack(f"{line} -f json", **login))
+
+    def test_a_project(self):
+        scope = {"OS_PROJECT_NAME": "web", "OS_PROJECT_DOMAIN_NAME": "shop"}
+        self.assertEqual(self.openstack("token issue -f json", **scope)["project_id"], PROJECT)
+        self.assertEqual(self.names("project list", **scope), ["web"])
+        for name in ("web", PROJECT):
+            self.assertEqual(self.openstack(f"project show {name} -f json", **scope)["id"], PROJECT)
+        self.refused("project show nowhere", **scope)
+        self.refused("project show two-a", **scope)
+
+    def test_a_domain_and_no_scope(self):
+        for scope in ({"OS_DOMAIN_NAME": "two"}, {}):
+            two = {"access": "TWO", "domain": "two", **scope}
+            issued = self.openstack("token issue -f json", **two)
+            self.assertEqual((issued["domain_id"], issued.get("project_id")), ("two", None))
+            self.assertEqual(self.names("project list", **two), ["north-1", "north-1_test"])
+            self.assertEqual(self.names("project list --domain two", **two), ["north-1", "north-1_test"])
+            for name in ("north-1_test", "two-b"):
+                self.assertEqual(self.openstack(f"project show {name} -f json", **two)["id"], "two-b")
+            self.assertEqual(self.names("domain list", **two), ["two"])
+            self.assertEqual(self.openstack("domain show two -f json", **two)["id"], "two")
+            for foreign in ("project show web", "domain show shop", "domain show nowhere"):
+                self.refused(foreign, **two)
+        self.refused("token issue", access="TWO", secret="wrong", domain="two")
+
+    def test_the_system(self):
+        operator = {"access": "OPERATOR", "domain": "default", "OS_SYSTEM_SCOPE": "all"}
+        self.assertEqual(self.openstack("token issue -f json", **operator)["system"], "all")
+        self.assertEqual(self.names("project list", **operator), ["north-1", "north-1_test", "web"])
+        self.assertEqual(self.names("project list --domain shop", **operator), ["web"])
+        self.assertEqual(self.openstack("project show web -f json", **operator)["domain_id"], "shop")
+        self.assertEqual(self.names("domain list", **operator), ["shop", "two"])
+        self.assertEqual(self.openstack("domain show shop -f json", **operator)["name"], "shop")
+
+    def test_the_catalog(self):
+        scope = {"OS_PROJECT_ID": PROJECT}
+        types = {"image", "dns", "tms", "cts", "identity"}
+        for line in ("catalog list", "service list"):
+            self.assertEqual({one["Type"] for one in self.openstack(f"{line} -f json", **scope)}, types)
+        endpoints = {one["Service Type"]: one["URL"] for one in self.openstack("endpoint list -f json", **scope)}
+        self.assertEqual((set(endpoints), endpoints["tms"]), (types, URL + "/v1.0"))
+        self.assertEqual(self.openstack("catalog show image -f json", **scope)["name"], "ims")
+        for service in ("image", "ims"):
+            self.assertEqual(self.openstack(f"service show {service} -f json", **scope)["type"], "image")
+        self.assertEqual(self.openstack("endpoint show dns-public -f json", **scope)["service_name"], "dns")
+        self.refused("service show nowhere", **scope)
+
+    def test_a_token_is_narrowed_and_revoked(self):
+        key = {"access": os.environ["TAGD_KEY"], "secret": os.environ["TAGD_SECRET"], "domain": "two"}
+        token = self.openstack("token issue -f json", **key)["id"]
+        by_token = {"access": None, "OS_AUTH_TYPE": "token", "OS_TOKEN": token, "OS_PROJECT_ID": "two-a"}
+        self.assertEqual(self.openstack("token issue -f json", **by_token)["project_id"], "two-a")
+        self.openstack(f"token revoke {token}", **key)
+        self.refused("token issue", **by_token)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ use super::{
     access::Access,
     body, client,
     conditions::{self, Outcome},
-    path::get_or_head,
+    path::{self, get_or_head},
     principal::{Unidentified, token_of},
     refusal::{self as gateway, options},
     state::AppState,
@@ -45,7 +45,7 @@ type IdentityAccess = Access<Refusal>;
 type Handled = Result<HttpResponse, Refusal>;
 
 /// Its paths, for requests that are refused before they are routed.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "/v3",
     "/v3/",
     "/v3/auth/tokens",
@@ -53,10 +53,14 @@ const PATHS: [&str; 10] = [
     "/v3/auth/domains",
     "/v3/auth/catalog",
     "/v3/projects",
+    "/v3/domains",
     "/v3/endpoints",
     "/v3/services",
     "/v5/caller-identity",
 ];
+
+/// What has paths of its own below its list, one for each identifier.
+const COLLECTIONS: [&str; 4] = ["/v3/projects/", "/v3/domains/", "/v3/endpoints/", "/v3/services/"];
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
@@ -72,8 +76,13 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(only("/v3/auth/domains", READ).route(get_or_head().to(domains)))
         .service(only("/v3/auth/catalog", READ).route(get_or_head().to(catalog)))
         .service(only("/v3/projects", READ).route(get_or_head().to(projects)))
+        .service(only("/v3/projects/{id}", READ).route(get_or_head().to(project)))
+        .service(only("/v3/domains", READ).route(get_or_head().to(domains)))
+        .service(only("/v3/domains/{id}", READ).route(get_or_head().to(domain)))
         .service(only("/v3/endpoints", READ).route(get_or_head().to(endpoints)))
+        .service(only("/v3/endpoints/{id}", READ).route(get_or_head().to(endpoint)))
         .service(only("/v3/services", READ).route(get_or_head().to(services)))
+        .service(only("/v3/services/{id}", READ).route(get_or_head().to(service)))
         .service(only("/v5/caller-identity", READ).route(get_or_head().to(caller_identity)));
 }
 
@@ -84,7 +93,10 @@ fn is_served(state: Option<&Data<AppState>>) -> bool {
 
 /// Whether a path belongs to the identity API, and this server has it.
 pub(super) fn has(request: &HttpRequest) -> bool {
-    is_served(request.app_data()) && PATHS.contains(&request.path())
+    let is_of = |collection: &&str| {
+        request.path().strip_prefix(collection).is_some_and(|id| !id.is_empty() && !id.contains('/'))
+    };
+    is_served(request.app_data()) && (PATHS.contains(&request.path()) || COLLECTIONS.iter().any(is_of))
 }
 
 /// The response to a request without valid credentials.
@@ -231,12 +243,26 @@ async fn projects(request: HttpRequest, access: IdentityAccess) -> Handled {
     reply_list(&request, "projects", entries, is_cut)
 }
 
+async fn project(request: HttpRequest, access: IdentityAccess) -> Handled {
+    let id = id_of(&request)?;
+    let found = access.state.identity.project_by_id(&access.principal, &id).await?;
+    let found = found.map(|project| wire::project(&project, &base_of(&request)));
+    reply_one(&request, "project", id, found)
+}
+
 async fn domains(request: HttpRequest, access: IdentityAccess) -> Handled {
-    wire::filters(request.query_string(), &[], &["enabled", "page", "per_page"])?;
+    let filters = wire::filters(request.query_string(), &["name"], &["enabled", "page", "per_page"])?;
     let base = base_of(&request);
     let found = access.state.identity.domains(&access.principal).await?;
     let entries = found.iter().map(|domain_id| wire::domain(domain_id, &base)).collect();
-    reply_list(&request, "domains", entries, false)
+    reply_list(&request, "domains", matching(entries, &filters), false)
+}
+
+async fn domain(request: HttpRequest, access: IdentityAccess) -> Handled {
+    let id = id_of(&request)?;
+    let is_there = access.state.identity.has_domain(&access.principal, &id).await?;
+    let found = is_there.then(|| wire::domain(&id, &base_of(&request)));
+    reply_one(&request, "domain", id, found)
 }
 
 async fn catalog(request: HttpRequest, access: IdentityAccess) -> Handled {
@@ -255,9 +281,40 @@ async fn endpoints(request: HttpRequest, access: IdentityAccess) -> Handled {
     reply_list(&request, "endpoints", matching(found, &filters), false)
 }
 
+async fn endpoint(request: HttpRequest, access: IdentityAccess) -> Handled {
+    let id = id_of(&request)?;
+    let found = with_id(catalog::endpoints(&base_of(&request), access.state.identity.region()), &id);
+    reply_one(&request, "endpoint", id, found)
+}
+
 async fn services(request: HttpRequest, _: IdentityAccess) -> Handled {
     let filters = wire::filters(request.query_string(), &["name", "type"], &["enabled"])?;
     reply_list(&request, "services", matching(catalog::services(&base_of(&request)), &filters), false)
+}
+
+async fn service(request: HttpRequest, _: IdentityAccess) -> Handled {
+    let id = id_of(&request)?;
+    let found = with_id(catalog::services(&base_of(&request)), &id);
+    reply_one(&request, "service", id, found)
+}
+
+/// The identifier in the path of a request without parameters.
+fn id_of(request: &HttpRequest) -> Result<String, RequestError> {
+    read_parameters(request.query_string(), &[])?;
+    let id = path::parameters(request).map(|parameters| parameters.get("id").to_owned());
+    id.ok_or_else(|| RequestError::invalid(FieldKind::General, "id", "must be UTF-8"))
+}
+
+fn with_id(entries: Vec<Value>, id: &str) -> Option<Value> {
+    entries.into_iter().find(|entry| entry.get("id").is_some_and(|known| known == id))
+}
+
+/// The response with the one that the path names.
+fn reply_one(request: &HttpRequest, kind: &'static str, id: String, found: Option<Value>) -> Handled {
+    match found {
+        Some(found) => reply_read(request, &Value::Object([(kind.to_owned(), found)].into_iter().collect())),
+        None => Err(Refusal::Unknown { kind, id }),
+    }
 }
 
 /// The entries whose fields have these values.

@@ -12,7 +12,7 @@ use actix_web::{
 use serde_json::json;
 
 use crate::{
-    domain::RequestError,
+    domain::{RequestError, reason::quote},
     http::{
         body::{BodyError, LARGEST_OPEN, PATIENCE},
         error_log,
@@ -28,6 +28,13 @@ pub(super) enum Refusal {
     Body(BodyError),
     /// The content type is not JSON.
     Type(String),
+    /// What the path names does not exist, or the credentials do not cover it.
+    Unknown {
+        /// What it would be.
+        kind: &'static str,
+        /// Its identifier.
+        id: String,
+    },
     /// A condition of the request does not hold.
     Condition,
     /// The path exists but does not allow this method.
@@ -60,6 +67,7 @@ fn status_of(refusal: &Refusal) -> u16 {
         Refusal::Body(BodyError::TooLarge) => 413,
         Refusal::Body(BodyError::Broken(_)) => 400,
         Refusal::Type(_) => 415,
+        Refusal::Unknown { .. } => 404,
         Refusal::Condition => 412,
         Refusal::Method { .. } => 405,
     }
@@ -76,6 +84,7 @@ impl fmt::Display for Refusal {
             }
             Self::Body(BodyError::Broken(reason)) => write!(f, "body: {reason}"),
             Self::Type(reason) => f.write_str(reason),
+            Self::Unknown { kind, id } => write!(f, "{kind}: unknown {kind} {}", quote(id)),
             Self::Condition => f.write_str("If-Match: does not match, nothing here has an ETag"),
             Self::Method { method, allowed } => write!(f, "method: must be one of {allowed}, got {method}"),
         }
@@ -107,7 +116,7 @@ impl ResponseError for Refusal {
             Self::Body(_) => {
                 answer.force_close();
             }
-            Self::Type(_) | Self::Condition => {}
+            Self::Type(_) | Self::Unknown { .. } | Self::Condition => {}
         }
         let title = status.canonical_reason().unwrap_or_default();
         let body = json!({ "error": { "code": status.as_u16(), "message": self.to_string(), "title": title } });

@@ -70,7 +70,53 @@ fn ids(answer: &Answer, list: &str) -> Vec<String> {
 
 #[test]
 fn unmodified_clients_find_out_what_they_need() {
-    run_python("tests/sdk/identity.py", &world(), &[]);
+    let world = world();
+    let new = NewCredential {
+        name: "n".into(),
+        role: Some(Role::Tagger),
+        domain_id: Some("two".into()),
+        ..NewCredential::default()
+    };
+    let key = issue(&world, CredentialKind::Key, new);
+    let secret = String::from_utf8(key.secret.expose().to_vec()).unwrap();
+    run_python("tests/sdk/identity.py", &world, &[("TAGD_KEY", &key.credential.id), ("TAGD_SECRET", &secret)]);
+}
+
+#[test]
+fn what_a_path_names_is_shown_if_the_credentials_cover_it() {
+    let world = world();
+    let (two, _) = log_in(&world, "TWO", &Value::Null);
+    let (one, _) = log_in(&world, "TWO", &json!({ "project": { "id": "two-a" } }));
+    let (operator, _) = log_in(&world, "OPERATOR", &Value::Null);
+    for (path, seen) in [
+        ("/v3/projects/two-a", [true, true, true]),
+        ("/v3/projects/two-b", [true, false, true]),
+        (&format!("/v3/projects/{PROJECT}"), [false, false, true]),
+        ("/v3/projects/nowhere", [false, false, false]),
+        ("/v3/domains/two", [true, true, true]),
+        ("/v3/domains/shop", [false, false, true]),
+        ("/v3/domains/nowhere", [false, false, false]),
+        ("/v3/services/image", [true, true, true]),
+        ("/v3/services/ims", [false, false, false]),
+        ("/v3/endpoints/image-public", [true, true, true]),
+        ("/v3/endpoints/nowhere%2Fx", [false, false, false]),
+    ] {
+        let kind = path.split('/').nth(2).unwrap().trim_end_matches('s');
+        let id = path.rsplit('/').next().unwrap();
+        for (token, is_seen) in [&two, &one, &operator].into_iter().zip(seen) {
+            let answer = get(&world, token, path);
+            if is_seen {
+                assert_eq!((answer.status, answer.json()[kind]["id"].as_str()), (200, Some(id)), "{path}");
+            } else {
+                let message = format!("{kind}: unknown {kind} {:?}", id.replace("%2F", "/"));
+                let expected = json!({ "error": { "code": 404, "message": message, "title": "Not Found" } });
+                assert_eq!((answer.status, answer.json()), (404, expected), "{path}");
+            }
+        }
+        assert!(world.send("GET", path, &[], b"").body.contains(r#""title":"Unauthorized""#), "{path}");
+    }
+    assert_eq!(ids(&get(&world, &operator, "/v3/domains?name=shop"), "domains"), ["shop"]);
+    assert_eq!(ids(&get(&world, &two, "/v3/domains?name=shop"), "domains"), Vec::<String>::new());
 }
 
 #[test]

@@ -416,6 +416,9 @@ pub fn fill(path: &str, resource_type: &str) -> String {
         (&["resource_type", "type"], resource_type),
         (&["image_id", "resource_id", "id"], "r"),
         (&["key", "tag"], "env"),
+        (&["domain_id"], "d"),
+        (&["service"], "image"),
+        (&["endpoint"], "image-public"),
     ] {
         for name in names {
             filled = filled.replace(&format!("{{{name}}}"), value);
