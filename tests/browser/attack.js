@@ -267,7 +267,7 @@ async function main() {
     const reads = SETTINGS.routes.filter(([method]) => isRead(method));
     const posts = SETTINGS.routes.filter(([method]) => method === "POST");
     const changes = SETTINGS.routes.filter(([method]) => !isRead(method));
-    const requests = (route) => [...fetches(server, route), request(server, route)];
+    const requests = (route) => (SETTINGS.inner ? fetches(server, route) : [...fetches(server, route), request(server, route)]);
     // what changes comes behind what reads, so that there is something to be read
     await all(reads.flatMap(requests));
     if (!SETTINGS.inner) {
@@ -276,7 +276,8 @@ async function main() {
     }
     // frames take long, and what a form sends as one type, it sends as any
     const types = (path) => (/import$/.test(path) ? FORMS : FORMS.slice(0, 1));
-    await all(posts.flatMap((route) => [...forms(server, route, types(route[1])), ...beacons(server, route)]));
+    const sent = posts.filter(([, path]) => !SETTINGS.inner || /(import|tags)$/.test(path));
+    await all(sent.flatMap((route) => [...forms(server, route, types(route[1])), ...beacons(server, route)]));
     await all(changes.flatMap(requests));
   }
   const body = JSON.stringify({ origin: self.origin, tried, found });
