@@ -154,13 +154,7 @@ async fn auth_settings(
         loaded.check(store).await?;
         master = loaded.keys;
     }
-    Ok(AuthSettings {
-        keys,
-        tokens: settings.auth.contains(&AuthMode::Tokens),
-        configured,
-        keystone,
-        master,
-    })
+    Ok(AuthSettings { keys, tokens: settings.auth.contains(&AuthMode::Tokens), configured, keystone, master })
 }
 
 /// The Keystone whose tokens are accepted.

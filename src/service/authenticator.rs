@@ -1,6 +1,12 @@
 //! Looks up the credentials of requests.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use uuid::Uuid;
 
@@ -231,10 +237,13 @@ impl Authenticator {
         let secret = match kind {
             CredentialKind::Token => Secret::new(stored.secret),
             CredentialKind::Key => {
+                // to the client it is unknown: nothing that it could prove would help
                 let opened = self.settings.master.as_ref().and_then(|master| master.open(id, &stored.secret));
-                opened.ok_or_else(|| {
-                    RequestError::internal(format!("the secret of access key {id} was sealed with another master key"))
-                })?
+                let Some(secret) = opened else {
+                    report_lost(id);
+                    return Ok(None);
+                };
+                secret
             }
         };
         let known = Arc::new(KnownCredential::issued(credential, secret, stored.security_token));
@@ -254,6 +263,18 @@ impl Authenticator {
                 tracing::debug!(%error, "the use of a credential was not noted");
             }
         });
+    }
+}
+
+/// Logs that the secret of a key cannot be opened, at most once a minute, since anyone can cause it who knows an access key.
+fn report_lost(access_key: &str) {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let (now, last) = (now(), LAST.load(Ordering::Relaxed));
+    if now - last >= 60 && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        tracing::error!(
+            access_key,
+            "the secret of an access key is sealed with a master key that this tagd does not have"
+        );
     }
 }
 

@@ -203,7 +203,9 @@ impl Credentials {
                 lost += 1;
                 continue;
             };
-            if grant.writer().reseal_credential(&credential.id, &master.seal(&credential.id, &secret)?).await? {
+            // a key that is rotated meanwhile keeps its new secret, which is sealed with the first master key already
+            let resealed = master.seal(&credential.id, &secret)?;
+            if grant.writer().reseal_credential(&credential.id, &stored.secret, &resealed).await? {
                 sealed += 1;
             }
         }

@@ -167,14 +167,16 @@ impl Store {
         Ok(replaced.unwrap_or_default())
     }
 
-    /// Replaces the sealed secret of a key by the same one, sealed with another master key. False if the key is gone.
-    pub async fn reseal_credential(&self, id: &str, sealed: &[u8]) -> Result<bool, RequestError> {
+    /// Replaces the sealed secret of a key by the same one, sealed with another master key. False if the key is gone or has
+    /// another secret by now.
+    pub async fn reseal_credential(&self, id: &str, old: &[u8], sealed: &[u8]) -> Result<bool, RequestError> {
         let replaced = self
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.reseal_credential($1, $2, $3::text::tagd.caller)",
+                    "select tagd.reseal_credential($1, $2, $3, $4::text::tagd.caller)",
                     id,
+                    old,
                     sealed,
                     row_of(&self.caller)
                 )

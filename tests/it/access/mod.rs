@@ -8,6 +8,7 @@ mod keystone;
 mod limits;
 mod revocation;
 mod roles;
+mod sealing;
 
 use tagd::{
     app::credentials_of,

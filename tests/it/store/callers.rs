@@ -121,7 +121,7 @@ const WRITES: [(&str, &str, &str); 18] = [
         "select tagd.replace_credential_secret('c', 1::smallint, 'x', null, STRANGER)::text",
         "false",
     ),
-    ("reseal_credential", "select tagd.reseal_credential('c', 'x', STRANGER)::text", "P0001"),
+    ("reseal_credential", "select tagd.reseal_credential('c', 'x', 'y', STRANGER)::text", "P0001"),
     // what has no project: the domain is an argument, or only operators may do it
     ("put_predefined", "", ""),
     ("remove_predefined", "", ""),
