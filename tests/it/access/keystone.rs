@@ -198,7 +198,7 @@ fn over_https_the_certificate_of_keystone_must_be_signed_by_the_given_ca() {
     ca.sign().write(&there);
     there.write(
         "tagd.toml",
-        "auth = ['keys', 'tokens']\n[[keys]]\naccess = 'service'\nsecret = 'SK'\nrole = 'operator'\n",
+        "auth = ['keys', 'tokens']\n[[keys]]\naccess = 'service'\nsecret = '0123456789abcdef'\nrole = 'operator'\n",
     );
     let tls = ["--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--config", "tagd.toml"];
     let keystone = there.serve(&tls);
@@ -208,7 +208,8 @@ fn over_https_the_certificate_of_keystone_must_be_signed_by_the_given_ca() {
     let url = format!("https://localhost:{port}");
 
     let db = TestDb::new();
-    let here = Program::new().on(&db).with("TAGD_KEYSTONE_PASSWORD", "SK").with("TAGD_LOG_FORMAT", "text");
+    let here =
+        Program::new().on(&db).with("TAGD_KEYSTONE_PASSWORD", "0123456789abcdef").with("TAGD_LOG_FORMAT", "text");
     assert_eq!(here.import(LINE).code, Some(0));
     here.write("ca.pem", ca.certificate.pem());
     here.write("other.pem", other.certificate.pem());
