@@ -171,24 +171,28 @@ pub(super) fn token(view: &TokenView, method: &str, catalog: Option<Value>) -> V
         "issued_at": micros_of(credential.created_at),
         "expires_at": credential.expires_at.map(micros_of),
         "is_domain": false,
-        "roles": roles(rights.role()),
     });
-    let scope = scope_shown(rights, project.as_ref());
-    if let (Some(fields), Value::Object(scope)) = (token.as_object_mut(), scope) {
-        fields.extend(scope);
+    if let Some(fields) = token.as_object_mut() {
+        if let Some((name, scope)) = scope_shown(rights, project.as_ref()) {
+            fields.insert(name.to_owned(), scope);
+            fields.insert("roles".to_owned(), roles(rights.role()));
+        }
         fields.extend(catalog.map(|catalog| ("catalog".to_owned(), catalog)));
     }
     json!({ "token": token })
 }
 
-fn scope_shown(rights: &Rights, project: Option<&Project>) -> Value {
+/// The scope of a token, if Keystone has one that is no more than the token covers: several projects of a domain are none. Roles
+/// hold in a scope, so without one there are none.
+fn scope_shown(rights: &Rights, project: Option<&Project>) -> Option<(&'static str, Value)> {
     match (rights.confined_to(), rights.projects()) {
-        (None, _) => json!({ "system": { "all": true } }),
+        (None, _) => Some(("system", json!({ "all": true }))),
+        (Some(domain_id), None) => Some(("domain", domain_of(domain_id))),
         (Some(domain_id), Some([id])) => {
             let name = project.map_or(&**id, |project| name_of(project));
-            json!({ "project": { "id": id, "name": name, "domain": domain_of(domain_id) } })
+            Some(("project", json!({ "id": id, "name": name, "domain": domain_of(domain_id) })))
         }
-        (Some(domain_id), _) => json!({ "domain": domain_of(domain_id) }),
+        (Some(_), Some(_)) => None,
     }
 }
 

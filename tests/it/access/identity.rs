@@ -141,6 +141,12 @@ fn a_scope_narrows_the_rights_of_the_key() {
     assert_eq!((&said["domain"]["id"], said.get("project")), (&json!("two"), None));
     assert_eq!([status(&all, "two-a"), status(&all, "two-b"), status(&all, PROJECT)], [200, 200, 403]);
     assert_eq!(ids(&get(&world, &all, "/v3/auth/domains"), "domains"), ["two"]);
+    // several projects are less than their domain, and Keystone has no scope for them
+    let some = token(&world, Role::Administrator, "two", &["two-a", "two-b"]);
+    let own = [("X-Auth-Token", some.as_str()), ("X-Subject-Token", some.as_str())];
+    let said = world.send("GET", "/v3/auth/tokens", &own, b"").json()["token"].clone();
+    assert_eq!(["project", "domain", "system", "roles"].map(|field| said.get(field)), [None; 4], "{said}");
+    assert!(said["catalog"].is_array(), "{said}");
     // an operator is an administrator in what is less than everything
     let (system, said) = log_in(&world, "OPERATOR", &json!({ "system": { "all": true } }));
     assert_eq!((&said["system"]["all"], said["user"]["domain"]["id"].as_str()), (&json!(true), Some("default")));
