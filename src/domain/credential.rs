@@ -1,6 +1,12 @@
 //! Credentials that tagd issues: keys, which sign requests, and tokens, which are sent with them.
 
-use super::Rights;
+use super::{
+    Rights,
+    charset::is_invisible,
+    error::{FieldKind, RequestError},
+    limits::check_length,
+    reason,
+};
 
 /// A kind of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,19 @@ pub struct Credential {
     pub expires_at: Option<i64>,
     /// When it was last used, to the minute, in seconds since 1970; `None` for never.
     pub last_used_at: Option<i64>,
+}
+
+/// Checks a name by which changes are recorded.
+pub fn check_name(field: &str, name: &str, most: usize) -> Result<(), RequestError> {
+    let invalid = |reason: String| Err(RequestError::invalid(FieldKind::General, field, reason));
+    if name.trim().is_empty() {
+        return invalid(reason::EMPTY.to_owned());
+    }
+    check_length(FieldKind::General, field, name, most)?;
+    match name.chars().find(|c| is_invisible(*c)) {
+        None => Ok(()),
+        Some(c) => invalid(format!("must not contain invisible characters, got U+{:04X}", u32::from(c))),
+    }
 }
 
 /// What the database keeps of the secret part of a credential.

@@ -33,6 +33,7 @@ pub(super) fn respond(request: &HttpRequest, paths: &Paths, refused: Unidentifie
                 error_log::log(&error);
                 let (status, code) = match error {
                     RequestError::Unauthenticated { .. } => (401, "APIGW.0301"),
+                    RequestError::Forbidden { .. } => (403, "APIGW.0302"),
                     RequestError::Unavailable { .. } => (503, "APIGW.0201"),
                     _ => (500, "APIGW.0201"),
                 };

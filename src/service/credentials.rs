@@ -14,8 +14,7 @@ use crate::{
     },
     domain::{
         FieldKind, ProjectFilter, RequestError, Rights, Role,
-        charset::is_invisible,
-        credential::{Credential, CredentialKind, StoredSecret},
+        credential::{Credential, CredentialKind, StoredSecret, check_name},
         is_storable,
         reason::{REQUIRED, quote},
         registration::{check_domain_id, check_project_id},
@@ -100,7 +99,7 @@ impl Credentials {
         new: NewCredential,
     ) -> Result<Issued, RegistryError> {
         let grant = self.grant(principal).await?;
-        let name = check_name(&new.name)?;
+        check_name("name", &new.name, NAME_LENGTH)?;
         let rights = check_rights(&grant, &new)?;
         check_projects(&grant, &rights, new.projects.as_deref().unwrap_or_default()).await?;
         let expires_at = new.lifetime.map(check_lifetime).transpose()?.map(|lifetime| now() + lifetime);
@@ -124,7 +123,7 @@ impl Credentials {
         let credential = Credential {
             id,
             kind,
-            name,
+            name: new.name,
             rights,
             is_temporary,
             issued_for: None,
@@ -246,21 +245,6 @@ fn unknown(kind: CredentialKind, id: &str) -> RegistryError {
     RegistryError::UnknownCredential { kind, id }
 }
 
-fn check_name(name: &str) -> Result<String, RequestError> {
-    if name.trim().is_empty() {
-        return Err(invalid("name", "must not be empty"));
-    }
-    let length = name.chars().count();
-    if length > NAME_LENGTH {
-        return Err(invalid("name", format!("must be at most {NAME_LENGTH} characters, got {length}")));
-    }
-    if let Some(c) = name.chars().find(|c| is_invisible(*c)) {
-        let reason = format!("must not contain invisible characters, got U+{:04X}", u32::from(c));
-        return Err(invalid("name", reason));
-    }
-    Ok(name.to_owned())
-}
-
 fn check_lifetime(lifetime: i64) -> Result<i64, RequestError> {
     let (shortest, longest) = LIFETIME;
     if (shortest..=longest).contains(&lifetime) {
@@ -343,7 +327,8 @@ pub fn configured_key(
     (role, domain_id, projects): (&str, Option<&str>, Option<&[String]>),
 ) -> Result<ConfiguredKey, RequestError> {
     let (access_key, secret) = check_given(access_key.to_owned(), Secret::new(secret))?;
-    let name = check_name(name.unwrap_or(&access_key))?;
+    let name = name.unwrap_or(&access_key).to_owned();
+    check_name("name", &name, NAME_LENGTH)?;
     let role: Role =
         role.parse().map_err(|reason: String| invalid("role", format!("{reason}, got {}", quote(role))))?;
     Ok(ConfiguredKey { access_key, secret, name, rights: rights_of(role, domain_id, projects)? })

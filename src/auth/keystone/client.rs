@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rustls::{crypto::ring, pki_types::CertificateDer};
+use tokio::time::Instant;
 use ureq::{
     Agent,
     http::Request,
@@ -25,11 +26,8 @@ pub(super) struct Reply {
 
 /// Creates a client. Over HTTPS it trusts these CAs, or those that the system trusts if none are given.
 pub(super) fn agent(is_https: bool, authorities: Option<&[CertificateDer<'static>]>) -> Agent {
-    let mut config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .timeout_global(Some(TIMEOUT));
+    let mut config =
+        Agent::config_builder().http_status_as_error(false).max_redirects(0).max_redirects_will_error(false);
     if is_https {
         let system = || rustls_native_certs::load_native_certs().certs;
         let authorities = authorities.map_or_else(system, <[_]>::to_vec);
@@ -44,7 +42,12 @@ pub(super) fn agent(is_https: bool, authorities: Option<&[CertificateDer<'static
 }
 
 /// Sends a request and reads the answer, on a thread for work that blocks.
-pub(super) async fn send(agent: &Agent, request: Request<Vec<u8>>) -> Result<Reply, String> {
+pub(super) async fn send(agent: &Agent, request: Request<Vec<u8>>, deadline: Instant) -> Result<Reply, String> {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    if remaining.is_zero() {
+        return Err("Keystone took too long for other requests".to_owned());
+    }
+    let request = agent.configure_request(request).timeout_global(Some(TIMEOUT.min(remaining))).build();
     let agent = agent.clone();
     let sent = tokio::task::spawn_blocking(move || {
         let mut answer = agent.run(request).map_err(|error| error.to_string())?;

@@ -6,12 +6,18 @@ mod wire;
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::{Instant, timeout, timeout_at},
+};
 use ureq::{Agent, http::Request};
 
 use super::{Secret, random::hash_of};
@@ -26,8 +32,17 @@ const CONCURRENCY: usize = 16;
 /// How long a request waits until it may be sent.
 const QUEUE: Duration = Duration::from_secs(5);
 
+/// How long a request waits in all, also for the login of tagd.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Maximum length of a token. Those of Keystone have some 250 bytes, and had up to 8 KB with the provider PKI.
+const TOKEN_LENGTH: usize = 8192;
+
 /// Seconds before its end at which the service token is renewed.
 const RENEW_BEFORE: i64 = 60;
+
+/// Seconds for which the service token is not renewed after Keystone refused a new one too.
+const RENEW_AGAIN: i64 = 5;
 
 /// How to reach a Keystone.
 #[derive(Debug, Clone)]
@@ -53,9 +68,19 @@ pub struct Keystone {
     settings: KeystoneSettings,
     agent: Agent,
     cache: TokenCache,
-    /// tagd's own token, and when it ends.
-    service_token: Mutex<Option<(Arc<str>, i64)>>,
+    login: Mutex<Login>,
+    /// When Keystone last refused a service token that was new, in seconds since 1970.
+    refused_new_at: AtomicI64,
     permits: Semaphore,
+}
+
+/// The login of tagd.
+#[derive(Default)]
+struct Login {
+    /// tagd's own token, and when it ends.
+    token: Option<(Arc<str>, i64)>,
+    /// When it last failed.
+    failed_at: Option<Instant>,
 }
 
 /// Without secrets.
@@ -81,21 +106,25 @@ impl Keystone {
         let is_https = settings.url.starts_with("https:");
         let agent = client::agent(is_https, settings.authorities.as_deref());
         let permits = Semaphore::new(CONCURRENCY);
-        Self { settings, agent, cache: TokenCache::default(), service_token: Mutex::default(), permits }
+        let (cache, login, refused_new_at) = (TokenCache::default(), Mutex::default(), AtomicI64::default());
+        Self { settings, agent, cache, login, refused_new_at, permits }
     }
 
     /// Name and rights of the holder of a token.
     pub async fn holder(&self, token: &[u8]) -> Result<(Arc<str>, Arc<Rights>), RequestError> {
+        if token.len() > TOKEN_LENGTH {
+            let reason = format!("token: must be at most {TOKEN_LENGTH} bytes, got {}", token.len());
+            return Err(RequestError::unauthenticated(reason));
+        }
         let hash = hash_of(token);
         let known = match self.cache.get(&hash) {
             Some(known) => known,
             None => self.ask(token, hash).await?,
         };
         match known {
-            Known::Valid(holder) if holder.expires_at > now() => match &holder.rights {
-                Ok(rights) => Ok((Arc::clone(&holder.name), Arc::clone(rights))),
-                Err(reason) => Err(RequestError::Forbidden { reason: (*reason).to_owned() }),
-            },
+            Known::Valid(holder) if holder.expires_at > now() => {
+                holder.shows.clone().map_err(|reason| RequestError::Forbidden { reason })
+            }
             Known::Valid(_) | Known::Refused => {
                 Err(RequestError::unauthenticated("token: is unknown, revoked or expired"))
             }
@@ -104,24 +133,32 @@ impl Keystone {
 
     /// Asks Keystone.
     async fn ask(&self, token: &[u8], hash: Vec<u8>) -> Result<Known, RequestError> {
-        let permit = tokio::time::timeout(QUEUE, self.permits.acquire()).await;
+        let deadline = Instant::now() + LONGEST;
+        let permit = timeout(QUEUE, self.permits.acquire()).await;
         let _permit =
             permit.ok().and_then(Result::ok).ok_or_else(|| unavailable("16 tokens are being validated already"))?;
-        let mut own = self.service_token(None).await?;
-        let mut reply = self.validate(&own, token).await?;
-        if reply.status == 401 {
+        let mut own = self.service_token(None, deadline).await?;
+        let mut reply = self.validate(&own, token, deadline).await?;
+        if reply.status == 401 && now() - self.refused_new_at.load(Ordering::Relaxed) >= RENEW_AGAIN {
             // the service token was revoked, or Keystone has other keys now
-            own = self.service_token(Some(own)).await?;
-            reply = self.validate(&own, token).await?;
+            own = self.service_token(Some(own), deadline).await?;
+            reply = self.validate(&own, token, deadline).await?;
+            if reply.status == 401 {
+                self.refused_new_at.store(now(), Ordering::Relaxed);
+            }
         }
         match reply.status {
             200 => {
                 let holder = Arc::new(wire::read(&reply.body, &self.settings.roles).map_err(unavailable)?);
+                if let Err(reason) = &holder.shows {
+                    tracing::info!(reason, "a token of Keystone allows nothing");
+                }
                 let remaining = u64::try_from(holder.expires_at - now()).unwrap_or_default();
                 self.cache.put_valid(hash, Arc::clone(&holder), Duration::from_secs(remaining));
                 Ok(Known::Valid(holder))
             }
-            404 => {
+            // unknown, or nothing that Keystone or a proxy before it takes for a token
+            404 | 400 | 413 | 414 | 431 => {
                 self.cache.put_refused(hash);
                 Ok(Known::Refused)
             }
@@ -129,26 +166,46 @@ impl Keystone {
         }
     }
 
-    async fn validate(&self, own: &str, token: &[u8]) -> Result<Reply, RequestError> {
+    async fn validate(&self, own: &str, token: &[u8], deadline: Instant) -> Result<Reply, RequestError> {
         let request = Request::get(format!("{}/v3/auth/tokens?nocatalog", self.settings.url))
             .header("X-Auth-Token", own)
             .header("X-Subject-Token", token)
             .body(Vec::new());
         // a token that cannot be in a header is none of Keystone's
         let request = request.map_err(|_| RequestError::unauthenticated("token: is unknown, revoked or expired"))?;
-        client::send(&self.agent, request).await.map_err(unavailable)
+        client::send(&self.agent, request, deadline).await.map_err(unavailable)
     }
 
     /// The token as which tagd asks. A new one is requested if it ends, or if it is the one that was `refused`.
-    async fn service_token(&self, refused: Option<Arc<str>>) -> Result<Arc<str>, RequestError> {
-        let mut kept = self.service_token.lock().await;
-        if let Some((token, expires_at)) = &*kept
+    async fn service_token(&self, refused: Option<Arc<str>>, deadline: Instant) -> Result<Arc<str>, RequestError> {
+        let begun_at = Instant::now();
+        let login = timeout_at(deadline, self.login.lock()).await;
+        let mut login = login.map_err(|_| unavailable("the login of tagd takes too long"))?;
+        if let Some((token, expires_at)) = &login.token
             && *expires_at > now() + RENEW_BEFORE
             && refused.is_none_or(|refused| refused != *token)
         {
             return Ok(Arc::clone(token));
         }
-        *kept = None;
+        // one failure is that of all who waited: if each tried again, the last would wait for as long as all of them
+        if login.failed_at.is_some_and(|failed_at| failed_at >= begun_at) {
+            return Err(unavailable("the login of tagd failed"));
+        }
+        login.token = None;
+        match self.log_in(deadline).await {
+            Ok((token, expires_at)) => {
+                login.token = Some((Arc::clone(&token), expires_at));
+                Ok(token)
+            }
+            Err(error) => {
+                login.failed_at = Some(Instant::now());
+                Err(error)
+            }
+        }
+    }
+
+    /// A new token for tagd, and when it ends.
+    async fn log_in(&self, deadline: Instant) -> Result<(Arc<str>, i64), RequestError> {
         let KeystoneSettings { url, user, password, domain, project, roles, .. } = &self.settings;
         let password = String::from_utf8_lossy(password.expose());
         let body = wire::login(user, &password, domain, project.as_deref()).to_string();
@@ -156,13 +213,10 @@ impl Keystone {
             .header("Content-Type", "application/json")
             .body(body.into_bytes());
         let request = request.map_err(|error| unavailable(error.to_string()))?;
-        let reply = client::send(&self.agent, request).await.map_err(unavailable)?;
+        let reply = client::send(&self.agent, request, deadline).await.map_err(unavailable)?;
         let (201, Some(token)) = (reply.status, reply.token) else {
             return Err(unavailable(format!("Keystone answered {} to the login of tagd", reply.status)));
         };
-        let token: Arc<str> = token.into();
-        let expires_at = wire::read(&reply.body, roles).map_err(unavailable)?.expires_at;
-        *kept = Some((Arc::clone(&token), expires_at));
-        Ok(token)
+        Ok((token.into(), wire::read(&reply.body, roles).map_err(unavailable)?.expires_at))
     }
 }

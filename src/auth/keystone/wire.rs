@@ -6,7 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::domain::{Rights, Role};
+use crate::domain::{
+    RequestError, Rights, Role,
+    credential::check_name,
+    registration::{TEXT_LENGTH, check_domain_id, check_project_id},
+};
 
 /// Roles of tagd by names of roles of Keystone.
 pub type RoleNames = BTreeMap<String, Role>;
@@ -21,10 +25,8 @@ pub fn default_roles() -> RoleNames {
 /// The holder of a valid token.
 #[derive(Debug)]
 pub(super) struct Holder {
-    /// Name of the user, by which changes are recorded.
-    pub(super) name: Arc<str>,
-    /// What the token allows in tagd, or why nothing.
-    pub(super) rights: Result<Arc<Rights>, &'static str>,
+    /// Name of the user, by which changes are recorded, and what the token allows in tagd; or why it allows nothing.
+    pub(super) shows: Result<(Arc<str>, Arc<Rights>), String>,
     /// When it ends, in seconds since 1970.
     pub(super) expires_at: i64,
 }
@@ -76,28 +78,42 @@ pub(super) fn read(body: &str, roles: &RoleNames) -> Result<Holder, String> {
             .unix_timestamp(),
         None => i64::MAX,
     };
-    let rights = rights_of(&token, roles).map(Arc::new);
-    Ok(Holder { name: token.user.name.into(), rights, expires_at })
+    let rights = rights_of(&token, roles);
+    let rights = rights.and_then(|rights| check(&token).map(|()| rights).map_err(|error| format!("token: {error}")));
+    Ok(Holder { shows: rights.map(|rights| (token.user.name.into(), rights.into())), expires_at })
+}
+
+/// Checks the texts of a token as those of tagd's own credentials are: a name goes into the log, and identifiers into queries.
+fn check(token: &Token) -> Result<(), RequestError> {
+    check_name("user.name", &token.user.name, TEXT_LENGTH)?;
+    if let Some(project) = &token.project {
+        check_project_id("project.id", &project.id)?;
+    }
+    domain_of(token).map_or(Ok(()), check_domain_id)
+}
+
+/// The domain that the scope of a token is, or that its project belongs to.
+fn domain_of(token: &Token) -> Option<&str> {
+    let domain = token.project.as_ref().map(|project| &project.domain).or(token.domain.as_ref());
+    domain.map(|domain| domain.id.as_str())
 }
 
 /// The highest role that the token has, where its scope says.
-fn rights_of(token: &Token, roles: &RoleNames) -> Result<Rights, &'static str> {
+fn rights_of(token: &Token, roles: &RoleNames) -> Result<Rights, String> {
+    let domain_id = domain_of(token);
+    if domain_id.is_none() && !matches!(token.system, Some(System { all: true })) {
+        return Err("token: must have a project, a domain or the system as its scope".to_owned());
+    }
     let role = token.roles.iter().filter_map(|role| roles.get(&role.name)).max().copied();
     let role = role.ok_or("token: none of its roles has a role here (keystone_roles)")?;
-    let domain_id = match (&token.project, &token.domain) {
-        (Some(project), _) => Some(&project.domain.id),
-        (None, Some(domain)) => Some(&domain.id),
-        (None, None) => None,
-    };
-    match (domain_id, &token.system) {
-        (domain_id, _) if role == Role::Operator => Ok(Rights::operator(domain_id.map(|id| id.as_str().into()))),
-        (Some(domain_id), _) => {
+    match domain_id {
+        Some(domain_id) if role == Role::Operator => Ok(Rights::operator(Some(domain_id.into()))),
+        Some(domain_id) => {
             let projects = token.project.as_ref().map(|project| vec![project.id.clone()]);
-            Ok(Rights::in_domain(role, domain_id.as_str().into(), projects))
+            Ok(Rights::in_domain(role, domain_id.into(), projects))
         }
-        (None, Some(System { all: true })) if role == Role::Administrator => Ok(Rights::operator(None)),
-        (None, Some(_)) => Err("token: the scope system is only for administrators"),
-        (None, None) => Err("token: must have a project, a domain or the system as its scope"),
+        None if role >= Role::Administrator => Ok(Rights::operator(None)),
+        None => Err("token: the scope system is only for administrators".to_owned()),
     }
 }
 
@@ -116,13 +132,16 @@ pub(super) fn login(user: &str, password: &str, domain: &str, project: Option<&s
 mod tests {
     use super::*;
 
-    fn rights(scope: &Value, names: &[&str], roles: &RoleNames) -> Result<Rights, &'static str> {
+    fn rights(scope: &Value, names: &[&str], roles: &RoleNames) -> Result<Rights, String> {
         let all: Vec<_> = names.iter().map(|name| json!({ "name": name })).collect();
         let mut token = json!({ "user": { "name": "u" }, "roles": all, "expires_at": "2100-01-01T00:00:00.000000Z" });
         token.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
         let holder = read(&json!({ "token": token }).to_string(), roles).unwrap();
-        assert_eq!((&*holder.name, holder.expires_at), ("u", 4_102_444_800));
-        holder.rights.map(|rights| Rights::clone(&rights))
+        assert_eq!(holder.expires_at, 4_102_444_800);
+        holder.shows.map(|(name, rights)| {
+            assert_eq!(&*name, "u");
+            Rights::clone(&rights)
+        })
     }
 
     #[test]
@@ -142,6 +161,10 @@ mod tests {
         }
         let own = RoleNames::from([("boss".to_owned(), Role::Operator)]);
         assert_eq!(rights(&project, &["boss"], &own), Ok(Rights::operator(Some("d".into()))));
+        assert_eq!(rights(&system, &["boss"], &own), Ok(Rights::operator(None)));
         assert!(rights(&project, &["admin"], &own).is_err());
+        for scope in [json!({}), json!({ "system": { "all": false } })] {
+            assert!(rights(&scope, &["boss"], &own).is_err(), "{scope}");
+        }
     }
 }

@@ -1,8 +1,14 @@
-//! Tokens of a Keystone, which is another tagd here: what they allow, and what happens while it is down.
+//! Tokens of a Keystone, which mostly is another tagd here: what they allow, and what happens while it is down or says odd things.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Connection;
 use tagd::{
     auth::{
@@ -14,7 +20,7 @@ use tagd::{
 };
 
 use super::{MASTER, settings, token};
-use crate::support::{Answer, Authority, Program, TestDb, World, block_on, registration};
+use crate::support::{Answer, Authority, Behind, Program, Site, TestDb, World, block_on, eventually, registration};
 
 fn project(id: &str, domain_id: &str) -> tagd::domain::change::Registration {
     let mut one = registration("images", "r", "n", &[("env", "prod")]);
@@ -106,6 +112,12 @@ fn roles_and_scope_of_a_token_decide_what_it_allows() {
         let expected = json!({ "error": { "code": "IMG.0087", "message": "token: is unknown, revoked or expired" } });
         assert_eq!((answer.status, answer.json()), (401, expected));
     }
+    // Keystone has no scope for several projects
+    for role in [Role::Reader, Role::Administrator] {
+        let several = token(&keystone, role, "shop", &["p", "q"]);
+        assert_eq!(read(&keystone, &several, "p").status, 200);
+        assert_eq!(may(&several), ([false; 3], [false; 3]), "{role}");
+    }
     // a role that is mapped to none
     let strict = tagd(&keystone.url, "SK", RoleNames::from([("member".to_owned(), Role::Reader)]));
     assert_eq!(read(&strict, &log_in(&keystone, "reader", &one), "p").status, 403);
@@ -155,6 +167,127 @@ fn the_token_of_tagd_itself_is_renewed_and_its_password_must_be_right() {
     assert_eq!(read(&world, &log_in(&keystone, "reader", &scope), "p").status, 200);
     let wrong = tagd(&keystone.url, "wrong", default_roles());
     assert_eq!(read(&wrong, &log_in(&keystone, "reader", &scope), "p").status, 503);
+}
+
+/// A Keystone that says this of tokens and accepts every login of tagd, and the tokens that it was asked about; the login is
+/// an empty one.
+fn scripted(say: impl Fn(&str) -> (u16, Value) + Send + Sync + 'static) -> (Site, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let kept = Arc::clone(&asked);
+    let script = move |token: &str| {
+        kept.lock().unwrap().push(token.to_owned());
+        let login = json!({ "token": { "user": { "name": "service" }, "expires_at": "2100-01-01T00:00:00.000000Z" } });
+        Some(if token.is_empty() { (201, login) } else { say(token) })
+    };
+    (Site::new("", Behind::Keystone(Box::new(script))), asked)
+}
+
+#[test]
+fn a_token_allows_nothing_whose_scope_or_texts_are_none_of_tagd() {
+    let of = |name: &str, scope: Value| {
+        let mut token = json!({ "user": { "name": name }, "roles": [{ "name": "boss" }, { "name": "member" }] });
+        token.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
+        json!({ "token": token })
+    };
+    let in_domain = |id: &str| json!({ "domain": { "id": id } });
+    let in_project = |id: &str, domain: &str| json!({ "project": { "id": id, "domain": { "id": domain } } });
+    let (long, longer) = ("n".repeat(255), "n".repeat(256));
+    let invisible = |code| format!("user.name: must not contain invisible characters, got U+{code}");
+    let too_long = |field, most| format!("{field}: must be at most {most} characters, got {}", most + 1);
+    let nul = |field| format!("{field}: must not contain NUL characters");
+    let empty = |field| format!("{field}: must not be empty");
+    let scope = "must have a project, a domain or the system as its scope".to_owned();
+    let cases = [
+        (of("ann", in_domain("shop")), None),
+        (of(&long, in_project("p", "shop")), None),
+        (of("ann", json!({ "system": { "all": true } })), None),
+        (of("ann", json!({})), Some(scope.clone())),
+        (of("ann", json!({ "system": { "all": false } })), Some(scope)),
+        (of("a\0b", in_domain("shop")), Some(invisible("0000"))),
+        (of("a\nb", in_domain("shop")), Some(invisible("000A"))),
+        (of("\u{1b}[31m", in_domain("shop")), Some(invisible("001B"))),
+        (of("", in_domain("shop")), Some(empty("user.name"))),
+        (of(&longer, in_domain("shop")), Some(too_long("user.name", 255))),
+        (of("ann", in_domain("s\0")), Some(nul("domain_id"))),
+        (of("ann", in_domain("")), Some(empty("domain_id"))),
+        (of("ann", in_domain(&longer[..129])), Some(too_long("domain_id", 128))),
+        (of("ann", in_project("p\0", "shop")), Some(nul("project.id"))),
+        (of("ann", in_project("", "shop")), Some(empty("project.id"))),
+        (of("ann", in_project(&longer[..129], "shop")), Some(too_long("project.id", 128))),
+        (of("ann", in_project("p", "")), Some(empty("domain_id"))),
+    ];
+    let tokens: Vec<_> = cases.iter().map(|(token, _)| token.clone()).collect();
+    let (keystone, _) = scripted(move |token| (200, tokens[token.parse::<usize>().unwrap()].clone()));
+    for boss in [Role::Operator, Role::Administrator] {
+        let roles = RoleNames::from([("boss".to_owned(), boss)]);
+        let world = tagd(&keystone.url("127.0.0.1", ""), "SK", roles);
+        for (i, (said, expected)) in cases.iter().enumerate() {
+            let token = i.to_string();
+            let answer = read(&world, &token, "p");
+            let Some(reason) = expected else {
+                assert_eq!(answer.status, 200, "{boss} {said}: {}", answer.body);
+                continue;
+            };
+            let message = format!("token: {reason}");
+            assert_eq!(answer.status, 403, "{boss} {said}: {}", answer.body);
+            assert_eq!(answer.json()["error"]["message"], message, "{boss} {said}");
+            // wherever the path leads
+            let nowhere = world.send("GET", "/nowhere", &[("X-Auth-Token", &token)], b"");
+            let code = nowhere.json()["error_code"].clone();
+            assert_eq!((nowhere.status, code), (403, json!("APIGW.0302")), "{}", nowhere.body);
+        }
+    }
+}
+
+#[test]
+fn what_keystone_takes_for_no_token_is_a_failed_authentication() {
+    let (keystone, asked) = scripted(|token| (token[..3].parse().unwrap(), json!({})));
+    let world = tagd(&keystone.url("127.0.0.1", ""), "SK", default_roles());
+    for (status, expected) in [(400, 401), (404, 401), (413, 401), (414, 401), (431, 401), (403, 503), (500, 503)] {
+        assert_eq!(read(&world, &format!("{status} from Keystone"), "p").status, expected, "{status}");
+    }
+    // a new login for each token would not help
+    asked.lock().unwrap().clear();
+    for i in 0..30 {
+        assert_eq!(read(&world, &format!("401 {i}"), "p").status, 503);
+    }
+    let logins = asked.lock().unwrap().iter().filter(|token| token.is_empty()).count();
+    assert!((1..30).contains(&logins), "{logins} logins");
+    // what is too long is not even asked about
+    asked.lock().unwrap().clear();
+    let long = |length: usize| format!("404{}", "x".repeat(length - 3));
+    assert_eq!(read(&world, &long(8192), "p").status, 401);
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    let answer = read(&world, &long(8193), "p");
+    assert_eq!(answer.json()["error"]["message"], "token: must be at most 8192 bytes, got 8193");
+    eventually("the limit is reached", || {
+        let status = read(&world, &long(8193), "p").status;
+        assert!([401, 429].contains(&status), "{status}");
+        status == 429
+    });
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_login_that_keystone_does_not_answer_fails_once_for_all_who_wait() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    let keystone = Site::new(
+        "",
+        Behind::Keystone(Box::new(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            None
+        })),
+    );
+    let world = tagd(&keystone.url("127.0.0.1", ""), "SK", default_roles());
+    thread::scope(|scope| {
+        for i in 0..10 {
+            let world = &world;
+            scope.spawn(move || assert_eq!(read(world, &format!("token {i}"), "p").status, 503));
+        }
+    });
+    let logins = logins.load(Ordering::Relaxed);
+    assert!((1..10).contains(&logins), "{logins} logins");
 }
 
 #[test]

@@ -29,6 +29,9 @@ pub enum Behind {
     /// Requests are sent to this URL without what a browser says of the page that sends them, and every page may read the
     /// answers: as if nothing protected the server.
     Open(String),
+    /// Each request is answered with what a Keystone is to say of the token that the request is about; to the login of
+    /// tagd, of an empty one. Without an answer, the connection stays open.
+    Keystone(Box<dyn Fn(&str) -> Option<(u16, Value)> + Send + Sync>),
 }
 
 /// A site, until it is dropped.
@@ -159,6 +162,13 @@ impl Shared {
             _ if request.path.starts_with(OWN) => self.answer_itself(&request, &stream),
             Behind::Relay(address) => relay(&request, reader, stream, address),
             Behind::Open(url) => self.pass_on(&request, &stream, url),
+            Behind::Keystone(say) => match say(request.header("x-subject-token")) {
+                Some((status, body)) => {
+                    let token = [("X-Subject-Token", "own")];
+                    reply(&stream, status, "application/json", &token, body.to_string().as_bytes())
+                }
+                None => io::copy(&mut reader, &mut io::sink()).map(drop),
+            },
             Behind::Nothing => reply(&stream, 404, "text/plain", &[], b""),
         }
     }
