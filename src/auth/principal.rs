@@ -11,7 +11,7 @@ use crate::domain::{Caller, Rights, credential::CredentialKind};
 /// Who a request acts for.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// What is recorded with a change.
+    /// Who changes something, as the database is told.
     pub caller: Arc<Caller>,
     /// What it may do.
     pub rights: Arc<Rights>,
@@ -22,8 +22,10 @@ pub struct Principal {
 /// The credential of a request, by which it is looked up again while the request is running.
 #[derive(Debug, Clone)]
 pub enum CredentialRef {
-    /// None that could be revoked: a key of the settings file, a command, or a request that needs no credentials.
-    Permanent,
+    /// None: a command, or a request that needs no credentials.
+    None,
+    /// A key of the settings file, which cannot be revoked; its access key.
+    Configured(Arc<str>),
     /// A key or a token that tagd issued.
     Issued(Arc<IssuedRef>),
     /// A token of a Keystone, which can only be asked about the token itself.
@@ -44,7 +46,7 @@ pub struct IssuedRef {
 /// What the credentials of a request show.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
-    /// Name, by which changes are recorded.
+    /// Name, as the log shows it.
     pub name: Arc<str>,
     /// What they allow.
     pub rights: Arc<Rights>,
@@ -66,13 +68,22 @@ impl Principal {
             LazyLock::new(|| ("anyone".into(), Arc::new(Rights::operator(None))));
         let (name, rights) = &*ANYONE;
         let (name, rights) = (Arc::clone(name), Arc::clone(rights));
-        Self::new(Authenticated { name, rights, credential: CredentialRef::Permanent }, request_id, address)
+        Self::new(Authenticated { name, rights, credential: CredentialRef::None }, request_id, address)
     }
 
     /// A command of the program, which acts for the operator who runs it and serves no request.
     pub fn command(name: &str) -> Self {
         let (caller, rights) = (Arc::new(Caller::command(name)), Arc::new(Rights::operator(None)));
-        Self { caller, rights, credential: CredentialRef::Permanent }
+        Self { caller, rights, credential: CredentialRef::None }
+    }
+
+    /// Identifier of the credential, if tagd knows one: the access key, or the part of a token that is no secret.
+    pub fn credential_id(&self) -> Option<&str> {
+        match &self.credential {
+            CredentialRef::Configured(access_key) => Some(access_key),
+            CredentialRef::Issued(issued) => Some(&issued.id),
+            CredentialRef::None | CredentialRef::Keystone(_) => None,
+        }
     }
 
     /// The account that owns what belongs to no project: its domain, or the empty one that all principals without a domain

@@ -29,7 +29,7 @@ pub struct KeySetting {
     pub access: String,
     /// Its secret.
     pub secret: String,
-    /// Name, by which changes are recorded; the access key if none is given.
+    /// Name, as the log shows it; the access key if none is given.
     pub name: Option<String>,
     /// Role.
     pub role: String,

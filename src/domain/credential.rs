@@ -42,13 +42,13 @@ pub struct Credential {
     pub id: String,
     /// Kind.
     pub kind: CredentialKind,
-    /// Name, by which changes are recorded.
+    /// Name, as the log shows it.
     pub name: String,
     /// What it allows.
     pub rights: Rights,
     /// Whether a request must send a security token too.
     pub is_temporary: bool,
-    /// The key that a token was issued for; `None` for one that was created by itself.
+    /// The key or token that a token was issued for; `None` for one that was created by itself.
     pub issued_for: Option<String>,
     /// When it was created, in seconds since 1970.
     pub created_at: i64,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
 use crate::{
     auth::{
-        Authenticated, CredentialRef, Keystone, MasterKeys, Principal, Secret,
+        Authenticated, CredentialRef, IssuedRef, Keystone, MasterKeys, Principal, Secret,
         random::{TOKEN_PREFIX, hash_of, is_hash_of, token_id},
     },
     domain::{RequestError, Rights, credential::CredentialKind, is_storable},
@@ -64,7 +64,7 @@ pub struct ConfiguredKey {
     pub access_key: String,
     /// Its secret.
     pub secret: Secret,
-    /// Name, by which changes are recorded.
+    /// Name, as the log shows it.
     pub name: String,
     /// What it allows.
     pub rights: Rights,
@@ -91,7 +91,7 @@ impl Authenticator {
     /// An authenticator for requests that `store` serves.
     pub fn new(settings: Arc<AuthSettings>, store: Store, cache: Arc<CredentialCache>) -> Self {
         let configured = settings.configured.iter().map(|key| {
-            let known = KnownCredential::configured(&key.name, &key.rights, key.secret.clone());
+            let known = KnownCredential::configured(&key.access_key, &key.name, &key.rights, key.secret.clone());
             (key.access_key.clone(), Arc::new(known))
         });
         let stand_in = Secret::new(*Uuid::new_v4().as_bytes());
@@ -108,7 +108,11 @@ impl Authenticator {
         if !self.settings.keys {
             return Err(RequestError::unauthenticated("Authorization: signed requests are not accepted here"));
         }
-        let key = self.find_key(access_key).await?;
+        let known = match self.configured.get(access_key) {
+            Some(known) => Some(Arc::clone(known)),
+            None => self.find(access_key, CredentialKind::Key).await?,
+        };
+        let key = known.map(|known| KnownKey { id: access_key.to_owned(), known });
         if key.is_none() {
             tracing::debug!(access_key, "unknown access key");
         }
@@ -121,21 +125,18 @@ impl Authenticator {
         &self.stand_in
     }
 
-    async fn find_key(&self, access_key: &str) -> Result<Option<KnownKey>, RequestError> {
-        let known = match self.configured.get(access_key) {
-            Some(known) => Some(Arc::clone(known)),
-            None => self.find(access_key, CredentialKind::Key).await?,
-        };
-        Ok(known.map(|known| KnownKey { id: access_key.to_owned(), known }))
-    }
-
     /// The key whose secret was sent as a password. An unknown key and a wrong secret are refused alike.
     pub(super) async fn log_in(&self, access_key: &str, secret: &Secret) -> Result<KnownKey, RequestError> {
         if !self.settings.keys {
             return Err(RequestError::unauthenticated("password: access keys are not accepted here"));
         }
         let refused = || RequestError::unauthenticated("user: unknown access key, or the password is not its secret");
-        let key = self.find_key(access_key).await?.ok_or_else(refused)?;
+        let known = match self.configured.get(access_key) {
+            Some(known) => Some(Arc::clone(known)),
+            // not from the cache: the token of a secret that was replaced would outlive it
+            None => self.look_up(access_key, CredentialKind::Key).await?,
+        };
+        let key = KnownKey { id: access_key.to_owned(), known: known.ok_or_else(refused)? };
         // hashes are compared, in a time that does not depend on the secret
         if !is_hash_of(secret.expose(), &hash_of(key.secret().expose())) {
             return Err(refused());
@@ -147,9 +148,10 @@ impl Authenticator {
         Ok(key)
     }
 
-    /// Whether a key is one of the settings, of which the database knows nothing.
-    pub(super) fn is_configured(&self, key: &KnownKey) -> bool {
-        self.configured.contains_key(&key.id)
+    /// Whether the database still has a credential with the secret that a request was authenticated with.
+    pub(super) async fn is_current(&self, issued: &IssuedRef) -> Result<bool, RequestError> {
+        let known = self.look_up(&issued.id, issued.kind).await?;
+        Ok(known.is_some_and(|known| known.is_same(issued) && !known.has_expired()))
     }
 
     /// What a token shows; `None` if the text is no token of tagd and there is no Keystone that may know it.
@@ -196,7 +198,7 @@ impl Authenticator {
     /// when the request began. The error is the one that a new request gets.
     pub(super) async fn check_again(&self, principal: &Principal) -> Result<(), RequestError> {
         let rights = match &principal.credential {
-            CredentialRef::Permanent => return Ok(()),
+            CredentialRef::None | CredentialRef::Configured(_) => return Ok(()),
             CredentialRef::Issued(issued) => {
                 let known = self.find(&issued.id, issued.kind).await?;
                 let known = known.filter(|known| known.is_same(issued) && !known.has_expired());
@@ -226,6 +228,11 @@ impl Authenticator {
         if let Some(known) = self.cache.get(id) {
             return Ok(Some(known).filter(|known| known.kind == kind));
         }
+        self.look_up(id, kind).await
+    }
+
+    /// A credential as the database has it now.
+    async fn look_up(&self, id: &str, kind: CredentialKind) -> Result<Option<Arc<KnownCredential>>, RequestError> {
         if !is_storable(id) {
             return Ok(None);
         }
@@ -279,11 +286,6 @@ fn report_lost(access_key: &str) {
 }
 
 impl KnownKey {
-    /// The access key.
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// What it shows.
     pub(super) fn shows(&self) -> &Authenticated {
         &self.known.shows

@@ -64,8 +64,8 @@ impl KnownCredential {
     }
 
     /// A key of the settings, which lasts as long as the program runs.
-    pub(super) fn configured(name: &str, rights: &Rights, secret: Secret) -> Self {
-        let credential = CredentialRef::Permanent;
+    pub(super) fn configured(access_key: &str, name: &str, rights: &Rights, secret: Secret) -> Self {
+        let credential = CredentialRef::Configured(access_key.into());
         Self {
             kind: CredentialKind::Key,
             shows: Authenticated { name: name.into(), rights: rights.clone().into(), credential },

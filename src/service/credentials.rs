@@ -44,7 +44,7 @@ pub struct Credentials {
 /// A credential to create.
 #[derive(Debug, Clone, Default)]
 pub struct NewCredential {
-    /// Name, by which changes are recorded.
+    /// Name, as the log shows it.
     pub name: String,
     /// Role; mandatory.
     pub role: Option<Role>,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     auth::{
-        Authenticated, Principal, Secret,
+        Authenticated, CredentialRef, Principal, Secret,
         random::{hash_of, is_hash_of, new_token, token_id},
     },
     domain::{
@@ -23,6 +23,10 @@ use crate::{
 
 /// How long a token lasts that the identity API issues, in seconds.
 pub const TOKEN_LIFETIME: i64 = 3600;
+
+/// Maximum number of tokens in a row each of which was issued for the one before. Without it, one could make so many that to
+/// revoke the first takes too long.
+const GENERATIONS: usize = 16;
 
 /// Maximum number of entries of a list; a longer one is cut.
 const LIST_LIMIT: u32 = 1000;
@@ -72,6 +76,8 @@ pub struct TokenView {
     pub credential: Credential,
     /// The project, if it is for a single one.
     pub project: Option<Project>,
+    /// The key that it goes back to, if the database has it.
+    pub key: Option<String>,
 }
 
 /// A new token.
@@ -81,6 +87,8 @@ pub struct IssuedToken {
     pub token: Secret,
     /// What it allows.
     pub view: TokenView,
+    /// Who has logged in.
+    pub principal: Principal,
 }
 
 /// The use cases of the identity API.
@@ -95,9 +103,22 @@ pub struct Identity {
 /// Who logs in.
 struct User {
     principal: Principal,
-    /// The key, if the database has it.
-    issued_for: Option<String>,
+    /// The key that a token for them goes back to, if the database has it.
+    key: Option<String>,
     expires_at: Option<i64>,
+}
+
+/// The credential that a token goes back to, through all that it was issued for.
+struct Origin {
+    id: String,
+    kind: CredentialKind,
+    generations: usize,
+}
+
+impl Origin {
+    fn key(self) -> Option<String> {
+        (self.kind == CredentialKind::Key).then_some(self.id)
+    }
 }
 
 impl Service {
@@ -133,7 +154,11 @@ impl Identity {
         if !self.authenticator.settings().tokens {
             return Err(refused("auth: tokens are not accepted here, requests must be signed"));
         }
-        let User { principal, issued_for, expires_at } = self.log_in(sender, login).await?;
+        let User { principal, key, expires_at } = self.log_in(sender, login).await?;
+        let parent = match &principal.credential {
+            CredentialRef::Issued(issued) => Some(Arc::clone(issued)),
+            _ => None,
+        };
         let rights = self.narrow(&principal, scope).await?;
         let grant = self.grant(&principal).await?;
         let (id, token) = new_token()?;
@@ -145,16 +170,25 @@ impl Identity {
             name: principal.caller.principal.to_string(),
             rights,
             is_temporary: false,
-            issued_for,
+            issued_for: parent.as_ref().map(|parent| parent.id.clone()),
             created_at,
             expires_at: Some(expires_at.map_or(end, |expires_at| expires_at.min(end))),
             last_used_at: None,
         };
         let stored = StoredSecret { secret: hash_of(token.expose()), security_token: None };
+        let ended = || refused("auth: the credentials were revoked or given another secret meanwhile");
         if !grant.writer().put_credential(&credential, &stored).await? {
-            return Err(RequestError::internal("a new token has the identifier of another"));
+            return Err(ended());
         }
-        Ok(IssuedToken { token, view: view_of(&grant, credential).await? })
+        // a parent that is given another secret ends its tokens, of which this one may not have been yet
+        if let Some(parent) = parent
+            && !self.authenticator.is_current(&parent).await?
+        {
+            grant.writer().remove_credential(&credential.id, CredentialKind::Token).await?;
+            return Err(ended());
+        }
+        let view = view_of(&grant, credential, key).await?;
+        Ok(IssuedToken { token, view, principal: principal.clone() })
     }
 
     async fn log_in(&self, sender: &Principal, login: Login<'_>) -> Result<User, RequestError> {
@@ -165,20 +199,9 @@ impl Identity {
         match login {
             Login::Password { access_key, secret } => {
                 let key = self.authenticator.log_in(access_key, secret).await?;
-                let shown = key.shows().clone();
-                let principal = act(shown.clone());
-                if self.authenticator.is_configured(&key) {
-                    return Ok(User { principal, issued_for: None, expires_at: key.expires_at() });
-                }
-                // the cached key may have been revoked, and its token would outlive it
-                let grant = self.grant(&principal).await?;
-                let (key, _) = grant
-                    .store()
-                    .find_credential(key.id())
-                    .await?
-                    .ok_or_else(|| refused("user: unknown access key, or the password is not its secret"))?;
-                let principal = act(Authenticated { name: key.name.into(), rights: key.rights.into(), ..shown });
-                Ok(User { principal, issued_for: Some(key.id), expires_at: key.expires_at })
+                let principal = act(key.shows().clone());
+                let issued = matches!(principal.credential, CredentialRef::Issued(_));
+                Ok(User { principal, key: issued.then(|| access_key.to_owned()), expires_at: key.expires_at() })
             }
             Login::Token(token) => {
                 let unknown = || refused("token: is not a token of this service");
@@ -191,8 +214,15 @@ impl Identity {
                 let principal = act(shown.clone());
                 let grant = self.grant(&principal).await?;
                 let from = find_token(&grant, token.expose()).await?.ok_or_else(unknown)?;
+                let origin = origin_of(&grant, &from).await?;
+                if origin.generations >= GENERATIONS {
+                    return Err(refused(&format!(
+                        "token: was issued for another, and that for another, {GENERATIONS} times in a row, which is the \
+                         maximum; log in with the first one"
+                    )));
+                }
                 let principal = act(Authenticated { name: from.name.into(), rights: from.rights.into(), ..shown });
-                Ok(User { principal, issued_for: from.issued_for, expires_at: from.expires_at })
+                Ok(User { principal, key: origin.key(), expires_at: from.expires_at })
             }
         }
     }
@@ -316,8 +346,8 @@ impl Identity {
         Ok(!grant.store().find_projects(None, 1, of_domain).await?.is_empty())
     }
 
-    /// What a valid token allows. `own` is the token that the request is sent with: it may be seen, and so may those of the
-    /// same key. Other tokens are shown to administrators of all of their domain.
+    /// What a valid token allows. `own` is the token that the request is sent with: it may be seen, and so may those that go
+    /// back to the same key or token. Other tokens are shown to administrators of all of their domain.
     pub async fn token(
         &self,
         principal: &Principal,
@@ -326,7 +356,8 @@ impl Identity {
     ) -> Result<TokenView, RequestError> {
         let grant = self.grant(principal).await?;
         let credential = self.visible_token(&grant, principal, own, subject).await?;
-        view_of(&grant, credential).await
+        let origin = origin_of(&grant, &credential).await?;
+        view_of(&grant, credential, origin.key()).await
     }
 
     /// Revokes a token that [`token`](Self::token) would show.
@@ -361,8 +392,9 @@ impl Identity {
             Some(own) => find_token(grant, own).await?,
             None => None,
         };
-        let is_of_same_key = own.is_some_and(|own| own.issued_for.is_some() && own.issued_for == credential.issued_for);
-        if is_of_same_key { Ok(credential) } else { Err(unknown_token()) }
+        let own = own.ok_or_else(unknown_token)?;
+        let is_same = origin_of(grant, &own).await?.id == origin_of(grant, &credential).await?.id;
+        if is_same { Ok(credential) } else { Err(unknown_token()) }
     }
 }
 
@@ -376,7 +408,18 @@ async fn find_token(grant: &Grant<'_>, token: &[u8]) -> Result<Option<Credential
     Ok(is_valid.then_some(credential))
 }
 
-async fn view_of(grant: &Grant<'_>, credential: Credential) -> Result<TokenView, RequestError> {
+async fn origin_of(grant: &Grant<'_>, token: &Credential) -> Result<Origin, RequestError> {
+    let mut origin = Origin { id: token.id.clone(), kind: token.kind, generations: 0 };
+    let mut parent = token.issued_for.clone();
+    while let Some(id) = parent {
+        let (found, _) = grant.store().find_credential(&id).await?.ok_or_else(unknown_token)?;
+        origin = Origin { id, kind: found.kind, generations: origin.generations + 1 };
+        parent = found.issued_for;
+    }
+    Ok(origin)
+}
+
+async fn view_of(grant: &Grant<'_>, credential: Credential, key: Option<String>) -> Result<TokenView, RequestError> {
     let project = match credential.rights.projects() {
         Some([id]) => grant.store().find_project(id).await?,
         _ => None,
@@ -384,7 +427,7 @@ async fn view_of(grant: &Grant<'_>, credential: Credential) -> Result<TokenView,
     // credentials may name projects that belong to others
     let own = credential.rights.domain_id();
     let project = project.filter(|project| own.is_some_and(|own| **own == *project.domain_id));
-    Ok(TokenView { credential, project })
+    Ok(TokenView { credential, project, key })
 }
 
 /// The name of a project: its identifier if it has no other.

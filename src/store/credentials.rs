@@ -104,7 +104,7 @@ impl Store {
         rows.into_iter().map(CredentialRow::read).collect()
     }
 
-    /// Adds a credential. False if its identifier is taken.
+    /// Adds a credential. False if its identifier is taken, or what it is issued for is gone.
     pub async fn put_credential(&self, credential: &Credential, stored: &StoredSecret) -> Result<bool, RequestError> {
         let added = self
             .pool

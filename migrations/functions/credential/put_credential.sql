@@ -14,6 +14,13 @@ begin
   delete from tagd.credential c
    where c.expires_at < now()
      and (c.issued_for is not null or c.kind = 1 and c.expires_at <= c.created_at + interval '1 hour');
+  -- it may have been revoked meanwhile
+  if p_issued_for is not null then
+    perform 1 from tagd.credential c where c.credential_id = p_issued_for for key share;
+    if not found then
+      return false;
+    end if;
+  end if;
   insert into tagd.credential (
     credential_id, kind, name, role, domain_id, project_ids, secret, security_token, issued_for, created_by, expires_at)
   values (
@@ -23,6 +30,6 @@ begin
   return found;
 end
 $$;
-comment on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, bigint, tagd.caller) is 'Adds a credential. False if there is one with this identifier.';
+comment on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, bigint, tagd.caller) is 'Adds a credential. False if there is one with this identifier, or none of the one that it is issued for.';
 revoke execute on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, bigint, tagd.caller) from public;
 grant execute on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, bigint, tagd.caller) to tagd_service;

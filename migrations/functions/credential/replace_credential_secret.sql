@@ -4,6 +4,8 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- waits for tokens that are being issued for it, which are to end as well
+  perform 1 from tagd.credential c where c.credential_id = p_credential_id for update;
   update tagd.credential c set secret = p_secret, security_token = p_security_token
    where c.credential_id = p_credential_id and c.kind = p_kind
      and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator');

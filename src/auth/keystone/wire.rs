@@ -25,7 +25,7 @@ pub fn default_roles() -> RoleNames {
 /// The holder of a valid token.
 #[derive(Debug)]
 pub(super) struct Holder {
-    /// Name of the user, by which changes are recorded, and what the token allows in tagd; or why it allows nothing.
+    /// Name of the user, as the log shows it, and what the token allows in tagd; or why it allows nothing.
     pub(super) shows: Result<(Arc<str>, Arc<Rights>), String>,
     /// When it ends, in seconds since 1970.
     pub(super) expires_at: i64,

@@ -9,7 +9,7 @@ mod wire;
 use std::borrow::Cow;
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError,
+    HttpMessage, HttpRequest, HttpResponse, ResponseError,
     guard::fn_guard,
     http::{
         Method,
@@ -29,6 +29,7 @@ use super::{
     state::AppState,
 };
 use crate::{
+    auth::Principal,
     domain::{FieldKind, RequestError, reason::REQUIRED},
     parameters::read_parameters,
     service::ProjectName,
@@ -153,6 +154,8 @@ async fn version(request: HttpRequest) -> Handled {
 // ---- tokens
 
 async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -> Handled {
+    // nobody, until the login shows who it is
+    request.extensions_mut().remove::<Principal>();
     let with_catalog = with_catalog(&request)?;
     conditions::none(&request, "is not supported here, nothing has an ETag")?;
     body::check_changing(&request, body::JSON, &[]).map_err(Refusal::Type)?;
@@ -172,6 +175,7 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
         limits.count_failure(client);
     }
     let issued = issued?;
+    request.extensions_mut().insert(issued.principal);
     let base = base_of(&request);
     let catalog = with_catalog.then(|| catalog::catalog(&base, access.state.identity.region()));
     let mut answer = HttpResponse::Created().json(wire::token(&issued.view, sent.method(), catalog));
@@ -185,7 +189,8 @@ async fn validate(request: HttpRequest, access: IdentityAccess) -> Handled {
     let view = access.state.identity.token(&access.principal, own_of(&request), subject).await?;
     let base = base_of(&request);
     let catalog = with_catalog.then(|| catalog::catalog(&base, access.state.identity.region()));
-    let method = if view.credential.issued_for.is_some() { "password" } else { "token" };
+    let is_of_key = view.key.is_some() && view.key == view.credential.issued_for;
+    let method = if is_of_key { "password" } else { "token" };
     let mut answer = reply_read(&request, &wire::token(&view, method, catalog))?;
     insert_token(&mut answer, subject);
     Ok(answer)

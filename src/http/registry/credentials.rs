@@ -79,7 +79,7 @@ pub(crate) struct CredentialReply<'a> {
     /// Null for all projects of the domain.
     projects: Option<&'a [String]>,
     temporary: bool,
-    /// The key that a token was issued for.
+    /// The key or token that a token was issued for.
     issued_for: Option<&'a str>,
     created_at: String,
     expires_at: Option<String>,

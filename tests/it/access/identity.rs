@@ -1,15 +1,18 @@
 //! The identity API: logging in, scopes, who may see a token, and clients that use it.
 
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor};
 use tagd::{
-    auth::Secret,
+    app::credentials_of,
+    auth::{Principal, Secret},
     domain::{Rights, Role, credential::CredentialKind},
     http::LimitSettings,
     service::{AuthSettings, ConfiguredKey, NewCredential},
+    store::SessionProfile,
 };
 
 use super::{issue, settings, token};
-use crate::support::{Answer, World, registration, run_python};
+use crate::support::{Answer, World, block_on, eventually, registration, run_python};
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
@@ -290,6 +293,110 @@ fn a_token_ends_with_its_key_and_is_seen_by_those_who_may() {
     assert_eq!(world.send("DELETE", &format!("/registry/v1/keys/{access_key}"), &headers, b"").status, 204);
     assert_eq!(get(&world, &second, "/v3/auth/projects").status, 401);
     assert_eq!(post(&world, &json!({ "identity": password(access_key, &secret) })).status, 401);
+}
+
+/// Exchanges a token for another; the answer.
+fn exchange(world: &World, token: &str) -> Answer {
+    post(world, &json!({ "identity": { "methods": ["token"], "token": { "id": token } } }))
+}
+
+/// A token that was issued for a token.
+fn exchanged(world: &World, token: &str) -> String {
+    let answer = exchange(world, token);
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    answer.headers["x-subject-token"].clone()
+}
+
+fn id_of(token: &str) -> &str {
+    &token["tagd_".len()..][..12]
+}
+
+#[test]
+fn a_token_ends_with_each_of_those_that_it_goes_back_to() {
+    let world = world();
+    let operator = token(&world, Role::Operator, "", &[]);
+    let headers = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];
+    let registry = |method: &str, path: &str| {
+        let answer = world.send(method, &format!("/registry/v1/{path}"), &headers, b"");
+        assert!(answer.status < 300, "{path}: {}", answer.body);
+    };
+    let statuses =
+        |tokens: &[&str]| tokens.iter().map(|token| get(&world, token, "/v3/auth/projects").status).collect::<Vec<_>>();
+    let first = token(&world, Role::Administrator, "two", &[]);
+    let second = exchanged(&world, &first);
+    let [third, beside] = [0, 1].map(|_| exchanged(&world, &second));
+    assert_eq!(statuses(&[&first, &second, &third, &beside]), [200; 4]);
+    registry("DELETE", &format!("tokens/{}", id_of(&third)));
+    assert_eq!(statuses(&[&first, &second, &third, &beside]), [200, 200, 401, 200]);
+    registry("DELETE", &format!("tokens/{}", id_of(&second)));
+    assert_eq!(statuses(&[&first, &second, &beside]), [200, 401, 401]);
+    // another secret
+    let second = exchanged(&world, &first);
+    let third = exchanged(&world, &second);
+    registry("POST", &format!("tokens/{}/rotate", id_of(&first)));
+    assert_eq!(statuses(&[&first, &second, &third]), [401; 3]);
+    // a key of the settings has no row, but its tokens do
+    let (first, _) = log_in(&world, "TWO", &Value::Null);
+    let third = exchanged(&world, &exchanged(&world, &first));
+    let own = [("X-Auth-Token", third.as_str()), ("X-Subject-Token", first.as_str())];
+    assert_eq!(world.send("DELETE", "/v3/auth/tokens", &own, b"").status, 204);
+    assert_eq!(statuses(&[&first, &third]), [401; 2]);
+    // by another program, while the third is cached
+    let first = token(&world, Role::Reader, "two", &[]);
+    let third = exchanged(&world, &exchanged(&world, &first));
+    assert_eq!(get(&world, &third, "/v3/auth/projects").status, 200);
+    let delete = format!("delete from tagd.credential where credential_id = '{}'", id_of(&first));
+    block_on(async { world.db.connect().await.execute(AssertSqlSafe(delete)).await.unwrap() });
+    eventually("the token has ended", || get(&world, &third, "/v3/auth/projects").status == 401);
+}
+
+#[test]
+fn tokens_in_a_row_show_their_key_and_are_limited() {
+    let world = world();
+    let new = NewCredential {
+        name: "ci".into(),
+        role: Some(Role::Reader),
+        domain_id: Some("two".into()),
+        ..NewCredential::default()
+    };
+    let key = issue(&world, CredentialKind::Key, new);
+    let secret = String::from_utf8(key.secret.expose().to_vec()).unwrap();
+    let answer = post(&world, &json!({ "identity": password(&key.credential.id, &secret) }));
+    let first = answer.headers["x-subject-token"].clone();
+    let answer = exchange(&world, &first);
+    let (second, said) = (answer.headers["x-subject-token"].clone(), answer.json()["token"].clone());
+    assert_eq!((&said["user"]["id"], &said["methods"]), (&json!(key.credential.id), &json!(["token"])));
+    for (with, subject, methods) in [(&first, &second, ["token"]), (&second, &first, ["password"])] {
+        let headers = [("X-Auth-Token", with.as_str()), ("X-Subject-Token", subject.as_str())];
+        let seen = world.send("GET", "/v3/auth/tokens", &headers, b"").json()["token"].clone();
+        assert_eq!((&seen["user"]["id"], &seen["methods"]), (&json!(key.credential.id), &json!(methods)));
+    }
+    let mut last = second;
+    for _ in 2..16 {
+        last = exchanged(&world, &last);
+    }
+    let answer = exchange(&world, &last);
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(answer.status == 401 && message.contains("16 times in a row, which is the maximum"), "{message}");
+    assert_eq!(exchange(&world, &first).status, 201);
+}
+
+#[test]
+fn a_secret_that_was_replaced_gives_no_token_though_it_is_cached() {
+    let world = world();
+    let new = NewCredential { name: "ci".into(), role: Some(Role::Operator), ..NewCredential::default() };
+    let key = issue(&world, CredentialKind::Key, new);
+    let secret = String::from_utf8(key.secret.expose().to_vec()).unwrap();
+    let attempt = || post(&world, &json!({ "identity": password(&key.credential.id, &secret) })).status;
+    assert_eq!(attempt(), 201);
+    // by another program
+    block_on(async {
+        let store = world.db.store(SessionProfile::Bulk, 1).await;
+        let credentials = credentials_of(&store, settings());
+        credentials.rotate(&Principal::command("test"), CredentialKind::Key, &key.credential.id).await.unwrap();
+        store.close().await;
+    });
+    assert_eq!(attempt(), 401);
 }
 
 #[test]

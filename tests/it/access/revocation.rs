@@ -293,7 +293,7 @@ fn signed_imports_end_with_their_key_and_those_with_a_key_of_the_settings_go_on(
 }
 
 #[test]
-fn an_import_with_a_token_of_the_identity_api_ends_with_the_key_that_it_was_issued_for() {
+fn an_import_with_a_token_of_the_identity_api_ends_with_the_key_that_it_goes_back_to() {
     let world = furnished();
     let operator = token(&world, Role::Operator, "", &[]);
     let new = NewCredential {
@@ -304,7 +304,9 @@ fn an_import_with_a_token_of_the_identity_api_ends_with_the_key_that_it_was_issu
     };
     let key = issue(&world, CredentialKind::Key, new);
     let secret = String::from_utf8(key.secret.expose().to_vec()).unwrap();
-    let issued = log_in(&world, &key.credential.id, &secret, &json!("unscoped"));
+    let first = log_in(&world, &key.credential.id, &secret, &json!("unscoped"));
+    let body = json!({ "auth": { "identity": { "methods": ["token"], "token": { "id": first } } } });
+    let issued = world.post("/v3/auth/tokens", &body.to_string()).headers["x-subject-token"].clone();
     let mut import = Open::import(&world, "", &[("X-Auth-Token", &issued)], &(line(1) + &line(2)));
     eventually("the first batch is imported", || imported(&world, &operator).as_deref() == Some("1"));
     revoke(&world, &operator, "keys", &key.credential.id);

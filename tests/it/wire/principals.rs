@@ -18,7 +18,7 @@ fn of_account(domain_id: Option<&str>) -> Principal {
         Some(domain_id) => Rights::in_domain(Role::Tagger, domain_id.into(), None),
         None => Rights::operator(None),
     };
-    let credential = CredentialRef::Permanent;
+    let credential = CredentialRef::None;
     Principal::new(Authenticated { name: "somebody".into(), rights: rights.into(), credential }, "r-1".into(), None)
 }
 
