@@ -21,6 +21,18 @@ pub enum AuthMode {
     Keystone,
 }
 
+impl AuthMode {
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Keys => "keys",
+            Self::Tokens => "tokens",
+            Self::Keystone => "keystone",
+        }
+    }
+}
+
 /// An access key in the settings file.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

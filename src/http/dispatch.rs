@@ -102,7 +102,7 @@ impl Call {
             let body = Box::pin(pieces.collect()).await.map_err(|error| self.refuse_as(&error, command))?;
             return Ok(response.body(body));
         }
-        Ok(response.streaming(pieces.stream()))
+        Ok(response.streaming(state.server.in_flight(pieces.stream())))
     }
 
     /// The response to an error before there is a command.

@@ -40,6 +40,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
     // upgrades are not supported, and actix would copy the request's `Upgrade` header into the response
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let server = request.app_data::<Data<AppState>>().map(|state| &state.server);
+    let _in_flight = server.map(|server| Arc::clone(&server.in_flight));
     let client = client::address(&request, server.map_or(&[][..], |server| &server.trusted_proxies));
     let allowed = server.map_or(&[][..], |server| &server.allowed_hosts);
     let denied = guard::check(&request, allowed).err().map(|denied| refusal::denied(request.request(), &denied));
@@ -62,9 +63,12 @@ pub(super) async fn log<B: MessageBody + 'static>(
         let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let client = client.map(display);
         let extensions = answer.request().extensions();
-        let principal = extensions.get::<Principal>().map(|principal| &*principal.caller.principal);
+        let principal = extensions.get::<Principal>();
+        let credential = principal.and_then(Principal::credential_id);
+        let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);
+        let principal = principal.map(|principal| &*principal.caller.principal);
         let (request_id, method) = (&*request_id, method.as_str());
-        tracing::info!(request_id, client, principal, method, path, status, elapsed_us, "answered");
+        tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
     }
     Ok(answer)
 }

@@ -53,8 +53,22 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where it listens for plain HTTP as well.
     pub http_address: Option<SocketAddr>,
+    /// Its requests in flight.
+    pub in_flight: InFlight,
     handle: ServerHandle,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// The requests in flight of a server.
+#[derive(Debug, Clone)]
+pub struct InFlight(Weak<()>);
+
+impl InFlight {
+    /// Whether there are any.
+    pub fn has_any(&self) -> bool {
+        // the state of the server has one
+        self.0.strong_count() > 1
+    }
 }
 
 /// Starts the server, on the runtime of the caller.
@@ -62,7 +76,9 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let ServerSettings { listener, tls, http_listener, allowed_hosts, trusted_proxies, limits, app } = settings;
     let address = listener.local_addr()?;
     let http_address = http_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits: Limits::new(&limits) });
+    let limits = Limits::new(&limits);
+    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight: Arc::default() });
+    let in_flight = InFlight(Arc::downgrade(&state.in_flight));
     let workers = app.workers();
     let mut server = HttpServer::new(move || {
         actix_web::App::new()
@@ -84,7 +100,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, http_address, handle, ended: tokio::spawn(server) })
+    Ok(Running { address, http_address, in_flight, handle, ended: tokio::spawn(server) })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web::Data};
+use futures_util::{Stream, StreamExt};
 
 use super::{limits::Limits, paths::Paths};
 use crate::{
@@ -20,6 +21,18 @@ pub(super) struct ServerState {
     pub(super) trusted_proxies: Vec<Network>,
     /// What is counted of requests.
     pub(super) limits: Limits,
+    /// Has a clone for each request in flight.
+    pub(super) in_flight: Arc<()>,
+}
+
+impl ServerState {
+    /// A body in pieces, whose request is in flight until the last one is taken.
+    pub(super) fn in_flight<S: Stream>(&self, pieces: S) -> impl Stream<Item = S::Item> + use<S> {
+        let in_flight = Arc::clone(&self.in_flight);
+        pieces.inspect(move |_| {
+            let _ = &in_flight;
+        })
+    }
 }
 
 /// The state of a worker.

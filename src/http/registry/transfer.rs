@@ -221,7 +221,7 @@ pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Re
     if is_packed {
         answer.insert_header(ContentEncoding::Gzip);
     }
-    Ok(answer.streaming(Box::pin(pieces)))
+    Ok(answer.streaming(access.state.server.in_flight(Box::pin(pieces))))
 }
 
 /// Whether the client prefers gzip. If its header cannot be parsed, lines are sent uncompressed.
