@@ -3,20 +3,26 @@
 use std::io::{Read, Write};
 
 use clap::{Args, Subcommand};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{CliError, master_key, open::open};
+use super::{
+    CliError, master_key,
+    open::{Opened, open},
+};
 use crate::{
     app::credentials_of,
-    auth::{Principal, Secret},
+    auth::{Principal, Secret, random::token_id},
     config::Settings,
     domain::{
-        Role,
+        ProjectFilter, Role,
         credential::{Credential, CredentialKind},
+        reason::quote,
+        registry::RegistryError,
     },
     http::{CredentialReply, IssuedReply, time_of},
     service::{AuthSettings, ConfiguredKey, Credentials, Issued, NewCredential, configured_key},
-    store::SessionProfile,
+    store::{SessionProfile, Store},
 };
 
 /// Commands of keys.
@@ -52,12 +58,12 @@ pub(super) enum TokenCommand {
     List(ListArgs),
     /// Revoke a token
     Revoke {
-        /// Identifier of the token: the 12 characters after tagd_
+        /// Identifier of the token: the 12 characters after tagd_. The whole token works too
         id: String,
     },
     /// Replace a token by another with the same identifier and rights; the old one ends at once
     Rotate {
-        /// Identifier of the token: the 12 characters after tagd_
+        /// Identifier of the token: the 12 characters after tagd_. The whole token works too
         id: String,
         /// Print JSON
         #[arg(long)]
@@ -68,19 +74,20 @@ pub(super) enum TokenCommand {
 /// What every credential has.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
-    /// Name, by which changes are recorded
+    /// Name, which the log shows with each request
     #[arg(long)]
     name: String,
     /// Role: reader, tagger, administrator or operator; each includes those before it
     #[arg(long)]
     role: Role,
-    /// Domain whose projects it covers; required unless the role is operator
+    /// Domain whose projects it covers; required unless the role is operator. An operator covers every domain, and has the
+    /// predefined tags of this one
     #[arg(long, value_name = "ID")]
     domain: Option<String>,
     /// The only project that it covers; repeat the flag for several [default: all of the domain]
     #[arg(long = "project", value_name = "ID")]
     projects: Vec<String>,
-    /// When it ends: a number and s, m, h or d, such as 90d [default: never]
+    /// When it ends: a number and s, m, h or d, such as 90d; at least 60s and at most 3660d [default: never]
     #[arg(long, value_name = "TIME", value_parser = read_lifetime)]
     expires: Option<i64>,
     /// Print JSON
@@ -93,10 +100,10 @@ pub(super) struct NewArgs {
 pub(super) struct CreateKey {
     #[command(flatten)]
     new: NewArgs,
-    /// Create a temporary key that ends after this time, with a security token that its requests must send too
+    /// Create a temporary key that ends after this time, 60s to 3660d, with a security token that its requests must send too
     #[arg(long, value_name = "TIME", value_parser = read_lifetime, conflicts_with = "expires")]
     temporary: Option<i64>,
-    /// Bring an access key along that exists elsewhere, with its secret on standard input
+    /// Access key of your own, such as one that exists elsewhere, with its secret on standard input [default: a new one]
     #[arg(long, value_name = "KEY", requires = "secret_stdin")]
     access: Option<String>,
     /// Read the secret of --access from standard input
@@ -140,17 +147,19 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
     let master = master.and_then(|master| master.keys);
     let credentials =
         credentials_of(&store, AuthSettings { keys: true, master, configured, ..AuthSettings::default() });
-    let principal = Principal::command("key");
+    let (principal, place) = (Principal::command("key"), place(&opened));
     let kind = CredentialKind::Key;
     match command {
         KeyCommand::Create(CreateKey { mut new, temporary, access, secret_stdin: _ }) => {
             new.expires = new.expires.or(temporary);
+            let domain = new.domain.clone();
             let given = access.map(|access| Ok::<_, CliError>((access, read_secret()?))).transpose()?;
-            create(&credentials, kind, new, temporary.is_some(), given, "key").await?;
+            create(&credentials, kind, new, temporary.is_some(), given, &place).await?;
+            warn_of_domain(&store, domain).await;
         }
         KeyCommand::List(ListArgs { json }) => list(&credentials.list(&principal, kind).await?, json)?,
-        KeyCommand::Revoke { id } => credentials.revoke(&principal, kind, &id).await?,
-        KeyCommand::Rotate { id, json } => show(&credentials.rotate(&principal, kind, &id).await?, json)?,
+        KeyCommand::Revoke { id } => revoke(&credentials, kind, &id, &place).await?,
+        KeyCommand::Rotate { id, json } => show(&credentials.rotate(&principal, kind, &id).await?, json, &place)?,
         KeyCommand::Reseal => {
             let (sealed, lost) = credentials.reseal(&principal).await?;
             println!("{sealed} secrets sealed with the first master key");
@@ -168,13 +177,17 @@ pub(super) async fn run_token(settings: &Settings, command: TokenCommand) -> Res
     let opened = open(settings).await?;
     let store = opened.store(SessionProfile::Bulk).await?;
     let credentials = credentials_of(&store, AuthSettings::default());
-    let principal = Principal::command("token");
+    let (principal, place) = (Principal::command("token"), place(&opened));
     let kind = CredentialKind::Token;
     match command {
-        TokenCommand::Create(new) => create(&credentials, kind, new, false, None, "token").await?,
+        TokenCommand::Create(new) => {
+            let domain = new.domain.clone();
+            create(&credentials, kind, new, false, None, &place).await?;
+            warn_of_domain(&store, domain).await;
+        }
         TokenCommand::List(ListArgs { json }) => list(&credentials.list(&principal, kind).await?, json)?,
-        TokenCommand::Revoke { id } => credentials.revoke(&principal, kind, &id).await?,
-        TokenCommand::Rotate { id, json } => show(&credentials.rotate(&principal, kind, &id).await?, json)?,
+        TokenCommand::Revoke { id } => revoke(&credentials, kind, &id, &place).await?,
+        TokenCommand::Rotate { id, json } => show(&credentials.rotate(&principal, kind, &id).await?, json, &place)?,
     }
     opened.close().await;
     Ok(())
@@ -186,7 +199,7 @@ async fn create(
     new: NewArgs,
     temporary: bool,
     given: Option<(String, Secret)>,
-    command: &str,
+    place: &str,
 ) -> Result<(), CliError> {
     let NewArgs { name, role, domain, projects, expires, json } = new;
     let new = NewCredential {
@@ -198,11 +211,62 @@ async fn create(
         temporary,
         given,
     };
-    show(&credentials.create(&Principal::command(command), kind, new).await?, json)
+    let issued = credentials.create(&Principal::command(kind.name()), kind, new).await;
+    let named = |error: RegistryError| {
+        let expires = if temporary { "--temporary" } else { "--expires" };
+        let options = [
+            ("name", "--name"),
+            ("role", "--role"),
+            ("domain_id", "--domain"),
+            ("projects", "--project"),
+            ("expires_in", expires),
+            ("access", "--access"),
+        ];
+        CliError::Stopped(renamed(&error.to_string(), &options))
+    };
+    show(&issued.map_err(named)?, json, place)
+}
+
+/// A message about a field, by the name that the field has here.
+fn renamed(message: &str, names: &[(&str, &str)]) -> String {
+    let renamed = message.split_once(": ").and_then(|(field, reason)| {
+        let field = field.split('[').next()?;
+        let (_, name) = names.iter().find(|(of, _)| *of == field)?;
+        Some(format!("{name}: {reason}"))
+    });
+    renamed.unwrap_or_else(|| message.to_owned())
+}
+
+/// The database that a command has changed, which need not be the one of the server.
+fn place(opened: &Opened) -> String {
+    match &opened.cluster {
+        None => format!("the database at {}", opened.store.place()),
+        Some(cluster) if cluster.created() => format!(
+            "{}, which this command has made; if the server has another one, give its --data-dir or --database-url",
+            opened.description
+        ),
+        Some(_) => opened.description.clone(),
+    }
+}
+
+/// Tells of a domain that may be a typing error. The credential is there whether or not this can be found out.
+async fn warn_of_domain(store: &Store, domain: Option<String>) {
+    let Some(domain) = domain else { return };
+    let of_domain = ProjectFilter { domain_id: Some(&domain), projects: None };
+    if store.list_projects(None, 1, of_domain).await.is_ok_and(|found| found.is_empty()) {
+        eprintln!("tagd: warning: no project is in the domain {} yet", quote(&domain));
+    }
+}
+
+async fn revoke(credentials: &Credentials, kind: CredentialKind, id: &str, place: &str) -> Result<(), CliError> {
+    credentials.revoke(&Principal::command(kind.name()), kind, id).await?;
+    let id = token_id(id).unwrap_or(id);
+    eprintln!("tagd: {} {id} was revoked in {place}", kind.name());
+    Ok(())
 }
 
 /// Prints a credential with its secret. If that fails, nobody knows the secret, and the credential has to be revoked.
-fn show(issued: &Issued, json: bool) -> Result<(), CliError> {
+fn show(issued: &Issued, json: bool, place: &str) -> Result<(), CliError> {
     let credential = &issued.credential;
     let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
     let lines = if json {
@@ -212,7 +276,7 @@ fn show(issued: &Issued, json: bool) -> Result<(), CliError> {
             CredentialKind::Key => {
                 vec![format!("access key: {}", credential.id), format!("secret: {}", text(&issued.secret))]
             }
-            CredentialKind::Token => vec![format!("token: {}", text(&issued.secret))],
+            CredentialKind::Token => vec![format!("token: {}", text(&issued.secret)), format!("id: {}", credential.id)],
         };
         lines.extend(issued.security_token.as_ref().map(|token| format!("security token: {}", text(token))));
         lines.push(describe(credential));
@@ -222,7 +286,11 @@ fn show(issued: &Issued, json: bool) -> Result<(), CliError> {
         what: format!("the secret could not be printed, revoke {} {}", credential.kind.name(), credential.id),
         source,
     })?;
-    eprintln!("tagd: the secret is shown only now");
+    let shown = match credential.kind {
+        CredentialKind::Key => "secret",
+        CredentialKind::Token => "token",
+    };
+    eprintln!("tagd: the {shown} is shown only once; the {} is in {place}", credential.kind.name());
     Ok(())
 }
 
@@ -237,9 +305,18 @@ fn print(lines: &[String]) -> std::io::Result<()> {
 
 fn describe(credential: &Credential) -> String {
     let rights = &credential.rights;
-    let domain = rights.domain_id().map_or_else(String::new, |domain_id| format!(" in domain {domain_id}"));
+    let domain = rights.domain_id().map_or_else(String::new, |domain_id| match rights.confined_to() {
+        Some(_) => format!(" in domain {domain_id}"),
+        None => format!(" in every domain, predefined tags of {domain_id}"),
+    });
     let projects = rights.projects().map_or_else(String::new, |projects| format!(", projects {}", projects.join(", ")));
-    let ends = credential.expires_at.map_or_else(|| "never ends".to_owned(), |end| format!("ends {}", time_of(end)));
+    let ends = credential.expires_at.map_or_else(
+        || "never ends".to_owned(),
+        |end| {
+            let has_ended = end <= OffsetDateTime::now_utc().unix_timestamp();
+            format!("{} {}", if has_ended { "ended" } else { "ends" }, time_of(end))
+        },
+    );
     format!("{}: {}{domain}{projects}, {ends}", credential.name, rights.role())
 }
 
@@ -279,8 +356,10 @@ pub(super) fn configured_keys(settings: &Settings) -> Result<Vec<ConfiguredKey>,
     let mut configured: Vec<ConfiguredKey> = Vec::new();
     for (i, key) in settings.keys.iter().enumerate() {
         let rights = (key.role.as_str(), key.domain.as_deref(), key.projects.as_deref());
-        let key = configured_key(&key.access, &key.secret, key.name.as_deref(), rights)
-            .map_err(|error| CliError::Stopped(format!("keys[{i}]: {error}")))?;
+        let key = configured_key(&key.access, &key.secret, key.name.as_deref(), rights).map_err(|error| {
+            let reason = renamed(&error.to_string(), &[("domain_id", "domain")]);
+            CliError::Stopped(format!("keys[{i}]: {reason}"))
+        })?;
         if configured.iter().any(|known| known.access_key == key.access_key) {
             return Err(CliError::Stopped(format!("keys[{i}]: duplicate access key {:?}", key.access_key)));
         }

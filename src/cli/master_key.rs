@@ -64,7 +64,7 @@ pub(super) async fn load(settings: &Settings, opened: &Opened, store: &Store) ->
 }
 
 /// What to do about secrets that cannot be opened any more.
-const WAYS_OUT: &str = "revoke these keys (`tagd key list`, `tagd key revoke`)";
+const WAYS_OUT: &str = "with a new master key give each key another secret (`tagd key rotate`) or revoke it (`tagd key list`, `tagd key revoke`)";
 
 impl Loaded {
     /// Refuses master keys that do not open the secrets of all keys in the database: requests that are signed with the others

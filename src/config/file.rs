@@ -1,6 +1,7 @@
 //! The settings file.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -63,7 +64,7 @@ impl SettingsFile {
                 error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
             ConfigError::Parse {
                 path: path.to_owned(),
-                message: format!("line {line}: {}", without_value(error.message())),
+                message: format!("line {line}: {}", reason(error.message(), text.lines().nth(line - 1))),
             }
         })
     }
@@ -71,6 +72,20 @@ impl SettingsFile {
     /// Whether it has secrets: keys, or a URL that may have a password.
     pub(super) fn has_secrets(&self) -> bool {
         self.keys.is_some() || self.database_url.is_some()
+    }
+}
+
+/// What is wrong. A wrong type is told with the name of the setting, which begins its line; other messages have it, or the
+/// line may be part of a secret.
+fn reason(message: &str, line: Option<&str>) -> String {
+    let is_name = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.is_empty();
+    let name = line.and_then(|line| line.split_once('=')).map(|(name, _)| name.trim()).filter(is_name);
+    match (without_value(message), name) {
+        (Cow::Owned(reason), Some("auth")) if reason == "must be a list" => {
+            r#"auth: must be a list, such as auth = ["keys"]"#.to_owned()
+        }
+        (Cow::Owned(reason), Some(name)) => format!("{name}: {}", reason.replace("an object", "a table")),
+        (shown, _) => shown.into_owned(),
     }
 }
 

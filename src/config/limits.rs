@@ -39,7 +39,10 @@ pub(super) fn networks(given: &[String]) -> Result<Vec<Network>, ConfigError> {
 /// Refuses a rate of principals where all requests have the same one.
 pub(super) fn check_principal_rate(rate: Option<u32>, auth: &[AuthMode]) -> Result<(), ConfigError> {
     if rate.is_some() && auth.is_empty() {
-        return Err(ConfigError::Requires { setting: "rate_limit_principal", required: "auth with keys or tokens" });
+        return Err(ConfigError::Requires {
+            setting: "rate_limit_principal",
+            required: "auth with keys, tokens or keystone",
+        });
     }
     Ok(())
 }

@@ -101,8 +101,19 @@ pub fn without_value(message: &str) -> Cow<'_, str> {
         return Cow::Borrowed(message);
     }
     match message.rsplit_once(", expected ") {
-        Some((_, expected)) => Cow::Owned(format!("must be {expected}")),
+        Some((_, expected)) => Cow::Owned(format!("must be {}", in_words(expected))),
         None => Cow::Borrowed("has the wrong type"),
+    }
+}
+
+/// What serde expects, without its words for the types of Rust.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "i64" | "u32" | "u64" => "an integer",
+        _ if expected.starts_with("struct ") => "an object",
+        _ => expected,
     }
 }
 
@@ -126,7 +137,7 @@ mod tests {
     fn a_value_is_left_out_of_a_message_of_serde() {
         for (message, shown) in [
             ("invalid type: integer `12345`, expected a string", "must be a string"),
-            ("invalid type: string \"a, expected b\", expected u32", "must be u32"),
+            ("invalid type: string \"a, expected b\", expected u32", "must be an integer"),
             ("invalid value: string \"hunter2\", expected a key", "must be a key"),
             ("invalid type: string \"hun…", "has the wrong type"),
             ("missing field `secret`", "missing field `secret`"),

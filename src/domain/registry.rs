@@ -103,7 +103,7 @@ pub enum RegistryError {
         /// The identifier as it was given.
         id: String,
     },
-    /// The access key that was brought along is that of another key, or the identifier of a token.
+    /// The access key that was chosen is that of another key, or the identifier of a token.
     KeyExists {
         /// The access key.
         access_key: String,

@@ -205,9 +205,9 @@ const BEARER: &[u8] = b"Bearer ";
 fn missing(authenticator: &Authenticator) -> &'static str {
     let settings = authenticator.settings();
     match (settings.keys, settings.accept_tokens()) {
-        (true, true) => "Authorization: a signature is required, or a token in X-Auth-Token",
-        (true, false) => "Authorization: a signature is required",
-        (false, _) => "X-Auth-Token: a token is required",
+        (true, true) => "no credentials: sign the request, or send a token in X-Auth-Token",
+        (true, false) => "no credentials: sign the request",
+        (false, _) => "no credentials: send a token in X-Auth-Token",
     }
 }
 

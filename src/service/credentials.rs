@@ -28,7 +28,7 @@ const LIFETIME: (i64, i64) = (60, 10 * 366 * 86_400);
 const NAME_LENGTH: usize = 64;
 /// Maximum number of projects that a credential names.
 const PROJECTS: usize = 100;
-/// Maximum number of characters of a key or a secret that is brought along.
+/// Maximum number of characters of an access key of one's own, and of its secret.
 const GIVEN_LENGTH: usize = 128;
 /// Minimum number of characters of such a secret. Who reads a signed request can try out shorter ones.
 const SECRET_LENGTH: usize = 16;
@@ -107,7 +107,7 @@ impl Credentials {
             (CredentialKind::Key, Some((access_key, secret))) => {
                 // access keys are unique across domains: one domain must not find out or take those of others
                 if grant.confined_to().is_some() {
-                    let reason = "access: only an operator may bring an access key along".to_owned();
+                    let reason = "access: only an operator may choose the access key".to_owned();
                     return Err(RequestError::Forbidden { reason }.into());
                 }
                 check_given(access_key, secret)?
@@ -216,9 +216,7 @@ impl Credentials {
             if self.settings.keys {
                 invalid("master_key_file", format!("{REQUIRED} for keys, whose secrets are sealed with the master key"))
             } else {
-                let reason = "must have keys for secrets of keys, which are sealed with the master key; \
-                              without it, this tagd does not read the master key";
-                invalid("auth", reason)
+                invalid("auth", "keys can only be created and rotated by a tagd that runs with --auth keys")
             }
         })
     }

@@ -1,11 +1,16 @@
 //! Keys and tokens over HTTP.
 
+use std::fmt;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
     web::{self, Payload, ServiceConfig},
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Unexpected, Visitor},
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
@@ -53,11 +58,38 @@ struct NewBody {
     domain_id: Option<String>,
     projects: Option<Vec<String>>,
     /// Seconds until it ends.
-    expires_in: Option<i64>,
+    expires_in: Option<Seconds>,
     #[serde(default)]
     temporary: bool,
     access: Option<String>,
     secret: Option<String>,
+}
+
+/// A number of seconds.
+struct Seconds(i64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(SecondsVisitor).map(Self)
+    }
+}
+
+struct SecondsVisitor;
+
+impl Visitor<'_> for SecondsVisitor {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer number of seconds")
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<i64, E> {
+        Ok(value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<i64, E> {
+        value.try_into().map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
 }
 
 #[derive(Serialize)]
@@ -160,9 +192,11 @@ async fn create(kind: CredentialKind, request: HttpRequest, access: RegistryAcce
         _ => return Err(invalid("access", "must be given together with secret").into()),
     };
     if kind == CredentialKind::Token && (temporary || given.is_some()) {
-        return Err(invalid("temporary", "and access are only supported for keys").into());
+        let field = if temporary { "temporary" } else { "access" };
+        return Err(invalid(field, "is only supported for keys").into());
     }
-    let new = NewCredential { name, role: Some(role), domain_id, projects, lifetime: expires_in, temporary, given };
+    let lifetime = expires_in.map(|Seconds(seconds)| seconds);
+    let new = NewCredential { name, role: Some(role), domain_id, projects, lifetime, temporary, given };
     let issued = access.state.credentials.create(&access.principal, kind, new).await?;
     Ok(reply_once(StatusCode::CREATED, &issued))
 }

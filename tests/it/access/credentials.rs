@@ -47,11 +47,11 @@ fn a_token_is_sent_in_either_header_and_a_wrong_one_is_refused() {
     let mut typo = token.clone();
     typo.replace_range(20..21, if typo.as_bytes()[20] == b'x' { "y" } else { "x" });
     for (headers, reason) in [
-        (vec![], "Authorization: a signature is required, or a token in X-Auth-Token"),
+        (vec![], "no credentials: sign the request, or send a token in X-Auth-Token"),
         (vec![("X-Auth-Token", typo.as_str())], "X-Auth-Token: is not a token of this service"),
         (vec![("X-Auth-Token", "")], "X-Auth-Token: must not be empty"),
         (vec![("Authorization", "Bearer x")], "Authorization: is not a token of this service"),
-        (vec![("Authorization", "Basic eDp5")], "Authorization: a signature is required, or a token in X-Auth-Token"),
+        (vec![("Authorization", "Basic eDp5")], "no credentials: sign the request, or send a token in X-Auth-Token"),
         (
             vec![("X-Auth-Token", token.as_str()), ("X-Auth-Token", token.as_str())],
             "X-Auth-Token: must be sent only once",
@@ -232,6 +232,17 @@ fn what_a_credential_may_be_is_checked_field_by_field() {
             400,
             "expires_in: must be between",
         ),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "d", "expires_in": "90d" }),
+            400,
+            "expires_in: must be an integer number of seconds (line 1, column ",
+        ),
+        (
+            json!({ "name": "n", "role": "reader", "domain_id": "d", "expires_in": u64::MAX }),
+            400,
+            "expires_in: must be an integer number of seconds (line 1, column ",
+        ),
+        (json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": "p" }), 400, "projects: must be a list"),
         (json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": [""] }), 400, "projects[0]: must not"),
         (
             json!({ "name": "n", "role": "reader", "domain_id": "d", "projects": [] }),
@@ -281,8 +292,8 @@ fn what_a_credential_may_be_is_checked_field_by_field() {
         (&administrator, json!({ "name": "n", "role": "reader", "domain_id": "e" }), "domain_id: must be the domain"),
         (&limited, json!({ "name": "n", "role": "reader" }), "projects: these credentials only cover"),
         // it would show which access keys other domains have, and could take them
-        (&administrator, given("16-characters-or", "AK"), "access: only an operator may bring an access key along"),
-        (&administrator, given("16-characters-or", "FREE"), "access: only an operator may bring an access key along"),
+        (&administrator, given("16-characters-or", "AK"), "access: only an operator may choose the access key"),
+        (&administrator, given("16-characters-or", "FREE"), "access: only an operator may choose the access key"),
     ] {
         let (found, said) = create(token, "/keys", body.clone());
         assert!(found == 403 && said.starts_with(message), "{body}: {found} {said}");
@@ -300,7 +311,10 @@ fn what_a_credential_may_be_is_checked_field_by_field() {
 
 #[test]
 fn without_keys_no_key_is_created_and_the_reason_is_told() {
-    for (keys, message) in [(true, "master_key_file: is required for keys"), (false, "auth: must have keys for")] {
+    for (keys, message) in [
+        (true, "master_key_file: is required for keys"),
+        (false, "auth: keys can only be created and rotated by a tagd that runs with --auth keys"),
+    ] {
         let world = World::with_auth(AuthSettings { keys, master: None, ..settings() });
         let operator = operator(&world);
         let headers = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];

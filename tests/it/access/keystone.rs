@@ -302,7 +302,7 @@ fn with_a_keystone_alone_there_is_no_identity_api_and_no_signature_is_accepted()
     let answer = world.send("GET", "/v2/p/images/r/tags", &[], b"");
     assert_eq!(
         (answer.status, answer.json()["error"]["message"].as_str()),
-        (401, Some("X-Auth-Token: a token is required"))
+        (401, Some("no credentials: send a token in X-Auth-Token"))
     );
     // beside keys and tokens, each is recognised
     let beside = Keystone::new(KeystoneSettings {

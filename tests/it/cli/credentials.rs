@@ -5,10 +5,11 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor};
 
 use super::program::Private;
-use crate::support::{Program, Said, Serving, TestDb, eventually};
+use crate::support::{Program, Said, Serving, TestDb, block_on, eventually, json_lines};
 
 /// What no message may have in it: parts of secrets that the tests use.
 const HIDDEN: [&str; 3] = ["hunter2", "918273645", "0123456789abcdef0123"];
@@ -40,17 +41,27 @@ fn no_error_shows_a_secret_in_the_wrong_form_or_place() {
     let program = Program::new();
     let of_key = |secret: &str| format!("[[keys]]\naccess = \"AK\"\nrole = \"reader\"\nsecret = {secret}\n");
     for (file, expected) in [
-        (of_key("918273645"), "the settings file tagd.toml: line 4: must be a string"),
-        (of_key("918273645.5"), "the settings file tagd.toml: line 4: must be a string"),
+        (of_key("918273645"), "the settings file tagd.toml: line 4: secret: must be a string"),
+        (of_key("918273645.5"), "the settings file tagd.toml: line 4: secret: must be a string"),
         (of_key("[\"hunter2\"]"), "the settings file tagd.toml: line 4: "),
         (of_key("{ hunter = \"hunter2\" }"), "the settings file tagd.toml: line 4: "),
         (of_key("hunter2"), "the settings file tagd.toml: line 4: "),
         (of_key("918273645hunter2"), "the settings file tagd.toml: line 4: "),
         (of_key("\"hunter2"), "the settings file tagd.toml: line 4: "),
-        ("keys = \"AK:hunter2\"\n".to_owned(), "the settings file tagd.toml: line 1: must be a sequence"),
-        ("keys = [\"hunter2\"]\n".to_owned(), "the settings file tagd.toml: line 1: must be "),
-        ("database_url = 918273645\n".to_owned(), "the settings file tagd.toml: line 1: must be a string"),
-        ("connections = \"hunter2\"\n".to_owned(), "the settings file tagd.toml: line 1: must be u32"),
+        ("keys = \"AK:hunter2\"\n".to_owned(), "the settings file tagd.toml: line 1: keys: must be a list"),
+        ("keys = [\"hunter2\"]\n".to_owned(), "the settings file tagd.toml: line 1: keys: must be a table"),
+        (
+            "database_url = 918273645\n".to_owned(),
+            "the settings file tagd.toml: line 1: database_url: must be a string",
+        ),
+        (
+            "connections = \"hunter2\"\n".to_owned(),
+            "the settings file tagd.toml: line 1: connections: must be an integer",
+        ),
+        (
+            "auth = \"keys\"\n".to_owned(),
+            "the settings file tagd.toml: line 1: auth: must be a list, such as auth = [\"keys\"]",
+        ),
         (format!("master_key_file = \"{key}\"\n"), "master_key_file: must be the name of a file, got the key itself"),
         (
             "tls_cert = \"c\"\ntls_key = \"-----BEGIN PRIVATE KEY-----\\nhunter2\"\n".to_owned(),
@@ -105,7 +116,7 @@ fn a_secret_on_standard_input_is_one_line_of_visible_characters() {
         let said = create(access, format!("hunter2-hunter2-hunter2{end}").as_bytes(), &["--json"]);
         assert_eq!(said.code, Some(0), "{}", said.err);
         let shown: Value = serde_json::from_str(&said.out).unwrap();
-        // the same object as over HTTP, with the secret also if it was brought along
+        // the same object as over HTTP, with the secret also if it was supplied
         assert_eq!((&shown["id"], &shown["secret"]), (&access.into(), &"hunter2-hunter2-hunter2".into()));
     }
 }
@@ -132,7 +143,8 @@ fn a_master_key_that_does_not_open_what_the_database_has_stops_the_start() {
     let second = with(&create, "1.key");
     assert_eq!(second.code, Some(0), "{}", second.err);
 
-    let ways_out = "or revoke these keys (`tagd key list`, `tagd key revoke`)";
+    let ways_out = "or with a new master key give each key another secret (`tagd key rotate`) or revoke it \
+                    (`tagd key list`, `tagd key revoke`)";
     for said in [with(&SERVE, "2.key"), with(&create, "2.key")] {
         let line = refusal(&said);
         assert!(line.starts_with("master_key_file 2.key: does not open the secrets of the access key "), "{line}");
@@ -265,7 +277,7 @@ fn a_key_in_the_settings_file_that_the_database_has_too_is_warned_of() {
     // and the other way round it is refused
     assert_eq!(program.run(&["key", "revoke", "AK"]).code, Some(0));
     let said = program.run_with_input(&[&create[..], &["--config", "tagd.toml"]].concat(), b"hunter2-hunter2-hunter2");
-    assert_eq!(refusal(&said), "access: \"AK\" is already taken");
+    assert_eq!(refusal(&said), "--access: \"AK\" is already taken");
 }
 
 #[test]
@@ -293,4 +305,128 @@ fn the_log_tells_how_to_make_the_first_credential_and_what_to_ask_with_it() {
     assert!(answer.status == 200 && answer.body.contains("mine"), "{}", answer.body);
     serving.stop();
     assert!(!serve("tokens").stop().err.contains("there are no credentials yet"));
+}
+
+// ---- the commands
+
+#[test]
+fn the_commands_name_their_options_and_the_settings_file_its_own_fields() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db).with("TAGD_MASTER_KEY", &master_key('1'));
+    program.import(r#"{"project_id":"p","domain_id":"shop","resource_type":"images","resource_id":"r","tags":[]}"#);
+    for (args, expected) in [
+        (&["--role", "reader"][..], "--domain: is required for the role reader"),
+        (&["--role", "reader", "--domain", ""], "--domain: must not be empty"),
+        (&["--role", "operator", "--expires", "59s"], "--expires: must be between 60 and 316224000 seconds, got 59"),
+        (
+            &["--role", "operator", "--expires", "3661d"],
+            "--expires: must be between 60 and 316224000 seconds, got 316310400",
+        ),
+        (&["--role", "operator", "--temporary", "1s"], "--temporary: must be between 60 and 316224000 seconds, got 1"),
+        (&["--role", "operator", "--project", "p"], "--project: must not be given for the role operator"),
+        (
+            &["--role", "reader", "--domain", "shop", "--project", "p", "--project", "q"],
+            "--project: unknown project \"q\" in domain \"shop\"",
+        ),
+        (&["--role", "operator", "--access", "A K", "--secret-stdin"], "--access: must be 1 to 128 letters"),
+    ] {
+        let said = program.run_with_input(&[&["key", "create", "--name", "n"], args].concat(), b"16-characters-or");
+        assert!(refusal(&said).starts_with(expected), "{args:?}: {}", said.err);
+    }
+    program.write("tagd.toml", "[[keys]]\naccess = \"AK\"\nsecret = \"16-characters-or\"\nrole = \"reader\"\n");
+    let said = program.run(&["key", "list", "--config", "tagd.toml"]);
+    assert_eq!(refusal(&said), "keys[0]: domain: is required for the role reader");
+}
+
+#[test]
+fn the_commands_say_what_they_did_and_where() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db).with("TAGD_MASTER_KEY", &master_key('1'));
+    program.import(r#"{"project_id":"p","domain_id":"shop","resource_type":"images","resource_id":"r","tags":[]}"#);
+    let create = |kind: &str, args: &[&str]| {
+        let said = program.run(&[&[kind, "create", "--name", "n"], args].concat());
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said
+    };
+    let warning = "tagd: warning: no project is in the domain \"shpo\" yet\n";
+    let token = create("token", &["--role", "reader", "--domain", "shop"]);
+    assert!(token.err.starts_with("tagd: the token is shown only once; the token is in the database at "), "{token:?}");
+    assert!(!token.err.contains("warning"), "{}", token.err);
+    let key = create("key", &["--role", "reader", "--domain", "shpo"]);
+    assert!(key.err.starts_with("tagd: the secret is shown only once; the key is in the database at "), "{}", key.err);
+    assert!(key.err.ends_with(warning), "{}", key.err);
+    assert!(create("token", &["--role", "operator", "--domain", "shpo"]).err.ends_with(warning));
+    let operator = create("token", &["--role", "operator", "--domain", "shop"]);
+    assert!(
+        operator.out.contains("\nn: operator in every domain, predefined tags of shop, never ends\n"),
+        "{operator:?}"
+    );
+    let shown = |said: &Said, name: &str| {
+        let line = said.out.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.strip_prefix(": ").unwrap().to_owned()
+    };
+    let (whole, id) = (shown(&token, "token"), shown(&token, "id"));
+    assert_eq!(whole[5..17], id);
+    for (kind, given, id) in [("token", &whole, &id), ("key", &shown(&key, "access key"), &shown(&key, "access key"))] {
+        let list = || program.expect(&[kind, "list"]);
+        assert!(list().contains(&format!("{id}  n: reader in domain ")) && !list().contains("ended"), "{}", list());
+        let end = format!("update tagd.credential set expires_at = now() where credential_id = '{id}'");
+        block_on(async { db.connect().await.execute(AssertSqlSafe(end)).await.unwrap() });
+        assert_eq!(list().matches(", ended 2").count(), 1, "{}", list());
+        let said = program.run(&[kind, "revoke", given]);
+        assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
+        let line = format!("tagd: {kind} {id} was revoked in the database at ");
+        assert!(said.err.starts_with(&line) && !said.err.contains(&whole), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_command_tells_that_it_has_made_a_database() {
+    let private = Private::new();
+    let create = ["token", "create", "--name", "n", "--role", "operator"];
+    let [first, second] = [0, 1].map(|_| private.0.run(&create).err);
+    assert!(
+        first.contains("in private Postgres ") && first.contains(" in data, which this command has made; "),
+        "{first}"
+    );
+    assert!(second.contains(" in data\n"), "{second}");
+}
+
+#[test]
+fn the_log_names_who_logged_in_with_which_credential_and_nobody_else() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db).with("TAGD_MASTER_KEY", &master_key('1'));
+    program.write(
+        "tagd.toml",
+        "[[keys]]\naccess = \"AK\"\nsecret = \"hunter2-hunter2-hunter2\"\nrole = \"reader\"\ndomain = \"d\"\n",
+    );
+    let create = ["key", "create", "--name", "ann", "--role", "reader", "--domain", "shop", "--json"];
+    let key: Value = serde_json::from_str(&program.expect(&create)).unwrap();
+    let (access_key, secret) = (key["id"].as_str().unwrap(), key["secret"].as_str().unwrap());
+    let args = ["--listen", "127.0.0.1:0", "--log-format", "json", "--auth", "keys,tokens", "--config", "tagd.toml"];
+    let serving = program.serve(&args);
+    let log_in = |user: &str, secret: &str| {
+        let password = json!({ "user": { "name": user, "password": secret } });
+        let identity = json!({ "methods": ["password"], "password": password });
+        serving.post("/v3/auth/tokens", &json!({ "auth": { "identity": identity } }).to_string())
+    };
+    let token = log_in(access_key, secret).headers["x-subject-token"].clone();
+    assert_eq!(log_in(access_key, "hunter2").status, 401);
+    assert_eq!(log_in("AK", "hunter2-hunter2-hunter2").status, 201);
+    assert_eq!(serving.post("/v3/auth/tokens", "{").status, 400);
+    assert_eq!(serving.send("GET", "/v1.0/tag-keys", &[("X-Auth-Token", &token)], b"").status, 200);
+    assert_eq!(serving.get("/v1.0/tag-keys").status, 401);
+    let said = serving.stop();
+    let log = json_lines(&said.err);
+    let lines: Vec<_> = log.iter().filter(|line| line["message"] == "answered").collect();
+    let seen: Vec<_> = lines.iter().map(|line| [&line["principal"], &line["domain"], &line["credential"]]).collect();
+    let (ann, ak, nobody) = (json!("ann"), json!("AK"), Value::Null);
+    let (shop, d, key, id) = (json!("shop"), json!("d"), json!(access_key), json!(&token[5..17]));
+    let none = [&nobody; 3];
+    assert_eq!(seen, [[&ann, &shop, &key], none, [&ak, &d, &ak], none, [&ann, &shop, &id], none]);
+    assert!(log.iter().any(|line| line["modes"] == "keys,tokens"), "{}", said.err);
+    for hidden in [secret, &token[17..]] {
+        assert!(!said.err.contains(hidden), "{}", said.err);
+    }
+    assert_hidden(&said.err);
 }

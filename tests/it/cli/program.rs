@@ -165,7 +165,7 @@ fn bad_settings_are_one_clear_line() {
             "# fine\n\nlisten = \"127.0.0.1:0\"\nlistn = 1\n",
             "the settings file tagd.toml: line 4: unknown field `listn`",
         ),
-        ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: must be a string"),
+        ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: listen: must be a string"),
         (
             "listen = \"localhost\"\n",
             "the settings file tagd.toml: line 1: listen: must be an IP address and a port, such as 127.0.0.1:8080, got \"localhost\"",
@@ -218,7 +218,10 @@ fn bad_settings_are_one_clear_line() {
             &["serve", "--rate-limit-address", "0"],
             "rate_limit_address: must be an integer between 1 and 1000000, got 0",
         ),
-        (&["serve", "--rate-limit-principal", "5"], "rate_limit_principal: requires auth with keys or tokens"),
+        (
+            &["serve", "--rate-limit-principal", "5"],
+            "rate_limit_principal: requires auth with keys, tokens or keystone",
+        ),
         (&["serve", "--listen", "0.0.0.0:0"], "listen: 0.0.0.0:0 is reachable from other machines"),
         (&["serve", "--listen", "[::]:0"], "listen: [::]:0 is reachable from other machines"),
         (&["serve", "--auth", "keystone"], "auth = keystone: requires keystone_url"),
@@ -805,6 +808,20 @@ fn a_second_signal_ends_requests_in_flight() {
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     assert!(said.err.ends_with("tagd: stopped with requests in flight\n"), "{}", said.err);
     drop(slow);
+}
+
+#[test]
+fn a_second_signal_with_no_request_in_flight_ends_it_in_good_order() {
+    let db = TestDb::new();
+    let mut serving = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0"]);
+    // the agent keeps its connection open
+    assert_eq!(serving.get("/healthz").status, 200);
+    serving.signal(Signal::SIGINT);
+    wait_until_closed(&serving);
+    serving.signal(Signal::SIGINT);
+    let said = serving.wait();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(!said.err.contains("in flight\n"), "{}", said.err);
 }
 
 #[test]
