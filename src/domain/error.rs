@@ -99,7 +99,7 @@ pub enum RequestError {
         /// What is not allowed.
         reason: String,
     },
-    /// The database is unavailable, or the Keystone that validates tokens.
+    /// The database is unavailable, or the Keystone that validates tokens, or memory.
     Unavailable {
         /// Why.
         outage: Outage,

@@ -8,6 +8,8 @@ use actix_web::{
     web::{Bytes, BytesMut, Payload},
 };
 use futures_util::StreamExt;
+use ring::digest::{self, SHA256};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::reason::quote;
 
@@ -171,16 +173,70 @@ pub(super) async fn read(payload: Payload) -> Result<Bytes, BodyError> {
 /// Reads a whole body that has no more than some bytes.
 pub(super) async fn read_up_to(largest: usize, payload: Payload) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
-    // a body that arrives in one read is not copied
-    let keep =
-        |chunk: Bytes| if body.is_empty() { body = BytesMut::from(chunk) } else { body.extend_from_slice(&chunk) };
-    receive(largest, payload, keep).await?;
+    receive(largest, payload, |chunk| append(&mut body, chunk)).await?;
     Ok(body.freeze())
 }
 
-/// Receives a body as [`read`] does, and keeps nothing of it.
-pub(super) async fn skip(payload: Payload) -> Result<(), BodyError> {
-    receive(LARGEST, payload, drop).await
+/// Appends what arrived of a body. One that arrives in one read is not copied.
+fn append(body: &mut BytesMut, chunk: Bytes) {
+    if body.is_empty() {
+        *body = BytesMut::from(chunk);
+    } else {
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// A body that was read to verify its signature.
+pub(super) struct Hashed<'a> {
+    /// Its SHA-256.
+    pub(super) hash: [u8; 32],
+    /// The body, unless there was no room for it.
+    pub(super) kept: Option<Bytes>,
+    /// The room that it takes until this is dropped.
+    _room: Option<SemaphorePermit<'a>>,
+}
+
+/// Reads a whole body and hashes it as it arrives. If the sender has proved nothing yet, the body takes room of those that all
+/// such senders share, a permit for each byte. If there is none left, the body is hashed all the same and not kept.
+pub(super) async fn read_hashed(payload: Payload, room: Option<&Semaphore>) -> Result<Hashed<'_>, BodyError> {
+    let mut hash = digest::Context::new(&SHA256);
+    let mut kept = Kept { body: Some(BytesMut::new()), room, taken: None };
+    let keep = |chunk: Bytes| {
+        hash.update(&chunk);
+        kept.push(chunk);
+    };
+    receive(LARGEST, payload, keep).await?;
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(hash.finish().as_ref());
+    Ok(Hashed { hash: sha256, kept: kept.body.map(BytesMut::freeze), _room: kept.taken })
+}
+
+/// What is kept of a body that is being read.
+struct Kept<'a> {
+    /// `None` from when on there was no room for it.
+    body: Option<BytesMut>,
+    room: Option<&'a Semaphore>,
+    taken: Option<SemaphorePermit<'a>>,
+}
+
+impl Kept<'_> {
+    fn push(&mut self, chunk: Bytes) {
+        let Some(body) = &mut self.body else { return };
+        if let Some(room) = self.room {
+            // what anyone may send is there for everyone, so that large bodies cannot keep out small ones
+            let counted = |length: usize| length.saturating_sub(LARGEST_OPEN);
+            let more = counted(body.len() + chunk.len()) - counted(body.len());
+            let Some(more) = u32::try_from(more).ok().and_then(|more| room.try_acquire_many(more).ok()) else {
+                (self.body, self.taken) = (None, None);
+                return;
+            };
+            match &mut self.taken {
+                Some(taken) => taken.merge(more),
+                None => self.taken = Some(more),
+            }
+        }
+        append(body, chunk);
+    }
 }
 
 async fn receive(largest: usize, mut payload: Payload, mut keep: impl FnMut(Bytes)) -> Result<(), BodyError> {
@@ -194,4 +250,36 @@ async fn receive(largest: usize, mut payload: Payload, mut keep: impl FnMut(Byte
         Ok(())
     });
     received.await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_body_takes_room_until_it_is_dropped_and_a_small_one_none() {
+        let room = Semaphore::new(1000);
+        let chunk = |length: usize| Bytes::from(vec![b'x'; length]);
+        let new = |room| Kept { body: Some(BytesMut::new()), room, taken: None };
+        let kept = |kept: &Kept<'_>| kept.body.as_ref().map(BytesMut::len);
+        let mut small = new(Some(&room));
+        small.push(chunk(LARGEST_OPEN - 1));
+        small.push(chunk(1));
+        assert_eq!((kept(&small), room.available_permits()), (Some(LARGEST_OPEN), 1000));
+        small.push(chunk(300));
+        small.push(chunk(100));
+        assert_eq!((kept(&small), room.available_permits()), (Some(LARGEST_OPEN + 400), 600));
+        let mut large = new(Some(&room));
+        large.push(chunk(LARGEST_OPEN + 600));
+        assert_eq!((kept(&large), room.available_permits()), (Some(LARGEST_OPEN + 600), 0));
+        // one byte too many gives back the room of the others, and nothing is kept from then on
+        large.push(chunk(1));
+        large.push(chunk(1));
+        assert_eq!((kept(&large), room.available_permits()), (None, 600));
+        drop(small);
+        assert_eq!(room.available_permits(), 1000);
+        let mut verified = new(None);
+        verified.push(chunk(LARGEST_OPEN + 5000));
+        assert_eq!((kept(&verified), room.available_permits()), (Some(LARGEST_OPEN + 5000), 1000));
+    }
 }

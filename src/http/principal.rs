@@ -9,14 +9,15 @@ use actix_web::{
         Method,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
-    web::{self, Bytes},
+    web,
 };
 use futures_util::stream;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 use super::{
-    body::{self, BodyError},
-    limits::Throttled,
+    body::{self, BodyError, Hashed},
+    limits::{Limits, Throttled},
     state::AppState,
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
         Authenticated, Principal, Secret,
         signature::{Headers, Request, Signature, SignatureError, SignedBody},
     },
-    domain::RequestError,
+    domain::{Outage, RequestError},
     service::{Authenticator, KnownKey},
 };
 
@@ -116,7 +117,7 @@ pub(super) async fn authenticate(
 ) -> Result<(), Refused> {
     let (authenticator, limits) = (&state.authenticator, &state.server.limits);
     limits.check_failures(client)?;
-    let found = who(request, authenticator).await;
+    let found = who(request, authenticator, limits).await;
     // other requests of the address may have failed meanwhile: of all that were sent at the same time to find out which
     // one is right, none shows it
     limits.check_failures(client)?;
@@ -144,6 +145,7 @@ pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError>
 async fn who(
     request: &mut ServiceRequest,
     authenticator: &Authenticator,
+    limits: &Limits,
 ) -> Result<Option<Authenticated>, Unidentified> {
     if let Some((field, token)) = token_of(request.headers())? {
         let refused = || RequestError::unauthenticated(format!("{field}: is not a token of this service"));
@@ -156,20 +158,30 @@ async fn who(
     signature.check_time(OffsetDateTime::now_utc())?;
     let security_token = only(request.headers(), &SECURITY_TOKEN, "X-Security-Token")?.map(<[u8]>::to_vec);
     let key = authenticator.key(signature.access_key()).await?;
-    // a request with an unknown key takes the same way as one with a wrong signature, so that nobody learns which keys exist
+    // a request with an unknown key takes the same way as one with a wrong signature, and as long, so that nobody learns which
+    // keys exist
     let secret = key.as_ref().map_or_else(|| authenticator.stand_in(), KnownKey::secret);
-    match verify_head(request, &signature, secret)? {
+    let body = match verify_head(request, &signature, secret)? {
         // a body that is not signed may be of any length
-        Some(SignedBody::Unsigned) => {}
-        Some(hash) => hash.check(&take_body(request).await?)?,
-        None => {
-            let bytes = if key.is_some() { take_body(request).await? } else { skip_body(request).await? };
-            let headers = RequestHeaders(request.headers());
-            signature.verify(secret, &signed(request, &headers), &bytes)?;
+        Some(SignedBody::Unsigned) => None,
+        Some(signed) => {
+            let body = take_body(request, None).await?;
+            signed.check(&body.hash)?;
+            Some(body)
         }
-    }
+        None => {
+            let body = take_body(request, Some(limits.unverified())).await?;
+            let headers = RequestHeaders(request.headers());
+            signature.verify(secret, &signed(request, &headers), &body.hash)?;
+            Some(body)
+        }
+    };
     let key = key.ok_or(SignatureError::Mismatch)?;
-    Ok(Some(authenticator.confirm(&key, security_token.as_deref())?))
+    let authenticated = authenticator.confirm(&key, security_token.as_deref())?;
+    if let Some(body) = body {
+        give_back(request, body)?;
+    }
+    Ok(Some(authenticated))
 }
 
 /// The token of a request and the header it is in, if there is one. What could be meant in two ways is refused.
@@ -241,23 +253,21 @@ fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> R
     }
 }
 
-/// Reads the body, and leaves it to be read again.
-async fn take_body(request: &mut ServiceRequest) -> Result<Bytes, Unidentified> {
-    let bytes = body::read(payload_of(request).await?).await.map_err(Unidentified::Body)?;
-    if !bytes.is_empty() {
-        let payload = stream::once(ready(Ok(bytes.clone())));
-        request.set_payload(Payload::Stream { payload: Box::pin(payload) });
-    }
-    Ok(bytes)
-}
-
-/// Waits for the body and keeps nothing of it.
-async fn skip_body(request: &mut ServiceRequest) -> Result<Bytes, Unidentified> {
-    body::skip(payload_of(request).await?).await.map_err(Unidentified::Body)?;
-    Ok(Bytes::new())
-}
-
-async fn payload_of(request: &mut ServiceRequest) -> Result<web::Payload, Unidentified> {
+/// Reads the body. `room` is for those whose signature is not verified yet.
+async fn take_body<'a>(request: &mut ServiceRequest, room: Option<&'a Semaphore>) -> Result<Hashed<'a>, Unidentified> {
     let payload = request.extract::<web::Payload>().await;
-    payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))
+    let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
+    body::read_hashed(payload, room).await.map_err(Unidentified::Body)
+}
+
+/// Leaves a body that was read to be read again.
+fn give_back(request: &mut ServiceRequest, body: Hashed<'_>) -> Result<(), RequestError> {
+    let bytes = body.kept.ok_or_else(|| RequestError::Unavailable {
+        outage: Outage::Bodies,
+        source: "large bodies of other requests that are not verified yet take all of it".into(),
+    })?;
+    if !bytes.is_empty() {
+        request.set_payload(Payload::Stream { payload: Box::pin(stream::once(ready(Ok(bytes)))) });
+    }
+    Ok(())
 }

@@ -87,8 +87,6 @@ pub struct IssuedToken {
     pub token: Secret,
     /// What it allows.
     pub view: TokenView,
-    /// Who has logged in.
-    pub principal: Principal,
 }
 
 /// The use cases of the identity API.
@@ -100,9 +98,11 @@ pub struct Identity {
     region: Arc<str>,
 }
 
-/// Who logs in.
-struct User {
-    principal: Principal,
+/// Who has logged in.
+#[derive(Debug)]
+pub struct User {
+    /// Whose rights the token will have.
+    pub principal: Principal,
     /// The key that a token for them goes back to, if the database has it.
     key: Option<String>,
     expires_at: Option<i64>,
@@ -143,18 +143,9 @@ impl Identity {
         &self.region
     }
 
-    /// Issues a token with the rights of the key or token that the client logs in with, narrowed to a scope. `sender` is
-    /// whoever sends the request; it needs no rights.
-    pub async fn issue(
-        &self,
-        sender: &Principal,
-        login: Login<'_>,
-        scope: TokenScope<'_>,
-    ) -> Result<IssuedToken, RequestError> {
-        if !self.authenticator.settings().tokens {
-            return Err(refused("auth: tokens are not accepted here, requests must be signed"));
-        }
-        let User { principal, key, expires_at } = self.log_in(sender, login).await?;
+    /// Issues a token with the rights of a user, narrowed to a scope.
+    pub async fn issue(&self, user: User, scope: TokenScope<'_>) -> Result<IssuedToken, RequestError> {
+        let User { principal, key, expires_at } = user;
         let parent = match &principal.credential {
             CredentialRef::Issued(issued) => Some(Arc::clone(issued)),
             _ => None,
@@ -188,10 +179,14 @@ impl Identity {
             return Err(ended());
         }
         let view = view_of(&grant, credential, key).await?;
-        Ok(IssuedToken { token, view, principal: principal.clone() })
+        Ok(IssuedToken { token, view })
     }
 
-    async fn log_in(&self, sender: &Principal, login: Login<'_>) -> Result<User, RequestError> {
+    /// The user whose key or token a client logs in with. `sender` is whoever sends the request; it needs no rights.
+    pub async fn log_in(&self, sender: &Principal, login: Login<'_>) -> Result<User, RequestError> {
+        if !self.authenticator.settings().tokens {
+            return Err(refused("auth: tokens are not accepted here, requests must be signed"));
+        }
         let act = |shown: Authenticated| {
             let caller = &sender.caller;
             Principal::new(shown, Arc::clone(&caller.request_id), caller.address)
@@ -347,7 +342,8 @@ impl Identity {
     }
 
     /// What a valid token allows. `own` is the token that the request is sent with: it may be seen, and so may those that go
-    /// back to the same key or token. Other tokens are shown to administrators of all of their domain.
+    /// back to the same key or token, or to the key that the request is signed with. Other tokens are shown to administrators
+    /// of all of their domain.
     pub async fn token(
         &self,
         principal: &Principal,
@@ -388,12 +384,16 @@ impl Identity {
         if rights.role() >= Role::Administrator && covers {
             return Ok(credential);
         }
-        let own = match own {
-            Some(own) => find_token(grant, own).await?,
-            None => None,
+        let own = match (own, &principal.credential) {
+            (Some(own), _) => {
+                let own = find_token(grant, own).await?.ok_or_else(unknown_token)?;
+                origin_of(grant, &own).await?.id
+            }
+            // the request is signed
+            (None, CredentialRef::Issued(issued)) if issued.kind == CredentialKind::Key => issued.id.clone(),
+            (None, _) => return Err(unknown_token()),
         };
-        let own = own.ok_or_else(unknown_token)?;
-        let is_same = origin_of(grant, &own).await?.id == origin_of(grant, &credential).await?.id;
+        let is_same = own == origin_of(grant, &credential).await?.id;
         if is_same { Ok(credential) } else { Err(unknown_token()) }
     }
 }

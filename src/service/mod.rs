@@ -24,7 +24,7 @@ pub use caches::Caches;
 pub use changes::PREDEFINED_QUOTA;
 pub use credential_cache::CredentialCache;
 pub use credentials::{Credentials, Issued, NewCredential, configured_key};
-pub use identity::{Identity, IssuedToken, Login, ProjectName, TOKEN_LIFETIME, TokenScope, TokenView};
+pub use identity::{Identity, IssuedToken, Login, ProjectName, TOKEN_LIFETIME, TokenScope, TokenView, User};
 pub use project_cache::ProjectCache;
 pub use registry::{Registry, ResourcePage, Start};
 pub use scope_cache::ScopeCache;

@@ -17,8 +17,8 @@
 //!
 //! 1. [`Signature::parse`] and [`Signature::check_time`], then look up the secret of [`Signature::access_key`].
 //! 2. [`Signature::verify_head`]. If it returns what was signed of the body, read the body and let [`SignedBody::check`]
-//!    compare them.
-//! 3. If it returns `None`, read the body and call [`Signature::verify`].
+//!    compare their hashes.
+//! 3. If it returns `None`, read the body and call [`Signature::verify`] with its hash.
 //!
 //! A signature does not cover headers that it does not name, among them `X-Project-Id` of some clients, nor whether a slash
 //! in the path is escaped or the path ends with one. With `Credential`, it does not cover whether the parameters of a POST
@@ -76,8 +76,8 @@ pub enum SignedBody {
 pub enum Content<'a> {
     /// No body.
     Empty,
-    /// This body.
-    Body(&'a [u8]),
+    /// A body with this SHA-256.
+    Body(&'a [u8; 32]),
     /// The value of `X-Sdk-Content-Sha256`.
     Given(&'a str),
 }
@@ -134,17 +134,17 @@ impl Signature {
         }
     }
 
-    /// Verifies the signature and that the body is what was signed.
+    /// Verifies the signature and that the body, of which this is the SHA-256, is what was signed.
     pub fn verify<H: Headers>(
         &self,
         secret: &Secret,
         request: &Request<'_, H>,
-        body: &[u8],
+        body: &[u8; 32],
     ) -> Result<(), SignatureError> {
         if let Some(signed) = self.verify_head(secret, request)? {
             return signed.check(body);
         }
-        let content = if body.is_empty() { Content::Empty } else { Content::Body(body) };
+        let content = if *body == sha256(b"") { Content::Empty } else { Content::Body(body) };
         if self.is_signed(&self.key(secret), request, content)? { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
@@ -182,7 +182,7 @@ impl Signature {
         text.push(b'\n');
         match content {
             Content::Given(given) => text.extend(given.as_bytes()),
-            Content::Body(body) => hex::push(&mut text, &sha256(body)),
+            Content::Body(body) => hex::push(&mut text, body),
             Content::Empty => {
                 let mut body = Vec::new();
                 if query_is_body {
@@ -255,16 +255,8 @@ impl fmt::Debug for Signature {
 }
 
 impl SignedBody {
-    /// Whether this is the body that was signed.
-    pub fn check(&self, body: &[u8]) -> Result<(), SignatureError> {
-        match self {
-            Self::Unsigned => Ok(()),
-            Self::Hash(_) => self.check_hash(&sha256(body)),
-        }
-    }
-
-    /// Whether a body with this SHA-256 is the one that was signed, for bodies that are not kept.
-    pub fn check_hash(&self, hash: &[u8; 32]) -> Result<(), SignatureError> {
+    /// Whether a body with this SHA-256 is the one that was signed.
+    pub fn check(&self, hash: &[u8; 32]) -> Result<(), SignatureError> {
         match self {
             Self::Hash(signed) if !is_equal(signed, hash) => Err(SignatureError::Body),
             Self::Hash(_) | Self::Unsigned => Ok(()),

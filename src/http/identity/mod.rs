@@ -167,15 +167,27 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
     if let Err(throttled) = limits.check_failures(client) {
         return Ok(gateway::throttled(&request, &throttled));
     }
-    let issued = access.state.identity.issue(&access.principal, sent.login(), scope).await;
+    let identity = &access.state.identity;
+    let issued = async {
+        let user = identity.log_in(&access.principal, sent.login()).await?;
+        // the log line says who it was, also if the login is refused by a limit; each login writes a row
+        request.extensions_mut().insert(user.principal.clone());
+        match limits.count_principal(&user.principal) {
+            Ok(()) => identity.issue(user, scope).await.map(Ok),
+            Err(throttled) => Ok(Err(throttled)),
+        }
+    };
+    let issued = issued.await;
     if let Err(throttled) = limits.check_failures(client) {
         return Ok(gateway::throttled(&request, &throttled));
     }
     if let Err(RequestError::Unauthenticated { .. }) = &issued {
         limits.count_failure(client);
     }
-    let issued = issued?;
-    request.extensions_mut().insert(issued.principal);
+    let issued = match issued? {
+        Ok(issued) => issued,
+        Err(throttled) => return Ok(gateway::throttled(&request, &throttled)),
+    };
     let base = base_of(&request);
     let catalog = with_catalog.then(|| catalog::catalog(&base, access.state.identity.region()));
     let mut answer = HttpResponse::Created().json(wire::token(&issued.view, sent.method(), catalog));

@@ -1,4 +1,4 @@
-//! Limits: requests a second of a principal and of an address, and failed authentications of an address.
+//! Limits: requests a second of a principal and of an address, failed authentications of an address, unverified bodies.
 //!
 //! All workers share them. A limit that is not set costs nothing: no lock and no allocation.
 
@@ -13,13 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{auth::Principal, domain::Network};
 pub use failures::FailureLimit;
 use failures::Failures;
 use rate::Rate;
 
 /// Limits of the requests of a server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct LimitSettings {
     /// Requests a second of each principal, if that is limited.
     pub principal_rate: Option<NonZeroU32>,
@@ -27,6 +29,19 @@ pub struct LimitSettings {
     pub address_rate: Option<NonZeroU32>,
     /// Failed authentications of each address.
     pub failures: FailureLimit,
+    /// Bytes of large bodies that are kept before their signatures are verified, of all requests together.
+    pub unverified_bytes: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            principal_rate: None,
+            address_rate: None,
+            failures: FailureLimit::default(),
+            unverified_bytes: 64 * 1024 * 1024,
+        }
+    }
 }
 
 /// The domain to which a principal is confined, and its name. Credentials with the same name in one domain are one
@@ -39,6 +54,7 @@ pub(super) struct Limits {
     principals: Option<Rate<PrincipalKey>>,
     addresses: Option<Rate<IpAddr>>,
     failures: Failures,
+    unverified: Semaphore,
 }
 
 /// A request that a limit refuses.
@@ -59,7 +75,13 @@ impl Limits {
             principals: settings.principal_rate.map(Rate::new),
             addresses: settings.address_rate.map(Rate::new),
             failures: Failures::new(settings.failures),
+            unverified: Semaphore::new(settings.unverified_bytes.min(Semaphore::MAX_PERMITS)),
         }
+    }
+
+    /// The room for bodies that are needed to verify signatures, a permit for each byte.
+    pub(super) fn unverified(&self) -> &Semaphore {
+        &self.unverified
     }
 
     /// Counts a request for the rate of its address.

@@ -11,7 +11,7 @@ use tagd::{
     store::SessionProfile,
 };
 
-use super::{issue, settings, token};
+use super::{borrowed, issue, settings, signed, token};
 use crate::support::{Answer, World, block_on, eventually, registration, run_python};
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
@@ -234,14 +234,14 @@ fn secrets_cannot_be_guessed_by_logging_in() {
 #[test]
 fn a_token_ends_with_its_key_and_is_seen_by_those_who_may() {
     let world = world();
-    let new = NewCredential {
+    let new = || NewCredential {
         name: "ci".into(),
         role: Some(Role::Tagger),
         domain_id: Some("two".into()),
         lifetime: Some(600),
         ..NewCredential::default()
     };
-    let key = issue(&world, CredentialKind::Key, new);
+    let key = issue(&world, CredentialKind::Key, new());
     let (access_key, secret) = (&key.credential.id, String::from_utf8(key.secret.expose().to_vec()).unwrap());
     let log_in_with = || {
         let answer = post(&world, &json!({ "identity": password(access_key, &secret) }));
@@ -279,6 +279,15 @@ fn a_token_ends_with_its_key_and_is_seen_by_those_who_may() {
             assert_eq!(answer.headers["x-subject-token"], first);
         }
         assert_eq!(validate(with, "HEAD", &first).status, expected);
+    }
+    // the key itself may see it, and another key of the domain may not
+    let other = issue(&world, CredentialKind::Key, new());
+    let other_secret = String::from_utf8(other.secret.expose().to_vec()).unwrap();
+    for (key, expected) in [((access_key, &secret), 200), ((&other.credential.id, &other_secret), 404)] {
+        let headers = signed((key.0, key.1), "GET", ("/v3/auth/tokens", ""), &[], b"");
+        let headers = [&borrowed(&headers)[..], &[("X-Subject-Token", first.as_str())]].concat();
+        let answer = world.send("GET", "/v3/auth/tokens", &headers, b"");
+        assert_eq!(answer.status, expected, "{}", answer.body);
     }
     assert_eq!(validate(&foreign, "DELETE", &first).status, 404);
     assert_eq!(validate(&second, "DELETE", &first).status, 204);

@@ -7,15 +7,17 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tagd::{
-    auth::random::new_token,
-    domain::{Role, credential::CredentialKind},
+    auth::{Secret, random::new_token},
+    domain::{Rights, Role, credential::CredentialKind},
     http::{FailureLimit, LimitSettings},
-    service::{AuthSettings, NewCredential},
+    service::{AuthSettings, ConfiguredKey, NewCredential},
 };
 
-use super::{issue, settings, token};
-use crate::support::{Answer, World, eventually};
+use super::{borrowed, issue, settings, signed, token};
+use crate::support::{Answer, World, block_on, eventually};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// A path of a dialect, of the registry, of neither, and of the versions.
@@ -253,4 +255,129 @@ fn a_request_counts_for_the_last_address_that_is_no_trusted_proxy() {
     // what cannot be read ends the chain, here at the proxy
     eventually("the proxy itself", || is_throttled(&send(&world, &["192.0.2.77, unknown"]), 200, second));
     assert_eq!(send(&world, &["192.0.2.77"]).status, 200);
+}
+
+// ---- logins
+
+#[test]
+fn logins_count_for_the_rate_of_their_principal_and_write_nothing_beyond_it() {
+    let limits = LimitSettings { principal_rate: a_second(1), ..LimitSettings::default() };
+    let configured = vec![operator("ONE"), operator("TWO")];
+    let world = limited(AuthSettings { configured, ..settings() }, limits);
+    let login =
+        |identity: &Value| world.post("/v3/auth/tokens", &json!({ "auth": { "identity": identity } }).to_string());
+    let password = |access_key: &str, secret: &str| json!({ "methods": ["password"], "password": { "user": { "name": access_key, "password": secret } } });
+    let first = login(&password("ONE", "SK"));
+    assert_eq!(first.status, 201, "{}", first.body);
+    let again = json!({ "methods": ["token"], "token": { "id": first.headers["x-subject-token"] } });
+    let mut issued = 1;
+    for identity in [password("ONE", "SK"), again] {
+        eventually("too many logins", || {
+            let is_refused = is_throttled(&login(&identity), 201, Duration::from_secs(1));
+            issued += i64::from(!is_refused);
+            is_refused
+        });
+    }
+    // neither a login that fails nor one of somebody else
+    assert_eq!(login(&password("ONE", "wrong")).status, 401);
+    assert_eq!(login(&password("TWO", "SK")).status, 201);
+    let rows: i64 = block_on(async {
+        let mut owner = world.db.connect().await;
+        sqlx::query_scalar("select count(*) from tagd.credential").fetch_one(&mut owner).await.unwrap()
+    });
+    assert_eq!(rows, issued + 1);
+}
+
+// ---- bodies that are needed to verify a signature
+
+/// What any body may have beside the room.
+const FREE: usize = 64 * 1024;
+
+fn operator(access_key: &str) -> ConfiguredKey {
+    ConfiguredKey {
+        access_key: access_key.into(),
+        secret: Secret::new("SK"),
+        name: access_key.into(),
+        rights: Rights::operator(None),
+    }
+}
+
+/// A server with room for some bytes.
+fn roomy(unverified_bytes: usize) -> World {
+    let configured = vec![operator("AK")];
+    let limits = LimitSettings { unverified_bytes, ..LimitSettings::default() };
+    World::with_limits(AuthSettings { configured, ..settings() }, Vec::new(), limits)
+}
+
+/// A body of some length, with which a resource type is registered.
+fn body_of(length: usize) -> Vec<u8> {
+    let mut body = br#"{"service":"IMS","regional":true,"tag_quota":10}"#.to_vec();
+    body.resize(length, b' ');
+    body
+}
+
+/// Sends a signed request, with the hash of its body or without.
+fn put(world: &World, (access_key, secret): (&str, &str), path: &str, body: &[u8], with_hash: bool) -> Answer {
+    let hash: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let given = [("x-sdk-content-sha256", hash.as_str())];
+    let given = if with_hash { &given[..] } else { &[] };
+    let headers = signed((access_key, secret), "PUT", (path, ""), given, body);
+    let headers = [&borrowed(&headers), given, &[("Content-Type", "application/json")]].concat();
+    world.send("PUT", path, &headers, body)
+}
+
+#[test]
+fn a_large_body_is_only_kept_unverified_while_there_is_room() {
+    const IMAGES: &str = "/registry/v1/types/images";
+    let right = ("AK", "SK");
+    let world = roomy(0);
+    assert_eq!(put(&world, right, IMAGES, &body_of(FREE), false).status, 200);
+    let large = body_of(FREE + 1);
+    let reason = "body: the memory for large bodies without X-Sdk-Content-Sha256 is used up; try again later";
+    for (path, code) in [(IMAGES, "REGISTRY.0015"), ("/nowhere", "APIGW.0201")] {
+        let answer = put(&world, right, path, &large, false);
+        let body = answer.json();
+        assert_eq!((answer.status, &body["error_code"], &body["error_msg"]), (503, &json!(code), &json!(reason)));
+        assert!(answer.headers.contains_key("retry-after"), "{path}");
+    }
+    // where the signature can be verified first, nothing is kept before
+    assert_eq!(put(&world, right, IMAGES, &large, true).status, 200);
+    // who has no key does not find out
+    for wrong in [("AK", "wrong"), ("UNKNOWN", "SK")] {
+        for length in [FREE, FREE + 1] {
+            assert_eq!(put(&world, wrong, IMAGES, &body_of(length), false).status, 401);
+        }
+    }
+    // whether it was verified or not, the room is free again
+    let world = roomy(1024 * 1024);
+    for _ in 0..5 {
+        assert_eq!(put(&world, right, IMAGES, &body_of(1024 * 1024 + FREE), false).status, 200);
+        assert_eq!(put(&world, ("AK", "wrong"), IMAGES, &body_of(1024 * 1024 + FREE), false).status, 401);
+    }
+    assert_eq!(put(&world, right, IMAGES, &body_of(1024 * 1024 + FREE + 1), false).status, 503);
+}
+
+#[test]
+fn the_body_of_an_unknown_key_is_treated_like_that_of_a_known_one() {
+    const ROOM: usize = 1024 * 1024;
+    for access_key in ["UNKNOWN", "AK"] {
+        let world = roomy(ROOM);
+        let probe = || put(&world, ("AK", "SK"), "/registry/v1/types/images", &body_of(FREE + 2), false).status;
+        assert_eq!(probe(), 200);
+        // all but the last byte of a body that takes the whole room
+        let body = body_of(ROOM + FREE);
+        let mut open = Vec::new();
+        eventually("the body takes the room", || {
+            let headers = signed((access_key, "wrong"), "PUT", ("/nowhere", ""), &[], b"");
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let mut stream = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).unwrap();
+            write!(stream, "PUT /nowhere HTTP/1.1\r\nHost: tagd\r\n{headers}Content-Length: {}\r\n\r\n", body.len())
+                .unwrap();
+            stream.write_all(&body[1..]).unwrap();
+            open.push(stream);
+            probe() == 503
+        });
+        drop(open);
+        eventually("the room is free again", || probe() == 200);
+    }
 }

@@ -10,6 +10,8 @@ mod revocation;
 mod roles;
 mod sealing;
 
+use ring::hmac;
+use sha2::{Digest, Sha256};
 use tagd::{
     app::credentials_of,
     auth::{MasterKeys, Principal},
@@ -17,6 +19,7 @@ use tagd::{
     service::{AuthSettings, Issued, NewCredential},
     store::SessionProfile,
 };
+use time::OffsetDateTime;
 
 use crate::support::{World, block_on};
 
@@ -55,4 +58,39 @@ pub fn token(world: &World, role: Role, domain_id: &str, projects: &[&str]) -> S
     };
     let issued = issue(world, CredentialKind::Token, new);
     String::from_utf8(issued.secret.expose().to_vec()).unwrap()
+}
+
+/// The headers by which a request is signed with a key and its secret. The signature covers the given headers too, whose names
+/// are in lower case. `target` is the path and the query.
+pub fn signed(
+    (access_key, secret): (&str, &str),
+    method: &str,
+    (path, query): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<(&'static str, String)> {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let now = OffsetDateTime::now_utc();
+    let (date, time) = (now.date(), now.time());
+    let (month, day) = (u8::from(date.month()), date.day());
+    let (hour, minute, second) = time.as_hms();
+    let date = format!("{}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z", date.year());
+    let mut headers = [headers, &[("x-sdk-date", &date)]].concat();
+    headers.sort_unstable();
+    let given = headers.iter().find(|(name, _)| *name == "x-sdk-content-sha256");
+    let content = given.map_or_else(|| hex(&Sha256::digest(body)), |(_, given)| (*given).to_owned());
+    let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let canonical = format!("{method}\n{path}/\n{query}\n{lines}\n{names}\n{content}");
+    let text = format!("SDK-HMAC-SHA256\n{date}\n{}", hex(&Sha256::digest(canonical)));
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes());
+    let signature = hex(signature.as_ref());
+    vec![
+        ("X-Sdk-Date", date),
+        ("Authorization", format!("SDK-HMAC-SHA256 Access={access_key}, SignedHeaders={names}, Signature={signature}")),
+    ]
+}
+
+pub fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }

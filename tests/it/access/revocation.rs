@@ -6,9 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ring::hmac;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
     auth::{
@@ -18,9 +16,8 @@ use tagd::{
     domain::{Rights, Role, change::Registration, credential::CredentialKind},
     service::{AuthSettings, ConfiguredKey, NewCredential},
 };
-use time::OffsetDateTime;
 
-use super::{guarded, issue, settings, token};
+use super::{borrowed, guarded, issue, settings, signed, token};
 use crate::support::{PATIENCE, World, block_on, eventually, registration, waiting_for_locks};
 
 // ---- requests that stay open
@@ -158,30 +155,12 @@ fn until_refused(world: &World, token: &str) {
 }
 
 /// The headers of an import that is signed with a key and has a body of any length.
-fn signed(access_key: &str, secret: &str, query: &str) -> Vec<(&'static str, String)> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let now = OffsetDateTime::now_utc();
-    let (date, time) = (now.date(), now.time());
-    let (month, day) = (u8::from(date.month()), date.day());
-    let (hour, minute, second) = time.as_hms();
-    let date = format!("{}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z", date.year());
-    let names = "content-type;host;x-sdk-content-sha256;x-sdk-date";
-    let canonical = format!(
-        "POST\n/registry/v1/import/\n{query}\ncontent-type:application/x-ndjson\nhost:tagd\n\
-         x-sdk-content-sha256:UNSIGNED-PAYLOAD\nx-sdk-date:{date}\n\n{names}\nUNSIGNED-PAYLOAD"
-    );
-    let text = format!("SDK-HMAC-SHA256\n{date}\n{}", hex(&Sha256::digest(canonical)));
-    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes());
-    let signature = hex(signature.as_ref());
-    vec![
-        ("X-Sdk-Date", date),
-        ("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD".into()),
-        ("Authorization", format!("SDK-HMAC-SHA256 Access={access_key}, SignedHeaders={names}, Signature={signature}")),
-    ]
-}
-
-fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
-    headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+fn signed_import(access_key: &str, secret: &str) -> Vec<(&'static str, String)> {
+    let covered =
+        [("content-type", "application/x-ndjson"), ("host", "tagd"), ("x-sdk-content-sha256", "UNSIGNED-PAYLOAD")];
+    let mut headers = signed((access_key, secret), "POST", ("/registry/v1/import", ""), &covered, b"");
+    headers.push(("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD".to_owned()));
+    headers
 }
 
 const TOKEN_ENDED: &str = "token: is unknown, revoked or expired";
@@ -271,9 +250,9 @@ fn signed_imports_end_with_their_key_and_those_with_a_key_of_the_settings_go_on(
     };
     let key = issue(&world, CredentialKind::Key, new);
     let secret = String::from_utf8(key.secret.expose().to_vec()).unwrap();
-    let headers = signed(&key.credential.id, &secret, "");
+    let headers = signed_import(&key.credential.id, &secret);
     let mut import = Open::import(&world, "", &borrowed(&headers), &(line(1) + &line(2)));
-    let headers = signed("AK", "SK", "");
+    let headers = signed_import("AK", "SK");
     let mut lasting = Open::import(&world, "", &borrowed(&headers), "");
     eventually("the first batch is imported", || imported(&world, &operator).as_deref() == Some("1"));
     // another secret, and not the one that the request was signed with
