@@ -9,7 +9,8 @@ use crate::{
     auth::Secret,
     domain::{FieldKind, RequestError, Rights, Role, registry::Project},
     http::registry::time_of,
-    json, parameters,
+    json::{self, Object},
+    parameters,
     service::{Login, ProjectName, TokenScope, TokenView},
     text,
 };
@@ -22,25 +23,25 @@ pub(super) const NO_DOMAIN: &str = "default";
 /// The body of a login. Fields that tagd does not know are ignored, as Keystone does.
 #[derive(Deserialize)]
 pub(super) struct LoginBody {
-    auth: AuthBody,
+    auth: Object<AuthBody>,
 }
 
 #[derive(Deserialize)]
 struct AuthBody {
-    identity: IdentityBody,
+    identity: Object<IdentityBody>,
     scope: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct IdentityBody {
     methods: Vec<String>,
-    password: Option<PasswordBody>,
-    token: Option<TokenBody>,
+    password: Option<Object<PasswordBody>>,
+    token: Option<Object<TokenBody>>,
 }
 
 #[derive(Deserialize)]
 struct PasswordBody {
-    user: UserBody,
+    user: Object<UserBody>,
 }
 
 #[derive(Deserialize)]
@@ -85,15 +86,15 @@ fn invalid(field: &str, reason: &str) -> RequestError {
 /// Reads the body of a login: the login and its scope.
 pub(super) fn read_login(body: &[u8]) -> Result<(Sent, Option<Value>), RequestError> {
     let body = text::begin(body).map_err(|wrong| RequestError::Body { reason: format!("body: {wrong}") })?;
-    let LoginBody { auth: AuthBody { identity, scope } } = json::read_object_with_secrets(body, "body")?;
-    let IdentityBody { methods, password, token } = identity;
+    let LoginBody { auth: Object(AuthBody { identity, scope }) } = json::read_object_with_secrets(body, "body")?;
+    let Object(IdentityBody { methods, password, token }) = identity;
     let methods: Vec<&str> = methods.iter().map(String::as_str).collect();
     let sent = match (&*methods, password, token) {
-        (["password"], Some(PasswordBody { user: UserBody { id, name, password } }), _) => {
+        (["password"], Some(Object(PasswordBody { user: Object(UserBody { id, name, password }) })), _) => {
             let access_key = name.or(id).ok_or_else(|| invalid("auth.identity.password.user.name", "is required"))?;
             Sent::Password { access_key, secret: Secret::new(password) }
         }
-        (["token"], _, Some(TokenBody { id })) => Sent::Token(Secret::new(id)),
+        (["token"], _, Some(Object(TokenBody { id }))) => Sent::Token(Secret::new(id)),
         (["password" | "token"], ..) => {
             return Err(invalid("auth.identity", "must have an object with the name of the method"));
         }

@@ -219,6 +219,23 @@ fn a_wrong_login_is_refused_in_the_form_of_keystone() {
 }
 
 #[test]
+fn what_is_wrong_with_a_login_is_said_without_names_of_types() {
+    let world = world();
+    for (body, message) in [
+        (r#"{"auth":[1]}"#, "auth: must be a JSON object"),
+        (r#"{"auth":7}"#, "auth: must be a JSON object"),
+        (r#"{"auth":{"identity":[["password"]]}}"#, "auth.identity: must be a JSON object"),
+        (r#"{"auth":{"identity":{"methods":["token"],"token":["x"]}}}"#, "auth.identity.token: must be a JSON object"),
+    ] {
+        let answer = world.post("/v3/auth/tokens", body);
+        let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        let (reason, place) = said.split_once(" (").unwrap();
+        assert_eq!((answer.status, reason), (400, message), "{body}");
+        assert!(place.starts_with("line 1, column "), "{said}");
+    }
+}
+
+#[test]
 fn secrets_cannot_be_guessed_by_logging_in() {
     let world = world();
     let attempt = |secret: &str| post(&world, &json!({ "identity": password("AK", secret) }));
