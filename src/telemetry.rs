@@ -69,7 +69,12 @@ pub fn report_malformed() {
     }
 }
 
-/// Leaves out log lines of libraries that are not for users; a filter that names the library shows them.
+/// The part of the client for Keystone that writes every byte that it sends and receives to the log, tokens and passwords among
+/// them.
+const HTTP_CLIENT: &str = "ureq_proto";
+
+/// Leaves out log lines of libraries that are not for users; a filter that names the library shows them, except for those with
+/// secrets.
 struct Quiet {
     /// Every step of a migration, with its text.
     refinery: bool,
@@ -82,7 +87,8 @@ impl<S: Subscriber> Layer<S> for Quiet {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let is_detail = *metadata.level() > Level::WARN;
         let of = |library| is_detail && metadata.target().starts_with(library);
-        !(self.refinery && of("refinery_core") || self.actix && of("actix_server"))
+        let is_traffic = *metadata.level() == Level::TRACE && metadata.target().starts_with(HTTP_CLIENT);
+        !(is_traffic || self.refinery && of("refinery_core") || self.actix && of("actix_server"))
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {

@@ -12,6 +12,8 @@ use crate::domain::RequestError;
 pub const TOKEN_PREFIX: &str = "tagd_";
 /// What every access key that tagd makes up begins with.
 const KEY_PREFIX: &str = "TAGD";
+/// Characters of the rest of such an access key.
+const KEY_LENGTH: usize = 16;
 
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -21,6 +23,10 @@ const ID_LENGTH: usize = 12;
 const SECRET_LENGTH: usize = 32;
 /// Characters of its checksum.
 const CHECK_LENGTH: usize = 6;
+
+/// Minimum number of characters of a secret of a key, also of one that is brought along. Who reads a signed request can try out
+/// shorter ones.
+pub const MIN_SECRET_LENGTH: usize = 16;
 
 /// Random letters and digits. Of the 62 characters each is equally likely.
 fn letters(count: usize) -> Result<String, RequestError> {
@@ -39,7 +45,7 @@ fn letters(count: usize) -> Result<String, RequestError> {
 
 /// A new access key, which is no secret.
 pub fn new_access_key() -> Result<String, RequestError> {
-    Ok(format!("{KEY_PREFIX}{}", letters(16)?.to_ascii_uppercase()))
+    Ok(format!("{KEY_PREFIX}{}", letters(KEY_LENGTH)?.to_ascii_uppercase()))
 }
 
 /// A new secret of a key.
@@ -68,6 +74,15 @@ pub fn token_id(token: &str) -> Option<&str> {
         return None;
     }
     body.strip_prefix(TOKEN_PREFIX)?.get(..ID_LENGTH)
+}
+
+/// Whether a text that was given as the identifier of a credential may be a secret instead, and is not to be shown. It is none if
+/// it is shorter than any secret, or has the form of an access key that tagd makes up.
+pub fn may_be_secret(text: &str) -> bool {
+    let made_up = text.strip_prefix(KEY_PREFIX).is_some_and(|rest| {
+        rest.len() == KEY_LENGTH && rest.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+    });
+    text.contains(TOKEN_PREFIX) || (text.len() >= MIN_SECRET_LENGTH && !made_up)
 }
 
 /// Six characters by which a token with a typing error is told apart from a revoked one without a look-up. They protect
@@ -105,6 +120,20 @@ mod tests {
         assert_eq!(token_id(&token[..54]), None);
         assert_eq!(token_id(&format!("{token}x")), None);
         assert_eq!(token_id("ä".repeat(60).as_str()), None);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_no_identifier_that_tagd_makes_up() {
+        let (id, token) = new_token().unwrap();
+        for id in [&*id, &new_access_key().unwrap(), "MYACCESSKEY", ""] {
+            assert!(!may_be_secret(id), "{id}");
+        }
+        let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).unwrap();
+        for secret in
+            [&*text(&token), &text(&new_secret().unwrap()), "x tagd_", "TAGD0123456789abcdef", "sixteen characte"]
+        {
+            assert!(may_be_secret(secret), "{secret}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod request_id;
 mod request_log;
 mod router;
 mod server;
+mod shown_path;
 mod state;
 mod tls;
 mod unidentified;

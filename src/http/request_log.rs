@@ -17,10 +17,11 @@ use super::{
     principal::{self, Refused},
     refusal,
     request_id::{HEADER, RequestId},
+    shown_path,
     state::AppState,
     unidentified,
 };
-use crate::auth::{Principal, random::TOKEN_PREFIX};
+use crate::auth::Principal;
 
 /// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, and logs one line when it
 /// is answered.
@@ -34,7 +35,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let RequestId(id) = RequestId::of(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     let line = tracing::enabled!(tracing::Level::INFO)
-        .then(|| (id.clone(), request.method().clone(), without_token(request.uri().path())));
+        .then(|| (id.clone(), request.method().clone(), shown_path::shown(request.uri().path())));
     // only the id: a span is formatted for every request, and few requests log anything before their response
     let span = tracing::error_span!("request", request_id = &*id);
     // upgrades are not supported, and actix would copy the request's `Upgrade` header into the response
@@ -96,12 +97,4 @@ async fn authenticate(
         Refused::Throttled(throttled) => refusal::throttled(request.request(), &throttled),
         Refused::Unidentified(reason) => unidentified::respond(request.request(), &state.paths, reason),
     })
-}
-
-/// A path for the log. Whoever sends a whole token where its identifier belongs must not find it in a log.
-fn without_token(path: &str) -> String {
-    match path.find(TOKEN_PREFIX) {
-        Some(at) => format!("{}...", path.get(..at + TOKEN_PREFIX.len()).unwrap_or_default()),
-        None => path.to_owned(),
-    }
 }

@@ -14,7 +14,7 @@ use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
 use crate::{
     auth::{
         Authenticated, CredentialRef, IssuedRef, Keystone, MasterKeys, Principal, Secret,
-        random::{TOKEN_PREFIX, hash_of, is_hash_of, token_id},
+        random::{TOKEN_PREFIX, hash_of, is_hash_of, may_be_secret, token_id},
     },
     domain::{RequestError, Rights, credential::CredentialKind, is_storable},
     store::Store,
@@ -113,7 +113,7 @@ impl Authenticator {
             None => self.find(access_key, CredentialKind::Key).await?,
         };
         let key = known.map(|known| KnownKey { id: access_key.to_owned(), known });
-        if key.is_none() {
+        if key.is_none() && !may_be_secret(access_key) {
             tracing::debug!(access_key, "unknown access key");
         }
         Ok(key)

@@ -10,7 +10,9 @@ use super::{
 use crate::{
     auth::{
         MasterKeys, Principal, Secret,
-        random::{TOKEN_PREFIX, hash_of, new_access_key, new_secret, new_token, new_token_of, token_id},
+        random::{
+            MIN_SECRET_LENGTH, hash_of, may_be_secret, new_access_key, new_secret, new_token, new_token_of, token_id,
+        },
     },
     domain::{
         FieldKind, ProjectFilter, RequestError, Rights, Role,
@@ -30,8 +32,6 @@ const NAME_LENGTH: usize = 64;
 const PROJECTS: usize = 100;
 /// Maximum number of characters of an access key of one's own, and of its secret.
 const GIVEN_LENGTH: usize = 128;
-/// Minimum number of characters of such a secret. Who reads a signed request can try out shorter ones.
-const SECRET_LENGTH: usize = 16;
 
 /// The use cases of credentials.
 #[derive(Debug, Clone)]
@@ -238,8 +238,8 @@ impl Credentials {
 }
 
 fn unknown(kind: CredentialKind, id: &str) -> RegistryError {
-    // a whole token with a typing error where its identifier belongs
-    let id = if id.starts_with(TOKEN_PREFIX) { format!("{TOKEN_PREFIX}...") } else { id.to_owned() };
+    // a secret, or a whole token with a typing error, where the identifier belongs
+    let id = if may_be_secret(id) { "...".to_owned() } else { id.to_owned() };
     RegistryError::UnknownCredential { kind, id }
 }
 
@@ -342,8 +342,8 @@ fn check_given(access_key: String, secret: Secret) -> Result<(String, Secret), R
     if !bytes.iter().all(u8::is_ascii_graphic) {
         return Err(invalid("secret", "must be letters, digits and signs of ASCII, without spaces and line breaks"));
     }
-    if !(SECRET_LENGTH..=GIVEN_LENGTH).contains(&bytes.len()) {
-        let reason = format!("must be {SECRET_LENGTH} to {GIVEN_LENGTH} characters, got {}", bytes.len());
+    if !(MIN_SECRET_LENGTH..=GIVEN_LENGTH).contains(&bytes.len()) {
+        let reason = format!("must be {MIN_SECRET_LENGTH} to {GIVEN_LENGTH} characters, got {}", bytes.len());
         return Err(invalid("secret", reason));
     }
     Ok((access_key, secret))

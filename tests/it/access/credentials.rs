@@ -355,10 +355,17 @@ fn no_error_shows_a_secret_in_the_wrong_form_or_place() {
         assert_eq!(answer.status, 400, "{body}: {}", answer.body);
         assert!(!answer.body.contains("hunter2") && !answer.body.contains("918273645"), "{body}: {}", answer.body);
     }
-    // a whole token with a typing error where its identifier belongs
+    // a whole token with a typing error, or the secret of a key, where the identifier belongs
     let headers = [("X-Auth-Token", operator.as_str())];
-    let answer = world.send("DELETE", "/registry/v1/tokens/tagd_hunter2hunter2", &headers, b"");
-    assert_eq!((answer.status, answer.json()["error_msg"].as_str()), (404, Some("id: unknown token \"tagd_...\"")));
+    for (method, path, said) in [
+        ("DELETE", "/registry/v1/tokens/tagd_hunter2hunter2", "id: unknown token \"...\""),
+        ("DELETE", "/registry/v1/keys/hunter2-hunter2-hunter2", "id: unknown key \"...\""),
+        ("POST", "/registry/v1/keys/hunter2-hunter2-hunter2/rotate", "id: unknown key \"...\""),
+        ("DELETE", "/registry/v1/keys/MYACCESSKEY", "id: unknown key \"MYACCESSKEY\""),
+    ] {
+        let answer = world.send(method, path, &headers, b"");
+        assert_eq!((answer.status, answer.json()["error_msg"].as_str()), (404, Some(said)), "{path}");
+    }
 }
 
 #[test]

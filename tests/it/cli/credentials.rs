@@ -7,9 +7,17 @@ use std::{
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor};
+use tagd::{
+    auth::Secret,
+    domain::{Rights, Role},
+    service::{AuthSettings, ConfiguredKey},
+};
 
 use super::program::Private;
-use crate::support::{Program, Said, Serving, TestDb, block_on, eventually, json_lines};
+use crate::{
+    access::{settings, token},
+    support::{Program, Said, Serving, TestDb, World, block_on, eventually, json_lines},
+};
 
 /// What no message may have in it: parts of secrets that the tests use.
 const HIDDEN: [&str; 3] = ["hunter2", "918273645", "0123456789abcdef0123"];
@@ -119,6 +127,43 @@ fn a_secret_on_standard_input_is_one_line_of_visible_characters() {
         // the same object as over HTTP, with the secret also if it was supplied
         assert_eq!((&shown["id"], &shown["secret"]), (&access.into(), &"hunter2-hunter2-hunter2".into()));
     }
+}
+
+#[test]
+fn the_log_shows_no_secret_even_if_it_shows_everything() {
+    let service = ConfiguredKey {
+        access_key: "service".into(),
+        secret: Secret::new("hunter2-hunter2-hunter2"),
+        name: "service".into(),
+        rights: Rights::operator(None),
+    };
+    let keystone = World::with_auth(AuthSettings { configured: vec![service], ..settings() });
+    let token = token(&keystone, Role::Administrator, "shop", &[]);
+    let db = TestDb::new();
+    let program = Program::new().on(&db).with("TAGD_KEYSTONE_PASSWORD", "hunter2-hunter2-hunter2");
+    let serve = ["--auth", "keystone", "--keystone-url", &keystone.url, "--keystone-user", "service"];
+    let serving = program.serve(&[&["--listen", "127.0.0.1:0", "--log", "trace"], &serve[..]].concat());
+    let escaped = token.replace('t', "%74").replace('_', "%5F");
+    for path in [
+        "/registry/v1/types".to_owned(),
+        format!("/registry/v1/tokens/{token}"),
+        format!("/v2/p/images/{escaped}/tags"),
+        "/registry/v1/keys/hunter2-hunter2-hunter2".to_owned(),
+        "/registry/v1/%6Beys/%68unter2-hunter2-hunter2/rotate".to_owned(),
+    ] {
+        assert_ne!(serving.send("GET", &path, &[("X-Auth-Token", &token)], b"").status, 401, "{path}");
+    }
+    let log = serving.stop().err;
+    assert!(json_lines(&log).iter().any(|line| line["level"] == "TRACE"));
+    assert_hidden(&log);
+    // dumps have 16 bytes in a line
+    let secret = token.get(token.len() - 38..).unwrap();
+    for at in 0..=secret.len() - 8 {
+        let part = secret.get(at..at + 8).unwrap();
+        assert!(!log.contains(part), "{part} of {token} is in the log");
+    }
+    // the identifier that precedes it in an escaped form is cut as well
+    assert!(!log.contains("%74agd"), "{log}");
 }
 
 // ---- the master key
