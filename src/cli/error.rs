@@ -6,7 +6,7 @@ use crate::{
     domain::{RequestError, registry::RegistryError},
     http::TlsError,
     pem::PemError,
-    store::StoreError,
+    store::{ReportError, StoreError},
     telemetry,
 };
 
@@ -27,6 +27,8 @@ pub(crate) enum CliError {
     /// An error of the registry, as over HTTP.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]

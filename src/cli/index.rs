@@ -31,15 +31,16 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
     for scope in &scopes {
         match command {
             IndexCommand::Verify => {
-                for mismatch in store.verify_scope(scope.scope_id).await? {
-                    mismatches += 1;
+                let found = store.verify_scope(scope.scope_id).await?;
+                let mut differences = found.len();
+                for mismatch in found {
                     progress.suspend(|| {
                         eprintln!("project {} type {}: {}", scope.project_id, scope.resource_type, describe(&mismatch));
                     });
                 }
                 let names = store.verify_names(scope.scope_id).await?;
                 if let Some((slot, _)) = names.first() {
-                    mismatches += 1;
+                    differences += 1;
                     progress.suspend(|| {
                         eprintln!(
                             "project {} type {}: {} names to search are wrong, the first in slot {slot}",
@@ -49,6 +50,8 @@ pub(super) async fn run(settings: &Settings, command: IndexCommand) -> Result<()
                         );
                     });
                 }
+                store.note_verification(scope.scope_id, differences).await?;
+                mismatches += differences;
             }
             IndexCommand::Rebuild => {
                 rows += store.rebuild_scope(scope.scope_id).await?;

@@ -10,6 +10,7 @@ mod master_key;
 mod migrate;
 mod open;
 mod progress;
+mod report;
 mod secret_files;
 mod serve;
 
@@ -50,6 +51,10 @@ enum Command {
     /// Verify or rebuild the tag index
     #[command(subcommand)]
     Index(index::IndexCommand),
+    /// Show a report: keys and values in use, coverage, untagged resources and others
+    ///
+    /// The reports are views in the schema report of the database, which other programs can read too.
+    Report(report::ReportArgs),
     /// Manage access keys, by which requests are signed
     #[command(subcommand)]
     Key(credentials::KeyCommand),
@@ -92,6 +97,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Import(args) => import::run(&settings, args).await,
             Command::Export(args) => export::run(&settings, args).await,
             Command::Index(command) => index::run(&settings, command).await,
+            Command::Report(args) => report::run(&settings, args).await,
             Command::Key(command) => credentials::run_key(&settings, command).await,
             Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Demo => demo::run(&settings).await,

@@ -82,6 +82,14 @@ impl Store {
             .collect())
     }
 
+    /// Records that a scope was verified, and in how many places its index and its tags differed.
+    pub async fn note_verification(&self, scope_id: i64, differences: usize) -> Result<(), StoreError> {
+        let differences = i64::try_from(differences).unwrap_or(i64::MAX);
+        let note = || sqlx::query!("select tagd.note_verification($1, $2)", scope_id, differences);
+        self.pool.execute(Retry::Never, note).await?;
+        Ok(())
+    }
+
     /// Rebuilds the index of a scope. Returns the number of its rows.
     pub async fn rebuild_scope(&self, scope_id: i64) -> Result<u64, StoreError> {
         let rebuild = || sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id);

@@ -8,8 +8,17 @@ use crate::support::{files_of, repository, sources_of};
 const REMOVED: &str = "Names that no longer exist:";
 
 /// Names that are not tagd's.
-const NAMES_OF_OTHERS: [&str; 8] =
-    ["ReadyForQuery", "Sort", "WindowAgg", "btree_gin", "commit_delay", "lower", "pg_trgm", "pg_upgrade"];
+const NAMES_OF_OTHERS: [&str; 9] = [
+    "ReadyForQuery",
+    "Sort",
+    "WindowAgg",
+    "btree_gin",
+    "commit_delay",
+    "lower",
+    "pg_trgm",
+    "pg_upgrade",
+    "security_invoker",
+];
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository(path)).unwrap()

@@ -51,3 +51,4 @@ $$;
 comment on function tagd.last_set_bits(bit, bigint, bigint) is 'Positions of the set bits of a block, from high to low: skips p_skip of them and returns at most p_want, which must be at least 1.';
 revoke execute on function tagd.last_set_bits(bit, bigint, bigint) from public;
 grant execute on function tagd.last_set_bits(bit, bigint, bigint) to tagd_service;
+grant execute on function tagd.last_set_bits(bit, bigint, bigint) to tagd_reader, tagd_domain_reader;

@@ -15,3 +15,4 @@ end
 $$;
 comment on function tagd.count_user_tags(text[]) is 'The number of tags in an array {key, value, key, value, ...}, not counting system tags.';
 revoke execute on function tagd.count_user_tags(text[]) from public;
+grant execute on function tagd.count_user_tags(text[]) to tagd_reader, tagd_domain_reader;

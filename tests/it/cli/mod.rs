@@ -5,3 +5,4 @@ mod credentials;
 mod csv_files;
 mod import_export;
 mod program;
+mod report;

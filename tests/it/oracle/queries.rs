@@ -1,10 +1,13 @@
-//! Random fleets, random queries, every dialect: Postgres against `TagQuery::matches`.
+//! Random fleets, random queries, every dialect and `report.matching`: Postgres against `TagQuery::matches`.
 //!
 //! A query is made in the domain, written in the dialect's own JSON, sent over HTTP, and the answer compared
 //! with what the plain Rust of the domain says: which resources, in which order, on which page, out of how many.
 //! `TAGD_CASES` sets how many cases are tried.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Mutex,
+};
 
 use proptest::{
     prelude::*,
@@ -12,6 +15,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use tagd::{
     compiler::{Shape, compile, shapes, statement},
     domain::{NameMatch, QueryOutput, Resource, Tag, TagQuery, Term, ValueMatch, change::Registration},
@@ -19,7 +23,7 @@ use tagd::{
 
 use crate::{
     compiler::compiled::strategy_name,
-    support::{Wire, World},
+    support::{Wire, World, block_on},
 };
 
 /// Cases in the test command.
@@ -300,6 +304,28 @@ impl Case {
         self.wire.query_path(self.project, self.resource_type, self.count)
     }
 
+    /// The query as SQL takes it: what the dialects have in common.
+    fn query_in_sql(&self) -> Value {
+        let mut query = self.body();
+        query.as_object_mut().unwrap().retain(|field, _| {
+            LISTS.contains(&field.as_str()) || ["without_any_tag", "matches"].contains(&field.as_str())
+        });
+        query
+    }
+
+    /// Identifiers of all resources that match, sorted.
+    fn ids(&self, fleet: &[Registration]) -> Vec<String> {
+        let query = self.query();
+        let mut ids: Vec<String> = fleet
+            .iter()
+            .filter(|r| r.resource_type == self.resource_type && r.project_id == self.project)
+            .filter(|r| query.matches(&r.resource))
+            .map(|r| r.resource.resource_id.clone())
+            .collect();
+        ids.sort();
+        ids
+    }
+
     /// What must be answered.
     fn expected(&self, fleet: &[Registration]) -> Value {
         let query = self.query();
@@ -362,6 +388,22 @@ impl Case {
     }
 }
 
+/// What `report.matching` finds, sorted. A project that does not exist has no resources.
+async fn matching(reader: &mut PgConnection, case: &Case, query: &Value) -> Vec<String> {
+    sqlx::query_scalar(
+        "select m.resource_id
+           from tagd.project p, report.matching(p.project_id, $2, $3) m
+          where p.project_id = $1
+          order by m.resource_id collate \"C\"",
+    )
+    .bind(case.project)
+    .bind(case.resource_type)
+    .bind(query)
+    .fetch_all(reader)
+    .await
+    .unwrap_or_else(|error| panic!("{query}: {error}"))
+}
+
 #[test]
 fn the_queries_reach_every_strategy() {
     let name = |shape: Shape| (statement(shape).text.as_str(), strategy_name(shape.strategy));
@@ -417,6 +459,7 @@ fn postgres_and_plain_rust_agree_on_every_query() {
     let strategy = ((fleet(), slots, limits), prop::collection::vec(case(), QUERIES as usize));
     // one server for all fleets: its statements stay prepared
     let world = World::new();
+    let reader = Mutex::new(block_on(world.db.connect()));
     runner
         .run(&strategy, |((fleet, slot, (sparse, word)), cases)| {
             world.clear(slot, sparse, word);
@@ -437,6 +480,11 @@ fn postgres_and_plain_rust_agree_on_every_query() {
                     answer.body,
                     expected
                 );
+                if !case.wire.is_cross_service() {
+                    let (query, expected) = (case.query_in_sql(), case.ids(&fleet));
+                    let found = block_on(matching(&mut reader.lock().unwrap(), &case, &query));
+                    prop_assert!(found == expected, "{query}\n got {found:?}\nwant {expected:?}");
+                }
             }
             Ok(())
         })

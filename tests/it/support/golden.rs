@@ -10,7 +10,7 @@ pub fn golden_dir() -> PathBuf {
 }
 
 /// Whether goldens are to be written.
-fn is_update() -> bool {
+pub fn is_update() -> bool {
     std::env::var_os("TAGD_UPDATE").is_some()
 }
 

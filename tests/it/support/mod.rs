@@ -20,7 +20,7 @@ pub use certificates::{Authority, Signed};
 pub use database::{TestDb, block_on};
 pub use dice::Dice;
 pub use files::Files;
-pub use golden::{check_golden, golden_dir};
+pub use golden::{check_golden, golden_dir, is_update};
 pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
 pub use python::run_python;
 pub use relay::Relay;
