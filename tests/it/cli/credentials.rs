@@ -415,7 +415,9 @@ fn the_commands_say_what_they_did_and_where() {
     for (kind, given, id) in [("token", &whole, &id), ("key", &shown(&key, "access key"), &shown(&key, "access key"))] {
         let list = || program.expect(&[kind, "list"]);
         assert!(list().contains(&format!("{id}  n: reader in domain ")) && !list().contains("ended"), "{}", list());
-        let end = format!("update tagd.credential set expires_at = now() where credential_id = '{id}'");
+        let end = format!(
+            "update tagd.credential set expires_at = now() - interval '2 seconds' where credential_id = '{id}'"
+        );
         block_on(async { db.connect().await.execute(AssertSqlSafe(end)).await.unwrap() });
         assert_eq!(list().matches(", ended 2").count(), 1, "{}", list());
         let said = program.run(&[kind, "revoke", given]);

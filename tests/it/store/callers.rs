@@ -132,8 +132,15 @@ const WRITES: [(&str, &str, &str); 18] = [
 ];
 
 /// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, and what is noted.
-const WITHOUT_CALLER: [&str; 6] =
-    ["begin_import", "enter_import", "put_names", "put_scope", "rebuild_scope", "touch_credentials"];
+const WITHOUT_CALLER: [&str; 7] = [
+    "begin_import",
+    "enter_import",
+    "note_verification",
+    "put_names",
+    "put_scope",
+    "rebuild_scope",
+    "touch_credentials",
+];
 
 async fn state_of(owner: &mut PgConnection) -> Vec<String> {
     let statement = "
