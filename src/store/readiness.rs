@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 46] = [
+pub const WANTED: [&str; 47] = [
     "begin_import()",
     "bits_at()",
     "bits_of()",
@@ -44,6 +44,7 @@ pub const WANTED: [&str; 46] = [
     "last_set_bits()",
     "lock_import_projects_shared()",
     "name",
+    "note_verification()",
     "page_blocks()",
     "predefined_tag",
     "project",
