@@ -196,7 +196,7 @@ pub enum ReportError {
 }
 
 impl Store {
-    /// Prepares to read a report: checks the filter, and that there is a first row to be had.
+    /// Prepares to read a report: checks that what the filter names exists, and finds the columns.
     pub async fn report(
         &self,
         report: &Report,
