@@ -4,24 +4,18 @@ select s.domain_id, s.project_id, s.project_name, s.resource_type, k.key, starts
   from tagd.readable_scope s
   join (select distinct o.project_id, l.key
           from tagd.readable_scope o
-          join tagd.label l on l.scope_id = o.scope_id
-         where l.kind = 2
-           and (l.slots is null and (select true from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id limit 1)
-        or cardinality(l.slots) > 0)) k on k.project_id = s.project_id
+          join tagd.label_size l on l.scope_id = o.scope_id
+         where l.kind = 2 and l.is_used) k on k.project_id = s.project_id
  cross join lateral (
   select coalesce((
-           select case when l.slots is null
-                       then (select sum(c.hits) from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id)
-                       else cardinality(l.slots) end
-             from tagd.label l
+           select l.resources
+             from tagd.label_size l
             where l.scope_id = s.scope_id and l.key = '' and l.kind = 0 and l.value = ''), 0) as resources
    offset 0) n
  cross join lateral (
   select coalesce((
-           select case when l.slots is null
-                       then (select sum(c.hits) from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id)
-                       else cardinality(l.slots) end
-             from tagd.label l
+           select l.resources
+             from tagd.label_size l
             where l.scope_id = s.scope_id and l.key = k.key and l.kind = 2 and l.value = ''), 0) as resources
    offset 0) h
  where n.resources > 0;

@@ -5,18 +5,14 @@ select s.domain_id, s.project_id, s.project_name, s.resource_type, s.service, n.
   from tagd.readable_scope s
  cross join lateral (
   select coalesce((
-           select case when l.slots is null
-                       then (select sum(c.hits) from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id)
-                       else cardinality(l.slots) end
-             from tagd.label l
+           select l.resources
+             from tagd.label_size l
             where l.scope_id = s.scope_id and l.key = '' and l.kind = 0 and l.value = ''), 0) as resources
    offset 0) n
  cross join lateral (
   select coalesce((
-           select case when l.slots is null
-                       then (select sum(c.hits) from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id)
-                       else cardinality(l.slots) end
-             from tagd.label l
+           select l.resources
+             from tagd.label_size l
             where l.scope_id = s.scope_id and l.key = '' and l.kind = 1 and l.value = ''), 0) as resources
    offset 0) u;
 comment on view report.scopes is 'A row for each type in a project, with its totals. Counted from the index.';

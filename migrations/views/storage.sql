@@ -6,8 +6,7 @@ select c.relname::text as table_name, obj_description(c.oid, 'pg_class') as cont
   join pg_stat_all_tables t on t.relid = c.oid
  where c.relnamespace = 'tagd'::regnamespace
    and c.relkind = 'r'
-   and (select pg_has_role(
-          case current_setting('role') when 'none' then session_user else current_setting('role')::name end, 'tagd_reader', 'usage'));
+   and (select r.reads_all from tagd.current_reader r);
 comment on view report.storage is 'A row for each table of tagd: its size and its dead rows, of all domains together. Empty for readers of single domains.';
 comment on column report.storage.table_name is 'Name of the table.';
 comment on column report.storage.contents is 'What it holds.';
