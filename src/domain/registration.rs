@@ -115,7 +115,7 @@ pub fn check_aliases(aliases: &[String]) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn check_type_name(field: &str, name: &str) -> Result<(), RequestError> {
+pub(super) fn check_type_name(field: &str, name: &str) -> Result<(), RequestError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match name.chars().find(|c| !plain(*c)) {
         None => Ok(()),
@@ -126,7 +126,7 @@ fn check_type_name(field: &str, name: &str) -> Result<(), RequestError> {
     }
 }
 
-fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), RequestError> {
+pub(super) fn check_text(field: &str, text: &str, least: usize, most: usize) -> Result<(), RequestError> {
     if text.len() < least {
         return Err(RequestError::invalid(FieldKind::General, field, reason::EMPTY));
     }
