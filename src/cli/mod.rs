@@ -9,6 +9,7 @@ mod index;
 mod master_key;
 mod migrate;
 mod open;
+mod policy;
 mod progress;
 mod report;
 mod secret_files;
@@ -61,6 +62,9 @@ enum Command {
     /// Manage tokens, which are sent with requests
     #[command(subcommand)]
     Token(credentials::TokenCommand),
+    /// Manage policies: which keys resources must have, and with which values
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Load a small, realistic fleet to try queries on
     Demo,
 }
@@ -100,6 +104,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Report(args) => report::run(&settings, args).await,
             Command::Key(command) => credentials::run_key(&settings, command).await,
             Command::Token(command) => credentials::run_token(&settings, command).await,
+            Command::Policy(command) => policy::run(&settings, command).await,
             Command::Demo => demo::run(&settings).await,
         }
     })

@@ -254,6 +254,7 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         | RequestError::ProjectMissing { .. }
         | RequestError::AmbiguousResource
         | RequestError::TooManyTags { .. }
+        | RequestError::AgainstPolicy { .. }
         // this dialect has no predefined tags
         | RequestError::TooManyPredefined { .. }
         | RequestError::UnknownPredefined

@@ -213,6 +213,7 @@ fn wire_error(error: &RequestError, command: Option<&Command>) -> WireError {
         },
         RequestError::UnknownType { .. } => (400, "DNS.1002"),
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, code_of_unknown(command)),
+        RequestError::AgainstPolicy { .. } => (400, "DNS.1003"),
         RequestError::TooManyTags { .. } => (400, "DNS.1001"),
         RequestError::Unauthenticated { .. } => (401, "DNS.0005"),
         RequestError::Forbidden { .. } => (403, "DNS.0031"),

@@ -434,6 +434,7 @@ fn wire_error(error: &RequestError, _: Option<&Command>) -> WireError {
             FieldKind::General | FieldKind::Action | FieldKind::Limit | FieldKind::Offset => (400, "IMG.0001"),
         },
         RequestError::UnknownResource { .. } | RequestError::UnknownTag { .. } => (404, "IMG.0144"),
+        RequestError::AgainstPolicy { .. } => (400, "IMG.0115"),
         RequestError::TooManyTags { .. } => (400, "IMG.0116"),
         RequestError::Unauthenticated { .. } => (401, "IMG.0087"),
         RequestError::Forbidden { .. } => (403, "IMG.0026"),

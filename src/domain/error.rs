@@ -5,6 +5,7 @@ use std::{error::Error, fmt};
 use super::{
     outage::Outage,
     reason::{REQUIRED, quote},
+    violation::PolicyRefusal,
 };
 
 /// The part of a request that is invalid; some dialects have a separate code for each.
@@ -88,6 +89,11 @@ pub enum RequestError {
         count: u64,
         /// The quota.
         quota: u64,
+    },
+    /// The write would add a violation of an enforced policy.
+    AgainstPolicy {
+        /// Which, and what the policy allows.
+        refusal: Box<PolicyRefusal>,
     },
     /// The request has no valid credentials.
     Unauthenticated {
@@ -177,6 +183,7 @@ impl fmt::Display for RequestError {
             }
             Self::UnknownPredefined => f.write_str("old_tag: unknown predefined tag"),
             Self::PredefinedExists => f.write_str("new_tag: predefined tag already exists"),
+            Self::AgainstPolicy { refusal } => refusal.fmt(f),
             Self::TooManyTags { count, quota } => {
                 write!(f, "tags: must not exceed the quota of {quota} tags on a resource, got {count}")
             }

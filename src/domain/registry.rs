@@ -108,6 +108,16 @@ pub enum RegistryError {
         /// The access key.
         access_key: String,
     },
+    /// No such policy, or none that the principal may see.
+    UnknownPolicy {
+        /// The name as it was given.
+        name: String,
+    },
+    /// A policy for all domains, or one of another domain that would be taken for it, has the name.
+    PolicyExists {
+        /// The name.
+        name: String,
+    },
     /// The condition of the write does not hold.
     Condition,
     /// An error that other requests have too.
@@ -151,6 +161,10 @@ impl fmt::Display for RegistryError {
             }
             Self::UnknownCredential { kind, id } => write!(f, "id: unknown {} {}", kind.name(), quote(id)),
             Self::KeyExists { access_key } => write!(f, "access: {} is already taken", quote(access_key)),
+            Self::UnknownPolicy { name } => write!(f, "policy_name: unknown policy {}", quote(name)),
+            Self::PolicyExists { name } => {
+                write!(f, "policy_name: {} is the name of another policy that you may not change", quote(name))
+            }
             Self::Condition => {
                 f.write_str("the condition in If-Match or If-None-Match is not met; nothing was changed")
             }

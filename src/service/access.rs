@@ -35,6 +35,8 @@ pub(super) enum Action {
     Identify,
     /// List, create and revoke credentials.
     ManageCredentials,
+    /// Create, change, delete and try policies.
+    ManagePolicies,
     /// Register, change and delete resource types, which all domains share.
     ChangeTypes,
 }
@@ -45,7 +47,7 @@ impl Action {
         match self {
             Self::Read | Self::Identify => Role::Reader,
             Self::Tag => Role::Tagger,
-            Self::Register | Self::ManageCredentials => Role::Administrator,
+            Self::Register | Self::ManageCredentials | Self::ManagePolicies => Role::Administrator,
             Self::ChangeTypes => Role::Operator,
         }
     }
@@ -60,7 +62,7 @@ pub(super) enum Target<'a> {
     NewProject(&'a str),
     /// Every project in which the principal may do this.
     Everywhere,
-    /// What the principal's account has besides its projects: predefined tags and credentials.
+    /// What the principal's account has besides its projects: predefined tags, credentials, policies for all projects.
     Account,
     /// The resource types, which all accounts share.
     Types,

@@ -276,14 +276,14 @@ impl Registry {
 
 /// Look-ups that distinguish an unknown type and an unknown project from an unknown resource.
 impl Grant<'_> {
-    async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
+    pub(super) async fn find_type(&self, resource_type: &str) -> Result<ResourceType, RegistryError> {
         if !is_storable(resource_type) {
             return Err(RegistryError::unknown_type(resource_type));
         }
         self.store().find_type(resource_type).await?.ok_or_else(|| RegistryError::unknown_type(resource_type))
     }
 
-    async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
+    pub(super) async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
         if !is_storable(project_id) {
             return Err(RegistryError::unknown_project(project_id));
         }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::{
+    policy_rows::against_policy,
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
     version::SchemaVersion,
 };
@@ -196,6 +197,7 @@ impl From<sqlx::Error> for RequestError {
                 let (count, quota) = numbers_of(&error);
                 Self::TooManyPredefined { count, quota }
             }
+            Some(Refusal::AgainstPolicy) => against_policy(detail_of(&error)),
             Some(Refusal::ForeignProject) => Self::lost_project(),
             Some(Refusal::UnknownPredefined) => Self::UnknownPredefined,
             Some(Refusal::PredefinedExists) => Self::PredefinedExists,

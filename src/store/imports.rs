@@ -8,6 +8,7 @@ use super::{
     Store, StoreError,
     caller::row_of,
     copy_text::{copy_rows, write_array, write_column},
+    policy_rows::against_policy,
     pool::PooledConnection,
 };
 use crate::domain::{Caller, change::Registration, matching::fold};
@@ -23,6 +24,17 @@ pub struct BatchOutcome {
     pub unchanged: u64,
     /// Resource types that were not registered before.
     pub new_types: Vec<String>,
+    /// Resources that were left out, because an enforced policy forbids their tags.
+    pub refused: Vec<RefusedLine>,
+}
+
+/// A resource of a batch that an enforced policy forbids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedLine {
+    /// Its position in the batch.
+    pub position: usize,
+    /// Why.
+    pub reason: String,
 }
 
 /// Resources to import, as text for COPY. It needs a tenth of the memory that they need as values, and is written on
@@ -144,12 +156,23 @@ pub(super) async fn import_rows(
     )
     .fetch_one(&mut **connection)
     .await?;
+    let refused: Vec<(i64, String)> =
+        sqlx::query_as("select r.line, r.violation from pg_temp.import_refused r order by r.line")
+            .fetch_all(&mut **connection)
+            .await?;
     let count = |n: Option<i64>| u64::try_from(n.unwrap_or_default()).unwrap_or_default();
     Ok(BatchOutcome {
         created: count(row.created),
         changed: count(row.changed),
         unchanged: count(row.unchanged),
         new_types: row.new_types.unwrap_or_default(),
+        refused: refused
+            .into_iter()
+            .map(|(position, violation)| RefusedLine {
+                position: usize::try_from(position).unwrap_or_default(),
+                reason: against_policy(&violation).to_string(),
+            })
+            .collect(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod batcher;
 mod caller;
+mod compliance;
 mod connect;
 mod copy_text;
 mod covered;
@@ -14,6 +15,8 @@ mod import_stage;
 mod imports;
 mod index;
 mod migrate;
+mod policies;
+mod policy_rows;
 mod pool;
 mod predefined;
 mod queries;
@@ -32,15 +35,17 @@ mod version;
 mod write_queue;
 mod writes;
 
+pub use compliance::{ComplianceFilter, ComplianceMarker, OffenderMarker};
 pub use connect::{StoreSettings, create_database};
 pub use exports::{ExportTotals, Exporter};
 pub use failure::StoreError;
 pub use functions::FunctionSet;
 pub use handle::Store;
 pub use import_stage::{StagedImport, WholeImport};
-pub use imports::{BatchOutcome, ImportBatch, Importer};
+pub use imports::{BatchOutcome, ImportBatch, Importer, RefusedLine};
 pub use index::{IndexMismatch, ScopeTotals};
 pub use migrate::{MigrateReport, migrate, migrate_with};
+pub use policies::{PolicyPlace, PutPolicy};
 pub use readiness::{Readiness, WANTED};
 pub use reports::{REPORTS, Report, ReportError, ReportFilter, ReportForm, ReportReader};
 pub use scopes::{TypeScopes, Unknown};

@@ -28,7 +28,7 @@ const ID: (&str, &str) = ("id", "v.resource_id");
 const NAME: (&str, &str) = ("name", "v.resource_name");
 
 /// All reports, by name.
-pub const REPORTS: [Report; 10] = [
+pub const REPORTS: [Report; 12] = [
     Report {
         name: "coverage",
         about: "How many resources of each type have each key that their project uses",
@@ -76,6 +76,24 @@ pub const REPORTS: [Report; 10] = [
         time: None,
         is_by_scope: true,
         order: "v.project_id, v.resource_type, v.key, v.resources desc, v.value",
+    },
+    Report {
+        name: "policies",
+        about: "How many resources of each type in a project comply with each policy",
+        columns: &[
+            PROJECT,
+            TYPE,
+            ("policy", "v.policy_name"),
+            ("key", "v.key"),
+            ("resources", "v.resources"),
+            ("missing", "v.missing"),
+            ("value", "v.wrong_value"),
+            ("spelling", "v.misspelled"),
+            ("compliant %", "v.compliant_percent"),
+        ],
+        time: None,
+        is_by_scope: true,
+        order: "v.project_id, v.resource_type, v.policy_name",
     },
     Report {
         name: "resources",
@@ -142,6 +160,23 @@ pub const REPORTS: [Report; 10] = [
         time: Some("registered_at"),
         is_by_scope: true,
         order: "v.project_id, v.resource_type, v.registration_number desc",
+    },
+    Report {
+        name: "violations",
+        about: "Resources that violate policies, and what is wrong with each",
+        columns: &[
+            PROJECT,
+            TYPE,
+            ID,
+            NAME,
+            ("policy", "v.policy_name"),
+            ("key", "v.key"),
+            ("problem", "v.problem"),
+            ("found", "v.found"),
+        ],
+        time: Some("registered_at"),
+        is_by_scope: true,
+        order: "v.project_id, v.resource_type, v.policy_name, v.registration_number desc, v.problem, v.found",
     },
 ];
 

@@ -46,12 +46,20 @@ pub enum Refusal {
     TypeInUse,
     /// The name of a resource type or an alias is taken; the detail says by what.
     NameTaken,
+    /// The tags would violate an enforced policy; the detail is the violation.
+    AgainstPolicy,
+    /// No such project; the detail has its identifier.
+    UnknownProject,
+    /// The name of a policy is taken; the detail has it.
+    PolicyExists,
+    /// More policies than a domain may have; the detail has the number.
+    TooManyPolicies,
     /// The project was registered in another domain, or moved to it, since the caller's rights were checked.
     ForeignProject,
 }
 
 /// States or prefixes of states; the first match counts. A state that is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 48] = [
+pub const STATES: [(&str, Meaning); 52] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -65,6 +73,10 @@ pub const STATES: [(&str, Meaning); 48] = [
     ("TG010", Meaning::Refused(Refusal::TypeInUse)),
     ("TG011", Meaning::Refused(Refusal::NameTaken)),
     ("TG012", Meaning::Refused(Refusal::ForeignProject)),
+    ("TG013", Meaning::Refused(Refusal::AgainstPolicy)),
+    ("TG014", Meaning::Refused(Refusal::UnknownProject)),
+    ("TG015", Meaning::Refused(Refusal::PolicyExists)),
+    ("TG016", Meaning::Refused(Refusal::TooManyPolicies)),
     // a protocol violation, by tagd or by a proxy that then ends the session; see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),

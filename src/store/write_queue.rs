@@ -8,6 +8,7 @@ use super::{
     batcher::{BatchHandler, Batcher, Pending},
     caller::row_of,
     failure::{is_without_connection, outage_of, unavailable},
+    policy_rows::against_policy,
     pool::Pool,
     retry::Retry,
 };
@@ -171,6 +172,7 @@ fn written_of(resource_id: &str, row: Option<&OutcomeRow>) -> Result<Written, Re
         Some(("over_quota", row)) => {
             Err(RequestError::TooManyTags { count: number(row.tag_count), quota: number(row.quota) })
         }
+        Some((outcome, _)) if outcome.starts_with('{') => Err(against_policy(outcome)),
         _ => Err(RequestError::internal(format!("tagd.write_tags answered {row:?}"))),
     }
 }

@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use super::batches::{Batch, Batches, Rejected};
 use crate::{
     domain::{RequestError, reason::quote, registration::check_tag_counts},
-    store::{BatchOutcome, ImportBatch, Importer, StagedImport, Store, StoreError, TagError, TagStage},
+    store::{BatchOutcome, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError, TagStage},
     text::{self, WrongEncoding},
 };
 
@@ -203,6 +203,14 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         (self.report)(Progress::Rejected(bad));
     }
 
+    /// Counts a batch, and reports the lines of it that policies forbid.
+    fn add(&mut self, mut batch: BatchOutcome, line_at: impl Fn(usize) -> Option<u64>) {
+        for RefusedLine { position, reason } in std::mem::take(&mut batch.refused) {
+            self.reject(&Rejected { line: line_at(position).unwrap_or_default(), reason });
+        }
+        self.outcome.add(batch);
+    }
+
     /// Ends a strict import that has a bad line.
     fn must_be_clean(&self) -> Result<(), LoadError> {
         if self.outcome.rejected > 0 { Err(LoadError::Strict) } else { Ok(()) }
@@ -217,7 +225,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
     /// Stages batches as they arrive, and imports all of them at the end: other writers then wait only for the import,
     /// not for a slow client.
     async fn run_whole(&mut self, mut stage: StagedImport, mut batches: Batches) -> Result<(), LoadError> {
-        let mut first_lines = Vec::new();
+        let mut staged_lines = Vec::new();
         let mut staged = 0;
         while let Some(batch) = self.next(&mut batches).await? {
             let Batch { resources, lines, rejected, read, broken } = batch;
@@ -232,7 +240,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                 let errors = stage.add(&resources).await.map_err(|source| LoadError::Refused { line, source })?;
                 self.reject_tags(errors, &lines);
                 self.must_be_clean()?;
-                first_lines.push(line);
+                staged_lines.push(StagedLines::of(lines));
                 staged += count_of(resources.len());
             }
             (self.report)(Progress::Read { bytes: read, resources: staged });
@@ -240,10 +248,12 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         stage.unused_tags(|line, reason| self.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
         self.must_be_clean()?;
         let mut whole = stage.begin().await.map_err(LoadError::Store)?;
-        for line in first_lines {
+        for lines in staged_lines {
+            let line = lines.get(0).unwrap_or_default();
             self.check_from(line).await?;
             let imported = whole.import_next().await.map_err(|source| LoadError::Refused { line, source })?;
-            self.outcome.add(imported.unwrap_or_default());
+            self.add(imported.unwrap_or_default(), |position| lines.get(position));
+            self.must_be_clean()?;
             (self.report)(Progress::Imported { resources: self.outcome.resources(), of: staged });
         }
         self.check_from(self.next_line).await?;
@@ -290,7 +300,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
             let Some(first) = lines.get(part.start).copied() else { continue };
             match target.run(resources, part.clone()).await {
                 Ok((batch, errors)) => {
-                    self.outcome.add(batch);
+                    self.add(batch, |position| lines.get(position).copied());
                     self.reject_tags(errors, lines);
                 }
                 Err(error @ StoreError::BadValue(_)) if part.len() == 1 => {
@@ -324,6 +334,31 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                     }
                 }
             }
+        }
+    }
+}
+
+/// The lines of a staged batch.
+enum StagedLines {
+    /// They follow one another, as they usually do: the first.
+    From(u64),
+    /// Each line.
+    Listed(Vec<u64>),
+}
+
+impl StagedLines {
+    fn of(lines: Vec<u64>) -> Self {
+        match (lines.first(), lines.last()) {
+            (Some(first), Some(last)) if last - first + 1 == count_of(lines.len()) => Self::From(*first),
+            _ => Self::Listed(lines),
+        }
+    }
+
+    /// The line of a resource by its position in the batch.
+    fn get(&self, position: usize) -> Option<u64> {
+        match self {
+            Self::From(first) => Some(first + count_of(position)),
+            Self::Listed(lines) => lines.get(position).copied(),
         }
     }
 }

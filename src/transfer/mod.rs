@@ -4,6 +4,7 @@ pub(crate) mod batches;
 mod covered;
 pub(crate) mod line;
 mod load;
+pub(crate) mod policy_line;
 
 pub(crate) use covered::Covered;
 pub(crate) use load::{Atomicity, LoadError, Outcome, Progress, load, load_with_tags, log_refusal};

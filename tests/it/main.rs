@@ -18,6 +18,7 @@ mod cli;
 mod compiler;
 mod documents;
 mod oracle;
+mod policy;
 mod report;
 mod store;
 mod support;

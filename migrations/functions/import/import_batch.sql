@@ -72,6 +72,8 @@ begin
     order by r.scope_id, r.slot
       for update;
 
+  perform tagd.refuse_import_lines();
+
   insert into pg_temp.import_work (scope_id, slot, line, is_new, old_tags)
   select s.scope_id,
          coalesce(r.slot, (c.next_slot - 1 + row_number() over (partition by s.scope_id, r.slot is null order by i.line))::integer),
@@ -164,6 +166,6 @@ begin
   truncate pg_temp.import_line, pg_temp.import_work, pg_temp.import_word;
 end
 $$;
-comment on function tagd.import_batch(tagd.caller) is 'Imports the lines in pg_temp.import_line: writes resources, tags and index, and empties the table. A resource may occur only once in a batch.';
+comment on function tagd.import_batch(tagd.caller) is 'Imports the lines in pg_temp.import_line: writes resources, tags and index, and empties the table. Lines that an enforced policy forbids are left out and afterwards listed in pg_temp.import_refused. A resource may occur only once in a batch.';
 revoke execute on function tagd.import_batch(tagd.caller) from public;
 grant execute on function tagd.import_batch(tagd.caller) to tagd_service;

@@ -52,6 +52,9 @@ begin
     tags := tagd.merge_tags(tags, 2::smallint, p_tags);
     perform tagd.check_quota(v_old, tags, v_quota);
   end if;
+  if tags is distinct from v_old then
+    perform tagd.check_policies(v_scope_id, v_old, tags);
+  end if;
 
   -- change_tags gets tags and words in one call, so that labels are locked in one order
   if created then

@@ -36,10 +36,11 @@ begin
     delete from tagd.chunk c where c.scope_id = v_scope_id;
     delete from tagd.label l where l.scope_id = v_scope_id;
   end loop;
+  delete from tagd.policy p where p.project_id = p_project_id;
   delete from tagd.project p where p.project_id = p_project_id;
   return true;
 end
 $$;
-comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project and, with p_with_resources, its resources; otherwise raises TG009 if it has any. Its scopes remain, empty. Returns false if the project is unknown or belongs to another domain than the caller''s.';
+comment on function tagd.remove_project(text, boolean, tagd.caller) is 'Deletes a project with its policies and, with p_with_resources, its resources; otherwise raises TG009 if it has any. Its scopes remain, empty. Returns false if the project is unknown or belongs to another domain than the caller''s.';
 revoke execute on function tagd.remove_project(text, boolean, tagd.caller) from public;
 grant execute on function tagd.remove_project(text, boolean, tagd.caller) to tagd_service;

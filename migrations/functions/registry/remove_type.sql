@@ -12,11 +12,15 @@ begin
   if exists (select from tagd.scope s where s.resource_type = p_resource_type) then
     raise exception using errcode = 'TG010', message = 'the resource type is in use';
   end if;
+  -- a policy for this type alone concerns nothing any more
+  delete from tagd.policy p where p.resource_types = array[p_resource_type];
+  update tagd.policy p set resource_types = array_remove(p.resource_types, p_resource_type)
+   where p_resource_type = any (p.resource_types);
   -- deletes its aliases as well, by the foreign key
   delete from tagd.resource_type t where t.resource_type = p_resource_type;
   return true;
 end
 $$;
-comment on function tagd.remove_type(text, tagd.caller) is 'Deletes a resource type; raises TG010 if there is a scope of this type. Returns false if the name is unknown or an alias.';
+comment on function tagd.remove_type(text, tagd.caller) is 'Deletes a resource type, also from policies; raises TG010 if there is a scope of this type. Returns false if the name is unknown or an alias.';
 revoke execute on function tagd.remove_type(text, tagd.caller) from public;
 grant execute on function tagd.remove_type(text, tagd.caller) to tagd_service;

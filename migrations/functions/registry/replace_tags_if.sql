@@ -17,6 +17,7 @@ begin
     perform tagd.check_quota(v_old, v_new, t.tag_quota)
        from tagd.scope s join tagd.resource_type t on t.resource_type = s.resource_type
       where s.scope_id = p_scope_id;
+    perform tagd.check_policies(p_scope_id, v_old, v_new);
     perform tagd.change_tags(
       p_scope_id, array[row(v_slot, v_old, v_new, null, '{}', '{}', p_caller)::tagd.resource_change]);
   end if;

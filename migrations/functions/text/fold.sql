@@ -55,3 +55,4 @@ as $$
 $$;
 comment on function tagd.fold(text) is 'The text as names are folded for search, by the mapping of the program that has this file.';
 revoke execute on function tagd.fold(text) from public;
+grant execute on function tagd.fold(text) to tagd_service;

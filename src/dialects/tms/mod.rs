@@ -15,7 +15,7 @@ use super::{
     dialect::WireError,
 };
 use crate::domain::{
-    FieldKind, RequestError, WriteLimits,
+    FieldKind, Problem, RequestError, WriteLimits,
     limits::{ListLimit, check_number},
     reason,
 };
@@ -114,6 +114,10 @@ fn wire_error(error: &RequestError) -> WireError {
             (None, FieldKind::Tags) => (400, "TMS.0012"),
             (None, FieldKind::Element) => (400, "TMS.0013"),
             (None, FieldKind::Values) => (400, "TMS.0016"),
+        },
+        RequestError::AgainstPolicy { refusal } => match refusal.violation.problem {
+            Problem::Missing | Problem::Spelling => (400, "TMS.0009"),
+            Problem::Value => (400, "TMS.0010"),
         },
         RequestError::UnknownType { .. } => (400, "TMS.5027"),
         RequestError::ProjectMissing { .. } | RequestError::AmbiguousResource => (400, "TMS.2011"),

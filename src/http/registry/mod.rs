@@ -4,6 +4,7 @@
 //! errors that no cloud service has.
 
 mod credentials;
+mod policies;
 mod refusal;
 mod respond;
 mod transfer;
@@ -78,6 +79,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                     .route(web::put().to(put_tags)),
             )
             .configure(credentials::configure)
+            .configure(policies::configure)
             .service(only("/import", "OPTIONS, POST").route(web::post().to(import)))
             .service(only("/export", READ).route(get_or_head().to(export)))
             .default_service(web::route().to(async |request: HttpRequest| not_found(&request))),

@@ -79,6 +79,8 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryError::ProjectInUse => (409, "REGISTRY.0007"),
             RegistryError::UnknownCredential { .. } => (404, "REGISTRY.0023"),
             RegistryError::KeyExists { .. } => (409, "REGISTRY.0024"),
+            RegistryError::UnknownPolicy { .. } => (404, "REGISTRY.0026"),
+            RegistryError::PolicyExists { .. } => (409, "REGISTRY.0027"),
             RegistryError::Condition => (412, "REGISTRY.0008"),
             RegistryError::Other(error) => code_of_request_error(error),
         },
@@ -99,6 +101,7 @@ fn code_of_request_error(error: &RequestError) -> (u16, &'static str) {
     match error {
         RequestError::Body { .. } => (400, "REGISTRY.0001"),
         RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
+        RequestError::AgainstPolicy { .. } => (400, "REGISTRY.0025"),
         RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
         RequestError::Unauthenticated { .. } => (401, "REGISTRY.0021"),
         RequestError::Forbidden { .. } => (403, "REGISTRY.0022"),

@@ -278,7 +278,7 @@ pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condi
         (Some(Tags::Listed(tags)), None) => Ok(Condition::Matches(tags.iter().map(etag_of).collect())),
         (None, Some(Tags::Any)) if may_create => Ok(Condition::Absent),
         (None, Some(_)) => {
-            let reason = if may_create { "must be *" } else { "is only supported on PUT of a resource" };
+            let reason = if may_create { "must be *" } else { "is only supported on PUT of a resource or a policy" };
             Err(RequestError::invalid(FieldKind::General, "If-None-Match", reason))
         }
         (Some(_), Some(_)) => {
@@ -289,7 +289,7 @@ pub(super) fn condition(request: &HttpRequest, may_create: bool) -> Result<Condi
 
 /// Refuses conditions on paths without an `ETag`.
 pub(super) fn no_condition(request: &HttpRequest) -> Result<(), RequestError> {
-    conditions::none(request, "is not supported here, only resources have an ETag")
+    conditions::none(request, "is not supported here, only resources and policies have an ETag")
 }
 
 /// An `ETag` that tagd could have created; for any other, weak ones included, the empty text, which matches no resource.

@@ -65,11 +65,19 @@ impl Request {
         let key = one(dice, &["env", "key-a", "key-b", "key-x", "nothing"]);
         let path = path.replace("/p/", &format!("/{project}/")).replace("/r/", &format!("/{id}/"));
         let path = replace_end(&replace_end(&path, "/p", &project), "/r", id).replace("/env", &format!("/{key}"));
+        let path = path.replace("/policies/pol", one(dice, &["/policies/pol", "/policies/lop", "/policies/of-all"]));
         let query = match dice.roll(4) {
             0 if path.ends_with("/tag-values") => format!("?key={key}"),
             1 if path.ends_with("/tags") => format!("?resource_types=ecs&project_id={project}&tag_types=resource"),
             2 if path.ends_with("/tags") => format!("?resource_type=ecs&project_id={project}"),
-            3 if path.ends_with("/resources") || path.ends_with("/projects") => "?limit=2".to_owned(),
+            3 if ["/resources", "/projects", "/offenders", "/compliance", "/policies"]
+                .iter()
+                .any(|end| path.ends_with(end)) =>
+            {
+                "?limit=2".to_owned()
+            }
+            2 if path.contains("/policies/") => format!("?domain_id={}", one(dice, &["a", "b"])),
+            1 if path.ends_with("/compliance") && *method == "GET" => format!("?project_id={project}"),
             _ => String::new(),
         };
         let value = one(dice, &["1", "of-a", "of-b"]);
@@ -114,6 +122,16 @@ impl Request {
             json!({ "resource_name": format!("name of {domain}"), "tags": [tag] })
         } else if path.ends_with("/import") {
             json!({ "project_id": project, "resource_type": "ecs", "resource_id": id, "tags": [tag] })
+        } else if path.contains("/policies/") || path.ends_with("/compliance") {
+            let mut policy = json!({ "key": key, "required": dice.roll(2) == 0, "exact_spelling": true });
+            if dice.roll(2) == 0 {
+                policy["project_id"] = json!(project);
+            }
+            if dice.roll(2) == 0 {
+                policy["values"] = json!([value]);
+                policy["enforced"] = json!(true);
+            }
+            if path.ends_with("/compliance") { json!({ "policy": policy, "tags": [tag] }) } else { policy }
         } else if path.starts_with("/registry/v1/projects/") {
             let mut body = json!({ "project_name": format!("project of {domain}") });
             if dice.roll(4) == 0 {
@@ -148,7 +166,8 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let differs = ["update_time", "request_id", "id", "secret", "token", "created_at", "last_used_at"];
+                let differs =
+                    ["update_time", "request_id", "id", "secret", "token", "created_at", "updated_at", "last_used_at"];
                 // URLs have the port of the server
                 let differs = [&differs[..], &["url", "self", "href"]].concat();
                 if differs.contains(&name.as_str()) && !value.is_null() {
@@ -199,6 +218,12 @@ fn what_another_domain_holds_changes_no_answer() {
         shared.load(&fleet(domain));
     }
     alone.load(&fleet("a"));
+    for world in [&shared, &alone] {
+        let operator = token(world, Role::Operator, "", &[]);
+        let headers = [("X-Auth-Token", operator.as_str()), ("Content-Type", "application/json")];
+        let body = br#"{"key":"key-x","exact_spelling":true}"#;
+        assert_eq!(world.send("PUT", "/registry/v1/policies/of-all", &headers, body).status, 201);
+    }
     let mut callers_of_both = callers([&shared, &alone], "a");
     // where they are alone, there is no domain b
     callers_of_both.extend(callers([&shared, &shared], "b"));

@@ -10,10 +10,29 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::support::{Program, TestDb};
 
-/// A database with the demo fleet.
+/// Policies of the demo fleet: arguments of `tagd policy put`.
+const POLICIES: [&[&str]; 3] = [
+    &["env", "--key", "env", "--required", "--exact", "--value", "prod", "--value", "stage", "--value", "dev"],
+    &[
+        "expires",
+        "--key",
+        "expires",
+        "--pattern",
+        r"20\d\d-(0[1-9]|1[0-2])-[0-3]\d",
+        "--project",
+        "fd73a4a14a4a4dfb9771a8475e5198ea",
+    ],
+    &["owner", "--key", "owner", "--required", "--type", "ecs", "--type", "disk"],
+];
+
+/// A database with the demo fleet and policies.
 fn demo() -> TestDb {
     let db = TestDb::new();
-    Program::new().on(&db).expect(&["demo"]);
+    let program = Program::new().on(&db);
+    program.expect(&["demo"]);
+    for policy in POLICIES {
+        program.expect(&[&["policy", "put"], policy].concat());
+    }
     db
 }
 

@@ -67,6 +67,14 @@ fn two_domains() -> World {
             assert!(put.status < 300, "{}", put.body);
         }
     }
+    for (name, body) in [
+        ("shop?domain_id=shop", r#"{"key":"known-key","required":true}"#),
+        ("bank?domain_id=bank", r#"{"key":"secret-key","values":["secret-1"]}"#),
+        ("of-all", r#"{"key":"owner","required":true}"#),
+    ] {
+        let put = world.send("PUT", &format!("/registry/v1/policies/{name}"), &JSON, body.as_bytes());
+        assert!(put.status < 300, "{}", put.body);
+    }
     world
 }
 

@@ -90,7 +90,7 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
 const STRANGER: &str = "row('s', 'r', null, 'a')::tagd.caller";
 
 /// What each function that takes a caller does for one of another domain: the statement, and its result or its state.
-const WRITES: [(&str, &str, &str); 18] = [
+const WRITES: [(&str, &str, &str); 20] = [
     // one of a batch is refused, and the others are not
     (
         "write_tags",
@@ -122,6 +122,13 @@ const WRITES: [(&str, &str, &str); 18] = [
         "false",
     ),
     ("reseal_credential", "select tagd.reseal_credential('c', 'x', 'y', STRANGER)::text", "P0001"),
+    (
+        "put_policy",
+        r#"select r.etag from tagd.put_policy('{"policy_name":"x","domain_id":"b","key":"k","folded_key":"k","is_required":true,
+             "is_exact":false,"is_enforced":false,"description":""}', null, null, false, STRANGER) r"#,
+        "P0001",
+    ),
+    ("remove_policy", "select tagd.remove_policy('b', 'q', null, null, STRANGER)::text", "false"),
     // what has no project: the domain is an argument, or only operators may do it
     ("put_predefined", "", ""),
     ("remove_predefined", "", ""),
@@ -131,11 +138,14 @@ const WRITES: [(&str, &str, &str); 18] = [
     ("import_batch", "", ""),
 ];
 
-/// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, and what is noted.
-const WITHOUT_CALLER: [&str; 7] = [
+/// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, numbers, and what is noted.
+const WITHOUT_CALLER: [&str; 10] = [
     "begin_import",
+    "count_violations",
     "enter_import",
+    "list_violations",
     "note_verification",
+    "offenders",
     "put_names",
     "put_scope",
     "rebuild_scope",
@@ -146,6 +156,7 @@ async fn state_of(owner: &mut PgConnection) -> Vec<String> {
     let statement = "
         select r.resource_id || ' ' || r.resource_name || ' ' || r.tags::text from tagd.resource r
          union all select p.project_id || ' ' || p.domain_id from tagd.project p
+         union all select p.policy_name || ' ' || p.key from tagd.policy p
          union all select c.credential_id || ' ' || encode(c.secret, 'hex') from tagd.credential c order by 1";
     sqlx::query_scalar(statement).fetch_all(owner).await.unwrap()
 }
@@ -164,6 +175,8 @@ fn every_function_that_takes_a_caller_refuses_one_of_another_domain() {
         let setup = "
             insert into tagd.credential (credential_id, kind, name, role, domain_id, secret, created_by)
             values ('c', 1, 'n', 'reader', 'b', 'secret', 't');
+            insert into tagd.policy (policy_name, domain_id, key, folded_key, is_required, is_exact, is_enforced, description, created_at, updated_at)
+            values ('q', 'b', 'k', 'k', true, false, false, '', now(), now());
             select tagd.begin_import();
             insert into pg_temp.import_line (line, project_id, resource_type, resource_id, resource_name, name_folded, tags)
             values (1, 'p', 'images', 'r', 'x', 'x', '{}')";

@@ -416,6 +416,7 @@ pub fn fill(path: &str, resource_type: &str) -> String {
         (&["resource_type", "type"], resource_type),
         (&["image_id", "resource_id", "id"], "r"),
         (&["key", "tag"], "env"),
+        (&["policy"], "pol"),
         (&["domain_id"], "d"),
         (&["service"], "image"),
         (&["endpoint"], "image-public"),

@@ -24,7 +24,13 @@ fn furnished() -> World {
     let token = || access::token(&world, Role::Operator, "d", &[]);
     // not the same: one is revoked on the way
     let (token, subject) = (token(), token());
-    world.sending(vec![("X-Auth-Token", token), ("X-Subject-Token", subject)])
+    let world = world.sending(vec![("X-Auth-Token", token), ("X-Subject-Token", subject)]);
+    let body = br#"{"key":"env","required":true}"#;
+    assert_eq!(
+        world.send("PUT", "/registry/v1/policies/pol", &[("Content-Type", "application/json")], body).status,
+        201
+    );
+    world
 }
 
 /// What must be alike in the answers to GET and HEAD.
@@ -146,7 +152,7 @@ fn a_read_keeps_to_its_conditions() {
 fn a_read_without_an_etag_is_never_unmodified_and_matches_none() {
     let world = furnished();
     for (method, path) in every_route() {
-        if method != "GET" || path.contains("/resources/r") || path.ends_with('z') {
+        if method != "GET" || path.contains("/resources/r") || path.ends_with('z') || path.ends_with("/pol") {
             continue;
         }
         let query = QUERIES.iter().find(|(of, _)| *of == path).map_or("", |(_, query)| query);

@@ -1,0 +1,240 @@
+//! Statements of policies.
+
+use super::{
+    Store,
+    caller::row_of as caller_row_of,
+    failure::{detail_of, refusal_of},
+    policy_rows::row_of,
+    retry::Retry,
+    states::Refusal,
+};
+use crate::domain::{
+    CheckedPolicy, FieldKind, Policy, ProjectFilter, RequestError,
+    policy::StoredPolicy,
+    reason,
+    registry::{Condition, RegistryError},
+};
+
+/// Where a policy is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyPlace<'a> {
+    /// The domain of the policy; `None` for a policy of all domains.
+    pub domain_id: Option<&'a str>,
+    /// Whether a policy of all domains is found as well.
+    pub or_of_all: bool,
+    /// The projects that are covered: a policy for other projects is not found.
+    pub covered: ProjectFilter<'a>,
+}
+
+/// A policy that was put.
+#[derive(Debug)]
+pub struct PutPolicy {
+    /// Whether it is new.
+    pub created: bool,
+    /// The policy as it is now.
+    pub stored: StoredPolicy,
+}
+
+/// A row of `tagd.policy`.
+struct PolicyRow {
+    policy_id: i64,
+    policy_name: String,
+    domain_id: Option<String>,
+    project_id: Option<String>,
+    resource_types: Option<Vec<String>>,
+    key: String,
+    is_required: bool,
+    is_exact: bool,
+    allowed_values: Option<Vec<String>>,
+    pattern: Option<String>,
+    is_enforced: bool,
+    description: String,
+    etag: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl From<PolicyRow> for StoredPolicy {
+    fn from(row: PolicyRow) -> Self {
+        Self {
+            id: row.policy_id,
+            policy: Policy {
+                name: row.policy_name,
+                domain_id: row.domain_id,
+                project_id: row.project_id,
+                resource_types: row.resource_types,
+                key: row.key,
+                is_required: row.is_required,
+                is_exact: row.is_exact,
+                values: row.allowed_values,
+                pattern: row.pattern,
+                is_enforced: row.is_enforced,
+                description: row.description,
+            },
+            etag: row.etag,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+impl Store {
+    /// A page of the policies that concern the projects that are covered, by name and domain, behind a marker: name and domain
+    /// of the last one.
+    pub async fn list_policies(
+        &self,
+        covered: ProjectFilter<'_>,
+        marker: Option<(&str, Option<&str>)>,
+        limit: u32,
+    ) -> Result<Vec<StoredPolicy>, RequestError> {
+        let (name, domain_id) = marker.unzip();
+        let domain_id = domain_id.flatten();
+        let rows = self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    PolicyRow,
+                    r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
+                              p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
+                              extract(epoch from p.created_at)::bigint as "created_at!",
+                              extract(epoch from p.updated_at)::bigint as "updated_at!"
+                         from tagd.policy p
+                        where ($1::text is null or p.domain_id is null or p.domain_id = $1)
+                          and ($2::text[] is null or p.project_id is null or p.project_id = any ($2))
+                          and ($1::text is null or p.domain_id is not null or p.project_id is null
+                               or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = $1))
+                          and ($3::text is null or p.policy_name > $3
+                               or p.policy_name = $3 and p.domain_id is not null and ($4::text is null or p.domain_id > $4))
+                        order by p.policy_name, p.domain_id nulls first
+                        limit $5"#,
+                    covered.domain_id,
+                    covered.projects,
+                    name,
+                    domain_id,
+                    i64::from(limit)
+                )
+            })
+            .await?;
+        Ok(rows.into_iter().map(StoredPolicy::from).collect())
+    }
+
+    /// A policy; `None` if it is unknown.
+    pub async fn find_policy(&self, name: &str, place: PolicyPlace<'_>) -> Result<Option<StoredPolicy>, RequestError> {
+        let PolicyPlace { domain_id, or_of_all, covered } = place;
+        let row = self
+            .pool
+            .fetch_optional(Retry::Read, || {
+                sqlx::query_as!(
+                    PolicyRow,
+                    r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
+                              p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
+                              extract(epoch from p.created_at)::bigint as "created_at!",
+                              extract(epoch from p.updated_at)::bigint as "updated_at!"
+                         from tagd.policy p
+                        where p.policy_name = $1
+                          and (p.domain_id is not distinct from $2 or $3 and p.domain_id is null)
+                          and ($5::text[] is null or p.project_id is null or p.project_id = any ($5))
+                          and ($4::text is null or p.domain_id is not null or p.project_id is null
+                               or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = $4))"#,
+                    name,
+                    domain_id,
+                    or_of_all,
+                    covered.domain_id,
+                    covered.projects
+                )
+            })
+            .await?;
+        Ok(row.map(StoredPolicy::from))
+    }
+
+    /// Creates a policy or replaces one. `projects` are the only ones whose policies the caller may change; `None` for all.
+    pub async fn put_policy(
+        &self,
+        checked: &CheckedPolicy,
+        projects: Option<&[String]>,
+        condition: &Condition,
+    ) -> Result<PutPolicy, RegistryError> {
+        let matched = match condition {
+            Condition::Matches(etags) => Some(etags.as_slice()),
+            Condition::None | Condition::Absent => None,
+        };
+        let row = self
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query!(
+                    r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
+                              extract(epoch from (r.policy).created_at)::bigint as "created_at!",
+                              extract(epoch from (r.policy).updated_at)::bigint as "updated_at!"
+                         from tagd.put_policy($1, $2, $3, $4, $5::text::tagd.caller) r"#,
+                    row_of(checked),
+                    projects,
+                    matched,
+                    *condition == Condition::Absent,
+                    caller_row_of(&self.caller)
+                )
+            })
+            .await
+            .map_err(policy_error)?;
+        let policy = checked.clone().with_types(row.resource_types).policy().clone();
+        let stored = StoredPolicy {
+            id: row.policy_id,
+            policy,
+            etag: row.etag,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        Ok(PutPolicy { created: row.created, stored })
+    }
+
+    /// Waits until no write is running any more that may not have seen what was committed before.
+    pub async fn await_writers(&self) -> Result<(), RequestError> {
+        self.pool.execute(Retry::Read, || sqlx::query!("select tagd.await_writers()")).await?;
+        Ok(())
+    }
+
+    /// Deletes a policy of a domain, or one of all domains. False if there is none that the caller may delete.
+    pub async fn remove_policy(
+        &self,
+        domain_id: Option<&str>,
+        name: &str,
+        projects: Option<&[String]>,
+        condition: &Condition,
+    ) -> Result<bool, RegistryError> {
+        let matched = match condition {
+            Condition::Matches(etags) => Some(etags.as_slice()),
+            Condition::None | Condition::Absent => None,
+        };
+        let removed = self
+            .pool
+            .fetch_one(Retry::Write, || {
+                sqlx::query_scalar!(
+                    "select tagd.remove_policy($1, $2, $3, $4, $5::text::tagd.caller)",
+                    domain_id,
+                    name,
+                    projects,
+                    matched,
+                    caller_row_of(&self.caller)
+                )
+            })
+            .await
+            .map_err(policy_error)?;
+        Ok(removed.unwrap_or_default())
+    }
+}
+
+/// The error for a failed change of a policy.
+fn policy_error(error: sqlx::Error) -> RegistryError {
+    let detail = detail_of(&error);
+    match refusal_of(&error) {
+        Some(Refusal::Condition) => RegistryError::Condition,
+        Some(Refusal::UnknownType) => RegistryError::unknown_type(detail),
+        Some(Refusal::UnknownProject) => RegistryError::unknown_project(detail),
+        Some(Refusal::PolicyExists) => RegistryError::PolicyExists { name: detail.to_owned() },
+        Some(Refusal::TooManyPolicies) => {
+            let most = detail.parse().unwrap_or_default();
+            let reason = reason::too_many(most, "policies in a domain");
+            RequestError::invalid(FieldKind::General, "policies", reason).into()
+        }
+        _ => RequestError::from(error).into(),
+    }
+}

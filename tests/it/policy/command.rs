@@ -1,0 +1,106 @@
+//! `tagd policy`.
+
+use serde_json::json;
+
+use super::put;
+use crate::support::{Program, TestDb, World, json_lines, registration};
+
+#[test]
+fn policies_are_put_tried_listed_and_deleted() {
+    let world = World::with(&[registration("ecs", "r", "n", &[("env", "x")])]);
+    let program = Program::new().on(&world.db);
+    let tried = program.expect(&["policy", "try", "--key", "env", "--required", "--value", "prod"]);
+    assert_eq!(
+        tried,
+        "p  ecs  1 of 1 resources violate it: 0 lack the key, 1 have a value that is not allowed, 0 another spelling\n1 of 1 resources violate it\n"
+    );
+    let put = [
+        "policy",
+        "put",
+        "env",
+        "--key",
+        "env",
+        "--required",
+        "--value",
+        "prod",
+        "--value",
+        "dev",
+        "--exact",
+        "--enforce",
+    ];
+    let described = r#"env  key "env": required, "prod" or "dev", spelled exactly; enforced"#;
+    assert!(program.run(&put).err.contains(&format!("created: {described}")));
+    assert!(program.run(&put).err.contains("replaced: "));
+    let own = [
+        "policy",
+        "put",
+        "own",
+        "--domain",
+        "d",
+        "--key",
+        "owner",
+        "--pattern",
+        "[a-z]+",
+        "--type",
+        "ecs",
+        "--description",
+        "why",
+    ];
+    program.expect(&own);
+    let listed = program.expect(&["policy", "list"]);
+    assert_eq!(listed, format!("{described}\nown  key \"owner\" in domain \"d\" on ecs: like \"[a-z]+\"; reported\n"));
+    let shown: serde_json::Value =
+        serde_json::from_str(&program.expect(&["policy", "show", "own", "--domain", "d"])).unwrap();
+    assert_eq!((shown["pattern"].as_str(), shown["description"].as_str()), (Some("[a-z]+"), Some("why")));
+    for (args, message) in [
+        (&["policy", "show", "own"][..], "unknown policy \"own\""),
+        (&["policy", "put", "x", "--key", "k"], "--required: must be true if there are no"),
+        (
+            &["policy", "put", "x", "--key", "k", "--pattern", "("],
+            "--pattern: must be a regular expression: unclosed group at character 1",
+        ),
+        (
+            &["policy", "put", "x", "--key", "k", "--required", "--type", "none"],
+            "--type: unknown resource type \"none\"",
+        ),
+    ] {
+        let said = program.run(args);
+        assert!(said.code == Some(1) && said.err.contains(message), "{args:?}: {}", said.err);
+    }
+    program.expect(&["policy", "delete", "env"]);
+    assert_eq!(program.run(&["policy", "delete", "env"]).code, Some(1));
+}
+
+#[test]
+fn an_export_is_imported_without_a_loss() {
+    let world = World::with(&[registration("ecs", "r", "n", &[])]);
+    put(&world, "a", &json!({ "key": "k\n\"", "required": true, "values": ["", "é", "'"], "enforced": true }));
+    put(
+        &world,
+        "b?domain_id=d",
+        &json!({ "key": "Ä", "exact_spelling": true, "pattern": r"\w+\.", "description": "x" }),
+    );
+    put(&world, "c", &json!({ "key": "k", "required": true, "project_id": "p", "resource_types": ["ecs", "images"] }));
+    let program = Program::new().on(&world.db);
+    let exported = program.expect(&["policy", "export"]);
+    assert_eq!(json_lines(&exported).len(), 3);
+    let other = TestDb::new();
+    let there = Program::new().on(&other);
+    // projects come first
+    there.write("policies.ndjson", &exported);
+    let said = there.run(&["policy", "import", "policies.ndjson"]);
+    assert!(said.code == Some(1) && said.err.contains("line 3: project_id: unknown project \"p\""), "{}", said.err);
+    assert!(said.err.contains("2 created, 0 replaced, 1 rejected"), "{}", said.err);
+    there.import(r#"{"project_id":"p","resource_type":"disk","resource_id":"r","tags":[{"key":"k\n\"","value":""}]}"#);
+    let said = there.run(&["policy", "import", "policies.ndjson"]);
+    assert!(said.err.contains("1 created, 2 replaced, 0 rejected"), "{}", said.err);
+    assert_eq!(there.expect(&["policy", "export"]), exported);
+    let bad = there.run_with_input(&["policy", "import"], b"{}\n\n[]\n{\"key\":\"k\",\"required\":true}\n");
+    assert!(
+        bad.err.contains("line 1: missing field `key`")
+            && bad.err.contains("line 3: ")
+            && bad.err.contains("line 4: policy_name: "),
+        "{}",
+        bad.err
+    );
+}

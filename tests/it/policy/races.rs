@@ -1,0 +1,149 @@
+//! Changes of policies beside writes: what the answer to a PUT promises.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
+use tagd::{
+    domain::RequestError,
+    store::{SessionProfile, Store},
+};
+
+use super::put;
+use crate::support::{Dice, World, block_on, eventually, registration, tag};
+
+const WRITERS: u64 = 6;
+const RESOURCES: usize = 12;
+
+async fn violations(owner: &mut PgConnection) -> BTreeSet<String> {
+    let rows: Vec<String> = sqlx::query_scalar(
+        "select concat_ws(' ', resource_id, problem, found) from report.violations where policy_name = 'env'",
+    )
+    .fetch_all(owner)
+    .await
+    .unwrap();
+    rows.into_iter().collect()
+}
+
+/// Writes values that are allowed and others, until it is told to stop.
+async fn write(store: &Store, scope_id: i64, mut dice: Dice, stop: &AtomicBool, done: &AtomicU64) {
+    while !stop.load(Ordering::Relaxed) {
+        let id = format!("r{}", dice.roll(RESOURCES));
+        let outcome = match dice.roll(4) {
+            0 => store.remove_tags(scope_id, &id, &[("env".into(), None)]).await,
+            roll => store.put_tags(scope_id, &id, &[tag("env", ["prod", "bad", "worse"][roll % 3])]).await,
+        };
+        match outcome {
+            Ok(()) | Err(RequestError::AgainstPolicy { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn once_an_enforced_policy_is_answered_no_violation_is_added() {
+    let fleet: Vec<_> = (0..RESOURCES).map(|i| registration("ecs", &format!("r{i}"), "n", &[])).collect();
+    let world = World::with(&fleet);
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let body = |enforced: bool| json!({ "key": "env", "required": true, "values": ["prod"], "enforced": enforced });
+    put(&world, "env", &body(false));
+    thread::scope(|scope| {
+        for seed in 1..=WRITERS {
+            let (world, stop, done) = (&world, &stop, &done);
+            scope.spawn(move || {
+                block_on(async {
+                    // a connection of its own, as that of another server
+                    let store = world.db.store(SessionProfile::Serve, 2).await;
+                    let scope_id = store.find_scope("p", "ecs").await.unwrap().unwrap();
+                    write(&store, scope_id, Dice(seed), stop, done).await;
+                    store.close().await;
+                });
+            });
+        }
+        let more = |what: &str, writes: u64| {
+            let before = done.load(Ordering::Relaxed);
+            eventually(what, || done.load(Ordering::Relaxed) >= before + writes);
+        };
+        for _ in 0..8 {
+            more("there were violations", 100);
+            put(&world, "env", &body(true));
+            let mut known = block_on(async {
+                let mut owner = world.db.connect().await;
+                let known = violations(&mut owner).await;
+                owner.close().await.unwrap();
+                known
+            });
+            for _ in 0..3 {
+                more("writers went on under the policy", 40);
+                let now = block_on(async {
+                    let mut owner = world.db.connect().await;
+                    let now = violations(&mut owner).await;
+                    owner.close().await.unwrap();
+                    now
+                });
+                assert!(now.is_subset(&known), "{now:?} {known:?}");
+                known = now;
+            }
+            put(&world, "env", &body(false));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn the_answer_waits_for_a_write_that_was_decided_before() {
+    let world = World::with(&[registration("ecs", "r", "n", &[("env", "prod")])]);
+    let write = "select outcome from tagd.write_tags(1, array['r'], array[0]::smallint[], array[2], array['env', 'bad'], array[null]::tagd.caller[])";
+    let (mut writer, mut owner) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    let outcome: String = block_on(async {
+        writer.execute("begin").await.unwrap();
+        sqlx::query_scalar(write).fetch_one(&mut writer).await.unwrap()
+    });
+    assert_eq!(outcome, "changed");
+    let answered = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            put(&world, "env", &json!({ "key": "env", "values": ["prod"], "enforced": true }));
+            answered.store(true, Ordering::Relaxed);
+        });
+        let is_stored = || {
+            block_on(async {
+                sqlx::query_scalar::<_, bool>("select exists (select from tagd.policy)")
+                    .fetch_one(&mut owner)
+                    .await
+                    .unwrap()
+            })
+        };
+        eventually("the policy is stored", is_stored);
+        // other writers do not have to wait, and are held to the policy
+        block_on(async {
+            let store = world.db.store(SessionProfile::Serve, 1).await;
+            let scope_id = store.find_scope("p", "ecs").await.unwrap().unwrap();
+            let mut other = world.db.connect().await;
+            other
+                .execute("select tagd.register_resource('p', 'ecs', 's', '', '', null, '{}', null, false, null)")
+                .await
+                .unwrap();
+            let refused = store.put_tags(scope_id, "s", &[tag("env", "bad")]).await;
+            assert!(matches!(refused, Err(RequestError::AgainstPolicy { .. })), "{refused:?}");
+            other.close().await.unwrap();
+            store.close().await;
+        });
+        thread::sleep(Duration::from_millis(50));
+        assert!(!answered.load(Ordering::Relaxed));
+        block_on(async { writer.execute("commit").await.unwrap() });
+        eventually("the policy is answered", || answered.load(Ordering::Relaxed));
+    });
+    block_on(async {
+        // what was written before stays
+        assert_eq!(violations(&mut owner).await.into_iter().collect::<Vec<_>>(), ["r value bad"]);
+        writer.close().await.unwrap();
+        owner.close().await.unwrap();
+    });
+}
