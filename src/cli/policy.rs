@@ -14,13 +14,13 @@ use crate::{
     auth::Principal,
     config::Settings,
     domain::{
-        Policy, RequestError,
+        Policy, RequestError, Tag,
         pattern::quote_pattern,
         policy::Compliance,
         reason::{self, quote},
         registry::{Condition, RegistryError},
     },
-    service::{PolicyRef, Registry},
+    service::{PolicyRef, Registry, TriedPolicy},
     store::SessionProfile,
     transfer::{
         line::LINE_BYTES,
@@ -59,6 +59,9 @@ pub(super) enum PolicyCommand {
         domain: Option<String>,
         #[command(flatten)]
         rule: RuleArgs,
+        /// A tag of a resource that might be registered, as KEY=VALUE; repeat the flag for several. Says why it would be refused
+        #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = read_tag)]
+        tags: Vec<Tag>,
     },
     /// Delete a policy
     Delete(NameArgs),
@@ -108,6 +111,12 @@ pub(super) struct RuleArgs {
     /// The only resource type that it concerns; repeat the flag for several [default: all]
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
+}
+
+/// A tag as KEY=VALUE.
+fn read_tag(text: &str) -> Result<Tag, String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok(Tag { key: key.to_owned(), value: value.to_owned() })
 }
 
 impl RuleArgs {
@@ -164,9 +173,17 @@ async fn run_in(registry: &Registry, command: PolicyCommand) -> Result<(), CliEr
             eprintln!("tagd: {}: {}", if created { "created" } else { "replaced" }, describe(&stored.policy));
             Ok(())
         }
-        PolicyCommand::Try { domain, rule } => {
-            let tried = registry.try_policy(&principal, rule.policy(String::new(), domain), None).await;
-            print(&summary(&tried.map_err(|error| named(&error))?.compliance))
+        PolicyCommand::Try { domain, rule, tags } => {
+            let tags = Some(tags.as_slice()).filter(|tags| !tags.is_empty());
+            let tried = registry.try_policy(&principal, rule.policy(String::new(), domain), tags).await;
+            let TriedPolicy { compliance, refused } = tried.map_err(|error| named(&error))?;
+            let mut lines = summary(&compliance);
+            match refused.as_deref() {
+                None => {}
+                Some([]) => lines.push("a resource with these tags would not be refused".to_owned()),
+                Some(refused) => lines.extend(refused.iter().map(|refusal| format!("would be refused: {refusal}"))),
+            }
+            print(&lines)
         }
         PolicyCommand::Delete(NameArgs { name, domain }) => {
             let policy = PolicyRef { name: &name, domain_id: domain.as_deref() };

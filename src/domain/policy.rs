@@ -8,7 +8,7 @@ use super::{
     reason,
     registration::{ID_LENGTH, TEXT_LENGTH, check_domain_id, check_project_id, check_text, check_type_name},
     tag::Tag,
-    violation::{Problem, Violation},
+    violation::{PolicyRefusal, Problem, Violation},
 };
 
 /// Characters of the name of a policy.
@@ -17,6 +17,8 @@ pub const NAME_LENGTH: usize = 64;
 pub const DESCRIPTION_LENGTH: usize = 1000;
 /// Values that a policy may list.
 pub const MOST_VALUES: usize = 500;
+/// Values that a message lists; `tagd.new_violation` has the same number.
+const SHOWN_VALUES: usize = 10;
 /// Resource types that a policy may name.
 pub const MOST_TYPES: usize = 100;
 
@@ -180,6 +182,18 @@ impl CheckedPolicy {
             violations.extend(others.map(|tag| violation(Problem::Spelling, Some(&tag.key))));
         }
         violations
+    }
+
+    /// The refusal of a write that would add a violation.
+    pub fn refusal(&self, violation: Violation) -> PolicyRefusal {
+        let values = self.policy.values.as_deref().unwrap_or_default();
+        let (shown, more) = values.split_at(values.len().min(SHOWN_VALUES));
+        PolicyRefusal {
+            violation,
+            values: self.policy.values.is_some().then(|| shown.to_vec()),
+            more: u64::try_from(more.len()).unwrap_or_default(),
+            pattern: self.policy.pattern.clone(),
+        }
     }
 
     fn allows(&self, value: &str) -> bool {

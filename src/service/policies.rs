@@ -7,7 +7,7 @@ use super::{
 use crate::{
     auth::Principal,
     domain::{
-        CheckedPolicy, FieldKind, Policy, RequestError, Tag, Violation, is_storable,
+        CheckedPolicy, FieldKind, Policy, PolicyRefusal, RequestError, Tag, is_storable,
         policy::{Compliance, Offender, StoredPolicy, check_policy_domain},
         reason::quote,
         registry::{Condition, RegistryError},
@@ -52,7 +52,7 @@ pub struct TriedPolicy {
     /// How resources comply with it.
     pub compliance: Vec<Compliance>,
     /// Why a resource with certain tags would be refused, if there are any.
-    pub refused: Option<Vec<Violation>>,
+    pub refused: Option<Vec<PolicyRefusal>>,
 }
 
 /// Rows of the compliance with a policy that is only tried; beyond that, a summary is too long to read.
@@ -173,7 +173,9 @@ impl Registry {
         }
         let checked = checked.with_types(types);
         let compliance = grant.store().try_policy(&checked, grant.covered(), TRIED).await?;
-        Ok(TriedPolicy { compliance, refused: tags.map(|tags| checked.violations(tags)) })
+        let refusals =
+            |tags| checked.violations(tags).into_iter().map(|violation| checked.refusal(violation)).collect();
+        Ok(TriedPolicy { compliance, refused: tags.map(refusals) })
     }
 
     /// A page of the resources that violate policies: those of the query, or all that concern the projects of the principal. By

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        FieldKind, Policy, RequestError, Violation,
+        FieldKind, Policy, PolicyRefusal, RequestError, Violation,
         policy::{Compliance, Offender, StoredPolicy},
         registration,
     },
@@ -92,7 +92,7 @@ struct TrialReply<'a> {
     violating: u64,
     compliance: Vec<ComplianceRow<'a>>,
     /// What is wrong with the tags, so that they would be refused; null if none were given.
-    refused: Option<Vec<ViolationReply<'a>>>,
+    refused: Option<Vec<RefusalReply<'a>>>,
 }
 
 /// Numbers of resources of a type in a project.
@@ -150,6 +150,19 @@ struct ViolationReply<'a> {
     problem: &'static str,
     /// The value, or the key in another spelling; null if the key is missing.
     found: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct RefusalReply<'a> {
+    #[serde(flatten)]
+    violation: ViolationReply<'a>,
+    message: String,
+}
+
+impl<'a> RefusalReply<'a> {
+    fn of(refusal: &'a PolicyRefusal) -> Self {
+        Self { violation: ViolationReply::of(&refusal.violation), message: refusal.to_string() }
+    }
 }
 
 impl<'a> ViolationReply<'a> {
@@ -251,7 +264,7 @@ async fn try_policy(request: HttpRequest, access: RegistryAccess, payload: Paylo
         resources: sum(|row| row.resources),
         violating: sum(|row| row.violating),
         compliance: tried.compliance.iter().map(ComplianceRow::of).collect(),
-        refused: tried.refused.as_ref().map(|refused| refused.iter().map(ViolationReply::of).collect()),
+        refused: tried.refused.as_ref().map(|refused| refused.iter().map(RefusalReply::of).collect()),
     };
     Ok(reply(StatusCode::OK, &reply_body))
 }

@@ -14,6 +14,10 @@ fn policies_are_put_tried_listed_and_deleted() {
         tried,
         "p  ecs  1 of 1 resources violate it: 0 lack the key, 1 have a value that is not allowed, 0 another spelling\n1 of 1 resources violate it\n"
     );
+    let tried = program.expect(&["policy", "try", "--key", "env", "--value", "prod", "--tag", "env=dev"]);
+    let refused =
+        r#"would be refused: tags: policy "trial" requires a value of the key "env" that is "prod", got "dev""#;
+    assert!(tried.ends_with(&format!("{refused}\n")), "{tried}");
     let put = [
         "policy",
         "put",

@@ -163,7 +163,11 @@ const VALUES: [&str; 4] = ["prod", "dev", "a1", ""];
 
 fn policies() -> Vec<Policy> {
     vec![
-        Policy { values: Some(vec!["prod".into(), "dev".into()]), is_exact: true, ..required("env", "env") },
+        Policy {
+            values: Some((0..12).map(|i| format!("dev{i}")).chain(["prod".into(), "dev".into()]).collect()),
+            is_exact: true,
+            ..required("env", "env")
+        },
         Policy { pattern: Some("[a-z][0-9]|prod".into()), is_required: false, ..required("owner", "owner") },
         Policy { is_required: false, is_exact: true, ..required("street", "straße") },
         Policy { project_id: Some("p".into()), resource_types: Some(vec!["ecs".into()]), ..required("here", "owner") },
@@ -287,6 +291,11 @@ fn a_write_passes_if_it_adds_no_violation_and_only_then() {
                             None => assert_ne!(new, []),
                             Some(RequestError::AgainstPolicy { refusal }) => {
                                 assert!(new.contains(&refusal.violation), "{new:?} {refusal:?}");
+                                let policy = concerned
+                                    .iter()
+                                    .find(|policy| policy.policy().name == refusal.violation.policy)
+                                    .unwrap();
+                                assert_eq!(policy.refusal(refusal.violation.clone()), *refusal);
                             }
                             Some(error) => panic!("{error}"),
                         }

@@ -170,7 +170,9 @@ fn a_trial_stores_nothing_and_says_what_would_be_refused() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let row = json!({ "project_id": "p", "resource_type": "ecs", "policy_name": "trial", "key": "env", "enforced": false,
         "resources": 2, "violating": 1, "missing": 0, "wrong_value": 1, "misspelled": 0 });
-    let refused = json!([{ "policy_name": "trial", "key": "env", "problem": "value", "found": "dev" }]);
+    let message = "tags: policy \"trial\" requires a value of the key \"env\" that is \"prod\", got \"dev\"";
+    let refused =
+        json!([{ "policy_name": "trial", "key": "env", "problem": "value", "found": "dev", "message": message }]);
     assert_eq!(answer.json(), json!({ "resources": 2, "violating": 1, "compliance": [row], "refused": refused }));
     let page = send(&world, "GET", POLICIES, &Value::Null).json();
     assert_eq!(page, json!({ "policies": [], "next_marker": null }));
