@@ -117,7 +117,7 @@ pub(super) async fn authenticate(
 ) -> Result<(), Refused> {
     let (authenticator, limits) = (&state.authenticator, &state.server.limits);
     limits.check_failures(client)?;
-    let found = who(request, authenticator, limits).await;
+    let found = who(request, authenticator, limits, client).await;
     // other requests of the address may have failed meanwhile: of all that were sent at the same time to find out which
     // one is right, none shows it
     limits.check_failures(client)?;
@@ -145,6 +145,7 @@ pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError>
 async fn who(
     request: &mut ServiceRequest,
     authenticator: &Authenticator,
+    client: Option<IpAddr>,
     limits: &Limits,
 ) -> Result<Option<Authenticated>, Unidentified> {
     if let Some((field, token)) = token_of(request.headers())? {
@@ -157,7 +158,7 @@ async fn who(
     let Some(signature) = Signature::parse(&RequestHeaders(request.headers()))? else { return Ok(None) };
     signature.check_time(OffsetDateTime::now_utc())?;
     let security_token = only(request.headers(), &SECURITY_TOKEN, "X-Security-Token")?.map(<[u8]>::to_vec);
-    let key = authenticator.key(signature.access_key()).await?;
+    let key = authenticator.key(signature.access_key(), client).await?;
     // a request with an unknown key takes the same way as one with a wrong signature, and as long, so that nobody learns which
     // keys exist
     let secret = key.as_ref().map_or_else(|| authenticator.stand_in(), KnownKey::secret);

@@ -139,6 +139,8 @@ impl Credentials {
         }
         Ok(Issued { credential, secret, security_token })
     }
+        // it may have been tried before
+        self.cache.forget(kind, &credential.id);
 
     /// Revokes a credential, with the tokens that were issued for it.
     pub async fn revoke(&self, principal: &Principal, kind: CredentialKind, id: &str) -> Result<(), RegistryError> {

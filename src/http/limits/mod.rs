@@ -4,7 +4,6 @@
 
 mod failures;
 mod rate;
-mod table;
 
 use std::{
     net::IpAddr,

@@ -6,6 +6,7 @@ mod identity;
 mod isolation;
 mod keystone;
 mod limits;
+mod lookups;
 mod revocation;
 mod roles;
 mod sealing;
