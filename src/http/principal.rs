@@ -13,10 +13,9 @@ use actix_web::{
 };
 use futures_util::stream;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 
 use super::{
-    body::{self, BodyError, Hashed},
+    body::{self, BodyError, Hashed, Room},
     limits::{Limits, Throttled},
     state::AppState,
 };
@@ -25,7 +24,7 @@ use crate::{
         Authenticated, Principal, Secret,
         signature::{Headers, Request, Signature, SignatureError, SignedBody},
     },
-    domain::{Outage, RequestError},
+    domain::RequestError,
     service::{Authenticator, KnownKey},
 };
 
@@ -145,8 +144,8 @@ pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError>
 async fn who(
     request: &mut ServiceRequest,
     authenticator: &Authenticator,
-    client: Option<IpAddr>,
     limits: &Limits,
+    client: Option<IpAddr>,
 ) -> Result<Option<Authenticated>, Unidentified> {
     if let Some((field, token)) = token_of(request.headers())? {
         let refused = || RequestError::unauthenticated(format!("{field}: is not a token of this service"));
@@ -171,7 +170,9 @@ async fn who(
             Some(body)
         }
         None => {
+            let attempt = limits.attempt(client);
             let body = take_body(request, Some(limits.unverified())).await?;
+            attempt.received();
             let headers = RequestHeaders(request.headers());
             signature.verify(secret, &signed(request, &headers), &body.hash)?;
             Some(body)
@@ -255,18 +256,16 @@ fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> R
 }
 
 /// Reads the body. `room` is for those whose signature is not verified yet.
-async fn take_body<'a>(request: &mut ServiceRequest, room: Option<&'a Semaphore>) -> Result<Hashed<'a>, Unidentified> {
+async fn take_body<'a>(request: &mut ServiceRequest, room: Option<&'a Room>) -> Result<Hashed<'a>, Unidentified> {
+    let length = body::length_of(request.headers());
     let payload = request.extract::<web::Payload>().await;
     let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
-    body::read_hashed(payload, room).await.map_err(Unidentified::Body)
+    body::read_hashed(payload, length, room).await.map_err(Unidentified::Body)
 }
 
 /// Leaves a body that was read to be read again.
 fn give_back(request: &mut ServiceRequest, body: Hashed<'_>) -> Result<(), RequestError> {
-    let bytes = body.kept.ok_or_else(|| RequestError::Unavailable {
-        outage: Outage::Bodies,
-        source: "large bodies of other requests that are not verified yet take all of it".into(),
-    })?;
+    let bytes = body.kept.ok_or_else(body::no_room)?;
     if !bytes.is_empty() {
         request.set_payload(Payload::Stream { payload: Box::pin(stream::once(ready(Ok(bytes)))) });
     }
