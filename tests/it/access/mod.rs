@@ -9,6 +9,7 @@ mod limits;
 mod lookups;
 mod revocation;
 mod roles;
+mod roots;
 mod sealing;
 
 use ring::hmac;
