@@ -58,6 +58,12 @@ pub(crate) fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, PemErr
     fs::read(path).map_err(|source| PemError::Read { setting, path: path.to_owned(), source })
 }
 
+/// Refuses what is no regular file, or does not exist: to read it may take for ever.
+pub(crate) fn check_regular(setting: &'static str, path: &Path) -> Result<(), PemError> {
+    let found = fs::metadata(path).map_err(|source| PemError::Read { setting, path: path.to_owned(), source })?;
+    if found.is_file() { Ok(()) } else { Err(PemError::content(setting, path, "is not a regular file")) }
+}
+
 /// What is wrong with PEM, without the errors' own words, which quote from it.
 pub(crate) fn reason(error: &pem::Error) -> &'static str {
     match error {

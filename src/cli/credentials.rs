@@ -144,9 +144,9 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
         master.check(&store).await?;
     }
     let configured = configured_keys(settings)?;
-    let master = master.and_then(|master| master.keys);
+    let keys = master.as_ref().and_then(|master| master.keys.clone());
     let credentials =
-        credentials_of(&store, AuthSettings { keys: true, master, configured, ..AuthSettings::default() });
+        credentials_of(&store, AuthSettings { keys: true, master: keys, configured, ..AuthSettings::default() });
     let (principal, place) = (Principal::command("key"), place(&opened));
     let kind = CredentialKind::Key;
     match command {
@@ -159,7 +159,12 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
         }
         KeyCommand::List(ListArgs { json }) => list(&credentials.list(&principal, kind).await?, json)?,
         KeyCommand::Revoke { id } => revoke(&credentials, kind, &id, &place).await?,
-        KeyCommand::Rotate { id, json } => show(&credentials.rotate(&principal, kind, &id).await?, json, &place)?,
+        KeyCommand::Rotate { id, json } => {
+            show(&credentials.rotate(&principal, kind, &id).await?, json, &place)?;
+            if let Some(master) = &master {
+                master.warn_of_others(&store).await?;
+            }
+        }
         KeyCommand::Reseal => {
             let (sealed, lost) = credentials.reseal(&principal).await?;
             println!("{sealed} secrets sealed with the first master key");

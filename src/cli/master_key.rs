@@ -80,6 +80,21 @@ impl Loaded {
             None => format!("{place}: is required, because the database has {counted}; give it, or {WAYS_OUT}"),
         }))
     }
+
+    /// Warns of other keys whose secrets these master keys do not open, after a key was given another secret: only this way out
+    /// of a lost master key is open, but with a wrong master key, the key that was changed is one more that the server cannot open.
+    pub(super) async fn warn_of_others(&self, store: &Store) -> Result<(), CliError> {
+        let sealed = sealed_elsewhere(store, self.keys.clone()).await?;
+        if !sealed.is_empty() {
+            let (place, number) = (&self.place, sealed.len());
+            let keys = if number == 1 { "1 other key is".to_owned() } else { format!("{number} other keys are") };
+            eprintln!(
+                "tagd: warning: {keys} sealed with another master key than that of {place}; if it is the wrong one, rotate the \
+                 key again with the right one"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// The access keys whose secrets none of these master keys opens.

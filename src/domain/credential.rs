@@ -50,6 +50,9 @@ pub struct Credential {
     pub is_temporary: bool,
     /// The key or token that a token was issued for; `None` for one that was created by itself.
     pub issued_for: Option<String>,
+    /// The key or token that a token of the identity API goes back to, through all that it was issued for; also a key of the
+    /// settings.
+    pub root_id: Option<String>,
     /// When it was created, in seconds since 1970.
     pub created_at: i64,
     /// When it ends, in seconds since 1970; `None` for never.

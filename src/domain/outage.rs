@@ -27,7 +27,7 @@ pub enum Outage {
     Failing,
     /// Not the database, but the Keystone that knows whether a token is valid.
     Keystone,
-    /// Not the database, but the memory for bodies that are needed to verify signatures.
+    /// Not the database, but the memory for bodies whose senders are not verified yet.
     Bodies,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Outage {
             Self::Closed => "the database accepts no connections",
             Self::Failing => "the database reported a system error",
             Self::Keystone => "Keystone cannot say whether the token is valid",
-            Self::Bodies => "body: the memory for large bodies without X-Sdk-Content-Sha256 is used up",
+            Self::Bodies => "body: the memory for bodies of requests that are not verified yet is used up",
         })
     }
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use actix_web::{
     HttpRequest,
-    http::header,
+    http::header::{self, HeaderMap},
     web::{Bytes, BytesMut, Payload},
 };
 use futures_util::StreamExt;
 use ring::digest::{self, SHA256};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::domain::reason::quote;
+use crate::domain::{Outage, RequestError, reason::quote};
 
 /// Maximum size of a body. A query within the limits of the dialect with the largest limits is about 6 MiB if every
 /// character is escaped.
@@ -167,13 +167,8 @@ fn is_token(text: &str) -> bool {
 
 /// Reads a whole body.
 pub(super) async fn read(payload: Payload) -> Result<Bytes, BodyError> {
-    read_up_to(LARGEST, payload).await
-}
-
-/// Reads a whole body that has no more than some bytes.
-pub(super) async fn read_up_to(largest: usize, payload: Payload) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
-    receive(largest, payload, |chunk| append(&mut body, chunk)).await?;
+    receive(LARGEST, payload, |chunk| append(&mut body, chunk)).await?;
     Ok(body.freeze())
 }
 
@@ -186,6 +181,35 @@ fn append(body: &mut BytesMut, chunk: Bytes) {
     }
 }
 
+/// The room for bodies whose senders have proved nothing yet, of all requests together: a permit for each byte.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// For the first [`LARGEST_OPEN`] bytes of each, so that large bodies cannot keep out small ones.
+    beginnings: Semaphore,
+    /// For what is beyond them.
+    rest: Semaphore,
+}
+
+impl Room {
+    pub(super) fn new(beginnings: usize, rest: usize) -> Self {
+        let new = |bytes: usize| Semaphore::new(bytes.min(Semaphore::MAX_PERMITS));
+        Self { beginnings: new(beginnings), rest: new(rest) }
+    }
+}
+
+/// There is no room for a body.
+pub(super) fn no_room() -> RequestError {
+    RequestError::Unavailable {
+        outage: Outage::Bodies,
+        source: "bodies of other requests that are not verified yet take all of it".into(),
+    }
+}
+
+/// The length of a body, if the request says it.
+pub(super) fn length_of(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// A body that was read to verify its signature.
 pub(super) struct Hashed<'a> {
     /// Its SHA-256.
@@ -193,49 +217,101 @@ pub(super) struct Hashed<'a> {
     /// The body, unless there was no room for it.
     pub(super) kept: Option<Bytes>,
     /// The room that it takes until this is dropped.
-    _room: Option<SemaphorePermit<'a>>,
+    _room: Taken<'a>,
 }
 
 /// Reads a whole body and hashes it as it arrives. If the sender has proved nothing yet, the body takes room of those that all
-/// such senders share, a permit for each byte. If there is none left, the body is hashed all the same and not kept.
-pub(super) async fn read_hashed(payload: Payload, room: Option<&Semaphore>) -> Result<Hashed<'_>, BodyError> {
+/// such senders share. If there is none left, the body is hashed all the same and not kept.
+pub(super) async fn read_hashed(
+    payload: Payload,
+    length: Option<usize>,
+    room: Option<&Room>,
+) -> Result<Hashed<'_>, BodyError> {
     let mut hash = digest::Context::new(&SHA256);
-    let mut kept = Kept { body: Some(BytesMut::new()), room, taken: None };
+    let mut kept = Kept::new(length, room);
     let keep = |chunk: Bytes| {
         hash.update(&chunk);
-        kept.push(chunk);
+        kept.push(&chunk);
     };
     receive(LARGEST, payload, keep).await?;
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(hash.finish().as_ref());
-    Ok(Hashed { hash: sha256, kept: kept.body.map(BytesMut::freeze), _room: kept.taken })
+    Ok(Hashed { hash: sha256, kept: kept.body.map(Bytes::from), _room: kept.taken })
+}
+
+/// A body that anyone may send, and the room that it takes until it is dropped.
+pub(super) struct Open<'a> {
+    /// The body, unless there was no room for it.
+    pub(super) kept: Option<Bytes>,
+    _room: Taken<'a>,
+}
+
+/// Reads a whole body that anyone may send.
+pub(super) async fn read_open(payload: Payload, length: Option<usize>, room: &Room) -> Result<Open<'_>, BodyError> {
+    let mut kept = Kept::new(length, Some(room));
+    receive(LARGEST_OPEN, payload, |chunk| kept.push(&chunk)).await?;
+    Ok(Open { kept: kept.body.map(Bytes::from), _room: kept.taken })
+}
+
+/// The room that a body has taken.
+#[derive(Default)]
+struct Taken<'a> {
+    beginning: Option<SemaphorePermit<'a>>,
+    rest: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Taken<'a> {
+    /// Takes what a body needs to grow from one size to another. False if there is no room.
+    fn grow(&mut self, room: &'a Room, from: usize, to: usize) -> bool {
+        let beginning = to.min(LARGEST_OPEN) - from.min(LARGEST_OPEN);
+        let rest = to.saturating_sub(LARGEST_OPEN) - from.saturating_sub(LARGEST_OPEN);
+        take(&mut self.beginning, &room.beginnings, beginning) && take(&mut self.rest, &room.rest, rest)
+    }
+}
+
+fn take<'a>(taken: &mut Option<SemaphorePermit<'a>>, room: &'a Semaphore, bytes: usize) -> bool {
+    let Some(more) = u32::try_from(bytes).ok().and_then(|bytes| room.try_acquire_many(bytes).ok()) else {
+        return false;
+    };
+    match taken {
+        Some(taken) => taken.merge(more),
+        None => *taken = Some(more),
+    }
+    true
 }
 
 /// What is kept of a body that is being read.
 struct Kept<'a> {
     /// `None` from when on there was no room for it.
-    body: Option<BytesMut>,
-    room: Option<&'a Semaphore>,
-    taken: Option<SemaphorePermit<'a>>,
+    body: Option<Vec<u8>>,
+    /// Its size in memory.
+    size: usize,
+    /// Its length, if that is known.
+    length: Option<usize>,
+    room: Option<&'a Room>,
+    taken: Taken<'a>,
 }
 
-impl Kept<'_> {
-    fn push(&mut self, chunk: Bytes) {
+impl<'a> Kept<'a> {
+    fn new(length: Option<usize>, room: Option<&'a Room>) -> Self {
+        Self { body: Some(Vec::new()), size: 0, length, room, taken: Taken::default() }
+    }
+
+    fn push(&mut self, chunk: &[u8]) {
         let Some(body) = &mut self.body else { return };
-        if let Some(room) = self.room {
-            // what anyone may send is there for everyone, so that large bodies cannot keep out small ones
-            let counted = |length: usize| length.saturating_sub(LARGEST_OPEN);
-            let more = counted(body.len() + chunk.len()) - counted(body.len());
-            let Some(more) = u32::try_from(more).ok().and_then(|more| room.try_acquire_many(more).ok()) else {
-                (self.body, self.taken) = (None, None);
+        let needed = body.len() + chunk.len();
+        if needed > self.size {
+            // never more than the whole body, and no more than twice of what has arrived: a length is only a claim
+            let most = self.length.unwrap_or(LARGEST).min(LARGEST);
+            let size = (2 * self.size).min(most).max(needed);
+            if self.room.is_some_and(|room| !self.taken.grow(room, self.size, size)) {
+                (self.body, self.taken) = (None, Taken::default());
                 return;
-            };
-            match &mut self.taken {
-                Some(taken) => taken.merge(more),
-                None => self.taken = Some(more),
             }
+            body.reserve_exact(size - body.len());
+            self.size = size;
         }
-        append(body, chunk);
+        body.extend_from_slice(chunk);
     }
 }
 
@@ -256,30 +332,70 @@ async fn receive(largest: usize, mut payload: Payload, mut keep: impl FnMut(Byte
 mod tests {
     use super::*;
 
+    fn new(room: &Room, length: Option<usize>) -> Kept<'_> {
+        Kept::new(length, Some(room))
+    }
+
+    /// What a body has kept, and what is left of the room.
+    fn state(kept: &Kept<'_>, room: &Room) -> (Option<usize>, usize, usize) {
+        (kept.body.as_ref().map(Vec::len), room.beginnings.available_permits(), room.rest.available_permits())
+    }
+
     #[test]
-    fn a_large_body_takes_room_until_it_is_dropped_and_a_small_one_none() {
-        let room = Semaphore::new(1000);
-        let chunk = |length: usize| Bytes::from(vec![b'x'; length]);
-        let new = |room| Kept { body: Some(BytesMut::new()), room, taken: None };
-        let kept = |kept: &Kept<'_>| kept.body.as_ref().map(BytesMut::len);
-        let mut small = new(Some(&room));
-        small.push(chunk(LARGEST_OPEN - 1));
-        small.push(chunk(1));
-        assert_eq!((kept(&small), room.available_permits()), (Some(LARGEST_OPEN), 1000));
-        small.push(chunk(300));
-        small.push(chunk(100));
-        assert_eq!((kept(&small), room.available_permits()), (Some(LARGEST_OPEN + 400), 600));
-        let mut large = new(Some(&room));
-        large.push(chunk(LARGEST_OPEN + 600));
-        assert_eq!((kept(&large), room.available_permits()), (Some(LARGEST_OPEN + 600), 0));
+    fn a_body_takes_room_until_it_is_dropped() {
+        let room = Room::new(3 * LARGEST_OPEN, 1000);
+        let chunk = vec![b'x'; 2 * LARGEST_OPEN];
+        let mut small = new(&room, Some(LARGEST_OPEN + 400));
+        small.push(&chunk[..LARGEST_OPEN - 1]);
+        assert_eq!(state(&small, &room), (Some(LARGEST_OPEN - 1), 2 * LARGEST_OPEN + 1, 1000));
+        small.push(&chunk[..1]);
+        small.push(&chunk[..300]);
+        small.push(&chunk[..100]);
+        assert_eq!(state(&small, &room), (Some(LARGEST_OPEN + 400), 2 * LARGEST_OPEN, 600));
+        let mut large = new(&room, Some(LARGEST_OPEN + 601));
+        large.push(&chunk[..LARGEST_OPEN + 600]);
+        assert_eq!(state(&large, &room), (Some(LARGEST_OPEN + 600), LARGEST_OPEN, 0));
         // one byte too many gives back the room of the others, and nothing is kept from then on
-        large.push(chunk(1));
-        large.push(chunk(1));
-        assert_eq!((kept(&large), room.available_permits()), (None, 600));
+        large.push(&chunk[..1]);
+        large.push(&chunk[..1]);
+        assert_eq!(state(&large, &room), (None, 2 * LARGEST_OPEN, 600));
         drop(small);
-        assert_eq!(room.available_permits(), 1000);
-        let mut verified = new(None);
-        verified.push(chunk(LARGEST_OPEN + 5000));
-        assert_eq!((kept(&verified), room.available_permits()), (Some(LARGEST_OPEN + 5000), 1000));
+        assert_eq!(state(&large, &room), (None, 3 * LARGEST_OPEN, 1000));
+        let mut verified = Kept::new(None, None);
+        verified.push(&chunk);
+        assert_eq!(state(&verified, &room), (Some(2 * LARGEST_OPEN), 3 * LARGEST_OPEN, 1000));
+    }
+
+    #[test]
+    fn small_bodies_are_bounded_together() {
+        let room = Room::new(100, 1000);
+        let mut kept: Vec<_> = (0..11).map(|_| new(&room, Some(10))).collect();
+        for body in &mut kept {
+            body.push(&[b'x'; 10]);
+        }
+        assert_eq!(kept.iter().filter(|body| body.body.is_some()).count(), 10);
+        kept.truncate(9);
+        let mut next = new(&room, None);
+        next.push(&[b'x'; 10]);
+        assert_eq!(state(&next, &room), (Some(10), 0, 1000));
+    }
+
+    /// The room is that of the memory, and a body that has arrived takes its length.
+    #[test]
+    fn a_body_that_arrives_in_pieces_takes_no_more_memory_than_room() {
+        for (length, size) in [(Some(LARGEST), LARGEST), (Some(100_000), 100_000), (None, LARGEST)] {
+            let room = Room::new(LARGEST_OPEN, LARGEST);
+            let mut kept = new(&room, length);
+            for _ in 0..size / 1000 {
+                kept.push(&[b'x'; 1000]);
+                let body = kept.body.as_ref().unwrap();
+                let taken =
+                    LARGEST_OPEN + LARGEST - room.beginnings.available_permits() - room.rest.available_permits();
+                assert_eq!((body.capacity(), taken), (kept.size, kept.size));
+                assert!(kept.size <= (2 * body.len()).min(length.unwrap_or(LARGEST)), "{length:?}");
+            }
+            kept.push(&vec![b'x'; size % 1000]);
+            assert_eq!(kept.body.as_ref().map(|body| (body.len(), body.capacity())), Some((size, size)));
+        }
     }
 }

@@ -13,10 +13,9 @@ use actix_web::{
 };
 use futures_util::stream;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 
 use super::{
-    body::{self, BodyError, Hashed},
+    body::{self, BodyError, Hashed, Room},
     limits::{Limits, Throttled},
     state::AppState,
 };
@@ -25,7 +24,7 @@ use crate::{
         Authenticated, Principal, Secret,
         signature::{Headers, Request, Signature, SignatureError, SignedBody},
     },
-    domain::{Outage, RequestError},
+    domain::RequestError,
     service::{Authenticator, KnownKey},
 };
 
@@ -117,7 +116,7 @@ pub(super) async fn authenticate(
 ) -> Result<(), Refused> {
     let (authenticator, limits) = (&state.authenticator, &state.server.limits);
     limits.check_failures(client)?;
-    let found = who(request, authenticator, limits).await;
+    let found = who(request, authenticator, limits, client).await;
     // other requests of the address may have failed meanwhile: of all that were sent at the same time to find out which
     // one is right, none shows it
     limits.check_failures(client)?;
@@ -146,6 +145,7 @@ async fn who(
     request: &mut ServiceRequest,
     authenticator: &Authenticator,
     limits: &Limits,
+    client: Option<IpAddr>,
 ) -> Result<Option<Authenticated>, Unidentified> {
     if let Some((field, token)) = token_of(request.headers())? {
         let refused = || RequestError::unauthenticated(format!("{field}: is not a token of this service"));
@@ -157,7 +157,7 @@ async fn who(
     let Some(signature) = Signature::parse(&RequestHeaders(request.headers()))? else { return Ok(None) };
     signature.check_time(OffsetDateTime::now_utc())?;
     let security_token = only(request.headers(), &SECURITY_TOKEN, "X-Security-Token")?.map(<[u8]>::to_vec);
-    let key = authenticator.key(signature.access_key()).await?;
+    let key = authenticator.key(signature.access_key(), client).await?;
     // a request with an unknown key takes the same way as one with a wrong signature, and as long, so that nobody learns which
     // keys exist
     let secret = key.as_ref().map_or_else(|| authenticator.stand_in(), KnownKey::secret);
@@ -170,7 +170,9 @@ async fn who(
             Some(body)
         }
         None => {
+            let attempt = limits.attempt(client);
             let body = take_body(request, Some(limits.unverified())).await?;
+            attempt.received();
             let headers = RequestHeaders(request.headers());
             signature.verify(secret, &signed(request, &headers), &body.hash)?;
             Some(body)
@@ -254,18 +256,16 @@ fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> R
 }
 
 /// Reads the body. `room` is for those whose signature is not verified yet.
-async fn take_body<'a>(request: &mut ServiceRequest, room: Option<&'a Semaphore>) -> Result<Hashed<'a>, Unidentified> {
+async fn take_body<'a>(request: &mut ServiceRequest, room: Option<&'a Room>) -> Result<Hashed<'a>, Unidentified> {
+    let length = body::length_of(request.headers());
     let payload = request.extract::<web::Payload>().await;
     let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
-    body::read_hashed(payload, room).await.map_err(Unidentified::Body)
+    body::read_hashed(payload, length, room).await.map_err(Unidentified::Body)
 }
 
 /// Leaves a body that was read to be read again.
 fn give_back(request: &mut ServiceRequest, body: Hashed<'_>) -> Result<(), RequestError> {
-    let bytes = body.kept.ok_or_else(|| RequestError::Unavailable {
-        outage: Outage::Bodies,
-        source: "large bodies of other requests that are not verified yet take all of it".into(),
-    })?;
+    let bytes = body.kept.ok_or_else(body::no_room)?;
     if !bytes.is_empty() {
         request.set_payload(Payload::Stream { payload: Box::pin(stream::once(ready(Ok(bytes)))) });
     }

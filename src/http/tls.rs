@@ -89,7 +89,15 @@ impl Tls {
     }
 
     /// Reads the files again, for handshakes from here on. After an error, what was read before remains in use.
+    ///
+    /// A pipe, as of `<(...)` in a shell, can be read at the start only: to wait for somebody who writes into it again would
+    /// keep the server from stopping.
     pub fn reload(&self) -> Result<(), TlsError> {
+        let TlsFiles { cert, key, client_ca } = &self.files;
+        let files = [(CERT, Some(cert)), (KEY, Some(key)), (CLIENT_CA, client_ca.as_ref())];
+        for (setting, path) in files.into_iter().filter_map(|(setting, path)| Some((setting, path?))) {
+            pem::check_regular(setting, path)?;
+        }
         let material = Arc::new(Material::read(&self.files, self.config.crypto_provider())?);
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = material;
         Ok(())

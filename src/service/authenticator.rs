@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Instant,
 };
 
 use uuid::Uuid;
@@ -21,7 +23,7 @@ use crate::{
 };
 
 /// What is said of a token that does not hold.
-const TOKEN_ENDED: &str = "token: is unknown, revoked or expired";
+pub(super) const TOKEN_ENDED: &str = "token: is unknown, revoked or expired";
 /// What is said of a key that no longer holds.
 const KEY_ENDED: &str = "Authorization: the access key was revoked, has expired or has another secret";
 
@@ -78,6 +80,8 @@ pub struct Authenticator {
     store: Store,
     cache: Arc<CredentialCache>,
     stand_in: Secret,
+    /// A secret that no key has, sealed.
+    sealed_stand_in: Option<Arc<[u8]>>,
 }
 
 /// A key that a request is signed with, whose signature is still to be verified.
@@ -95,7 +99,9 @@ impl Authenticator {
             (key.access_key.clone(), Arc::new(known))
         });
         let stand_in = Secret::new(*Uuid::new_v4().as_bytes());
-        Self { configured: Arc::new(configured.collect()), settings, store, cache, stand_in }
+        let seal = |master: &Arc<MasterKeys>| master.seal("", &stand_in).ok().map(Arc::from);
+        let sealed_stand_in = settings.master.as_ref().and_then(seal);
+        Self { configured: Arc::new(configured.collect()), settings, store, cache, stand_in, sealed_stand_in }
     }
 
     /// Which credentials requests must have.
@@ -104,14 +110,23 @@ impl Authenticator {
     }
 
     /// The key with which a request claims to be signed; `None` if it is unknown.
-    pub async fn key(&self, access_key: &str) -> Result<Option<KnownKey>, RequestError> {
+    ///
+    /// The number of look-ups must not show whether there is such a key. So each address causes one for each access key, also
+    /// for one that is remembered because others use it, for one that is unknown, and for one of the settings.
+    pub async fn key(&self, access_key: &str, client: Option<IpAddr>) -> Result<Option<KnownKey>, RequestError> {
         if !self.settings.keys {
             return Err(RequestError::unauthenticated("Authorization: signed requests are not accepted here"));
         }
-        let known = match self.configured.get(access_key) {
-            Some(known) => Some(Arc::clone(known)),
-            None => self.find(access_key, CredentialKind::Key).await?,
+        let asker = (client, access_key.to_owned());
+        let stored = if self.cache.has_asked(&asker) {
+            self.find(access_key, CredentialKind::Key).await?
+        } else {
+            let since = Instant::now();
+            let found = self.look_up(access_key, CredentialKind::Key).await?;
+            self.cache.note_asked(asker, since);
+            found
         };
+        let known = self.configured.get(access_key).map(Arc::clone).or(stored);
         let key = known.map(|known| KnownKey { id: access_key.to_owned(), known });
         if key.is_none() && !may_be_secret(access_key) {
             tracing::debug!(access_key, "unknown access key");
@@ -131,16 +146,15 @@ impl Authenticator {
             return Err(RequestError::unauthenticated("password: access keys are not accepted here"));
         }
         let refused = || RequestError::unauthenticated("user: unknown access key, or the password is not its secret");
-        let known = match self.configured.get(access_key) {
-            Some(known) => Some(Arc::clone(known)),
-            // not from the cache: the token of a secret that was replaced would outlive it
-            None => self.look_up(access_key, CredentialKind::Key).await?,
-        };
-        let key = KnownKey { id: access_key.to_owned(), known: known.ok_or_else(refused)? };
+        // not from the cache: the token of a secret that was replaced would outlive it. One look-up and the same work, whether
+        // there is such a key or not, and also for one of the settings
+        let stored = self.look_up(access_key, CredentialKind::Key).await?;
+        let known = self.configured.get(access_key).map(Arc::clone).or(stored);
+        let expected = known.as_ref().map_or(&self.stand_in, |known| &known.secret);
         // hashes are compared, in a time that does not depend on the secret
-        if !is_hash_of(secret.expose(), &hash_of(key.secret().expose())) {
-            return Err(refused());
-        }
+        let is_right = is_hash_of(secret.expose(), &hash_of(expected.expose()));
+        let known = known.filter(|_| is_right).ok_or_else(refused)?;
+        let key = KnownKey { id: access_key.to_owned(), known };
         if key.known.security_token.is_some() {
             return Err(RequestError::unauthenticated("user: a temporary access key can only sign requests"));
         }
@@ -225,10 +239,10 @@ impl Authenticator {
     }
 
     async fn find(&self, id: &str, kind: CredentialKind) -> Result<Option<Arc<KnownCredential>>, RequestError> {
-        if let Some(known) = self.cache.get(id) {
-            return Ok(Some(known).filter(|known| known.kind == kind));
+        match self.cache.get(kind, id) {
+            Some(found) => Ok(found),
+            None => self.look_up(id, kind).await,
         }
-        self.look_up(id, kind).await
     }
 
     /// A credential as the database has it now.
@@ -238,24 +252,29 @@ impl Authenticator {
         }
         let generation = self.cache.generation();
         let found = self.store.find_credential(id).await?;
-        let Some((credential, stored)) = found.filter(|(credential, _)| credential.kind == kind) else {
-            return Ok(None);
-        };
-        let secret = match kind {
-            CredentialKind::Token => Secret::new(stored.secret),
-            CredentialKind::Key => {
-                // to the client it is unknown: nothing that it could prove would help
-                let opened = self.settings.master.as_ref().and_then(|master| master.open(id, &stored.secret));
-                let Some(secret) = opened else {
-                    report_lost(id);
-                    return Ok(None);
-                };
-                secret
-            }
-        };
-        let known = Arc::new(KnownCredential::issued(credential, secret, stored.security_token));
-        self.cache.put(id, Arc::clone(&known), generation);
-        Ok(Some(known))
+        let known = found.filter(|(credential, _)| credential.kind == kind).and_then(|(credential, stored)| {
+            let secret = match kind {
+                CredentialKind::Token => Secret::new(stored.secret),
+                CredentialKind::Key => self.open(id, &stored.secret)?,
+            };
+            Some(Arc::new(KnownCredential::issued(credential, secret, stored.security_token)))
+        });
+        if known.is_none() && kind == CredentialKind::Key {
+            // as much work as for a key that exists
+            let master = self.settings.master.as_ref();
+            let _ = master.zip(self.sealed_stand_in.as_ref()).map(|(master, sealed)| master.open(id, sealed));
+        }
+        self.cache.put(kind, id, known.clone(), generation);
+        Ok(known)
+    }
+
+    /// The secret of a key. Without it, the key is unknown to the client: nothing that it could prove would help.
+    fn open(&self, id: &str, sealed: &[u8]) -> Option<Secret> {
+        let opened = self.settings.master.as_ref().and_then(|master| master.open(id, sealed));
+        if opened.is_none() {
+            report_lost(id);
+        }
+        opened
     }
 
     /// Notes that a credential was used; the request does not wait for it.

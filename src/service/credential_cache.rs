@@ -1,9 +1,9 @@
 //! A cache of credentials: with it, a request is authenticated without a look-up.
 
 use std::{
-    collections::HashMap,
+    net::IpAddr,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,14 +16,12 @@ use crate::{
         Rights,
         credential::{Credential, CredentialKind},
     },
+    table::{CAPACITY, Row, Table},
 };
 
 /// How long a credential is used without another look-up. Where several tagd serve one database, a credential that one of
 /// them revokes is accepted by the others for this long.
 const CREDENTIAL_CACHE_TIME: Duration = Duration::from_secs(5);
-
-/// Maximum number of cached credentials; some hundred bytes each.
-const CAPACITY: usize = 10_000;
 
 /// A use of a credential is noted at most once in this time, in seconds.
 const NOTED_EVERY: i64 = 60;
@@ -31,8 +29,6 @@ const NOTED_EVERY: i64 = 60;
 /// What a request is checked against.
 #[derive(Debug)]
 pub(super) struct KnownCredential {
-    /// Kind.
-    pub(super) kind: CredentialKind,
     /// What it shows of a request.
     pub(super) shows: Authenticated,
     /// The secret of a key; of a token its hash.
@@ -50,7 +46,6 @@ impl KnownCredential {
         let Credential { id, kind, name, rights, expires_at, last_used_at, .. } = credential;
         let issued = IssuedRef { id, kind, secret_hash: hash_of(secret.expose()) };
         Self {
-            kind,
             shows: Authenticated {
                 name: name.into(),
                 rights: rights.into(),
@@ -67,7 +62,6 @@ impl KnownCredential {
     pub(super) fn configured(access_key: &str, name: &str, rights: &Rights, secret: Secret) -> Self {
         let credential = CredentialRef::Configured(access_key.into());
         Self {
-            kind: CredentialKind::Key,
             shows: Authenticated { name: name.into(), rights: rights.clone().into(), credential },
             secret,
             security_token: None,
@@ -94,43 +88,142 @@ impl KnownCredential {
     }
 }
 
-/// Credentials by identifier. Unknown ones are not cached, since they may be created at any time.
-#[derive(Debug, Default)]
+/// What a look-up found: a credential, or that there is none.
+type Found = Option<Arc<KnownCredential>>;
+
+/// What is remembered until a time.
+#[derive(Debug)]
+struct Until<T>(T, Instant);
+
+impl<T> Row for Until<T> {
+    fn ends(&self) -> Instant {
+        self.1
+    }
+}
+
+/// Credentials of a kind by identifier, also those that are unknown: who tries an identifier again must not see by the time
+/// that it takes whether it exists.
+type Credentials = Table<String, Until<Found>>;
+
+/// Credentials by identifier, for a short time.
+#[derive(Debug)]
 pub struct CredentialCache {
-    credentials: RwLock<HashMap<String, (Arc<KnownCredential>, Instant)>>,
-    /// How often the cache was cleared, so that what was read before is not put into it afterwards.
-    cleared: AtomicU64,
+    keys: Credentials,
+    tokens: Credentials,
+    /// Which access keys each address has asked for. Only for what an address has asked for itself is there no look-up, whether
+    /// others use the key or not.
+    asked: Table<(Option<IpAddr>, String), Until<()>>,
+    /// How often something was forgotten, so that what was read before is not put into the cache afterwards.
+    forgotten: AtomicU64,
+}
+
+impl Default for CredentialCache {
+    fn default() -> Self {
+        let new = || Table::new(CAPACITY);
+        Self { keys: new(), tokens: new(), asked: Table::new(CAPACITY), forgotten: AtomicU64::default() }
+    }
 }
 
 impl CredentialCache {
-    pub(super) fn get(&self, id: &str) -> Option<Arc<KnownCredential>> {
-        let credentials = self.credentials.read().unwrap_or_else(PoisonError::into_inner);
-        let (known, since) = credentials.get(id)?;
-        (since.elapsed() < CREDENTIAL_CACHE_TIME).then(|| Arc::clone(known))
+    fn of(&self, kind: CredentialKind) -> &Credentials {
+        match kind {
+            CredentialKind::Key => &self.keys,
+            CredentialKind::Token => &self.tokens,
+        }
+    }
+
+    /// What is remembered of an identifier; `None` if nothing is.
+    pub(super) fn get(&self, kind: CredentialKind, id: &str) -> Option<Found> {
+        let now = Instant::now();
+        self.of(kind).get(id, |Until(found, end)| (*end > now).then(|| found.clone())).flatten()
+    }
+
+    /// Whether an address has asked for a key a short time ago.
+    pub(super) fn has_asked(&self, asker: &(Option<IpAddr>, String)) -> bool {
+        let now = Instant::now();
+        self.asked.get(asker, |Until((), end)| *end > now).unwrap_or_default()
+    }
+
+    /// Notes that an address has asked for a key, by a look-up that began at `since`. What the look-up found is remembered for
+    /// longer than this.
+    pub(super) fn note_asked(&self, asker: (Option<IpAddr>, String), since: Instant) {
+        self.asked.set_if(asker, Until((), since + CREDENTIAL_CACHE_TIME), || true);
     }
 
     /// To be read before a look-up.
     pub(super) fn generation(&self) -> u64 {
-        self.cleared.load(Ordering::Acquire)
+        self.forgotten.load(Ordering::Acquire)
     }
 
-    /// Caches what a look-up found that began in this generation. A full cache is cleared, which costs each credential one
-    /// look-up.
-    pub(super) fn put(&self, id: &str, known: Arc<KnownCredential>, generation: u64) {
-        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
-        if generation != self.generation() {
-            return;
-        }
-        if credentials.len() >= CAPACITY {
-            credentials.clear();
-        }
-        credentials.insert(id.to_owned(), (known, Instant::now()));
+    /// Remembers what a look-up found that began in this generation.
+    pub(super) fn put(&self, kind: CredentialKind, id: &str, found: Found, generation: u64) {
+        let row = Until(found, Instant::now() + CREDENTIAL_CACHE_TIME);
+        self.of(kind).set_if(id.to_owned(), row, || generation == self.generation());
+    }
+
+    /// Forgets an identifier: a credential was created with it.
+    pub(super) fn forget(&self, kind: CredentialKind, id: &str) {
+        self.of(kind).retain(|| self.begin_generation(), |known| known != id);
     }
 
     /// Forgets all: one was revoked, perhaps with others that were issued for it.
     pub(super) fn clear(&self) {
-        let mut credentials = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
-        self.cleared.fetch_add(1, Ordering::Release);
-        credentials.clear();
+        for credentials in [&self.keys, &self.tokens] {
+            credentials.retain(|| self.begin_generation(), |_| false);
+        }
+    }
+
+    fn begin_generation(&self) {
+        self.forgotten.fetch_add(1, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_is_remembered_until_it_is_created() {
+        let cache = CredentialCache::default();
+        let (key, token) = (CredentialKind::Key, CredentialKind::Token);
+        let is_unknown = |id: &str| matches!(cache.get(key, id), Some(None));
+        cache.put(key, "a", None, cache.generation());
+        cache.put(key, "b", None, cache.generation());
+        assert!(is_unknown("a") && is_unknown("b") && !is_unknown("c"));
+        assert!(cache.get(token, "a").is_none(), "a token may have the identifier");
+        let before = cache.generation();
+        cache.forget(key, "a");
+        assert!(!is_unknown("a") && is_unknown("b"));
+        // a look-up that began before
+        cache.put(key, "a", None, before);
+        assert!(!is_unknown("a"));
+        cache.clear();
+        assert!(!is_unknown("b"));
+    }
+
+    #[test]
+    fn unknown_identifiers_are_bounded() {
+        let cache = CredentialCache::default();
+        for number in 0..2 * CAPACITY {
+            cache.put(CredentialKind::Key, &number.to_string(), None, cache.generation());
+        }
+        let is_there = |number: &usize| cache.get(CredentialKind::Key, &number.to_string()).is_some();
+        assert!((0..2 * CAPACITY).filter(is_there).count() <= CAPACITY);
+        assert!(is_there(&(2 * CAPACITY - 1)) && !is_there(&0));
+    }
+
+    #[test]
+    fn each_address_asks_for_each_key() {
+        let cache = CredentialCache::default();
+        let address = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
+        let asker = |last: u8, key: &str| (address(last), key.to_owned());
+        cache.note_asked(asker(1, "a"), Instant::now());
+        for (asker, has_asked) in
+            [(asker(1, "a"), true), (asker(2, "a"), false), (asker(1, "b"), false), ((None, "a".to_owned()), false)]
+        {
+            assert_eq!(cache.has_asked(&asker), has_asked, "{asker:?}");
+        }
+        cache.note_asked(asker(1, "a"), Instant::now().checked_sub(CREDENTIAL_CACHE_TIME).unwrap());
+        assert!(!cache.has_asked(&asker(1, "a")), "its time is up");
     }
 }

@@ -6,6 +6,7 @@ use super::{
     AuthSettings, ConfiguredKey, CredentialCache,
     access::{AccessControl, Action, Grant, Target},
     clock::now,
+    origin::is_of_domain,
 };
 use crate::{
     auth::{
@@ -127,6 +128,7 @@ impl Credentials {
             rights,
             is_temporary,
             issued_for: None,
+            root_id: None,
             created_at: now(),
             expires_at,
             last_used_at: None,
@@ -137,6 +139,8 @@ impl Credentials {
         if is_configured || !grant.writer().put_credential(&credential, &stored).await? {
             return Err(RegistryError::KeyExists { access_key: credential.id });
         }
+        // it may have been tried before
+        self.cache.forget(kind, &credential.id);
         Ok(Issued { credential, secret, security_token })
     }
 
@@ -162,6 +166,11 @@ impl Credentials {
         };
         let found = found.filter(|(found, _)| found.kind == kind && may_see(found));
         let (mut credential, _) = found.ok_or_else(|| unknown(kind, id))?;
+        if let Some(own) = grant.confined_to()
+            && !is_of_domain(&grant, &self.settings, &credential, own).await?
+        {
+            return Err(unknown(kind, id));
+        }
         let secret = match kind {
             CredentialKind::Key => new_secret()?,
             CredentialKind::Token => new_token_of(id)?,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{
     Authenticator, CredentialCache, Service,
     access::{AccessControl, Action, Grant, Target},
+    authenticator::TOKEN_ENDED,
     clock::now,
+    origin::{is_of_domain, origin_of},
 };
 use crate::{
     auth::{
@@ -108,17 +110,13 @@ pub struct User {
     expires_at: Option<i64>,
 }
 
-/// The credential that a token goes back to, through all that it was issued for.
-struct Origin {
-    id: String,
-    kind: CredentialKind,
-    generations: usize,
-}
-
-impl Origin {
-    fn key(self) -> Option<String> {
-        (self.kind == CredentialKind::Key).then_some(self.id)
-    }
+/// What somebody wants with a token.
+#[derive(Debug, Clone, Copy)]
+enum Use {
+    /// To see what it covers, and whose it is.
+    Read,
+    /// To revoke it.
+    Revoke,
 }
 
 impl Service {
@@ -146,9 +144,10 @@ impl Identity {
     /// Issues a token with the rights of a user, narrowed to a scope.
     pub async fn issue(&self, user: User, scope: TokenScope<'_>) -> Result<IssuedToken, RequestError> {
         let User { principal, key, expires_at } = user;
-        let parent = match &principal.credential {
-            CredentialRef::Issued(issued) => Some(Arc::clone(issued)),
-            _ => None,
+        let (parent, configured) = match &principal.credential {
+            CredentialRef::Issued(issued) => (Some(Arc::clone(issued)), None),
+            CredentialRef::Configured(access_key) => (None, Some(access_key.to_string())),
+            _ => (None, None),
         };
         let rights = self.narrow(&principal, scope).await?;
         let grant = self.grant(&principal).await?;
@@ -162,6 +161,7 @@ impl Identity {
             rights,
             is_temporary: false,
             issued_for: parent.as_ref().map(|parent| parent.id.clone()),
+            root_id: configured,
             created_at,
             expires_at: Some(expires_at.map_or(end, |expires_at| expires_at.min(end))),
             last_used_at: None,
@@ -209,7 +209,7 @@ impl Identity {
                 let principal = act(shown.clone());
                 let grant = self.grant(&principal).await?;
                 let from = find_token(&grant, token.expose()).await?.ok_or_else(unknown)?;
-                let origin = origin_of(&grant, &from).await?;
+                let origin = origin_of(&grant, &from).await?.ok_or_else(|| refused(TOKEN_ENDED))?;
                 if origin.generations >= GENERATIONS {
                     return Err(refused(&format!(
                         "token: was issued for another, and that for another, {GENERATIONS} times in a row, which is the \
@@ -343,7 +343,7 @@ impl Identity {
 
     /// What a valid token allows. `own` is the token that the request is sent with: it may be seen, and so may those that go
     /// back to the same key or token, or to the key that the request is signed with. Other tokens are shown to administrators
-    /// of all of their domain.
+    /// of all of their domain, if what they go back to is of that domain too.
     pub async fn token(
         &self,
         principal: &Principal,
@@ -351,15 +351,15 @@ impl Identity {
         subject: &[u8],
     ) -> Result<TokenView, RequestError> {
         let grant = self.grant(principal).await?;
-        let credential = self.visible_token(&grant, principal, own, subject).await?;
-        let origin = origin_of(&grant, &credential).await?;
+        let credential = self.visible_token(&grant, principal, own, subject, Use::Read).await?;
+        let origin = origin_of(&grant, &credential).await?.ok_or_else(unknown_token)?;
         view_of(&grant, credential, origin.key()).await
     }
 
-    /// Revokes a token that [`token`](Self::token) would show.
+    /// Revokes a token that [`token`](Self::token) would show, or that an operator made for the domain of an administrator.
     pub async fn revoke(&self, principal: &Principal, own: Option<&[u8]>, subject: &[u8]) -> Result<(), RequestError> {
         let grant = self.grant(principal).await?;
-        let credential = self.visible_token(&grant, principal, own, subject).await?;
+        let credential = self.visible_token(&grant, principal, own, subject, Use::Revoke).await?;
         let removed = grant.writer().remove_credential(&credential.id, CredentialKind::Token).await?;
         self.cache.clear();
         if removed { Ok(()) } else { Err(unknown_token()) }
@@ -371,6 +371,7 @@ impl Identity {
         principal: &Principal,
         own: Option<&[u8]>,
         subject: &[u8],
+        purpose: Use,
     ) -> Result<Credential, RequestError> {
         let credential = find_token(grant, subject).await?.ok_or_else(unknown_token)?;
         if own == Some(subject) {
@@ -382,18 +383,25 @@ impl Identity {
             Some(own) => credential.rights.confined_to() == Some(own) && rights.projects().is_none(),
         };
         if rights.role() >= Role::Administrator && covers {
-            return Ok(credential);
+            let settings = self.authenticator.settings();
+            let may = match (purpose, rights.confined_to()) {
+                (Use::Read, Some(own)) => is_of_domain(grant, settings, &credential, own).await?,
+                _ => true,
+            };
+            if may {
+                return Ok(credential);
+            }
         }
         let own = match (own, &principal.credential) {
             (Some(own), _) => {
                 let own = find_token(grant, own).await?.ok_or_else(unknown_token)?;
-                origin_of(grant, &own).await?.id
+                origin_of(grant, &own).await?.ok_or_else(unknown_token)?.id
             }
             // the request is signed
             (None, CredentialRef::Issued(issued)) if issued.kind == CredentialKind::Key => issued.id.clone(),
             (None, _) => return Err(unknown_token()),
         };
-        let is_same = own == origin_of(grant, &credential).await?.id;
+        let is_same = origin_of(grant, &credential).await?.is_some_and(|origin| origin.id == own);
         if is_same { Ok(credential) } else { Err(unknown_token()) }
     }
 }
@@ -406,17 +414,6 @@ async fn find_token(grant: &Grant<'_>, token: &[u8]) -> Result<Option<Credential
         && is_hash_of(token, &stored.secret)
         && credential.expires_at.is_none_or(|expires_at| expires_at > now());
     Ok(is_valid.then_some(credential))
-}
-
-async fn origin_of(grant: &Grant<'_>, token: &Credential) -> Result<Origin, RequestError> {
-    let mut origin = Origin { id: token.id.clone(), kind: token.kind, generations: 0 };
-    let mut parent = token.issued_for.clone();
-    while let Some(id) = parent {
-        let (found, _) = grant.store().find_credential(&id).await?.ok_or_else(unknown_token)?;
-        origin = Origin { id, kind: found.kind, generations: origin.generations + 1 };
-        parent = found.issued_for;
-    }
-    Ok(origin)
 }
 
 async fn view_of(grant: &Grant<'_>, credential: Credential, key: Option<String>) -> Result<TokenView, RequestError> {

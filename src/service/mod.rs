@@ -11,6 +11,7 @@ mod credential_cache;
 mod credentials;
 mod identity;
 mod lists;
+mod origin;
 mod policies;
 mod project_cache;
 mod queries;

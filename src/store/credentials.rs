@@ -19,6 +19,7 @@ struct CredentialRow {
     secret: Vec<u8>,
     security_token: Option<Vec<u8>>,
     issued_for: Option<String>,
+    root_id: Option<String>,
     created_at: i64,
     expires_at: Option<i64>,
     last_used_at: Option<i64>,
@@ -45,6 +46,7 @@ impl CredentialRow {
             rights,
             is_temporary: self.security_token.is_some(),
             issued_for: self.issued_for,
+            root_id: self.root_id,
             created_at: self.created_at,
             expires_at: self.expires_at,
             last_used_at: self.last_used_at,
@@ -62,10 +64,10 @@ impl Store {
                 sqlx::query_as!(
                     CredentialRow,
                     r#"select c.credential_id, c.kind, c.name, c.role, c.domain_id, c.project_ids, c.secret,
-                              c.security_token, c.issued_for,
-                              extract(epoch from c.created_at)::int8 as "created_at!",
-                              extract(epoch from c.expires_at)::int8 as expires_at,
-                              extract(epoch from c.last_used_at)::int8 as last_used_at
+                              c.security_token, c.issued_for, c.root_id,
+                              floor(extract(epoch from c.created_at))::int8 as "created_at!",
+                              floor(extract(epoch from c.expires_at))::int8 as expires_at,
+                              floor(extract(epoch from c.last_used_at))::int8 as last_used_at
                          from tagd.credential c
                         where c.credential_id = $1"#,
                     id
@@ -76,7 +78,7 @@ impl Store {
     }
 
     /// Credentials of a kind, sorted by identifier, with what is kept of their secrets: those of a domain that are no
-    /// operator's, or all.
+    /// operator's, or all. Those who read one domain do not see that a token was issued for a credential outside of it.
     pub async fn list_credentials(
         &self,
         kind: CredentialKind,
@@ -88,10 +90,15 @@ impl Store {
                 sqlx::query_as!(
                     CredentialRow,
                     r#"select c.credential_id, c.kind, c.name, c.role, c.domain_id, c.project_ids, c.secret,
-                              c.security_token, c.issued_for,
-                              extract(epoch from c.created_at)::int8 as "created_at!",
-                              extract(epoch from c.expires_at)::int8 as expires_at,
-                              extract(epoch from c.last_used_at)::int8 as last_used_at
+                              c.security_token, c.root_id,
+                              case when $2::text is null or not exists (
+                                select from tagd.credential o
+                                 where o.credential_id in (c.issued_for, c.root_id)
+                                   and (o.domain_id is distinct from $2 or o.role = 'operator'))
+                                then c.issued_for end as issued_for,
+                              floor(extract(epoch from c.created_at))::int8 as "created_at!",
+                              floor(extract(epoch from c.expires_at))::int8 as expires_at,
+                              floor(extract(epoch from c.last_used_at))::int8 as last_used_at
                          from tagd.credential c
                         where c.kind = $1
                           and ($2::text is null or c.domain_id = $2 and c.role <> 'operator')
@@ -110,7 +117,7 @@ impl Store {
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.put_credential($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::text::tagd.caller)",
+                    "select tagd.put_credential($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text::tagd.caller)",
                     credential.id,
                     credential.kind.number(),
                     credential.name,
@@ -120,6 +127,7 @@ impl Store {
                     stored.secret,
                     stored.security_token,
                     credential.issued_for,
+                    credential.root_id,
                     credential.expires_at,
                     row_of(&self.caller)
                 )

@@ -8,7 +8,12 @@ begin
   perform 1 from tagd.credential c where c.credential_id = p_credential_id for update;
   update tagd.credential c set secret = p_secret, security_token = p_security_token
    where c.credential_id = p_credential_id and c.kind = p_kind
-     and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator');
+     and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator')
+     -- nor a token that was issued for a credential that the caller may not change
+     and (p_caller.domain_id is null or not exists (
+       select from tagd.credential o
+        where o.credential_id in (c.issued_for, c.root_id)
+          and (o.domain_id is distinct from p_caller.domain_id or o.role = 'operator')));
   if not found then
     return false;
   end if;

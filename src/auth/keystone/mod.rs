@@ -44,6 +44,9 @@ const RENEW_BEFORE: i64 = 60;
 /// Seconds for which the service token is not renewed after Keystone refused a new one too.
 const RENEW_AGAIN: i64 = 5;
 
+/// How long tagd does not log in again after that failed, so that a Keystone that locks users out does not lock this one.
+const LOGIN_AGAIN: Duration = Duration::from_secs(5);
+
 /// How to reach a Keystone.
 #[derive(Debug, Clone)]
 pub struct KeystoneSettings {
@@ -188,8 +191,8 @@ impl Keystone {
             return Ok(Arc::clone(token));
         }
         // one failure is that of all who waited: if each tried again, the last would wait for as long as all of them
-        if login.failed_at.is_some_and(|failed_at| failed_at >= begun_at) {
-            return Err(unavailable("the login of tagd failed"));
+        if login.failed_at.is_some_and(|failed_at| failed_at >= begun_at || failed_at.elapsed() < LOGIN_AGAIN) {
+            return Err(unavailable("the login of tagd failed a short time ago"));
         }
         login.token = None;
         match self.log_in(deadline).await {

@@ -159,14 +159,17 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
     let with_catalog = with_catalog(&request)?;
     conditions::none(&request, "is not supported here, nothing has an ETag")?;
     body::check_changing(&request, body::JSON, &[]).map_err(Refusal::Type)?;
-    let body = body::read_up_to(body::LARGEST_OPEN, payload).await.map_err(Refusal::Body)?;
-    let (sent, scope) = wire::read_login(&body)?;
-    let scope = wire::scope_of(scope.as_ref())?;
     // a wrong login counts as a failed authentication does; the second check is for those that are tried at the same time
     let (limits, client) = (&access.state.server.limits, access.principal.caller.address);
     if let Err(throttled) = limits.check_failures(client) {
         return Ok(gateway::throttled(&request, &throttled));
     }
+    let attempt = limits.attempt(client);
+    let body = body::read_open(payload, body::length_of(request.headers()), limits.unverified()).await;
+    let body = body.map_err(Refusal::Body)?;
+    attempt.received();
+    let (sent, scope) = wire::read_login(body.kept.as_ref().ok_or_else(body::no_room)?)?;
+    let scope = wire::scope_of(scope.as_ref())?;
     let identity = &access.state.identity;
     let issued = async {
         let user = identity.log_in(&access.principal, sent.login()).await?;

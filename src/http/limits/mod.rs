@@ -4,7 +4,6 @@
 
 mod failures;
 mod rate;
-mod table;
 
 use std::{
     net::IpAddr,
@@ -13,8 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Semaphore;
-
+use super::body::Room;
 use crate::{auth::Principal, domain::Network};
 pub use failures::FailureLimit;
 use failures::Failures;
@@ -29,8 +27,11 @@ pub struct LimitSettings {
     pub address_rate: Option<NonZeroU32>,
     /// Failed authentications of each address.
     pub failures: FailureLimit,
-    /// Bytes of large bodies that are kept before their signatures are verified, of all requests together.
+    /// Bytes that are kept of bodies before their senders are verified, of all requests together: of what each has beyond its
+    /// first 64 KiB.
     pub unverified_bytes: usize,
+    /// The same for the first 64 KiB of each.
+    pub unverified_beginnings: usize,
 }
 
 impl Default for LimitSettings {
@@ -40,6 +41,7 @@ impl Default for LimitSettings {
             address_rate: None,
             failures: FailureLimit::default(),
             unverified_bytes: 64 * 1024 * 1024,
+            unverified_beginnings: 64 * 1024 * 1024,
         }
     }
 }
@@ -54,7 +56,30 @@ pub(super) struct Limits {
     principals: Option<Rate<PrincipalKey>>,
     addresses: Option<Rate<IpAddr>>,
     failures: Failures,
-    unverified: Semaphore,
+    unverified: Room,
+}
+
+/// An attempt to authenticate whose body is still to come. If it is dropped before that, also because the client has gone, it
+/// counts as a failure: its sender has used the server and proved nothing.
+pub(super) struct Attempt<'a> {
+    limits: &'a Limits,
+    client: Option<IpAddr>,
+    has_body: bool,
+}
+
+impl Attempt<'_> {
+    /// The body has come, and what it proves is found out now.
+    pub(super) fn received(mut self) {
+        self.has_body = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.has_body {
+            self.limits.count_failure(self.client);
+        }
+    }
 }
 
 /// A request that a limit refuses.
@@ -75,12 +100,12 @@ impl Limits {
             principals: settings.principal_rate.map(Rate::new),
             addresses: settings.address_rate.map(Rate::new),
             failures: Failures::new(settings.failures),
-            unverified: Semaphore::new(settings.unverified_bytes.min(Semaphore::MAX_PERMITS)),
+            unverified: Room::new(settings.unverified_beginnings, settings.unverified_bytes),
         }
     }
 
-    /// The room for bodies that are needed to verify signatures, a permit for each byte.
-    pub(super) fn unverified(&self) -> &Semaphore {
+    /// The room for bodies whose senders are not verified yet.
+    pub(super) fn unverified(&self) -> &Room {
         &self.unverified
     }
 
@@ -107,6 +132,11 @@ impl Limits {
         let Some(client) = client else { return Ok(()) };
         let checked = self.failures.check(subscriber(client), Instant::now());
         checked.map_err(|wait| throttled("the limit of failed authentications from this address is exceeded", wait))
+    }
+
+    /// Begins an attempt to authenticate by a body.
+    pub(super) fn attempt(&self, client: Option<IpAddr>) -> Attempt<'_> {
+        Attempt { limits: self, client, has_body: false }
     }
 
     /// Counts a failed authentication.

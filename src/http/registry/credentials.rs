@@ -120,8 +120,18 @@ pub(crate) struct CredentialReply<'a> {
 
 impl<'a> CredentialReply<'a> {
     pub(crate) fn of(credential: &'a Credential) -> Self {
-        let Credential { id, kind: _, name, rights, is_temporary, issued_for, created_at, expires_at, last_used_at } =
-            credential;
+        let Credential {
+            id,
+            kind: _,
+            name,
+            rights,
+            is_temporary,
+            issued_for,
+            created_at,
+            expires_at,
+            last_used_at,
+            root_id: _,
+        } = credential;
         Self {
             id,
             name,

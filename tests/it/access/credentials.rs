@@ -369,6 +369,21 @@ fn no_error_shows_a_secret_in_the_wrong_form_or_place() {
 }
 
 #[test]
+fn times_in_lists_are_never_later_than_they_were() {
+    let world = furnished();
+    let operator = operator(&world);
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        let time = "'2026-01-02T03:04:05.999Z'";
+        let update = format!("update tagd.credential set created_at = {time}, last_used_at = {time}");
+        sqlx::query(sqlx::AssertSqlSafe(update)).execute(&mut owner).await.unwrap();
+        owner.close().await.unwrap();
+    });
+    let listed = world.send("GET", "/registry/v1/tokens", &[("X-Auth-Token", &operator)], b"").json();
+    assert_eq!(listed["tokens"][0]["created_at"], "2026-01-02T03:04:05Z");
+}
+
+#[test]
 fn the_database_keeps_no_secret_as_it_is() {
     let world = furnished();
     let new = |temporary: bool| NewCredential {

@@ -25,7 +25,7 @@ fn configured(access_key: &str, role: Role, domain_id: &str) -> ConfiguredKey {
     ConfiguredKey { access_key: access_key.into(), secret: Secret::new("SK"), name: "sdk".into(), rights }
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let keys = [
         configured("AK", Role::Tagger, "shop"),
         configured("TWO", Role::Tagger, "two"),
@@ -44,16 +44,16 @@ fn world() -> World {
     world
 }
 
-fn post(world: &World, auth: &Value) -> Answer {
+pub(super) fn post(world: &World, auth: &Value) -> Answer {
     world.post("/v3/auth/tokens", &json!({ "auth": auth }).to_string())
 }
 
-fn password(access_key: &str, secret: &str) -> Value {
+pub(super) fn password(access_key: &str, secret: &str) -> Value {
     json!({ "methods": ["password"], "password": { "user": { "name": access_key, "password": secret } } })
 }
 
 /// Logs in; the token and what is said of it.
-fn log_in(world: &World, access_key: &str, scope: &Value) -> (String, Value) {
+pub(super) fn log_in(world: &World, access_key: &str, scope: &Value) -> (String, Value) {
     let answer = post(world, &json!({ "identity": password(access_key, "SK"), "scope": scope }));
     assert_eq!(answer.status, 201, "{scope}: {}", answer.body);
     assert_eq!(answer.headers["cache-control"], "no-store");
@@ -322,7 +322,7 @@ fn a_token_ends_with_its_key_and_is_seen_by_those_who_may() {
 }
 
 /// Exchanges a token for another; the answer.
-fn exchange(world: &World, token: &str) -> Answer {
+pub(super) fn exchange(world: &World, token: &str) -> Answer {
     post(world, &json!({ "identity": { "methods": ["token"], "token": { "id": token } } }))
 }
 
@@ -333,7 +333,7 @@ fn exchanged(world: &World, token: &str) -> String {
     answer.headers["x-subject-token"].clone()
 }
 
-fn id_of(token: &str) -> &str {
+pub(super) fn id_of(token: &str) -> &str {
     &token["tagd_".len()..][..12]
 }
 

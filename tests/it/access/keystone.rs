@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -288,6 +289,27 @@ fn a_login_that_keystone_does_not_answer_fails_once_for_all_who_wait() {
     });
     let logins = logins.load(Ordering::Relaxed);
     assert!((1..10).contains(&logins), "{logins} logins");
+}
+
+#[test]
+fn a_login_that_keystone_refuses_is_not_tried_again_by_every_request() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    let keystone = Site::new(
+        "",
+        Behind::Keystone(Box::new(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Some((401, json!({ "error": { "code": 401 } })))
+        })),
+    );
+    let world = tagd(&keystone.url("127.0.0.1", ""), "SK", default_roles());
+    let begun = Instant::now();
+    for i in 0..20 {
+        assert_eq!(read(&world, &format!("token {i}"), "p").status, 503);
+    }
+    // one more each time that five seconds are over
+    let most = 1 + begun.elapsed().as_secs() / 5;
+    assert!((1..=most).contains(&(logins.load(Ordering::Relaxed) as u64)), "{logins:?} logins");
 }
 
 #[test]

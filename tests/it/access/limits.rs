@@ -333,7 +333,7 @@ fn a_large_body_is_only_kept_unverified_while_there_is_room() {
     let world = roomy(0);
     assert_eq!(put(&world, right, IMAGES, &body_of(FREE), false).status, 200);
     let large = body_of(FREE + 1);
-    let reason = "body: the memory for large bodies without X-Sdk-Content-Sha256 is used up; try again later";
+    let reason = "body: the memory for bodies of requests that are not verified yet is used up; try again later";
     for (path, code) in [(IMAGES, "REGISTRY.0015"), ("/nowhere", "APIGW.0201")] {
         let answer = put(&world, right, path, &large, false);
         let body = answer.json();
@@ -380,4 +380,92 @@ fn the_body_of_an_unknown_key_is_treated_like_that_of_a_known_one() {
         drop(open);
         eventually("the room is free again", || probe() == 200);
     }
+}
+
+#[test]
+fn small_bodies_are_only_kept_unverified_while_there_is_room() {
+    const IMAGES: &str = "/registry/v1/types/images";
+    let limits = LimitSettings { unverified_beginnings: 1000, ..LimitSettings::default() };
+    let configured = vec![operator("AK")];
+    let world = World::with_limits(AuthSettings { configured, ..settings() }, Vec::new(), limits);
+    let login = |length: usize| {
+        let user = json!({ "user": { "name": "AK", "password": "SK" } });
+        let identity = json!({ "methods": ["password"], "password": user });
+        let mut body = json!({ "auth": { "identity": identity } }).to_string();
+        body.extend(std::iter::repeat_n(' ', length - body.len()));
+        world.post("/v3/auth/tokens", &body)
+    };
+    // whether it was verified or not, the room is free again
+    for _ in 0..3 {
+        assert_eq!(put(&world, ("AK", "SK"), IMAGES, &body_of(1000), false).status, 200);
+        assert_eq!(put(&world, ("AK", "wrong"), IMAGES, &body_of(1000), false).status, 401);
+        assert_eq!(login(1000).status, 201);
+    }
+    for refused in [put(&world, ("AK", "SK"), IMAGES, &body_of(1001), false), login(1001)] {
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        assert!(refused.headers.contains_key("retry-after"));
+        assert!(
+            refused.body.contains("the memory for bodies of requests that are not verified yet"),
+            "{}",
+            refused.body
+        );
+    }
+    // who has no key does not find out
+    for wrong in [("AK", "wrong"), ("UNKNOWN", "SK")] {
+        assert_eq!(put(&world, wrong, IMAGES, &body_of(1001), false).status, 401);
+    }
+    assert_eq!(put(&world, ("AK", "SK"), IMAGES, &body_of(1001), true).status, 200);
+}
+
+#[test]
+fn a_body_that_does_not_come_or_is_too_large_is_a_failure_unless_its_sender_is_known() {
+    let auth = AuthSettings { configured: vec![operator("AK")], ..settings() };
+    let world = limited(auth, failures(2, HOUR));
+    let reader = token(&world, Role::Reader, "d", &[]);
+    let state = |client: &str| get(&world, TYPES, client, Some(&reader)).status;
+    let head = |client: &str, secret: &str, given: &[(&str, &str)], length: usize| {
+        let headers = signed(("AK", secret), "PUT", ("/nowhere", ""), given, b"");
+        let given = given.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let headers: String =
+            headers.into_iter().chain(given).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut stream = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).unwrap();
+        let forwarded = format!("X-Forwarded-For: {client}");
+        write!(
+            stream,
+            "PUT /nowhere HTTP/1.1\r\nHost: tagd\r\n{forwarded}\r\n{headers}Content-Length: {length}\r\n\r\n"
+        )
+        .unwrap();
+        stream
+    };
+    let too_large = |client: &str, secret: &str, given: &[(&str, &str)]| {
+        let mut stream = head(client, secret, given, 9 * 1024 * 1024);
+        let body = vec![b' '; 64 * 1024];
+        // the connection is closed before all of it is sent
+        while stream.write_all(&body).is_ok() {}
+    };
+    // the signature was verified before the body
+    let hash = "0".repeat(64);
+    for _ in 0..3 {
+        too_large("192.0.2.1", "SK", &[("x-sdk-content-sha256", &hash)]);
+    }
+    assert_eq!(state("192.0.2.1"), 200);
+    for _ in 0..2 {
+        too_large("192.0.2.2", "wrong", &[]);
+    }
+    eventually("the address has failed too often", || state("192.0.2.2") == 429);
+    // broken off by the client
+    for _ in 0..2 {
+        let mut stream = head("192.0.2.3", "wrong", &[], 100);
+        stream.write_all(b"x").unwrap();
+        drop(stream);
+    }
+    eventually("the address has failed too often", || state("192.0.2.3") == 429);
+    // and in a login
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).unwrap();
+        let headers = "Host: tagd\r\nX-Forwarded-For: 192.0.2.4\r\nContent-Type: application/json\r\nContent-Length: 9";
+        write!(stream, "POST /v3/auth/tokens HTTP/1.1\r\n{headers}\r\n\r\nx").unwrap();
+    }
+    eventually("the address has failed too often", || state("192.0.2.4") == 429);
+    assert_eq!(state("192.0.2.1"), 200);
 }

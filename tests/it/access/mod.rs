@@ -6,8 +6,10 @@ mod identity;
 mod isolation;
 mod keystone;
 mod limits;
+mod lookups;
 mod revocation;
 mod roles;
+mod roots;
 mod sealing;
 
 use ring::hmac;

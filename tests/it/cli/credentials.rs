@@ -207,11 +207,17 @@ fn a_master_key_that_does_not_open_what_the_database_has_stops_the_start() {
     assert_eq!(with(&["key", "reseal"], "both.key").out, "2 secrets sealed with the first master key\n");
     assert!(serves(&["--master-key-file", "2.key"]).is_ok() && serves(&["--master-key-file", "1.key"]).is_err());
     // the master key is lost
-    assert_eq!(with(&["key", "rotate", access_key], "3.key").code, Some(0));
+    let rotated = with(&["key", "rotate", access_key], "3.key");
+    let warning = "tagd: warning: 1 other key is sealed with another master key than that of master_key_file 3.key; if it is \
+                   the wrong one, rotate the key again with the right one";
+    assert!(rotated.code == Some(0) && rotated.out.contains("secret: "), "{}", rotated.err);
+    assert!(rotated.err.lines().any(|line| line == warning), "{}", rotated.err);
     let line = refusal(&with(&SERVE, "3.key")).to_owned();
     assert!(!line.contains(access_key) && !line.contains(" more"), "{line}");
     let other = line.split("access key ").nth(1).unwrap().split(';').next().unwrap();
     assert_eq!(program.run(&["key", "revoke", other]).code, Some(0));
+    let rotated = with(&["key", "rotate", access_key], "3.key");
+    assert!(rotated.code == Some(0) && !rotated.err.contains("warning"), "{}", rotated.err);
     assert!(serves(&["--master-key-file", "3.key"]).is_ok());
 }
 

@@ -112,7 +112,7 @@ const WRITES: [(&str, &str, &str); 20] = [
     ("lock_import_projects_shared", "select tagd.lock_import_projects_shared(STRANGER)::text", "TG012"),
     (
         "put_credential",
-        "select tagd.put_credential('x', 1::smallint, 'x', 'reader', 'b', null, '', null, null, null, STRANGER)::text",
+        "select tagd.put_credential('x', 1::smallint, 'x', 'reader', 'b', null, '', null, null, null, null, STRANGER)::text",
         "P0001",
     ),
     ("remove_credential", "select tagd.remove_credential('c', 1::smallint, STRANGER)::text", "false"),

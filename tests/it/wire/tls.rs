@@ -539,6 +539,31 @@ fn a_bad_reload_is_logged_and_the_old_files_go_on() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_not_read_again_and_does_not_keep_tagd_from_stopping() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let ca = Authority::new("CA");
+    let first = ca.sign();
+    first.write(&program);
+    let serving = program.serve(&TLS);
+    let cert = program.dir().join("cert.pem");
+    std::fs::remove_file(&cert).unwrap();
+    nix::unistd::mkfifo(&cert, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reload = |number: usize| {
+        serving.signal(Signal::SIGHUP);
+        eventually("the error is logged", || logged(&serving, "ERROR").len() == number);
+        let error = logged(&serving, "ERROR").pop().unwrap();
+        assert!(error.ends_with("tls_cert: cert.pem: is not a regular file"), "{error}");
+        assert!(presents(&serving, &client(&ca, None), &first));
+    };
+    reload(1);
+    std::fs::remove_file(&cert).unwrap();
+    std::fs::create_dir(&cert).unwrap();
+    reload(2);
+    assert_eq!(serving.stop().code, Some(0));
+}
+
+#[test]
 fn a_hangup_without_tls_changes_nothing() {
     let db = TestDb::new();
     let serving = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0"]);

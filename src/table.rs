@@ -1,45 +1,69 @@
-//! A table of what is counted, with a bound on its memory.
+//! A table of what is counted or remembered for a while, with a bound on its memory.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    sync::{PoisonError, RwLock, RwLockWriteGuard},
     time::Instant,
 };
 
-/// Maximum number of rows; about 100 bytes each.
-pub(super) const CAPACITY: usize = 16_384;
+/// Maximum number of rows of most tables; of those that count, about 100 bytes each.
+pub const CAPACITY: usize = 16_384;
 
 /// A row of a table.
-pub(super) trait Row {
+pub trait Row {
     /// From when on it says no more than a row that is missing.
     fn ends(&self) -> Instant;
 }
 
 /// Rows by key. If there are too many, those go first that have ended, then those that end soonest.
 #[derive(Debug)]
-pub(super) struct Table<K, V> {
-    rows: Mutex<HashMap<K, V>>,
+pub struct Table<K, V> {
+    rows: RwLock<HashMap<K, V>>,
     capacity: usize,
 }
 
 impl<K: Hash + Eq, V: Row> Table<K, V> {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { rows: Mutex::default(), capacity }
+    /// An empty table.
+    pub fn new(capacity: usize) -> Self {
+        Self { rows: RwLock::default(), capacity }
     }
 
     /// Looks at the row of a key, if it has one.
-    pub(super) fn get<T>(&self, key: &K, look: impl FnOnce(&V) -> T) -> Option<T> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(look)
+    pub fn get<Q: Hash + Eq + ?Sized, T>(&self, key: &Q, look: impl FnOnce(&V) -> T) -> Option<T>
+    where
+        K: Borrow<Q>,
+    {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner).get(key).map(look)
     }
 
     /// Changes the row of a key, which is created if it has none.
-    pub(super) fn change<T>(&self, key: K, new: impl FnOnce() -> V, change: impl FnOnce(&mut V) -> T) -> T {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.len() >= self.capacity && !rows.contains_key(&key) {
+    pub fn change<T>(&self, key: K, new: impl FnOnce() -> V, change: impl FnOnce(&mut V) -> T) -> T {
+        change(self.with_room_for(&key).entry(key).or_insert_with(new))
+    }
+
+    /// Sets the row of a key, if this still holds once nothing else changes the table.
+    pub fn set_if(&self, key: K, row: V, holds: impl FnOnce() -> bool) {
+        let mut rows = self.with_room_for(&key);
+        if holds() {
+            rows.insert(key, row);
+        }
+    }
+
+    /// Removes those rows that are not kept, after something is done while nothing else changes the table.
+    pub fn retain(&self, before: impl FnOnce(), mut keep: impl FnMut(&K) -> bool) {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        before();
+        rows.retain(|key, _| keep(key));
+    }
+
+    fn with_room_for(&self, key: &K) -> RwLockWriteGuard<'_, HashMap<K, V>> {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        if rows.len() >= self.capacity && !rows.contains_key(key) {
             prune(&mut rows, self.capacity);
         }
-        change(rows.entry(key).or_insert_with(new))
+        rows
     }
 }
 
@@ -90,13 +114,13 @@ mod tests {
         assert_eq!((0..9).filter(|&key| found(key)).collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
         for key in 9..1000 {
             put(key, now + Duration::from_secs(2000 + key));
-            assert!(table.rows.lock().unwrap().len() <= 8 && found(key));
+            assert!(table.rows.read().unwrap().len() <= 8 && found(key));
         }
         assert!(!found(4) && found(998));
         for key in 2000..3000 {
             put(key, now + Duration::from_hours(3));
         }
-        assert!(table.rows.lock().unwrap().len() <= 8 && found(2999));
+        assert!(table.rows.read().unwrap().len() <= 8 && found(2999));
     }
 
     #[test]
