@@ -20,7 +20,7 @@ use crate::{
         reason::{self, quote},
         registry::{Condition, RegistryError},
     },
-    service::{PolicyRef, Registry, TriedPolicy},
+    service::{ComplianceQuery, PolicyRef, Registry, TriedPolicy},
     store::SessionProfile,
     transfer::{
         line::LINE_BYTES,
@@ -171,6 +171,12 @@ async fn run_in(registry: &Registry, command: PolicyCommand) -> Result<(), CliEr
             let put = registry.put_policy(&principal, policy, &Condition::None).await;
             let (created, stored) = put.map_err(|error| named(&error))?;
             eprintln!("tagd: {}: {}", if created { "created" } else { "replaced" }, describe(&stored.policy));
+            let policy = Some(PolicyRef { name: &stored.policy.name, domain_id: stored.policy.domain_id.as_deref() });
+            let query = ComplianceQuery { policy, ..ComplianceQuery::default() };
+            // perhaps a typing error
+            if registry.compliance(&principal, query, None, 1).await.is_ok_and(|(rows, _)| rows.is_empty()) {
+                eprintln!("tagd: warning: the policy concerns no resources yet");
+            }
             Ok(())
         }
         PolicyCommand::Try { domain, rule, tags } => {

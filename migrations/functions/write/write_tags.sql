@@ -24,7 +24,7 @@ begin
     perform tagd.lock_scope_shared(p_scope_id);
   end if;
   for v_row in
-    -- a statement of its own about policies would be a twentieth of the cheapest write
+    -- a statement of its own about policies would be a tenth of the cheapest write
     select array_position(p_ids, r.resource_id) as n, r.slot, r.tags,
            (select true from tagd.policy p where p.is_enforced limit 1) as is_judged
       from tagd.resource r

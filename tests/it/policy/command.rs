@@ -50,7 +50,8 @@ fn policies_are_put_tried_listed_and_deleted() {
         "--description",
         "why",
     ];
-    program.expect(&own);
+    let said = program.run(&own);
+    assert!(said.code == Some(0) && said.err.contains("warning: the policy concerns no resources yet"), "{}", said.err);
     let listed = program.expect(&["policy", "list"]);
     assert_eq!(listed, format!("{described}\nown  key \"owner\" in domain \"d\" on ecs: like \"[a-z]+\"; reported\n"));
     let shown: serde_json::Value =

@@ -10,11 +10,17 @@ use std::{
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection};
 use tagd::{
-    domain::RequestError,
+    app::registry_of,
+    auth::Principal,
+    domain::{
+        Policy, RequestError,
+        registry::{Condition, RegistryError},
+    },
+    service::PolicyRef,
     store::{SessionProfile, Store},
 };
 
-use super::put;
+use super::{put, required};
 use crate::support::{Dice, World, block_on, eventually, registration, tag};
 
 const WRITERS: u64 = 6;
@@ -145,5 +151,30 @@ fn the_answer_waits_for_a_write_that_was_decided_before() {
         assert_eq!(violations(&mut owner).await.into_iter().collect::<Vec<_>>(), ["r value bad"]);
         writer.close().await.unwrap();
         owner.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_put_that_waits_longer_than_a_statement_may_is_refused_and_stored_and_can_be_repeated() {
+    let world = World::with(&[registration("ecs", "r", "n", &[("env", "prod")])]);
+    let policy = Policy { is_enforced: true, ..required("env", "env") };
+    block_on(async {
+        let mut writer = world.db.connect().await;
+        writer.execute("begin").await.unwrap();
+        writer.execute("select from tagd.resource for update").await.unwrap();
+        let mut settings = world.db.settings();
+        settings.statement_timeout = Duration::from_millis(300);
+        let store = Store::open(&settings, SessionProfile::Serve).await.unwrap();
+        let registry = registry_of(&store);
+        let principal = Principal::command("test");
+        let refused = registry.put_policy(&principal, policy.clone(), &Condition::None).await;
+        assert!(matches!(refused, Err(RegistryError::Other(RequestError::Unavailable { .. }))), "{refused:?}");
+        let name = PolicyRef { name: "env", domain_id: None };
+        assert_eq!(registry.find_policy(&principal, name).await.unwrap().policy, policy);
+        writer.execute("commit").await.unwrap();
+        let (created, _) = registry.put_policy(&principal, policy, &Condition::None).await.unwrap();
+        assert!(!created);
+        store.close().await;
+        writer.close().await.unwrap();
     });
 }

@@ -88,6 +88,11 @@ fn counts_are_those_of_the_tags() {
                                count(*) filter (where tags_count = 0)) from report.resources group by project_id, resource_type",
             ),
             (
+                "select format('%s %s %s %s', project_id, resource_type, policy_name, violating) from report.policies where violating > 0",
+                "select format('%s %s %s %s', project_id, resource_type, policy_name, count(distinct resource_id)) from report.violations
+                  group by project_id, resource_type, policy_name",
+            ),
+            (
                 "select format('%s %s %s', project_id, resource_type, resource_id) from report.untagged",
                 "select format('%s %s %s', project_id, resource_type, resource_id) from report.resources where tags_count = 0",
             ),
