@@ -163,7 +163,7 @@ impl fmt::Display for RegistryError {
             Self::KeyExists { access_key } => write!(f, "access: {} is already taken", quote(access_key)),
             Self::UnknownPolicy { name } => write!(f, "policy_name: unknown policy {}", quote(name)),
             Self::PolicyExists { name } => {
-                write!(f, "policy_name: {} is the name of another policy that you may not change", quote(name))
+                write!(f, "policy_name: {} is already taken by a policy that this request cannot replace", quote(name))
             }
             Self::Condition => {
                 f.write_str("the condition in If-Match or If-None-Match is not met; nothing was changed")
