@@ -37,6 +37,8 @@ pub(super) enum Action {
     ManageCredentials,
     /// Register, change and delete resource types, which all domains share.
     ChangeTypes,
+    /// Read the audit log, which has the acts in all domains.
+    ReadAudit,
 }
 
 impl Action {
@@ -46,7 +48,7 @@ impl Action {
             Self::Read | Self::Identify => Role::Reader,
             Self::Tag => Role::Tagger,
             Self::Register | Self::ManageCredentials => Role::Administrator,
-            Self::ChangeTypes => Role::Operator,
+            Self::ChangeTypes | Self::ReadAudit => Role::Operator,
         }
     }
 }

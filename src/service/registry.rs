@@ -270,7 +270,7 @@ impl Registry {
     ) -> Result<String, RegistryError> {
         let grant = self.access.may(principal, Action::Register, Target::of(resource)).await?;
         let scope_id = grant.find_registered_scope(resource).await?;
-        grant.writer().replace_tags_if(scope_id, &resource.resource_id, tags, condition).await
+        grant.writer().replace_tags_if(scope_id, &resource.resource_id, tags, condition, "replace").await
     }
 }
 
@@ -283,7 +283,7 @@ impl Grant<'_> {
         self.store().find_type(resource_type).await?.ok_or_else(|| RegistryError::unknown_type(resource_type))
     }
 
-    async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
+    pub(super) async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {
         if !is_storable(project_id) {
             return Err(RegistryError::unknown_project(project_id));
         }
@@ -303,7 +303,7 @@ impl Grant<'_> {
         Ok(self.find_scope(&found.resource_type).await?)
     }
 
-    async fn find_registered_scope(&self, resource: &ResourceRef) -> Result<i64, RegistryError> {
+    pub(super) async fn find_registered_scope(&self, resource: &ResourceRef) -> Result<i64, RegistryError> {
         if is_storable(&resource.resource_id) {
             if let Some(scope) = self.find_scope_of_type(&resource.resource_type).await? {
                 return Ok(scope.scope_id);

@@ -48,10 +48,12 @@ pub enum Refusal {
     NameTaken,
     /// The project was registered in another domain, or moved to it, since the caller's rights were checked.
     ForeignProject,
+    /// There is no history of a time; the detail has when it had been turned off, and when it begins again.
+    NotKept,
 }
 
 /// States or prefixes of states; the first match counts. A state that is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 48] = [
+pub const STATES: [(&str, Meaning); 49] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -65,6 +67,7 @@ pub const STATES: [(&str, Meaning); 48] = [
     ("TG010", Meaning::Refused(Refusal::TypeInUse)),
     ("TG011", Meaning::Refused(Refusal::NameTaken)),
     ("TG012", Meaning::Refused(Refusal::ForeignProject)),
+    ("TG014", Meaning::Refused(Refusal::NotKept)),
     // a protocol violation, by tagd or by a proxy that then ends the session; see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),

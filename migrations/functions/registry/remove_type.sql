@@ -14,6 +14,7 @@ begin
   end if;
   -- deletes its aliases as well, by the foreign key
   delete from tagd.resource_type t where t.resource_type = p_resource_type;
+  perform tagd.record_act(p_caller, 'type.remove', p_resource_type, null, '{}');
   return true;
 end
 $$;

@@ -75,6 +75,7 @@ pub(super) fn body_of(method: &str, path: &str) -> &'static str {
         ("/registry/v1/projects/p", r#"{"domain_id":"d"}"#),
         ("/keys", r#"{"name":"n","role":"reader","domain_id":"d"}"#),
         ("/tokens", r#"{"name":"n","role":"reader","domain_id":"d"}"#),
+        ("/restore", r#"{"at":"2026-01-01T00:00:00Z"}"#),
         ("/import", ""),
     ];
     if method == "GET" || method == "DELETE" && !path.ends_with("/tags/delete") || path.ends_with("/tags/k") {
