@@ -24,14 +24,14 @@ impl Upkeep {
 
     /// Does it for as long as the server runs.
     pub(super) async fn run(&self) {
-        let mut months_at = Instant::now();
+        let mut months_at = Instant::now() + MONTHS_EVERY;
         loop {
-            if Instant::now() >= months_at {
-                months_at += MONTHS_EVERY;
-                self.keep_months().await;
-            }
             tokio::time::sleep(EVERY).await;
             self.report().await;
+            if Instant::now() >= months_at {
+                months_at += MONTHS_EVERY;
+                keep_months(&self.store).await;
+            }
         }
     }
 
@@ -47,24 +47,21 @@ impl Upkeep {
             self.failed.put_back(failures);
         }
     }
+}
 
-    async fn keep_months(&self) {
-        // without it, entries go to the default partition
-        if let Err(error) = self.store.prepare_months().await {
-            tracing::warn!(%error, "partitions of the history were not made ahead; tagd tries again in 6 hours");
+/// Makes the partitions of the history ahead, and drops those that the retention does not keep.
+pub(super) async fn keep_months(store: &Store) {
+    // without it, entries go to the default partition
+    if let Err(error) = store.prepare_months().await {
+        tracing::warn!(%error, "partitions of the history were not made ahead; tagd tries again in 6 hours");
+    }
+    match store.apply_retention().await {
+        Ok(Some(pruned)) if pruned.months > 0 => {
+            tracing::info!(months = pruned.months, kept_from = pruned.kept_from, "dropped old months of the history");
         }
-        match self.store.apply_retention().await {
-            Ok(Some(pruned)) if pruned.months > 0 => {
-                tracing::info!(
-                    months = pruned.months,
-                    kept_from = pruned.kept_from,
-                    "dropped old months of the history"
-                );
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the retention of the history was not applied; tagd tries again in 6 hours");
-            }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(%error, "the retention of the history was not applied; tagd tries again in 6 hours");
         }
     }
 }

@@ -2,7 +2,7 @@ create or replace function tagd.prepare_months()
 returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
--- a new partition is attached beside all writers, but not beside a backup or a report that reads all months
+-- a new partition waits for whoever writes or reads, and holds up all who come after
 set lock_timeout = '5s'
 as $$
 declare
@@ -25,6 +25,8 @@ begin
     v_to := (v_from at time zone 'utc' + interval '1 month') at time zone 'utc';
     v_name := v_table || to_char(v_from at time zone 'utc', '_YYYY_MM');
     continue when to_regclass('tagd.' || quote_ident(v_name)) is not null;
+    -- a writer that has chosen the default partition meanwhile would fail
+    execute format('lock table tagd.%I in share row exclusive mode', v_table);
     execute format('create table tagd.%I (like tagd.%I including defaults including constraints)', v_name, v_table);
     execute format('comment on table tagd.%I is %L', v_name, 'Entries of ' || to_char(v_from at time zone 'utc', 'YYYY-MM') || '.');
     execute format(

@@ -1,6 +1,10 @@
 //! Partitions by month, pruning, retention, and history that is off for a while.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread::{self, sleep},
+    time::Duration,
+};
 
 use sqlx::{Connection, Executor, PgConnection, Row};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -64,6 +68,36 @@ fn months_are_made_ahead_by_the_service_and_take_what_was_written_before_them() 
     });
     change(&world, "late", "POST", "/v2/p/images/r/tags", r#"{"tag":{"key":"k","value":"2"}}"#);
     assert_eq!(entries(&follow(&world, None, 2).0), ["tag early:  -> k=1", "tag late: k=1 -> k=2"]);
+}
+
+#[test]
+fn writers_go_on_while_months_are_made() {
+    let world = World::new();
+    world.load(&(0..4).map(|number| registration("images", &format!("r{number}"), "", &[])).collect::<Vec<_>>());
+    let written = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let (world, written) = (&world, &written);
+            scope.spawn(move || {
+                for step in 0..60 {
+                    let body = format!(r#"{{"tag":{{"key":"k","value":"{step}"}}}}"#);
+                    change(world, "w", "POST", &format!("/v2/p/images/r{number}/tags"), &body);
+                    written.fetch_add(1, Relaxed);
+                }
+            });
+        }
+        eventually("they write", || written.load(Relaxed) > 40);
+        block_on(async {
+            let mut owner = world.db.connect().await;
+            owner.execute("select tagd.prepare_months()").await.unwrap();
+            owner.close().await.unwrap();
+        });
+        assert!(written.load(Relaxed) < 240, "the writers were done before");
+    });
+    for number in 0..4 {
+        let path = format!("/registry/v1/projects/p/types/images/resources/r{number}/history?limit=1000");
+        assert_eq!(entries(&get(&world, &path)).len(), 60);
+    }
 }
 
 /// Makes everything that was recorded as old as that.
