@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     dialects::DIALECTS,
     domain::{Outage, services::CloudService},
-    service::{AuthSettings, Authenticator, Caches, Credentials, Identity, Registry, Service},
+    service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
     store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS, WriteQueue},
 };
 
@@ -48,6 +48,8 @@ pub struct Worker {
     pub service: Service,
     /// The use cases of the registry.
     pub registry: Registry,
+    /// The use cases of the history.
+    pub history: History,
     /// The use cases of credentials.
     pub credentials: Credentials,
     /// The use cases of the identity API.
@@ -99,7 +101,14 @@ impl App {
         let service = Service::new(store, bulk, authenticator.clone(), self.caches.clone(), region, services);
         let credentials = service.credentials(Arc::clone(cache), Arc::clone(&self.auth));
         let identity = service.identity(authenticator.clone(), Arc::clone(cache));
-        Worker { registry: service.registry(), service, credentials, identity, authenticator }
+        Worker {
+            registry: service.registry(),
+            history: service.history(),
+            service,
+            credentials,
+            identity,
+            authenticator,
+        }
     }
 
     /// Whether reads and writes can be served; if not, the reason.

@@ -5,11 +5,7 @@ create or replace view tagd.readable_project with (security_barrier = true) as
 select p.project_id, p.project_name, p.domain_id
   from tagd.project p
  where (select c.reads_all from tagd.current_reader c)
-    or p.domain_id = any (array(
-         select d.domain_id
-           from tagd.current_reader c
-           join pg_roles r on pg_has_role(c.role_name, r.oid, 'usage')
-           join tagd.reader_domain d on d.role_name::name = r.rolname));
+    or p.domain_id = any ((select c.domain_ids from tagd.current_reader c)::text[]);
 comment on view tagd.readable_project is 'The projects that the current role may read in the schema report: all with tagd_reader, otherwise those of its domains in tagd.reader_domain.';
 comment on column tagd.readable_project.project_id is 'Project.';
 comment on column tagd.readable_project.project_name is 'Its display name.';

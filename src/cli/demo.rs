@@ -4,7 +4,7 @@ use super::{CliError, import, open::open};
 use crate::{
     config::Settings,
     store::{SessionProfile, Store},
-    transfer::Outcome,
+    transfer::{Atomicity, Outcome},
 };
 
 /// Two projects of a web shop: images, zones, records, servers, disks, a content network, trackers.
@@ -30,7 +30,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
 }
 
 async fn load(store: &Store) -> Result<Outcome, CliError> {
-    import::load(store, Box::new(FLEET.as_bytes()), None, None, false).await
+    import::load(store, Box::new(FLEET.as_bytes()), None, None, Atomicity::Lines).await
 }
 
 /// Loads the fleet into a database that has never had a resource. Returns the number of resources in the fleet; `None` if

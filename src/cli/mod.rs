@@ -4,6 +4,7 @@ mod credentials;
 mod demo;
 mod error;
 mod export;
+mod history;
 mod import;
 mod index;
 mod master_key;
@@ -14,6 +15,7 @@ mod progress;
 mod report;
 mod secret_files;
 mod serve;
+mod upkeep;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,9 @@ enum Command {
     ///
     /// The reports are views in the schema report of the database, which other programs can read too.
     Report(report::ReportArgs),
+    /// Show and prune the history of changes, and set for how long it is kept
+    #[command(subcommand)]
+    History(history::HistoryCommand),
     /// Manage access keys, by which requests are signed
     #[command(subcommand)]
     Key(credentials::KeyCommand),
@@ -102,6 +107,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Export(args) => export::run(&settings, args).await,
             Command::Index(command) => index::run(&settings, command).await,
             Command::Report(args) => report::run(&settings, args).await,
+            Command::History(command) => history::run(&settings, command).await,
             Command::Key(command) => credentials::run_key(&settings, command).await,
             Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Policy(command) => policy::run(&settings, command).await,

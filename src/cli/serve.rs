@@ -16,6 +16,7 @@ use super::{
     demo, master_key,
     open::{Opened, open},
     secret_files,
+    upkeep::{Upkeep, keep_months, switch_history},
 };
 use crate::{
     app::{App, AppSettings},
@@ -24,12 +25,11 @@ use crate::{
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
     config::{AuthMode, KeystoneSetting, Settings},
-    domain::credential::CredentialKind,
+    domain::{Caller, credential::CredentialKind},
     http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
     pem,
     service::AuthSettings,
     store::{SessionProfile, Store},
-    telemetry,
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
@@ -47,8 +47,14 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         opened = open(settings) => opened?,
         () = stop.asked() => return Ok(()),
     };
-    // for the schema, the demo and the example query; the workers open their own pools
-    let store = opened.store(SessionProfile::Bulk).await?;
+    // for the schema, the demo and what is done besides answering; the workers open their own pools
+    let store = opened.store(SessionProfile::Bulk).await?.acting_for(Arc::new(Caller::command("serve")));
+    tokio::select! {
+        switched = switch_history(&store, settings.history) => switched?,
+        () = stop.asked() => return Ok(()),
+    }
+    // before writers, which a new partition holds up
+    keep_months(&store).await;
     if settings.with_demo {
         let loaded = tokio::select! {
             loaded = demo::load_if_empty(&store) => loaded?,
@@ -97,9 +103,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     // a database that does not answer must not delay the handling of signals
     let url = url_to_try(&server, settings);
     let hints = tokio::time::timeout(HINT, async {
-        let hints = (first_credential(&store, settings).await, query_to_try(&store, settings, &url).await);
-        store.close().await;
-        hints
+        (first_credential(&store, settings).await, query_to_try(&store, settings, &url).await)
     });
     if let Ok((first, query)) = hints.await {
         if let Ok(Some(command)) = first {
@@ -109,15 +113,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             tracing::info!("a query to try: {query}");
         }
     }
-    let reporting = tokio::spawn(async {
-        loop {
-            tokio::time::sleep(telemetry::MALFORMED_EVERY).await;
-            telemetry::report_malformed();
-        }
-    });
+    let upkeep = Upkeep::new(store.clone(), server.failed.clone());
     tokio::select! {
         () = stop.asked() => {}
         () = hangup.reload_until_closed() => {}
+        () = upkeep.run() => {}
     }
     tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
     let in_flight = server.in_flight.clone();
@@ -130,8 +130,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             Ok(())
         },
     };
-    reporting.abort();
-    telemetry::report_malformed();
+    // a database that does not answer must not delay the end
+    let _ = tokio::time::timeout(HINT, async {
+        upkeep.report().await;
+        store.close().await;
+    })
+    .await;
     opened.close().await;
     tracing::info!("stopped");
     outcome
@@ -212,7 +216,7 @@ async fn query_to_try(store: &Store, settings: &Settings, url: &str) -> Result<O
     demo::query_to_try(store, url, headers).await.map(Some)
 }
 
-/// Timeout for reading the tags that the example query in the log names.
+/// Timeout for what a server can do without: the hints after its start, and its last entries in the audit log.
 const HINT: Duration = Duration::from_secs(2);
 
 fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {

@@ -48,6 +48,7 @@ pub(super) struct SettingsFile {
     pub(super) statement_timeout: Option<u32>,
     pub(super) region: Option<String>,
     pub(super) with_demo: Option<bool>,
+    pub(super) history: Option<bool>,
     pub(super) allowed_hosts: Option<Vec<String>>,
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) rate_limit_principal: Option<u32>,

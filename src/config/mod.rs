@@ -22,8 +22,8 @@ use file::SettingsFile;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
-pub use values::LogFormat;
-use values::{host_name, path_parser, read_address, read_flag, secret_files, set_path};
+pub use values::{LogFormat, Switch};
+use values::{host_name, path_parser, read_address, read_flag, read_switch, secret_files, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -120,6 +120,11 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_WITH_DEMO", value_parser = read_flag)]
     pub with_demo: bool,
 
+    /// Whether changes of resources and their tags are recorded: on or off. It holds for all programs of the database until a
+    /// server is started with the other value [default: on]
+    #[arg(long, env = "TAGD_HISTORY", value_name = "SWITCH", value_parser = read_switch)]
+    pub history: Option<Switch>,
+
     /// Proxies and limits.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -177,6 +182,8 @@ pub struct Settings {
     pub region: String,
     /// Whether an empty database gets the demo fleet.
     pub with_demo: bool,
+    /// Whether changes are recorded.
+    pub history: bool,
     /// Names of hosts that requests may be addressed to, in lower case and without a dot at the end.
     pub allowed_hosts: Vec<String>,
     /// Proxies that are believed which address a request comes from.
@@ -265,6 +272,7 @@ impl Settings {
                 .or(file.region)
                 .filter(|region| !region.is_empty())
                 .unwrap_or_else(|| "region-1".to_owned()),
+            history: serve.history.and_then(|switch| switch.0).or(file.history).unwrap_or(true),
             with_demo: serve.with_demo || file.with_demo.unwrap_or_default(),
             allowed_hosts: hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?,
             trusted_proxies: networks(&proxies)?,

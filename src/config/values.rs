@@ -35,6 +35,20 @@ pub(super) fn read_flag(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Something that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch(pub(super) Option<bool>);
+
+/// On or off; an empty variable counts as not set.
+pub(super) fn read_switch(text: &str) -> Result<Switch, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" => Ok(Switch(None)),
+        "on" | "true" | "yes" | "1" => Ok(Switch(Some(true))),
+        "off" | "false" | "no" | "0" => Ok(Switch(Some(false))),
+        _ => Err("must be on or off".to_owned()),
+    }
+}
+
 /// A host name in the form in which names are compared: in lower case, without a trailing dot.
 pub(super) fn host_name(given: &str) -> Result<String, ConfigError> {
     let name = given.trim().to_ascii_lowercase();

@@ -9,6 +9,7 @@ pub mod command;
 pub mod credential;
 pub mod detail;
 pub mod error;
+pub mod history;
 pub mod limits;
 pub mod matching;
 pub mod network;

@@ -48,6 +48,11 @@ pub fn not_between(least: u64, most: u64, text: &str) -> String {
     }
 }
 
+/// A limit that is lower than the number of resources that would be removed.
+pub fn below_removals(count: u64, limit: u64) -> String {
+    format!("must be at least {count}, the number of resources that would be removed, got {limit}")
+}
+
 /// The allowed values of a field: `must be "a", "b" or "c"`.
 pub fn one_of(allowed: &[&str]) -> String {
     let mut reason = "must be ".to_owned();

@@ -120,6 +120,11 @@ pub enum RegistryError {
     },
     /// The condition of the write does not hold.
     Condition,
+    /// The history that is asked for is not kept.
+    NotKept {
+        /// The parameter, and since when there is history.
+        reason: String,
+    },
     /// An error that other requests have too.
     Other(RequestError),
 }
@@ -168,6 +173,7 @@ impl fmt::Display for RegistryError {
             Self::Condition => {
                 f.write_str("the condition in If-Match or If-None-Match is not met; nothing was changed")
             }
+            Self::NotKept { reason } => f.write_str(reason),
             Self::Other(error) => error.fmt(f),
         }
     }

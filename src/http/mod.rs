@@ -25,7 +25,7 @@ mod state;
 mod tls;
 mod unidentified;
 
-pub use limits::{FailureLimit, LimitSettings};
+pub use limits::{Failed, FailureLimit, LimitSettings};
 pub(crate) use registry::{CredentialReply, IssuedReply, time_of};
 pub use server::{Running, ServerSettings, start};
 pub use tls::{Tls, TlsError, TlsFiles};

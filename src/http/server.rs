@@ -10,7 +10,7 @@ use std::{
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
 
 use super::{
-    limits::{LimitSettings, Limits},
+    limits::{Failed, LimitSettings, Limits},
     request_log, router,
     state::{AppState, ServerState},
     tls::Tls,
@@ -55,6 +55,8 @@ pub struct Running {
     pub http_address: Option<SocketAddr>,
     /// Its requests in flight.
     pub in_flight: InFlight,
+    /// Its failed authentications that are not in the audit log yet.
+    pub failed: Failed,
     handle: ServerHandle,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -79,6 +81,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let limits = Limits::new(&limits);
     let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight: Arc::default() });
     let in_flight = InFlight(Arc::downgrade(&state.in_flight));
+    let failed = state.limits.failed().clone();
     let workers = app.workers();
     let mut server = HttpServer::new(move || {
         actix_web::App::new()
@@ -100,7 +103,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, http_address, in_flight, handle, ended: tokio::spawn(server) })
+    Ok(Running { address, http_address, in_flight, failed, handle, ended: tokio::spawn(server) })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds

@@ -9,7 +9,7 @@ use super::{limits::Limits, paths::Paths};
 use crate::{
     app::{App, Worker},
     domain::{Network, RequestError},
-    service::{Authenticator, Credentials, Identity, Registry, Service},
+    service::{Authenticator, Credentials, History, Identity, Registry, Service},
 };
 
 /// What the requests of all workers share in this module.
@@ -42,6 +42,8 @@ pub(super) struct AppState {
     pub(super) service: Service,
     /// The use cases of the registry.
     pub(super) registry: Registry,
+    /// The use cases of the history.
+    pub(super) history: History,
     /// The use cases of credentials.
     pub(super) credentials: Credentials,
     /// The use cases of the identity API.
@@ -59,8 +61,8 @@ pub(super) struct AppState {
 impl AppState {
     /// The state of a new worker.
     pub(super) fn new(app: App, server: Arc<ServerState>) -> Self {
-        let Worker { service, registry, credentials, identity, authenticator } = app.worker();
-        Self { service, registry, credentials, identity, authenticator, app, server, paths: Paths::new() }
+        let Worker { service, registry, history, credentials, identity, authenticator } = app.worker();
+        Self { service, registry, history, credentials, identity, authenticator, app, server, paths: Paths::new() }
     }
 
     /// The state of the worker that handles the request.

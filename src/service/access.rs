@@ -39,6 +39,8 @@ pub(super) enum Action {
     ManagePolicies,
     /// Register, change and delete resource types, which all domains share.
     ChangeTypes,
+    /// Read the audit log, which has the acts in all domains.
+    ReadAudit,
 }
 
 impl Action {
@@ -48,7 +50,7 @@ impl Action {
             Self::Read | Self::Identify => Role::Reader,
             Self::Tag => Role::Tagger,
             Self::Register | Self::ManageCredentials | Self::ManagePolicies => Role::Administrator,
-            Self::ChangeTypes => Role::Operator,
+            Self::ChangeTypes | Self::ReadAudit => Role::Operator,
         }
     }
 }

@@ -52,6 +52,13 @@ pub(crate) enum ImportError {
     },
     /// A line is bad and the import is strict.
     Strict,
+    /// More resources are not in the input than may be removed.
+    PruneLimit {
+        /// Resources that are not in the input.
+        unlisted: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// The input is text in another encoding than UTF-8.
     Encoding(WrongEncoding),
     /// Reading the input failed.
@@ -160,6 +167,7 @@ impl From<LoadError> for ImportError {
             LoadError::Store(source) | LoadError::Refused { source, .. } => Self::Store(source.into()),
             LoadError::Denied { line, source } => Self::Denied { line, source },
             LoadError::Strict => Self::Strict,
+            LoadError::PruneLimit { unlisted, limit } => Self::PruneLimit { unlisted, limit },
             LoadError::Encoding(wrong) => Self::Encoding(wrong),
             LoadError::Broken(source) => Self::Broken(source),
         }

@@ -270,7 +270,7 @@ impl Registry {
     ) -> Result<String, RegistryError> {
         let grant = self.access.may(principal, Action::Register, Target::of(resource)).await?;
         let scope_id = grant.find_registered_scope(resource).await?;
-        grant.writer().replace_tags_if(scope_id, &resource.resource_id, tags, condition).await
+        grant.writer().replace_tags_if(scope_id, &resource.resource_id, tags, condition, "replace").await
     }
 }
 
@@ -303,7 +303,7 @@ impl Grant<'_> {
         Ok(self.find_scope(&found.resource_type).await?)
     }
 
-    async fn find_registered_scope(&self, resource: &ResourceRef) -> Result<i64, RegistryError> {
+    pub(super) async fn find_registered_scope(&self, resource: &ResourceRef) -> Result<i64, RegistryError> {
         if is_storable(&resource.resource_id) {
             if let Some(scope) = self.find_scope_of_type(&resource.resource_type).await? {
                 return Ok(scope.scope_id);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{AuthSettings, Authenticator, Caches, CredentialCache, Credentials, Registry, access::AccessControl};
+use super::{
+    AuthSettings, Authenticator, Caches, CredentialCache, Credentials, History, Registry, access::AccessControl,
+};
 use crate::{domain::services::CloudService, store::Store};
 
 /// The use cases of the dialects.
@@ -30,6 +32,11 @@ impl Service {
     /// The use cases of credentials, over the same stores.
     pub fn credentials(&self, cache: Arc<CredentialCache>, settings: Arc<AuthSettings>) -> Credentials {
         Credentials::new(self.access.clone(), cache, settings)
+    }
+
+    /// The use cases of the history, over the same stores.
+    pub fn history(&self) -> History {
+        History::new(self.access.clone())
     }
 
     /// The use cases of the registry, over the same stores.

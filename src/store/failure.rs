@@ -66,6 +66,12 @@ pub enum StoreError {
         "the login is not a member of the role tagd_service; an administrator must run `grant tagd_service to` this login"
     )]
     Role,
+    /// Only the owner of the schema may do this.
+    #[error("only the owner of the schema may do this: give the database with the owner's login")]
+    NotOwner,
+    /// A table could not be locked.
+    #[error("other work has the tables in use; try again later")]
+    InUse,
     /// The disk of the database is full.
     #[error("the database's disk is full: {0}")]
     DiskFull(String),

@@ -6,6 +6,7 @@ use sqlx::Executor;
 
 use super::{
     BatchOutcome, ImportBatch, Store, StoreError,
+    caller::row_of,
     copy_text::copy_rows,
     imports::{begin, end, import_rows},
     pool::PooledConnection,
@@ -21,6 +22,8 @@ pub struct StagedImport {
     tags: TagSource,
     /// The position of the last row of each batch.
     ends: Vec<i64>,
+    /// Whether it is noted which resources the batches list.
+    notes_listed: bool,
 }
 
 /// Where the tags of staged resources are.
@@ -78,7 +81,15 @@ impl StagedImport {
             )
             .await
             .map_err(StoreError::of)?;
-        Ok(Self { connection, caller, tags, ends: Vec::new() })
+        Ok(Self { connection, caller, tags, ends: Vec::new(), notes_listed: false })
+    }
+
+    /// Notes from now on which resources the batches list, so that the others of their scopes can be found and removed.
+    /// The notes are in the database, and are made before other writers have to wait.
+    pub async fn note_listed(&mut self) -> Result<(), StoreError> {
+        sqlx::query!("select tagd.begin_prune()").execute(&mut *self.connection).await.map_err(StoreError::of)?;
+        self.notes_listed = true;
+        Ok(())
     }
 
     /// Adds a batch. The database checks its values; if it refuses one, the import cannot continue. If the tags are in
@@ -95,6 +106,9 @@ impl StagedImport {
         let before = self.ends.last().copied().unwrap_or_default();
         let end = before.saturating_add(i64::try_from(part.len()).unwrap_or(i64::MAX));
         self.ends.push(end);
+        if self.notes_listed {
+            note_rows(&mut self.connection, before, end).await.map_err(StoreError::of)?;
+        }
         match self.tags {
             TagSource::Rows => Ok(Vec::new()),
             TagSource::Stage => use_tags(&mut self.connection, before, end).await.map_err(StoreError::of),
@@ -146,7 +160,7 @@ impl StagedImport {
     pub async fn begin(mut self) -> Result<WholeImport, StoreError> {
         begin(&mut self.connection).await?;
         sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
-        let Self { connection, caller, tags, ends } = self;
+        let Self { connection, caller, tags, ends, notes_listed: _ } = self;
         Ok(WholeImport { connection, caller, tags, ends: ends.into_iter(), imported: 0 })
     }
 }
@@ -160,11 +174,56 @@ impl WholeImport {
         import_rows(&mut self.connection, &self.caller).await.map(Some).map_err(StoreError::of)
     }
 
+    /// Finds the resources that the batches do not list, in the scopes of those that they list; returns their number.
+    /// The import must have noted what its batches list.
+    pub async fn find_unlisted(&mut self) -> Result<u64, StoreError> {
+        let caller = row_of(&self.caller);
+        let found = sqlx::query_scalar!("select tagd.find_unlisted($1::text::tagd.caller)", caller)
+            .fetch_one(&mut *self.connection)
+            .await
+            .map_err(StoreError::of)?;
+        Ok(u64::try_from(found.unwrap_or_default()).unwrap_or_default())
+    }
+
+    /// Removes the next part of the resources that were found, after the first `done` of them. Returns how many are removed
+    /// now; `None` if none were left.
+    pub async fn remove_unlisted(&mut self, done: u64) -> Result<Option<u64>, StoreError> {
+        let caller = row_of(&self.caller);
+        let done = i64::try_from(done).unwrap_or(i64::MAX);
+        let removed = sqlx::query_scalar!("select tagd.remove_unlisted($1::text::tagd.caller, $2)", caller, done)
+            .fetch_one(&mut *self.connection)
+            .await
+            .map_err(StoreError::of)?;
+        Ok(removed.and_then(|removed| u64::try_from(removed).ok()))
+    }
+
     /// Commits the import. Without this, it is rolled back.
     pub async fn finish(mut self) -> Result<(), StoreError> {
         self.connection.execute("commit").await.map_err(StoreError::of)?;
         Ok(())
     }
+
+    /// Undoes the import, and returns when that is done.
+    pub async fn undo(mut self) -> Result<(), StoreError> {
+        self.connection.execute("rollback").await.map_err(StoreError::of)?;
+        Ok(())
+    }
+}
+
+/// Notes the resources of the staged rows after position `after` up to `last` as listed. They are copied to a table of the
+/// schema's owner, since a function with the owner's rights reads no table that the service made.
+async fn note_rows(connection: &mut PooledConnection, after: i64, last: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into pg_temp.import_listed (project_id, resource_type, resource_id)
+         select s.project_id, s.resource_type, s.resource_id
+           from pg_temp.staged_line s
+          where s.place > $1 and s.place <= $2",
+    )
+    .bind(after)
+    .bind(last)
+    .execute(&mut **connection)
+    .await?;
+    Ok(())
 }
 
 /// Copies the staged rows after position `after` up to `last` to `import_line`.

@@ -1,5 +1,6 @@
 //! The only module that runs SQL: sessions, the pool, retries, batching, migrations, and one file for each family of statements.
 
+mod audit;
 mod batcher;
 mod caller;
 mod compliance;
@@ -11,6 +12,7 @@ mod exports;
 mod failure;
 mod functions;
 mod handle;
+mod history;
 mod import_stage;
 mod imports;
 mod index;
@@ -35,12 +37,14 @@ mod version;
 mod write_queue;
 mod writes;
 
+pub use audit::{MonthlyTable, Pruned, prune_months, set_retention};
 pub use compliance::{ComplianceFilter, ComplianceMarker, OffenderMarker};
 pub use connect::{StoreSettings, create_database};
 pub use exports::{ExportTotals, Exporter};
 pub use failure::StoreError;
 pub use functions::FunctionSet;
 pub use handle::Store;
+pub use history::ChangePage;
 pub use import_stage::{StagedImport, WholeImport};
 pub use imports::{BatchOutcome, ImportBatch, Importer, RefusedLine};
 pub use index::{IndexMismatch, ScopeTotals};

@@ -361,25 +361,27 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces all tags of a resource. Returns its new etag.
+    /// Replaces all tags of a resource; `operation` is what the history calls it, `replace` or `restore`. Returns its new etag.
     pub async fn replace_tags_if(
         &self,
         scope_id: i64,
         resource_id: &str,
         tags: &[Tag],
         condition: &Condition,
+        operation: &str,
     ) -> Result<String, RegistryError> {
         let parts = parts_of(tags);
         let etag = self
             .pool
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.replace_tags_if($1, $2, $3, $4, $5::text::tagd.caller)",
+                    "select tagd.replace_tags_if($1, $2, $3, $4, $5::text::tagd.caller, $6)",
                     scope_id,
                     resource_id,
                     &parts,
                     matched(condition),
-                    row_of(&self.caller)
+                    row_of(&self.caller),
+                    operation
                 )
             })
             .await

@@ -28,7 +28,39 @@ const ID: (&str, &str) = ("id", "v.resource_id");
 const NAME: (&str, &str) = ("name", "v.resource_name");
 
 /// All reports, by name.
-pub const REPORTS: [Report; 12] = [
+pub const REPORTS: [Report; 14] = [
+    Report {
+        name: "audit",
+        about: "Administrative acts: credentials, projects, types, history, and failed log-ins",
+        columns: &[
+            ("time", "to_char(v.recorded_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')"),
+            ("operation", "v.operation"),
+            ("object", "v.object"),
+            ("principal", "v.principal"),
+            ("address", "v.address"),
+            ("detail", "v.detail"),
+        ],
+        time: Some("recorded_at"),
+        is_by_scope: false,
+        order: "v.recorded_at desc, v.operation, v.object",
+    },
+    Report {
+        name: "changes",
+        about: "Every change of a resource or its tags: who, when, before and after",
+        columns: &[
+            ("time", "to_char(v.changed_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')"),
+            PROJECT,
+            TYPE,
+            ID,
+            ("operation", "v.operation"),
+            ("principal", "v.principal"),
+            ("before", "v.old_tags"),
+            ("after", "v.new_tags"),
+        ],
+        time: Some("changed_at"),
+        is_by_scope: true,
+        order: "v.change_id desc",
+    },
     Report {
         name: "coverage",
         about: "How many resources of each type have each key that their project uses",

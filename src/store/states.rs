@@ -56,10 +56,12 @@ pub enum Refusal {
     TooManyPolicies,
     /// The project was registered in another domain, or moved to it, since the caller's rights were checked.
     ForeignProject,
+    /// There is no history of a time; the detail has when it had been turned off, and when it begins again.
+    NotKept,
 }
 
 /// States or prefixes of states; the first match counts. A state that is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 52] = [
+pub const STATES: [(&str, Meaning); 53] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -74,9 +76,10 @@ pub const STATES: [(&str, Meaning); 52] = [
     ("TG011", Meaning::Refused(Refusal::NameTaken)),
     ("TG012", Meaning::Refused(Refusal::ForeignProject)),
     ("TG013", Meaning::Refused(Refusal::AgainstPolicy)),
-    ("TG014", Meaning::Refused(Refusal::UnknownProject)),
-    ("TG015", Meaning::Refused(Refusal::PolicyExists)),
-    ("TG016", Meaning::Refused(Refusal::TooManyPolicies)),
+    ("TG014", Meaning::Refused(Refusal::NotKept)),
+    ("TG015", Meaning::Refused(Refusal::UnknownProject)),
+    ("TG016", Meaning::Refused(Refusal::PolicyExists)),
+    ("TG017", Meaning::Refused(Refusal::TooManyPolicies)),
     // a protocol violation, by tagd or by a proxy that then ends the session; see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),

@@ -2,10 +2,16 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::batches::{Batch, Batches, Rejected};
+use super::{
+    batches::{Batch, Batches, Rejected},
+    staged_lines::StagedLines,
+};
 use crate::{
     domain::{RequestError, reason::quote, registration::check_tag_counts},
-    store::{BatchOutcome, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError, TagStage},
+    store::{
+        BatchOutcome, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError, TagStage,
+        WholeImport,
+    },
     text::{self, WrongEncoding},
 };
 
@@ -19,6 +25,8 @@ pub(crate) struct Outcome {
     pub(crate) changed: u64,
     pub(crate) unchanged: u64,
     pub(crate) rejected: u64,
+    /// Resources that were not in the input and were removed.
+    pub(crate) removed: u64,
     pub(crate) new_types: Vec<String>,
 }
 
@@ -35,15 +43,34 @@ impl Outcome {
     }
 }
 
+/// How many resources an import that prunes may remove, unless it says otherwise.
+pub(crate) const PRUNE_LIMIT: u64 = 1000;
+
 /// What a failed import leaves in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Atomicity {
     /// Nothing: it is one transaction, and the first bad line ends it.
-    Nothing,
+    Nothing(Strict),
     /// The batches that were complete.
     Batches,
     /// The lines that were complete.
     Lines,
+}
+
+impl Atomicity {
+    /// Whether the import is all or nothing.
+    pub(crate) fn is_strict(self) -> bool {
+        matches!(self, Self::Nothing(_))
+    }
+}
+
+/// What only an import that is one transaction can do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Strict {
+    /// To remove resources that are not in the input, from the scopes that are in it: no more than this number.
+    pub(crate) prune: Option<u64>,
+    /// To undo everything at the end.
+    pub(crate) is_dry_run: bool,
 }
 
 /// What an import reports while it runs.
@@ -63,6 +90,13 @@ pub(crate) enum Progress<'a> {
         /// Resources so far.
         resources: u64,
         /// Resources that were staged.
+        of: u64,
+    },
+    /// Resources that are not in the input were removed.
+    Removed {
+        /// Resources so far.
+        resources: u64,
+        /// Resources that are to be removed.
         of: u64,
     },
 }
@@ -88,6 +122,13 @@ pub(crate) enum LoadError {
     },
     /// A line is bad and the import is strict; the line was reported.
     Strict,
+    /// More resources are not in the input than may be removed.
+    PruneLimit {
+        /// Resources that are not in the input.
+        unlisted: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// The input is not UTF-8; none of it was imported.
     Encoding(WrongEncoding),
     /// Reading the input failed.
@@ -110,9 +151,9 @@ pub(crate) async fn load(
 ) -> Result<Outcome, LoadError> {
     let mut load = Load { outcome: Outcome::default(), next_line: 1, report, check };
     match atomicity {
-        Atomicity::Nothing => {
+        Atomicity::Nothing(strict) => {
             let stage = store.stage_import().await.map_err(LoadError::Store)?;
-            load.run_whole(stage, batches).await?;
+            load.run_whole(stage, batches, strict).await?;
         }
         Atomicity::Batches | Atomicity::Lines => {
             let importer = store.import().await.map_err(LoadError::Store)?;
@@ -132,12 +173,12 @@ pub(crate) async fn load_with_tags(
 ) -> Result<Outcome, LoadError> {
     let mut load = Load { outcome: Outcome::default(), next_line: 1, report, check };
     tags.malformed(|line, reason| load.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
-    if atomicity == Atomicity::Nothing {
+    if atomicity.is_strict() {
         load.must_be_clean()?;
     }
     let stage = tags.stage_import().await.map_err(LoadError::Store)?;
     match atomicity {
-        Atomicity::Nothing => load.run_whole(stage, batches).await?,
+        Atomicity::Nothing(strict) => load.run_whole(stage, batches, strict).await?,
         Atomicity::Batches | Atomicity::Lines => {
             load.run_batches(Target::WithTags(stage), batches, atomicity).await?;
         }
@@ -224,7 +265,15 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
 
     /// Stages batches as they arrive, and imports all of them at the end: other writers then wait only for the import,
     /// not for a slow client.
-    async fn run_whole(&mut self, mut stage: StagedImport, mut batches: Batches) -> Result<(), LoadError> {
+    async fn run_whole(
+        &mut self,
+        mut stage: StagedImport,
+        mut batches: Batches,
+        strict: Strict,
+    ) -> Result<(), LoadError> {
+        if strict.prune.is_some() {
+            stage.note_listed().await.map_err(LoadError::Store)?;
+        }
         let mut staged_lines = Vec::new();
         let mut staged = 0;
         while let Some(batch) = self.next(&mut batches).await? {
@@ -248,6 +297,18 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         stage.unused_tags(|line, reason| self.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
         self.must_be_clean()?;
         let mut whole = stage.begin().await.map_err(LoadError::Store)?;
+        // counted first, so that nothing has to be undone if they are more than the limit
+        let unlisted = match strict.prune {
+            None => 0,
+            Some(limit) => {
+                let unlisted = whole.find_unlisted().await.map_err(LoadError::Store)?;
+                if unlisted > limit {
+                    whole.undo().await.map_err(LoadError::Store)?;
+                    return Err(LoadError::PruneLimit { unlisted, limit });
+                }
+                unlisted
+            }
+        };
         for lines in staged_lines {
             let line = lines.get(0).unwrap_or_default();
             self.check_from(line).await?;
@@ -256,8 +317,22 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
             self.must_be_clean()?;
             (self.report)(Progress::Imported { resources: self.outcome.resources(), of: staged });
         }
+        if unlisted > 0 {
+            self.prune(&mut whole, unlisted).await?;
+        }
         self.check_from(self.next_line).await?;
-        whole.finish().await.map_err(LoadError::Store)
+        if strict.is_dry_run { whole.undo().await } else { whole.finish().await }.map_err(LoadError::Store)
+    }
+
+    /// Removes the resources that are not in the input.
+    async fn prune(&mut self, whole: &mut WholeImport, unlisted: u64) -> Result<(), LoadError> {
+        loop {
+            self.check_from(self.next_line).await?;
+            let removed = whole.remove_unlisted(self.outcome.removed).await.map_err(LoadError::Store)?;
+            let Some(removed) = removed else { return Ok(()) };
+            self.outcome.removed = removed;
+            (self.report)(Progress::Removed { resources: removed, of: unlisted });
+        }
     }
 
     /// Imports batches as they arrive.
@@ -334,31 +409,6 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                     }
                 }
             }
-        }
-    }
-}
-
-/// The lines of a staged batch.
-enum StagedLines {
-    /// They follow one another, as they usually do: the first.
-    From(u64),
-    /// Each line.
-    Listed(Vec<u64>),
-}
-
-impl StagedLines {
-    fn of(lines: Vec<u64>) -> Self {
-        match (lines.first(), lines.last()) {
-            (Some(first), Some(last)) if last - first + 1 == count_of(lines.len()) => Self::From(*first),
-            _ => Self::Listed(lines),
-        }
-    }
-
-    /// The line of a resource by its position in the batch.
-    fn get(&self, position: usize) -> Option<u64> {
-        match self {
-            Self::From(first) => Some(first + count_of(position)),
-            Self::Listed(lines) => lines.get(position).copied(),
         }
     }
 }

@@ -5,6 +5,9 @@ mod covered;
 pub(crate) mod line;
 mod load;
 pub(crate) mod policy_line;
+mod staged_lines;
 
 pub(crate) use covered::Covered;
-pub(crate) use load::{Atomicity, LoadError, Outcome, Progress, load, load_with_tags, log_refusal};
+pub(crate) use load::{
+    Atomicity, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict, load, load_with_tags, log_refusal,
+};

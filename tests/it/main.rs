@@ -17,6 +17,7 @@ mod architecture;
 mod cli;
 mod compiler;
 mod documents;
+mod history;
 mod oracle;
 mod policy;
 mod report;

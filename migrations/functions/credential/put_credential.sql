@@ -47,7 +47,15 @@ begin
     p_credential_id, p_kind, p_name, p_role, p_domain_id, p_project_ids, p_secret, p_security_token, p_issued_for, v_root,
     p_caller.principal, to_timestamp(p_expires_at))
   on conflict (credential_id) do nothing;
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform tagd.record_act(
+    p_caller, 'credential.create', p_credential_id, p_domain_id,
+    jsonb_build_object(
+      'kind', case p_kind when 0 then 'key' else 'token' end, 'name', p_name, 'role', p_role, 'projects', p_project_ids,
+      'issued_for', p_issued_for, 'expires_at', to_timestamp(p_expires_at)));
+  return true;
 end
 $$;
 comment on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, text, bigint, tagd.caller) is 'Adds a credential. False if there is one with this identifier, or none of the one that it is issued for. A token of the identity API has that one, or a key of the settings file as its root; of one root, 10,000 are kept.';

@@ -3,11 +3,21 @@ returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_name      text;
+  v_domain_id text;
 begin
   delete from tagd.credential c
    where c.credential_id = p_credential_id and c.kind = p_kind
-     and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator');
-  return found;
+     and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator')
+  returning c.name, c.domain_id into v_name, v_domain_id;
+  if not found then
+    return false;
+  end if;
+  perform tagd.record_act(
+    p_caller, 'credential.revoke', p_credential_id, v_domain_id,
+    jsonb_build_object('kind', case p_kind when 0 then 'key' else 'token' end, 'name', v_name));
+  return true;
 end
 $$;
 comment on function tagd.remove_credential(text, smallint, tagd.caller) is 'Revokes a credential and the tokens that were issued for it. False if there is none that the caller may revoke.';

@@ -3,6 +3,9 @@ returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_name      text;
+  v_domain_id text;
 begin
   -- waits for tokens that are being issued for it, which are to end as well
   perform 1 from tagd.credential c where c.credential_id = p_credential_id for update;
@@ -13,11 +16,15 @@ begin
      and (p_caller.domain_id is null or not exists (
        select from tagd.credential o
         where o.credential_id in (c.issued_for, c.root_id)
-          and (o.domain_id is distinct from p_caller.domain_id or o.role = 'operator')));
+          and (o.domain_id is distinct from p_caller.domain_id or o.role = 'operator')))
+  returning c.name, c.domain_id into v_name, v_domain_id;
   if not found then
     return false;
   end if;
   delete from tagd.credential c where c.issued_for = p_credential_id;
+  perform tagd.record_act(
+    p_caller, 'credential.rotate', p_credential_id, v_domain_id,
+    jsonb_build_object('kind', case p_kind when 0 then 'key' else 'token' end, 'name', v_name));
   return true;
 end
 $$;

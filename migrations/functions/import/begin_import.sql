@@ -21,6 +21,7 @@ begin
     slot     integer,
     line     bigint not null,
     is_new   boolean not null,
+    old_name text collate "C",
     old_tags text[] collate "C"
   );
   create temporary table import_word (

@@ -8,7 +8,8 @@ set enable_mergejoin = off
 set gin_pending_list_limit = 16384
 as $$
 declare
-  v_scope record;
+  v_scope   record;
+  v_project record;
 begin
   -- project names: the last line that has one wins; lines without one change nothing
   insert into tagd.project (project_id, project_name, domain_id)
@@ -23,15 +24,21 @@ begin
     where p.project_id in (select i.project_id from pg_temp.import_line i where i.project_name is not null or i.domain_id is not null)
     order by p.project_id
       for no key update;
-  update tagd.project p
-     set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id)
-    from (select i.project_id,
-                 (array_agg(i.project_name order by i.line desc) filter (where i.project_name is not null))[1] as project_name,
-                 (array_agg(i.domain_id order by i.line desc) filter (where i.domain_id is not null))[1] as domain_id
-            from pg_temp.import_line i
-           group by i.project_id) n
-   where p.project_id = n.project_id
-     and (coalesce(n.project_name, p.project_name), coalesce(n.domain_id, p.domain_id)) is distinct from (p.project_name, p.domain_id);
+  for v_project in
+    update tagd.project p
+       set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id)
+      from (select i.project_id,
+                   (array_agg(i.project_name order by i.line desc) filter (where i.project_name is not null))[1] as project_name,
+                   (array_agg(i.domain_id order by i.line desc) filter (where i.domain_id is not null))[1] as domain_id
+              from pg_temp.import_line i
+             group by i.project_id) n
+     where p.project_id = n.project_id
+       and (coalesce(n.project_name, p.project_name), coalesce(n.domain_id, p.domain_id)) is distinct from (p.project_name, p.domain_id)
+    returning p.project_id, p.project_name, p.domain_id
+  loop
+    perform tagd.record_act(
+      p_caller, 'project.put', v_project.project_id, v_project.domain_id, jsonb_build_object('project_name', v_project.project_name));
+  end loop;
 
   -- a type that was never registered is taken as one of the region, reached by the cross-service API; only a caller without
   -- a domain may register one
@@ -45,6 +52,10 @@ begin
     on conflict (resource_type) do nothing
     returning resource_type)
   select coalesce(array_agg(a.resource_type order by a.resource_type), '{}') into new_types from added a;
+  perform tagd.record_act(
+            p_caller, 'type.put', n.name, null,
+            jsonb_build_object('service', 'TMS', 'regional', true, 'tag_quota', 20, 'created', true))
+     from unnest(new_types) as n (name);
 
   insert into tagd.scope (project_id, resource_type)
   select distinct i.project_id, i.resource_type
@@ -74,10 +85,10 @@ begin
 
   perform tagd.refuse_import_lines();
 
-  insert into pg_temp.import_work (scope_id, slot, line, is_new, old_tags)
+  insert into pg_temp.import_work (scope_id, slot, line, is_new, old_name, old_tags)
   select s.scope_id,
          coalesce(r.slot, (c.next_slot - 1 + row_number() over (partition by s.scope_id, r.slot is null order by i.line))::integer),
-         i.line, r.slot is null, r.tags
+         i.line, r.slot is null, nullif(r.resource_name, i.resource_name), r.tags
     from pg_temp.import_line i
     join tagd.scope s on s.project_id = i.project_id and s.resource_type = i.resource_type
     join tagd.scope_counter c on c.scope_id = s.scope_id
@@ -153,7 +164,8 @@ begin
   perform set_config('enable_nestloop', 'on', true);
   for v_scope in
     select w.scope_id, array_agg(row(
-             w.slot, w.old_tags, i.tags, null, coalesce(n.old_words, '{}'), coalesce(n.new_words, '{}'), p_caller)::tagd.resource_change
+             w.slot, w.old_tags, i.tags, null, coalesce(n.old_words, '{}'), coalesce(n.new_words, '{}'), p_caller, i.resource_id, 'import',
+             w.old_name, case when w.old_name is not null then i.resource_name end, null)::tagd.resource_change
              order by w.slot) as changes
       from pg_temp.import_work w
       join pg_temp.import_line i on i.line = w.line

@@ -7,6 +7,7 @@ declare
   v_wanted  bigint;
   v_held    bigint;
   v_foreign bigint;
+  v_added   text[];
 begin
   select count(distinct i.project_id) into v_wanted from pg_temp.import_line i;
   loop
@@ -16,11 +17,17 @@ begin
              order by p.project_id
                for key share) held;
     exit when v_held = v_wanted;
-    insert into tagd.project (project_id, domain_id)
-    select distinct i.project_id, coalesce(p_caller.domain_id, '') from pg_temp.import_line i
-     where not exists (select from tagd.project p where p.project_id = i.project_id)
-     order by i.project_id
-    on conflict (project_id) do nothing;
+    with added as (
+      insert into tagd.project (project_id, domain_id)
+      select distinct i.project_id, coalesce(p_caller.domain_id, '') from pg_temp.import_line i
+       where not exists (select from tagd.project p where p.project_id = i.project_id)
+       order by i.project_id
+      on conflict (project_id) do nothing
+      returning project_id)
+    select array_agg(a.project_id order by a.project_id) into v_added from added a;
+    perform tagd.record_act(
+              p_caller, 'project.put', n.name, coalesce(p_caller.domain_id, ''), jsonb_build_object('project_name', '', 'created', true))
+       from unnest(v_added) as n (name);
   end loop;
   if v_foreign > 0 then
     raise exception using errcode = 'TG012', message = 'a project belongs to another domain';

@@ -19,7 +19,7 @@ begin
       where p.project_id = v_new.project_id and (v_new.domain_id is null or p.domain_id = v_new.domain_id)
         for key share;
     if not found then
-      raise exception using errcode = 'TG014', message = 'unknown project', detail = v_new.project_id;
+      raise exception using errcode = 'TG015', message = 'unknown project', detail = v_new.project_id;
     end if;
   end if;
   if v_new.resource_types is not null then
@@ -41,7 +41,7 @@ begin
    where p.policy_name = v_new.policy_name and p.domain_id is not distinct from v_new.domain_id;
   created := not found;
   if not created and not tagd.may_change_policy(v_old, p_projects) then
-    raise exception using errcode = 'TG015', message = 'the name is taken', detail = v_new.policy_name;
+    raise exception using errcode = 'TG016', message = 'the name is taken', detail = v_new.policy_name;
   end if;
   if p_absent and not created
      or p_match is not null and (created or not (tagd.policy_etag(v_old) = any (p_match) or '*' = any (p_match))) then
@@ -51,11 +51,11 @@ begin
     -- by its name alone, a policy of a domain must not be taken for one of all domains
     perform from tagd.policy p where p.policy_name = v_new.policy_name and (p.domain_id is null or v_new.domain_id is null);
     if found then
-      raise exception using errcode = 'TG015', message = 'the name is taken', detail = v_new.policy_name;
+      raise exception using errcode = 'TG016', message = 'the name is taken', detail = v_new.policy_name;
     end if;
     perform from tagd.policy p where p.domain_id is not distinct from v_new.domain_id having count(*) >= 200;
     if found then
-      raise exception using errcode = 'TG016', message = 'too many policies', detail = '200';
+      raise exception using errcode = 'TG017', message = 'too many policies', detail = '200';
     end if;
     insert into tagd.policy (
       policy_name, domain_id, project_id, resource_types, key, folded_key, is_required, is_exact, allowed_values, pattern, pattern_are,
@@ -71,14 +71,19 @@ begin
        set project_id = v_new.project_id, resource_types = v_new.resource_types, key = v_new.key, folded_key = v_new.folded_key,
            is_required = v_new.is_required, is_exact = v_new.is_exact, allowed_values = v_new.allowed_values,
            pattern = v_new.pattern, pattern_are = v_new.pattern_are, is_enforced = v_new.is_enforced,
-           description = v_new.description, updated_at = now()
+           description = v_new.description, updated_at = clock_timestamp()
      where p.policy_id = v_old.policy_id
     returning * into v_new;
+  end if;
+  if created or v_new.updated_at is distinct from v_old.updated_at then
+    perform tagd.record_act(
+      p_caller, 'policy.put', v_new.policy_name, v_new.domain_id,
+      to_jsonb(v_new) - array['policy_id', 'policy_name', 'domain_id', 'folded_key', 'pattern_are', 'created_at', 'updated_at']);
   end if;
   policy := v_new;
   etag := tagd.policy_etag(v_new);
 end
 $$;
-comment on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) is 'Creates a policy or replaces one, if it has one of the etags in p_match (see policy_etag; * matches any) or, with p_absent, if it does not exist. The object has the columns of tagd.policy. Aliases of types are replaced by their types. p_projects are the only projects of the caller, null for all. Raises TG008 or TG014 if a type or the project is unknown, TG015 if the name is taken, TG016 if the domain has as many policies as are allowed. Writes in flight do not see it yet: see await_writers.';
+comment on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) is 'Creates a policy or replaces one, if it has one of the etags in p_match (see policy_etag; * matches any) or, with p_absent, if it does not exist. The object has the columns of tagd.policy. Aliases of types are replaced by their types. p_projects are the only projects of the caller, null for all. Raises TG008 or TG015 if a type or the project is unknown, TG016 if the name is taken, TG017 if the domain has as many policies as are allowed. Writes in flight do not see it yet: see await_writers.';
 revoke execute on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) from public;
 grant execute on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) to tagd_service;

@@ -19,7 +19,11 @@ begin
     raise exception using errcode = 'TG007', message = 'the condition does not hold';
   end if;
   delete from tagd.policy p where p.policy_id = v_old.policy_id;
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform tagd.record_act(p_caller, 'policy.remove', p_name, p_domain_id, '{}');
+  return true;
 end
 $$;
 comment on function tagd.remove_policy(text, text, text[], text[], tagd.caller) is 'Deletes a policy of a domain, null for one of all domains, if it has one of the etags in p_match (see put_policy). False if there is none that the caller may delete.';

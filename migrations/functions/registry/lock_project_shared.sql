@@ -11,6 +11,10 @@ begin
     exit when found;
     insert into tagd.project (project_id, domain_id) values (p_project_id, coalesce(p_caller.domain_id, ''))
     on conflict (project_id) do nothing;
+    if found then
+      perform tagd.record_act(
+        p_caller, 'project.put', p_project_id, coalesce(p_caller.domain_id, ''), jsonb_build_object('project_name', '', 'created', true));
+    end if;
   end loop;
   if v_domain_id <> p_caller.domain_id then
     raise exception using errcode = 'TG012', message = 'the project belongs to another domain';

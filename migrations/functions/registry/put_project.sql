@@ -1,13 +1,22 @@
 create or replace function tagd.put_project(p_project_id text, p_project_name text, p_domain_id text, p_caller tagd.caller)
 returns boolean
-language sql security definer
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_created boolean;
+begin
   insert into tagd.project (project_id, project_name, domain_id) values (p_project_id, p_project_name, p_domain_id)
   on conflict (project_id) do update set project_name = excluded.project_name, domain_id = excluded.domain_id
    where (p_caller).domain_id is null or project.domain_id = (p_caller).domain_id
   -- xmax is 0 only in a row that this statement has inserted
-  returning xmax = 0
+  returning xmax = 0 into v_created;
+  if found then
+    perform tagd.record_act(
+      p_caller, 'project.put', p_project_id, p_domain_id, jsonb_build_object('project_name', p_project_name, 'created', v_created));
+  end if;
+  return v_created;
+end
 $$;
 comment on function tagd.put_project(text, text, text, tagd.caller) is 'Registers a project, or changes name and account of an existing one. Returns true if it is new; null, and changes nothing, if the project belongs to another domain than the caller''s.';
 revoke execute on function tagd.put_project(text, text, text, tagd.caller) from public;

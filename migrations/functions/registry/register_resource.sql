@@ -17,6 +17,7 @@ declare
   v_quota     integer;
   v_old_words text[] := '{}';
   v_new_words text[];
+  v_old_name  text;
 begin
   select t.tag_quota into v_quota from tagd.resource_type t where t.resource_type = p_resource_type;
   if not found then
@@ -64,15 +65,19 @@ begin
     v_new_words := tagd.labelled_words(v_scope_id, p_name_folded);
     insert into tagd.name (scope_id, slot, folded, words) values (v_scope_id, v_slot, p_name_folded, v_new_words);
   else
+    select nullif(r.resource_name, p_name) into v_old_name
+      from tagd.resource r
+     where r.scope_id = v_scope_id and r.slot = v_slot;
     update tagd.resource r set resource_name = p_name, detail = p_detail
      where r.scope_id = v_scope_id and r.slot = v_slot
        and (r.resource_name, r.detail::text collate "C") is distinct from (p_name, p_detail::text);
     select n.old_words, n.new_words into v_old_words, v_new_words
       from tagd.rename_resource(v_scope_id, v_slot, p_name_folded) n;
   end if;
-  if tags is distinct from v_old or v_new_words <> v_old_words then
-    perform tagd.change_tags(
-      v_scope_id, array[row(v_slot, v_old, tags, null, v_old_words, v_new_words, p_caller)::tagd.resource_change]);
+  if tags is distinct from v_old or v_old_name is not null then
+    perform tagd.change_tags(v_scope_id, array[row(
+      v_slot, v_old, tags, null, v_old_words, v_new_words, p_caller, p_resource_id, case when created then 'register' else 'update' end,
+      v_old_name, case when created or v_old_name is not null then p_name end, null)::tagd.resource_change]);
   end if;
   detail := p_detail;
   etag := tagd.etag_of(p_name, p_detail, tags);

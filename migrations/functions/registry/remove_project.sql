@@ -4,12 +4,17 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_scopes   bigint[];
-  v_scope_id bigint;
+  v_scopes    bigint[];
+  v_scope_id  bigint;
+  v_domain_id text;
+  v_slot      integer;
+  v_removed   bigint := 0;
+  v_changes   tagd.resource_change[];
 begin
-  perform from tagd.project p
-    where p.project_id = p_project_id and (p_caller.domain_id is null or p.domain_id = p_caller.domain_id)
-      for update;
+  select p.domain_id into v_domain_id
+    from tagd.project p
+   where p.project_id = p_project_id and (p_caller.domain_id is null or p.domain_id = p_caller.domain_id)
+     for update;
   if not found then
     return false;
   end if;
@@ -29,7 +34,18 @@ begin
     perform tagd.lock_scope(v_scope_id);
   end loop;
   foreach v_scope_id in array v_scopes loop
-    -- not by change_tags: the project is deleted too, so nothing can be asked about these resources afterwards
+    -- not by change_tags: the whole index of the scope goes. In parts, so that the list of changes stays small.
+    v_slot := -1;
+    loop
+      select array_agg(row(
+               r.slot, r.tags, null, null, null, null, p_caller, r.resource_id, 'remove_project', r.resource_name, null,
+               r.registered_at)::tagd.resource_change), max(r.slot)
+        into v_changes, v_slot
+        from (select * from tagd.resource e where e.scope_id = v_scope_id and e.slot > v_slot order by e.slot limit 10000) r;
+      exit when v_slot is null;
+      v_removed := v_removed + cardinality(v_changes);
+      perform tagd.record_changes(v_scope_id, v_changes);
+    end loop;
     delete from tagd.tag t where t.scope_id = v_scope_id;
     delete from tagd.name n where n.scope_id = v_scope_id;
     delete from tagd.resource r where r.scope_id = v_scope_id;
@@ -38,6 +54,7 @@ begin
   end loop;
   delete from tagd.policy p where p.project_id = p_project_id;
   delete from tagd.project p where p.project_id = p_project_id;
+  perform tagd.record_act(p_caller, 'project.remove', p_project_id, v_domain_id, jsonb_build_object('resources', v_removed));
   return true;
 end
 $$;

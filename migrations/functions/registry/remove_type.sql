@@ -18,6 +18,7 @@ begin
    where p_resource_type = any (p.resource_types);
   -- deletes its aliases as well, by the foreign key
   delete from tagd.resource_type t where t.resource_type = p_resource_type;
+  perform tagd.record_act(p_caller, 'type.remove', p_resource_type, null, '{}');
   return true;
 end
 $$;

@@ -1,5 +1,5 @@
 create or replace function tagd.replace_tags_if(
-  p_scope_id bigint, p_resource_id text, p_tags text[], p_match text[], p_caller tagd.caller)
+  p_scope_id bigint, p_resource_id text, p_tags text[], p_match text[], p_caller tagd.caller, p_operation text)
 returns text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -18,13 +18,13 @@ begin
        from tagd.scope s join tagd.resource_type t on t.resource_type = s.resource_type
       where s.scope_id = p_scope_id;
     perform tagd.check_policies(p_scope_id, v_old, v_new);
-    perform tagd.change_tags(
-      p_scope_id, array[row(v_slot, v_old, v_new, null, '{}', '{}', p_caller)::tagd.resource_change]);
+    perform tagd.change_tags(p_scope_id, array[row(
+      v_slot, v_old, v_new, null, '{}', '{}', p_caller, p_resource_id, p_operation, null, null, null)::tagd.resource_change]);
   end if;
   return (select tagd.etag_of(r.resource_name, r.detail, r.tags) from tagd.resource r
            where r.scope_id = p_scope_id and r.slot = v_slot);
 end
 $$;
-comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) is 'Replaces all tags of a resource if it has one of the etags in p_match (see lock_resource). Returns its new etag.';
-revoke execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) from public;
-grant execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller) to tagd_service;
+comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) is 'Replaces all tags of a resource if it has one of the etags in p_match (see lock_resource). The operation is replace or restore, as the history has it. Returns its new etag.';
+revoke execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) from public;
+grant execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) to tagd_service;

@@ -122,6 +122,7 @@ begin
   if v_flips is not null then
     perform tagd.flip_labels(p_scope_id, v_flips);
   end if;
+  perform tagd.record_changes(p_scope_id, p_changes);
 end
 $$;
 comment on function tagd.change_tags(bigint, tagd.resource_change[]) is 'The one place that changes tags: brings the tags and the index of locked resources of a scope from the old tags to the new ones, and the labels of their names from the old words to the new ones. A resource may occur only once.';

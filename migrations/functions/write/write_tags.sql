@@ -81,7 +81,7 @@ begin
     v_outcomes[v_row.n] := 'changed';
     v_changes := v_changes || row(
       v_row.slot, v_row.tags, v_new, case when cardinality(v_parts) = 2 then v_parts[:1] end, null, null,
-      p_callers[v_row.n])::tagd.resource_change;
+      p_callers[v_row.n], p_ids[v_row.n], case v_mode when 0 then 'tag' else 'untag' end, null, null, null)::tagd.resource_change;
   end loop;
   if v_changes is not null then
     perform tagd.change_tags(p_scope_id, v_changes);

@@ -23,10 +23,11 @@ use crate::{
     app,
     auth::Principal,
     config::Settings,
+    domain::reason,
     service::Import,
     store::{SessionProfile, Store, TagStage},
     transfer::{
-        self, Atomicity, LoadError, Outcome, Progress,
+        self, Atomicity, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict,
         batches::{self, Batches},
     },
 };
@@ -58,6 +59,28 @@ pub(super) struct ImportArgs {
     /// All lines are checked and staged first; while they are then imported, other writers wait
     #[arg(long)]
     strict: bool,
+
+    /// Also remove resources that are not in the file, from each scope (a project and a resource type) that is in it.
+    /// Scopes that are not in the file are left alone
+    #[arg(long, requires = "strict")]
+    prune: bool,
+
+    /// Import nothing if --prune would remove more resources than this
+    #[arg(long, value_name = "N", default_value_t = PRUNE_LIMIT, requires = "prune")]
+    prune_limit: u64,
+
+    /// Do everything and undo it at the end, to see the counts. Other writers wait as for the import itself
+    #[arg(long, requires = "strict")]
+    dry_run: bool,
+}
+
+impl ImportArgs {
+    fn atomicity(&self) -> Atomicity {
+        if !self.strict {
+            return Atomicity::Lines;
+        }
+        Atomicity::Nothing(Strict { prune: self.prune.then_some(self.prune_limit), is_dry_run: self.dry_run })
+    }
 }
 
 pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), CliError> {
@@ -68,23 +91,34 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
     let opened = open(settings).await?;
     let store = opened.store(SessionProfile::Bulk).await?;
     let progress = bar(size, Unit::Bytes);
-    let outcome = load(&store, resources, tags, Some(progress.clone()), args.strict).await;
+    let outcome = load(&store, resources, tags, Some(progress.clone()), args.atomicity()).await;
     progress.finish_and_clear();
     store.close().await;
     opened.close().await;
     let outcome = outcome?;
+    let registered = if args.dry_run { "would be registered" } else { "registered" };
     for name in &outcome.new_types {
-        eprintln!("new resource type {name}: registered as a regional type with a quota of 20 tags per resource");
+        eprintln!("new resource type {name}: {registered} as a regional type with a quota of 20 tags per resource");
     }
     let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{} new, {} changed, {} unchanged, {} rejected in {seconds:.1} s",
-        HumanCount(outcome.created),
-        HumanCount(outcome.changed),
-        HumanCount(outcome.unchanged),
-        HumanCount(outcome.rejected)
-    );
+    println!("{} in {seconds:.1} s", summary(&outcome, &args));
     if outcome.rejected > 0 { Err(CliError::Reported) } else { Ok(()) }
+}
+
+/// The counts. An import that does not prune has none of removed resources.
+fn summary(outcome: &Outcome, args: &ImportArgs) -> String {
+    let mut counts = vec![
+        (outcome.created, "new"),
+        (outcome.changed, "changed"),
+        (outcome.unchanged, "unchanged"),
+        (outcome.rejected, "rejected"),
+    ];
+    if args.prune {
+        counts.push((outcome.removed, "removed"));
+    }
+    let counts: Vec<String> = counts.into_iter().map(|(count, what)| format!("{} {what}", HumanCount(count))).collect();
+    let begin = if args.dry_run { "dry run, nothing was changed: " } else { "" };
+    format!("{begin}{}", counts.join(", "))
 }
 
 /// Imports NDJSON, or CSV with tags in a file of their own, into a store.
@@ -93,18 +127,18 @@ pub(super) async fn load(
     resources: Box<dyn Read + Send>,
     tags: Option<Box<dyn Read + Send>>,
     progress: Option<ProgressBar>,
-    strict: bool,
+    atomicity: Atomicity,
 ) -> Result<Outcome, CliError> {
     let (registry, principal) = (app::registry_of(store), Principal::command("import"));
     let import = registry.import(&principal).await?;
     match tags {
         None => {
             let batches = batches::of_ndjson(resources, import.store().aliases().await?, None, None);
-            run_batches(&import, batches, None, progress, strict).await
+            run_batches(&import, batches, None, progress, atomicity).await
         }
         Some(tags) => {
-            let (tags, batches) = csv_files::read(&import.store(), resources, tags, strict).await?;
-            run_batches(&import, batches, Some(tags), progress, strict).await
+            let (tags, batches) = csv_files::read(&import.store(), resources, tags, atomicity.is_strict()).await?;
+            run_batches(&import, batches, Some(tags), progress, atomicity).await
         }
     }
 }
@@ -114,11 +148,10 @@ async fn run_batches(
     batches: Batches,
     tags: Option<TagStage>,
     progress: Option<ProgressBar>,
-    strict: bool,
+    atomicity: Atomicity,
 ) -> Result<Outcome, CliError> {
     let progress = progress.unwrap_or_else(ProgressBar::hidden);
     let start = Instant::now();
-    let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Lines };
     let mut reported = 0;
     let report = |step: Progress<'_>| match step {
         Progress::Rejected(bad) => {
@@ -141,6 +174,9 @@ async fn run_batches(
         Progress::Imported { resources, of } => {
             progress.set_message(format!("{} of {} resources imported", HumanCount(resources), HumanCount(of)));
         }
+        Progress::Removed { resources, of } => {
+            progress.set_message(format!("{} of {} resources removed", HumanCount(resources), HumanCount(of)));
+        }
     };
     let check = async || import.check_again().await;
     let outcome = match tags {
@@ -148,7 +184,7 @@ async fn run_batches(
         Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report, check).await,
     }
     .map_err(|error| {
-        let kept = if strict { "nothing was imported" } else { "the lines before it were imported" };
+        let kept = if atomicity.is_strict() { "nothing was imported" } else { "the lines before it were imported" };
         match error {
             LoadError::Store(error) => error.into(),
             LoadError::Refused { line, source } => {
@@ -157,6 +193,9 @@ async fn run_batches(
             }
             LoadError::Denied { line, source } => CliError::Stopped(format!("from line {line} on: {source}; {kept}")),
             LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),
+            LoadError::PruneLimit { unlisted, limit } => {
+                CliError::Stopped(format!("--prune-limit: {}; {kept}", reason::below_removals(unlisted, limit)))
+            }
             LoadError::Encoding(wrong) => CliError::Stopped(format!("the input {wrong}")),
             LoadError::Broken(source) => CliError::File { what: format!("the input was cut off; {kept}"), source },
         }

@@ -53,7 +53,7 @@ enum Format {
 }
 
 /// A time, in seconds since 1970.
-fn read_time(text: &str) -> Result<i64, String> {
+pub(super) fn read_time(text: &str) -> Result<i64, String> {
     OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339))
         .map(OffsetDateTime::unix_timestamp)

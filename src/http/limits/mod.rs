@@ -2,6 +2,7 @@
 //!
 //! All workers share them. A limit that is not set costs nothing: no lock and no allocation.
 
+mod failed;
 mod failures;
 mod rate;
 
@@ -14,6 +15,7 @@ use std::{
 
 use super::body::Room;
 use crate::{auth::Principal, domain::Network};
+pub use failed::Failed;
 pub use failures::FailureLimit;
 use failures::Failures;
 use rate::Rate;
@@ -56,6 +58,7 @@ pub(super) struct Limits {
     principals: Option<Rate<PrincipalKey>>,
     addresses: Option<Rate<IpAddr>>,
     failures: Failures,
+    failed: Failed,
     unverified: Room,
 }
 
@@ -100,6 +103,7 @@ impl Limits {
             principals: settings.principal_rate.map(Rate::new),
             addresses: settings.address_rate.map(Rate::new),
             failures: Failures::new(settings.failures),
+            failed: Failed::default(),
             unverified: Room::new(settings.unverified_beginnings, settings.unverified_bytes),
         }
     }
@@ -107,6 +111,11 @@ impl Limits {
     /// The room for bodies whose senders are not verified yet.
     pub(super) fn unverified(&self) -> &Room {
         &self.unverified
+    }
+
+    /// The failed authentications that are not in the audit log yet.
+    pub(super) fn failed(&self) -> &Failed {
+        &self.failed
     }
 
     /// Counts a request for the rate of its address.
@@ -142,6 +151,7 @@ impl Limits {
     /// Counts a failed authentication.
     pub(super) fn count_failure(&self, client: Option<IpAddr>) {
         let Some(client) = client else { return };
+        self.failed.count(subscriber(client));
         if let Some(wait) = self.failures.count(subscriber(client), Instant::now()) {
             let seconds = whole_seconds(wait);
             tracing::warn!(%client, seconds, "the limit of failed authentications is exceeded: the address is refused for a while");

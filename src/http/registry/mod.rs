@@ -4,6 +4,7 @@
 //! errors that no cloud service has.
 
 mod credentials;
+mod history;
 mod policies;
 mod refusal;
 mod respond;
@@ -24,11 +25,11 @@ use super::{
     refusal::not_found,
 };
 use crate::{
-    dialects::{DIALECTS, PathParameters},
+    dialects::DIALECTS,
     domain::{
         Resource,
         change::Registration,
-        command::{ResourceRef, ResourceType},
+        command::ResourceType,
         registration,
         registry::{NewProject, Registered, RegistryError},
     },
@@ -79,6 +80,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                     .route(web::put().to(put_tags)),
             )
             .configure(credentials::configure)
+            .configure(history::configure)
             .configure(policies::configure)
             .service(only("/import", "OPTIONS, POST").route(web::post().to(import)))
             .service(only("/export", READ).route(get_or_head().to(export)))
@@ -196,7 +198,7 @@ async fn get_resource(request: HttpRequest, access: RegistryAccess) -> Handled {
     Parameters::read(&request, &[])?;
     let path = wire::path(&request)?;
     let resource_id = path.get("resource_id");
-    let found = access.state.registry.find_resource(&access.principal, &resource_ref(&path)).await?;
+    let found = access.state.registry.find_resource(&access.principal, &wire::resource_ref(&path)).await?;
     reply_read(&request, Some(&found.etag), &resource_reply(resource_id, &found)?)
 }
 
@@ -230,13 +232,22 @@ async fn delete_resource(request: HttpRequest, access: RegistryAccess) -> Handle
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     body::check_change(&request).map_err(Refusal::Type)?;
-    access.state.registry.remove_resource(&access.principal, &resource_ref(&wire::path(&request)?), &condition).await?;
+    access
+        .state
+        .registry
+        .remove_resource(&access.principal, &wire::resource_ref(&wire::path(&request)?), &condition)
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn get_tags(request: HttpRequest, access: RegistryAccess) -> Handled {
-    Parameters::read(&request, &[])?;
-    let found = access.state.registry.find_resource(&access.principal, &resource_ref(&wire::path(&request)?)).await?;
+    let parameters = Parameters::read(&request, &["at"])?;
+    let resource = wire::resource_ref(&wire::path(&request)?);
+    if let Some(at) = parameters.get("at") {
+        let tags = access.state.history.tags_at(&access.principal, &resource, history::read_time("at", at)?).await?;
+        return reply_read(&request, None, &TagsReply { tags: TagList(&tags) });
+    }
+    let found = access.state.registry.find_resource(&access.principal, &resource).await?;
     reply_read(&request, Some(&found.etag), &TagsReply { tags: TagList(&found.tags) })
 }
 
@@ -248,17 +259,9 @@ async fn put_tags(request: HttpRequest, access: RegistryAccess, payload: Payload
     let etag = access
         .state
         .registry
-        .replace_tags(&access.principal, &resource_ref(&wire::path(&request)?), &tags, &condition)
+        .replace_tags(&access.principal, &wire::resource_ref(&wire::path(&request)?), &tags, &condition)
         .await?;
     Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))
-}
-
-fn resource_ref(path: &PathParameters) -> ResourceRef {
-    ResourceRef {
-        project_id: Some(path.get("project_id").to_owned()),
-        resource_type: path.get("resource_type").to_owned(),
-        resource_id: path.get("resource_id").to_owned(),
-    }
 }
 
 fn resource_reply<'a>(resource_id: &'a str, found: &'a Registered) -> Result<ResourceReply<'a>, Refusal> {

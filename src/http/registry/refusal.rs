@@ -12,7 +12,7 @@ use actix_web::{
 use serde_json::json;
 
 use crate::{
-    domain::{RequestError, registry::RegistryError},
+    domain::{RequestError, reason, registry::RegistryError},
     http::{
         body::{BodyError, LARGEST, PATIENCE},
         error_log,
@@ -35,6 +35,13 @@ pub(super) enum Refusal {
         line: u64,
         /// What is wrong with it.
         reason: String,
+    },
+    /// More resources are not in the input of an import than it may remove.
+    PruneLimit {
+        /// Resources that are not in the input.
+        unlisted: u64,
+        /// The limit.
+        limit: u64,
     },
     /// An import stopped early.
     Input(String),
@@ -79,14 +86,16 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryError::ProjectInUse => (409, "REGISTRY.0007"),
             RegistryError::UnknownCredential { .. } => (404, "REGISTRY.0023"),
             RegistryError::KeyExists { .. } => (409, "REGISTRY.0024"),
-            RegistryError::UnknownPolicy { .. } => (404, "REGISTRY.0026"),
-            RegistryError::PolicyExists { .. } => (409, "REGISTRY.0027"),
+            RegistryError::UnknownPolicy { .. } => (404, "REGISTRY.0027"),
+            RegistryError::PolicyExists { .. } => (409, "REGISTRY.0028"),
             RegistryError::Condition => (412, "REGISTRY.0008"),
+            RegistryError::NotKept { .. } => (410, "REGISTRY.0025"),
             RegistryError::Other(error) => code_of_request_error(error),
         },
         Refusal::Denied { source, .. } => code_of_request_error(source),
         Refusal::Line { .. } => (400, "REGISTRY.0010"),
         Refusal::Input(_) | Refusal::Body(BodyError::Broken(_)) => (400, "REGISTRY.0011"),
+        Refusal::PruneLimit { .. } => (409, "REGISTRY.0029"),
         Refusal::Changed(_) => (503, "REGISTRY.0015"),
         Refusal::Body(BodyError::TooSlow) => (408, "REGISTRY.0012"),
         Refusal::Body(BodyError::TooLarge) => (413, "REGISTRY.0013"),
@@ -101,7 +110,7 @@ fn code_of_request_error(error: &RequestError) -> (u16, &'static str) {
     match error {
         RequestError::Body { .. } => (400, "REGISTRY.0001"),
         RequestError::TooManyTags { .. } => (400, "REGISTRY.0009"),
-        RequestError::AgainstPolicy { .. } => (400, "REGISTRY.0025"),
+        RequestError::AgainstPolicy { .. } => (400, "REGISTRY.0026"),
         RequestError::UnknownResource { .. } => (404, "REGISTRY.0005"),
         RequestError::Unauthenticated { .. } => (401, "REGISTRY.0021"),
         RequestError::Forbidden { .. } => (403, "REGISTRY.0022"),
@@ -124,6 +133,10 @@ impl fmt::Display for Refusal {
             Self::Type(reason) | Self::Input(reason) | Self::Changed(reason) => f.write_str(reason),
             Self::Denied { line, kept, source } => write!(f, "from line {line} on: {source}; {kept}"),
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
+            Self::PruneLimit { unlisted, limit } => {
+                let reason = reason::below_removals(*unlisted, *limit);
+                write!(f, "prune_limit: {reason}; nothing was imported")
+            }
             Self::Method { method, allowed } => write!(f, "method: must be one of {allowed}, got {method}"),
             Self::Path => f.write_str("path: must be UTF-8"),
             Self::Version => {

@@ -21,7 +21,7 @@ use tracing::Instrument;
 use super::{
     refusal::Refusal,
     respond::RegistryAccess,
-    wire::{ImportReply, Parameters, RejectedReply},
+    wire::{self, ImportReply, Parameters, RejectedReply},
 };
 use crate::{
     domain::RequestError,
@@ -30,7 +30,7 @@ use crate::{
         error_log,
     },
     service::{ExportError, ImportError, Snapshot},
-    transfer::{Atomicity, Progress, batches, line},
+    transfer::{Atomicity, Progress, Strict, batches, line},
 };
 
 /// Maximum number of lines that are reported one by one; beyond that only the count is reported.
@@ -60,9 +60,8 @@ pub(super) async fn import(
     mut payload: Payload,
     coding: Option<&'static str>,
 ) -> Result<HttpResponse, Refusal> {
-    let strict = Parameters::read(request, &["strict"])?.flag("strict")?;
+    let atomicity = wire::atomicity(request)?;
     let is_packed = coding.is_some();
-    let atomicity = if strict { Atomicity::Nothing } else { Atomicity::Batches };
     let import = access.state.registry.import(&access.principal).await?;
     let aliases = import.aliases().await?;
     let covered = import.covered().await?;
@@ -76,7 +75,7 @@ pub(super) async fn import(
             Progress::Rejected(bad) if rejected.len() < REPORTED => {
                 rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
             }
-            Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } => {}
+            Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } | Progress::Removed { .. } => {}
         };
         let mut load =
             std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
@@ -89,21 +88,23 @@ pub(super) async fn import(
         Ok(outcome) => outcome,
         Err(error) => {
             let _ = tokio::time::timeout(DRAIN, async { while let Some(Ok(_)) = payload.next().await {} }).await;
-            return Err(refusal_of(error, strict, rejected));
+            return Err(refusal_of(error, atomicity, rejected));
         }
     };
     let reply = ImportReply {
         created: outcome.created,
         changed: outcome.changed,
         unchanged: outcome.unchanged,
+        removed: outcome.removed,
+        dry_run: matches!(atomicity, Atomicity::Nothing(Strict { is_dry_run: true, .. })),
         rejected,
         rejected_count: outcome.rejected,
     };
     Ok(HttpResponse::Ok().json(reply))
 }
 
-fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) -> Refusal {
-    let kept = if strict { "nothing was imported" } else { "the batches before it were imported" };
+fn refusal_of(error: ImportError, atomicity: Atomicity, rejected: Vec<RejectedReply>) -> Refusal {
+    let kept = if atomicity.is_strict() { "nothing was imported" } else { "the batches before it were imported" };
     match error {
         ImportError::Changed(reason) => Refusal::Changed(format!("{reason}; {kept}")),
         ImportError::Store(error) => error.into(),
@@ -112,6 +113,7 @@ fn refusal_of(error: ImportError, strict: bool, rejected: Vec<RejectedReply>) ->
             Some(RejectedReply { line, reason }) => Refusal::Line { line, reason },
             None => Refusal::RequestError(RequestError::internal("a strict import ended without a bad line").into()),
         },
+        ImportError::PruneLimit { unlisted, limit } => Refusal::PruneLimit { unlisted, limit },
         ImportError::Encoding(wrong) => RequestError::Body { reason: format!("body: {wrong}") }.into(),
         ImportError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(BodyError::TooSlow),
         ImportError::Broken(source) if source.kind() == ErrorKind::InvalidData => {

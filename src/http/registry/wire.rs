@@ -9,7 +9,7 @@ use crate::{
     dialects::PathParameters,
     domain::{
         FieldKind, RequestError, Resource, Tag,
-        command::ResourceType,
+        command::{ResourceRef, ResourceType},
         is_storable,
         limits::check_number,
         reason::{self, quote},
@@ -22,7 +22,7 @@ use crate::{
     json, parameters,
     service::Start,
     text,
-    transfer::line,
+    transfer::{Atomicity, PRUNE_LIMIT, Strict, line},
 };
 
 /// Maximum page size; the minimum is 1.
@@ -176,6 +176,10 @@ pub(super) struct ImportReply {
     pub(super) created: u64,
     pub(super) changed: u64,
     pub(super) unchanged: u64,
+    /// Resources that were not in the input.
+    pub(super) removed: u64,
+    /// Whether all of this was undone.
+    pub(super) dry_run: bool,
     /// The first ones.
     pub(super) rejected: Vec<RejectedReply>,
     pub(super) rejected_count: u64,
@@ -190,6 +194,15 @@ pub(super) struct RejectedReply {
 /// The variable segments of the path.
 pub(super) fn path(request: &HttpRequest) -> Result<PathParameters, Refusal> {
     path::parameters(request).ok_or(Refusal::Path)
+}
+
+/// The resource that the path names.
+pub(super) fn resource_ref(path: &PathParameters) -> ResourceRef {
+    ResourceRef {
+        project_id: Some(path.get("project_id").to_owned()),
+        resource_type: path.get("resource_type").to_owned(),
+        resource_id: path.get("resource_id").to_owned(),
+    }
 }
 
 /// Reads a body that must be a JSON object.
@@ -265,6 +278,28 @@ impl<'a> Parameters<'a> {
                 Err(RequestError::invalid(FieldKind::General, name, reason))
             }
         }
+    }
+}
+
+/// What the parameters of an import ask for.
+pub(super) fn atomicity(request: &HttpRequest) -> Result<Atomicity, RequestError> {
+    let parameters = Parameters::read(request, &["strict", "prune", "prune_limit", "dry_run"])?;
+    let refused = |name: &str, needed: &str| {
+        RequestError::invalid(FieldKind::General, name, format!("is only supported with {needed}=true"))
+    };
+    let is_strict = parameters.flag("strict")?;
+    let prune = parameters.flag("prune")?;
+    let is_dry_run = parameters.flag("dry_run")?;
+    let limit = match parameters.get("prune_limit") {
+        None => PRUNE_LIMIT,
+        Some(_) if !prune => return Err(refused("prune_limit", "prune")),
+        Some(text) => check_number(FieldKind::Limit, "prune_limit", text, 0, u64::MAX)?,
+    };
+    match (is_strict, prune, is_dry_run) {
+        (true, ..) => Ok(Atomicity::Nothing(Strict { prune: prune.then_some(limit), is_dry_run })),
+        (false, true, _) => Err(refused("prune", "strict")),
+        (false, false, true) => Err(refused("dry_run", "strict")),
+        (false, false, false) => Ok(Atomicity::Batches),
     }
 }
 

@@ -166,8 +166,17 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let differs =
-                    ["update_time", "request_id", "id", "secret", "token", "created_at", "updated_at", "last_used_at"];
+                let differs = [
+                    "update_time",
+                    "request_id",
+                    "id",
+                    "secret",
+                    "token",
+                    "created_at",
+                    "updated_at",
+                    "changed_at",
+                    "last_used_at",
+                ];
                 // URLs have the port of the server
                 let differs = [&differs[..], &["url", "self", "href"]].concat();
                 if differs.contains(&name.as_str()) && !value.is_null() {

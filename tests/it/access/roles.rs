@@ -77,6 +77,7 @@ pub(super) fn body_of(method: &str, path: &str) -> &'static str {
         ("/tokens", r#"{"name":"n","role":"reader","domain_id":"d"}"#),
         ("/policies/pol", r#"{"key":"k","required":true}"#),
         ("/compliance", r#"{"policy":{"key":"k","required":true}}"#),
+        ("/restore", r#"{"at":"2026-01-01T00:00:00Z"}"#),
         ("/import", ""),
     ];
     if method == "GET" || method == "DELETE" && !path.ends_with("/tags/delete") || path.ends_with("/tags/k") {

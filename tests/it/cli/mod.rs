@@ -5,4 +5,5 @@ mod credentials;
 mod csv_files;
 mod import_export;
 mod program;
+mod prune;
 mod report;

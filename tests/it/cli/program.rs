@@ -87,7 +87,9 @@ fn help_explains_every_setting_with_its_default() {
         }
     }
     let help = program.expect(&["import", "--help"]);
-    for flag in ["[FILE]", "--resources <FILE>", "--tags <FILE>", "--strict"] {
+    for flag in
+        ["[FILE]", "--resources <FILE>", "--tags <FILE>", "--strict", "--prune", "--prune-limit <N>", "--dry-run"]
+    {
         assert!(help.contains(flag), "{flag}");
     }
     assert!(program.expect(&["--version"]).starts_with("tagd "));

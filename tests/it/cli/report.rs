@@ -65,12 +65,15 @@ fn a_time_restricts_what_has_times() {
 fn reports_are_listed_and_wrong_arguments_are_explained() {
     let (_db, program) = demo();
     let list = program.expect(&["report", "--list"]);
-    assert!(list.starts_with("coverage           How many resources of each type"), "{list}");
+    assert!(list.starts_with("audit              Administrative acts"), "{list}");
     for (args, reason) in [
-        (&["report", "key"][..], "there is no report \"key\"; the reports are coverage, index_health, keys,"),
+        (
+            &["report", "key"][..],
+            "there is no report \"key\"; the reports are audit, changes, coverage, index_health, keys,",
+        ),
         (
             &["report", "keys", "--since", "2026-01-01"],
-            "--since: the report keys has no times; these have: resources, untagged",
+            "--since: the report keys has no times; these have: audit, changes, resources, untagged",
         ),
         (&["report", "storage", "--type", "ecs"], "--project and --type: the report storage has no projects and types"),
         (&["report", "keys", "--project", "nowhere"], "project: there is no project \"nowhere\""),

@@ -108,7 +108,7 @@ fn the_registry_and_imports_refuse_too() {
         let answer = send(&world, method, &path, &body);
         assert_eq!(answer.status, status, "{method} {path} {body}: {}", answer.body);
         if status == 400 {
-            assert_eq!(answer.json()["error_code"], "REGISTRY.0025", "{}", answer.body);
+            assert_eq!(answer.json()["error_code"], "REGISTRY.0026", "{}", answer.body);
         }
     }
 
@@ -131,7 +131,7 @@ fn the_registry_and_imports_refuse_too() {
     assert_eq!(strict.status, 400, "{}", strict.body);
     assert_eq!(strict.json()["error_msg"], format!("line 2: {missing}; nothing was imported"));
     let answer = world.send("POST", "/registry/v1/import", &ndjson, lines.as_bytes()).json();
-    let expected = json!({ "created": 1, "changed": 1, "unchanged": 0, "rejected_count": 2,
+    let expected = json!({ "created": 1, "changed": 1, "unchanged": 0, "removed": 0, "dry_run": false, "rejected_count": 2,
         "rejected": [{ "line": 2, "reason": missing }, { "line": 4, "reason": wrong }] });
     assert_eq!(answer, expected);
 
@@ -242,7 +242,7 @@ fn a_write_passes_if_it_adds_no_violation_and_only_then() {
                         (after, store.remove_tags(scope_id, &id, &[(key.to_owned(), None)]).await.map_err(Some))
                     }
                     2 if is_there => {
-                        let written = store.replace_tags_if(scope_id, &id, &some, &Condition::None).await;
+                        let written = store.replace_tags_if(scope_id, &id, &some, &Condition::None, "replace").await;
                         (some, written.map(|_| ()).map_err(|error| Some(request_error(error))))
                     }
                     3 => {

@@ -65,7 +65,7 @@ fn a_policy_is_put_read_listed_and_deleted() {
     assert_eq!(send(&world, "PUT", &format!("{POLICIES}/env?domain_id=a"), &body).status, 409);
     assert_eq!(send(&world, "PUT", &format!("{POLICIES}/of-a?domain_id=a"), &body).status, 201);
     assert_eq!(send(&world, "PUT", &format!("{POLICIES}/of-a?domain_id=b"), &body).status, 201);
-    assert_eq!(send(&world, "PUT", &format!("{POLICIES}/of-a"), &body).json()["error_code"], "REGISTRY.0027");
+    assert_eq!(send(&world, "PUT", &format!("{POLICIES}/of-a"), &body).json()["error_code"], "REGISTRY.0028");
     let (mut listed, mut marker) = (Vec::new(), String::new());
     loop {
         let page = send(&world, "GET", &format!("{POLICIES}?limit=1{marker}"), &Value::Null).json();
@@ -81,7 +81,7 @@ fn a_policy_is_put_read_listed_and_deleted() {
     assert_eq!(listed, ["b -", "env -", "of-a a", "of-a b"]);
 
     assert_eq!(send(&world, "DELETE", &path, &Value::Null).status, 204);
-    assert_eq!(send(&world, "DELETE", &path, &Value::Null).json()["error_code"], "REGISTRY.0026");
+    assert_eq!(send(&world, "DELETE", &path, &Value::Null).json()["error_code"], "REGISTRY.0027");
     assert_eq!(send(&world, "GET", &path, &Value::Null).status, 404);
 }
 

@@ -52,14 +52,21 @@ fn each_view_on_the_demo_fleet_is_its_golden() {
     let db = demo();
     block_on(async {
         let mut owner = db.connect().await;
+        // a change, and one that takes it back
+        for (mode, value) in [(0, "'x'"), (1, "null")] {
+            let changed = format!(
+                "select tagd.write_tags(s.scope_id, '{{9570dde4-7130-49b8-9bd4-c687715a8ab8}}', '{{{mode}}}', '{{2}}', array['note', {value}], array['(ci,r-{mode},,)'::tagd.caller])::text
+                   from tagd.scope s where s.resource_type = 'images' order by s.scope_id"
+            );
+            assert!(texts(&mut owner, &changed).await.iter().any(|outcome| outcome.contains("changed")));
+        }
         for view in texts(&mut owner, VIEWS).await {
             // sizes, which differ between versions of Postgres
             if view == "storage" {
                 continue;
             }
-            let rows = format!(
-                "select (to_jsonb(v) - 'registered_at')::text from report.{view} v order by (to_jsonb(v) - 'registered_at')::text collate \"C\""
-            );
+            let row = "(to_jsonb(v) - '{registered_at,changed_at,recorded_at}'::text[])::text";
+            let rows = format!("select {row} from report.{view} v order by {row} collate \"C\"");
             let rows = texts(&mut owner, &rows).await;
             check_golden(&format!("report/{view}.txt"), &(rows.join("\n") + "\n"));
         }

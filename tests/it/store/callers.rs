@@ -78,6 +78,12 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(passed(&world.db), ["anyone bulk 1 {k,1} {k,3}"]);
 
+    let pruned = "/registry/v1/import?strict=true&prune=true";
+    let headers = [("Content-Type", "application/x-ndjson"), ("X-Request-Id", "pruned")];
+    let answer = world.send("POST", pruned, &headers, line("s", "3").as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(passed(&world.db), ["anyone pruned 2 {k,2} -"]);
+
     let program = Program::new().on(&world.db);
     program.write("r.csv", "project_id,resource_type,resource_id\np,images,s\n");
     program.write("t.csv", "project_id,resource_type,resource_id,key,value\np,images,s,k,4\n");
@@ -90,7 +96,7 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
 const STRANGER: &str = "row('s', 'r', null, 'a')::tagd.caller";
 
 /// What each function that takes a caller does for one of another domain: the statement, and its result or its state.
-const WRITES: [(&str, &str, &str); 20] = [
+const WRITES: [(&str, &str, &str); 24] = [
     // one of a batch is refused, and the others are not
     (
         "write_tags",
@@ -98,7 +104,7 @@ const WRITES: [(&str, &str, &str); 20] = [
            array[2, 4, 6], array['k', '1', 'k', '1', 'k', '1'], array[STRANGER, STRANGER, row('o', 'r', null, 'b')::tagd.caller]) w",
         "foreign foreign changed",
     ),
-    ("replace_tags_if", "select tagd.replace_tags_if(1, 'r', '{}', null, STRANGER)", "TG012"),
+    ("replace_tags_if", "select tagd.replace_tags_if(1, 'r', '{}', null, STRANGER, 'replace')", "TG012"),
     ("unregister_resource", "select tagd.unregister_resource(1, 'r', null, STRANGER)::text", "TG012"),
     ("unregister_resource", "select tagd.unregister_resource(1, 'none', null, STRANGER)::text", "TG012"),
     (
@@ -110,6 +116,8 @@ const WRITES: [(&str, &str, &str); 20] = [
     ("remove_project", "select tagd.remove_project('p', true, STRANGER)::text", "false"),
     // before import_batch, in its transaction
     ("lock_import_projects_shared", "select tagd.lock_import_projects_shared(STRANGER)::text", "TG012"),
+    ("find_unlisted", "select tagd.find_unlisted(STRANGER)::text", "TG012"),
+    ("remove_unlisted", "select tagd.remove_unlisted(STRANGER, 0)::text", "TG012"),
     (
         "put_credential",
         "select tagd.put_credential('x', 1::smallint, 'x', 'reader', 'b', null, '', null, null, null, null, STRANGER)::text",
@@ -136,19 +144,25 @@ const WRITES: [(&str, &str, &str); 20] = [
     ("put_type_with_aliases", "", ""),
     ("remove_type", "", ""),
     ("import_batch", "", ""),
+    ("switch_history", "", ""),
+    // what the owner of the schema has decided
+    ("apply_retention", "", ""),
 ];
 
 /// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, numbers, and what is noted.
-const WITHOUT_CALLER: [&str; 10] = [
+const WITHOUT_CALLER: [&str; 13] = [
     "begin_import",
+    "begin_prune",
     "count_violations",
     "enter_import",
     "list_violations",
     "note_verification",
     "offenders",
+    "prepare_months",
     "put_names",
     "put_scope",
     "rebuild_scope",
+    "record_failures",
     "touch_credentials",
 ];
 
@@ -179,7 +193,10 @@ fn every_function_that_takes_a_caller_refuses_one_of_another_domain() {
             values ('q', 'b', 'k', 'k', true, false, false, '', now(), now());
             select tagd.begin_import();
             insert into pg_temp.import_line (line, project_id, resource_type, resource_id, resource_name, name_folded, tags)
-            values (1, 'p', 'images', 'r', 'x', 'x', '{}')";
+            values (1, 'p', 'images', 'r', 'x', 'x', '{}');
+            select tagd.begin_prune();
+            insert into pg_temp.import_listed (project_id, resource_type, resource_id) values ('p', 'images', 's');
+            insert into pg_temp.import_unlisted (place, scope_id, slot) values (1, 1, 0)";
         owner.execute(setup).await.unwrap();
         let writing: Vec<(String, bool)> = sqlx::query_as(
             "select distinct p.proname::text, t.takes_caller

@@ -1,4 +1,4 @@
-//! What was acknowledged stays: the program and its Postgres are killed under writers, a ledger is kept beside them.
+//! What was acknowledged stays, in the tags and in the history: the program and its Postgres are killed under writers, a ledger is kept beside them.
 //!
 //! The short form of `tools/durability`.
 
@@ -19,8 +19,8 @@ use serde_json::json;
 use crate::support::{Dice, PATIENCE, Program, Serving, Stopper, eventually};
 
 const PROJECT: &str = "00000000000000000000000000000001";
-const WRITERS: usize = 8;
-const IMAGES: usize = 40;
+const WRITERS: usize = 16;
+const IMAGES: usize = 48;
 
 type Tags = BTreeMap<String, String>;
 
@@ -29,6 +29,11 @@ struct Image {
     path: String,
     acknowledged: Tags,
     in_flight: Option<Tags>,
+    /// The writes that changed something, with the tags after them: those that were acknowledged, and those in flight that were
+    /// found.
+    ledger: Vec<(String, Tags)>,
+    /// The write in flight.
+    id: String,
 }
 
 impl Image {
@@ -36,9 +41,46 @@ impl Image {
     fn settle(&mut self, found: Tags) {
         let known = found == self.acknowledged || Some(&found) == self.in_flight.as_ref();
         assert!(known, "{}: {found:?} of {:?} and {:?}", self.path, self.acknowledged, self.in_flight);
+        if found != self.acknowledged {
+            self.ledger.push((std::mem::take(&mut self.id), found.clone()));
+        }
         self.acknowledged = found;
         self.in_flight = None;
     }
+
+    /// The history must be the ledger, entry by entry, each beginning with the tags that the one before ended with.
+    fn check_history(&self, reader: &Writer<'_>) {
+        let path = self.path.replace("/v2/", "/registry/v1/projects/").replace("/images/", "/types/images/resources/");
+        let path = path.replace("/tags", "/history");
+        let (mut entries, mut marker) = (Vec::new(), String::new());
+        loop {
+            let (status, body) = reader.ask("GET", &format!("{path}?limit=1000&marker={marker}"), "", "").unwrap();
+            assert_eq!(status, 200, "{path}: {body}");
+            let page: serde_json::Value = serde_json::from_str(&body).unwrap();
+            entries.extend(page["changes"].as_array().unwrap().clone());
+            match page["next_marker"].as_str() {
+                Some(next) => next.clone_into(&mut marker),
+                None => break,
+            }
+        }
+        let mut before = Tags::new();
+        let replayed: Vec<(String, Tags)> = entries
+            .iter()
+            .rev()
+            .map(|entry| {
+                assert_eq!(tags_in(&entry["old_tags"]), before, "{path}");
+                before = tags_in(&entry["new_tags"]);
+                (entry["request_id"].as_str().unwrap().to_owned(), before.clone())
+            })
+            .collect();
+        assert_eq!(replayed, self.ledger, "{path}");
+        assert_eq!(before, self.acknowledged, "{path}");
+    }
+}
+
+fn tags_in(list: &serde_json::Value) -> Tags {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    list.as_array().unwrap().iter().map(|tag| (text(&tag["key"]), text(&tag["value"]))).collect()
 }
 
 /// What the writers and whoever kills tell each other.
@@ -55,19 +97,21 @@ struct Writer<'a> {
     url: String,
     agent: ureq::Agent,
     dice: Dice,
+    seed: u64,
 }
 
 impl<'a> Writer<'a> {
     fn new(round: &'a Round, serving: &Serving, seed: u64) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { round, url: serving.url.clone(), agent: agent.into(), dice: Dice(seed) }
+        Self { round, url: serving.url.clone(), agent: agent.into(), dice: Dice(seed), seed }
     }
 
     /// Asks until there is an answer other than 503; none where tagd has gone, or all is to end.
-    fn ask(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+    fn ask(&self, method: &str, path: &str, id: &str, body: &str) -> Option<(u16, String)> {
         loop {
             let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-            let request = request.header("Content-Type", "application/json").body(body.to_owned()).unwrap();
+            let request = request.header("Content-Type", "application/json").header("X-Request-Id", id);
+            let request = request.body(body.to_owned()).unwrap();
             let answer = self.agent.run(request).and_then(|mut answer| {
                 let status = answer.status().as_u16();
                 Ok((status, answer.body_mut().read_to_string()?))
@@ -87,11 +131,10 @@ impl<'a> Writer<'a> {
     }
 
     fn tags_of(&self, image: &Image) -> Option<Tags> {
-        let (status, body) = self.ask("GET", &image.path, "")?;
+        let (status, body) = self.ask("GET", &image.path, "", "")?;
         assert_eq!(status, 200, "{}: {body}", image.path);
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        Some(body["tags"].as_array().unwrap().iter().map(|tag| (text(&tag["key"]), text(&tag["value"]))).collect())
+        Some(tags_in(&body["tags"]))
     }
 
     /// Puts and removes tags until tagd has gone.
@@ -116,7 +159,9 @@ impl<'a> Writer<'a> {
                 json!({ "action": "delete", "tags": tags })
             };
             image.in_flight = Some(after.clone());
-            let Some((status, body)) = self.ask("POST", &format!("{}/action", image.path), &body.to_string()) else {
+            image.id = format!("{}-{writer}-{counter}", self.seed);
+            let (path, body) = (format!("{}/action", image.path), body.to_string());
+            let Some((status, body)) = self.ask("POST", &path, &image.id, &body) else {
                 return;
             };
             assert_eq!(status, 204, "{}: {body}", image.path);
@@ -141,8 +186,13 @@ impl Fleet {
         };
         let imported = program.import(ids.iter().map(line).collect::<String>());
         assert_eq!(imported.code, Some(0), "{}", imported.err);
-        let image =
-            |id| Image { path: format!("/v2/{PROJECT}/images/{id}/tags"), acknowledged: Tags::new(), in_flight: None };
+        let image = |id| Image {
+            path: format!("/v2/{PROJECT}/images/{id}/tags"),
+            acknowledged: Tags::new(),
+            in_flight: None,
+            ledger: Vec::new(),
+            id: String::new(),
+        };
         Self { program, images: ids.iter().map(image).collect() }
     }
 
@@ -171,6 +221,7 @@ impl Fleet {
         let reader = Writer::new(&round, &serving, 1);
         for image in &mut images {
             image.settle(reader.tags_of(image).unwrap());
+            image.check_history(&reader);
         }
         assert_eq!(self.program.expect(&["index", "verify"]), "1 scopes, index and tags agree\n");
         assert_eq!(serving.stop().code, Some(0));

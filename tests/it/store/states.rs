@@ -45,9 +45,9 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("TG010", Refused(Refusal::TypeInUse)),
         ("TG011", Refused(Refusal::NameTaken)),
         ("TG013", Refused(Refusal::AgainstPolicy)),
-        ("TG014", Refused(Refusal::UnknownProject)),
-        ("TG015", Refused(Refusal::PolicyExists)),
-        ("TG016", Refused(Refusal::TooManyPolicies)),
+        ("TG015", Refused(Refusal::UnknownProject)),
+        ("TG016", Refused(Refusal::PolicyExists)),
+        ("TG017", Refused(Refusal::TooManyPolicies)),
         ("TG999", Bug),
         ("08000", Away(Outage::Unreachable)),
         ("08003", Away(Outage::Unreachable)),
@@ -61,6 +61,7 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("23502", Bug),
         ("23503", Gone),
         ("TG012", Refused(Refusal::ForeignProject)),
+        ("TG014", Refused(Refusal::NotKept)),
         ("23505", Bug),
         ("25001", Bug),
         ("25006", Stale(Outage::ReadOnly)),
@@ -159,6 +160,8 @@ fn readiness_looks_for_all_that_statements_name() {
     let compiled: Vec<&str> = shapes().into_iter().map(|shape| statement(shape).text.as_str()).collect();
     // a new line in a text is written as an escape
     let catalogue = format!("{} {}", catalogue.to_string().replace("\\n", " "), compiled.join(" "));
+    // only the owner of the schema calls these
+    let owners = ["prune_months()", "set_retention()"];
     let mut named = BTreeSet::new();
     for (at, _) in catalogue.match_indices("tagd.") {
         let rest = &catalogue[at + "tagd.".len()..];
@@ -171,6 +174,7 @@ fn readiness_looks_for_all_that_statements_name() {
             named.insert(format!("{name}{called}"));
         }
     }
+    named.retain(|name| !owners.contains(&name.as_str()));
     assert_eq!(named.iter().map(String::as_str).collect::<Vec<_>>(), WANTED);
 }
 

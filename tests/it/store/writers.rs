@@ -858,3 +858,40 @@ fn a_write_whose_caller_goes_away_leaves_the_others_and_the_index_alone() {
         }
     });
 }
+
+#[test]
+fn resources_that_are_not_listed_are_removed_in_parts_of_one_scope_with_a_bounded_number_of_tags() {
+    let db = TestDb::new();
+    block_on(async {
+        let store = db.store(SessionProfile::Bulk, 1).await;
+        let tags: Vec<(String, String)> = (0..1000).map(|i| (format!("k{i:03}"), (i % 3).to_string())).collect();
+        let tags: Vec<(&str, &str)> = tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut fleet: Vec<_> = (0..110).map(|i| registration("images", &format!("r{i}"), "", &tags)).collect();
+        fleet.extend(["x", "y", "z"].map(|id| registration("disk", id, "", &[])));
+        fleet.push(registration("vpcs", "v", "", &[]));
+        let mut import = store.import().await.unwrap();
+        import_all(&mut import, &fleet).await.unwrap();
+        drop(import);
+
+        let mut stage = store.stage_import().await.unwrap();
+        stage.note_listed().await.unwrap();
+        let listed = [registration("images", "kept", "", &[]), registration("disk", "y", "", &[])];
+        stage.add(&listed.iter().collect::<ImportBatch>()).await.unwrap();
+        let mut whole = stage.begin().await.unwrap();
+        assert_eq!(whole.find_unlisted().await.unwrap(), 112);
+        assert_eq!(whole.import_next().await.unwrap().unwrap().created, 1);
+        let mut removed = 0;
+        // the scope of the disks was made first; of the images as many as have 100,000 tags, then the rest
+        for part in [2, 102, 112] {
+            removed = whole.remove_unlisted(removed).await.unwrap().unwrap();
+            assert_eq!(removed, part);
+        }
+        assert_eq!(whole.remove_unlisted(removed).await.unwrap(), None);
+        whole.finish().await.unwrap();
+        for scope in store.list_scopes().await.unwrap() {
+            assert_eq!(held(&store, scope.scope_id).await.len(), 1, "{scope:?}");
+            assert_eq!(store.verify_scope(scope.scope_id).await.unwrap(), []);
+        }
+        store.close().await;
+    });
+}

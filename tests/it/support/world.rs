@@ -264,7 +264,7 @@ pub async fn import_all(import: &mut Importer, resources: &[Registration]) -> Re
 
 /// Makes these the tags of a resource, whatever it is like.
 pub async fn replace_tags(store: &Store, scope_id: i64, resource_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
-    match store.replace_tags_if(scope_id, resource_id, tags, &Condition::None).await {
+    match store.replace_tags_if(scope_id, resource_id, tags, &Condition::None, "replace").await {
         Ok(_) => Ok(()),
         Err(RegistryError::Other(error)) => Err(error),
         Err(error) => panic!("{error}"),

@@ -345,7 +345,9 @@ fn an_import_line_that_names_an_alias_is_one_of_the_type() {
     let lines = lines.join("\n");
     let world = World::new();
     let reply = world.send("POST", "/registry/v1/import", &JSON, lines.as_bytes()).json();
-    let expected = json!({ "created": 3, "changed": 1, "unchanged": 0, "rejected": [], "rejected_count": 0 });
+    let expected = json!({
+        "created": 3, "changed": 1, "unchanged": 0, "removed": 0, "dry_run": false, "rejected": [], "rejected_count": 0,
+    });
     assert_eq!(reply, expected);
     assert_eq!(everything(&world), ["p images i", "p vpcs a", "p vpcs b"]);
     let page = filter(&world, &["vpc"]).json();

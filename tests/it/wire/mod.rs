@@ -10,6 +10,7 @@ mod messages;
 mod methods;
 mod operations;
 mod principals;
+mod prune;
 mod registry;
 mod rules;
 mod sdk;

@@ -343,11 +343,18 @@ fn import_and_export_stand_in_goldens() {
     assert_eq!(call("import.success", "/import", &lines), 200);
     assert_eq!(call("import.strict", "/import?strict=true", &format!("{}\n[]\n", line("z"))), 400);
     assert_eq!(call("import.bad_parameter", "/import?strict=1", &lines), 400);
+    let prune = "/import?strict=true&prune=true";
+    let only = format!("{}\n", line("x"));
+    assert_eq!(call("import.prune_limit", &format!("{prune}&prune_limit=1"), &only), 409);
+    assert_eq!(call("import.dry_run", &format!("{prune}&dry_run=true"), &only), 200);
     let text = exchange(&world, "import.other_type", "POST", "/import", &[("Content-Type", "text/csv")], &lines);
     assert_eq!(text.status, 415);
     let export = exchange(&world, "export.success", "GET", "/export", &[], "");
     assert_eq!((export.status, export.headers["content-type"].as_str()), (200, "application/x-ndjson"));
     assert_eq!(export.body.lines().count(), 3);
+    assert_eq!(call("import.prune", prune, &only), 200);
+    assert_eq!(call("import.prune_alone", "/import?prune=true", &only), 400);
+    assert_eq!(get(&world, "/export").body.lines().count(), 1);
     verify(&world.db);
 }
 
@@ -572,7 +579,7 @@ fn what_is_exported_imports_the_same_and_30000_lines_go_both_ways() {
     assert!(lines.len() > 8 * 1024 * 1024, "more than any other body may have: {}", lines.len());
     let reply = import(&world, "", &lines);
     assert_eq!(reply.status, 200, "{}", reply.body);
-    let counts = |created: u64, changed: u64, unchanged: u64| json!({ "created": created, "changed": changed, "unchanged": unchanged, "rejected": [], "rejected_count": 0 });
+    let counts = |created: u64, changed: u64, unchanged: u64| json!({ "created": created, "changed": changed, "unchanged": unchanged, "removed": 0, "dry_run": false, "rejected": [], "rejected_count": 0 });
     assert_eq!(reply.json(), counts(30_000, 0, 0));
     assert_eq!(import(&world, "?strict=true", &lines).json(), counts(0, 0, 30_000));
 

@@ -1,0 +1,54 @@
+create or replace function tagd.prune_months(p_table text, p_before timestamptz, p_caller tagd.caller, out kept_from timestamptz, out months bigint)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+-- dropping a partition waits for whoever writes or reads, and holds up all who come after
+set lock_timeout = '5s'
+as $$
+declare
+  v_name           text;
+  v_span_id        integer;
+  v_transaction_id bigint;
+begin
+  if p_table not in ('history', 'audit') then
+    raise exception 'no such table';
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('tagd.prepare_months', 0));
+  kept_from := date_trunc('month', least(p_before, clock_timestamp()) at time zone 'utc') at time zone 'utc';
+  months := 0;
+  for v_name in
+    select c.relname
+      from pg_inherits i
+      join pg_class c on c.oid = i.inhrelid
+     where i.inhparent = ('tagd.' || p_table)::regclass
+       and c.relname ~ '_\d{4}_\d{2}$'
+       and to_date(right(c.relname, 7), 'YYYY_MM') < (kept_from at time zone 'utc')::date
+     order by c.relname
+  loop
+    if p_table = 'history' then
+      execute format('select h.span_id, h.transaction_id from tagd.%I h order by h.span_id desc, h.transaction_id desc limit 1', v_name)
+        into v_span_id, v_transaction_id;
+      update tagd.history_state s set pruned_span_id = v_span_id, pruned_transaction_id = v_transaction_id
+       where (s.pruned_span_id, s.pruned_transaction_id) < (v_span_id, v_transaction_id);
+    end if;
+    execute format('drop table tagd.%I', v_name);
+    months := months + 1;
+  end loop;
+  if p_table = 'audit' then
+    delete from tagd.audit_default a where a.recorded_at < kept_from;
+  else
+    for v_span_id, v_transaction_id in
+      delete from tagd.history_default h where h.changed_at < kept_from returning h.span_id, h.transaction_id
+    loop
+      update tagd.history_state s set pruned_span_id = v_span_id, pruned_transaction_id = v_transaction_id
+       where (s.pruned_span_id, s.pruned_transaction_id) < (v_span_id, v_transaction_id);
+    end loop;
+    delete from tagd.history_span s where s.ended_at <= kept_from;
+    update tagd.history_span s set began_at = kept_from where s.began_at < kept_from;
+  end if;
+  if months > 0 then
+    perform tagd.record_act(p_caller, p_table || '.prune', p_table, null, jsonb_build_object('kept_from', kept_from));
+  end if;
+end
+$$;
+comment on function tagd.prune_months(text, timestamptz, tagd.caller) is 'Drops the months of tagd.history or tagd.audit that end before a time. Returns from when on entries are kept, and the number of months that were dropped. For the owner of the schema only: whoever serves can add to history and audit log, and take nothing away.';
+revoke execute on function tagd.prune_months(text, timestamptz, tagd.caller) from public;

@@ -1,0 +1,96 @@
+//! `tagd history`: how much history there is, for how long it is kept, and pruning.
+
+use clap::{Subcommand, ValueEnum};
+
+use super::{CliError, open::open, report::read_time};
+use crate::{
+    config::Settings,
+    domain::Caller,
+    store::{MonthlyTable, SessionProfile, prune_months, set_retention},
+};
+
+/// Commands of the history.
+#[derive(Debug, Subcommand)]
+pub(super) enum HistoryCommand {
+    /// Show whether history is on, from when on it is kept, and its size
+    Status,
+    /// Drop the months that end before a time, which must be done with the login of the schema's owner
+    Prune {
+        /// The time, such as 2026-11-30 or 2026-11-30T08:00:00Z; dates are in UTC. Months that lie partly after it stay
+        #[arg(long, value_name = "TIME", value_parser = read_time)]
+        before: i64,
+        /// Which entries
+        #[arg(long, value_enum, default_value_t = Entries::History)]
+        of: Entries,
+    },
+    /// Set for how long history is kept: servers then drop older months by themselves. With the login of the schema's owner
+    Retention {
+        /// Days, 1 to 36500, such as 400d; or forever
+        #[arg(value_name = "DAYS", value_parser = read_retention)]
+        keep: Keep,
+    },
+}
+
+/// What is pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Entries {
+    /// Changes of resources and tags
+    History,
+    /// The audit log
+    Audit,
+}
+
+/// For how many days history is kept; `None` for ever.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep(Option<u32>);
+
+fn read_retention(text: &str) -> Result<Keep, String> {
+    if text == "forever" {
+        return Ok(Keep(None));
+    }
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok()).filter(|days| (1..=36_500).contains(days));
+    days.map(|days| Keep(Some(days))).ok_or_else(|| "must be 1d to 36500d, or forever".to_owned())
+}
+
+pub(super) async fn run(settings: &Settings, command: HistoryCommand) -> Result<(), CliError> {
+    let opened = open(settings).await?;
+    let store = opened.store(SessionProfile::Bulk).await?;
+    let outcome = async {
+        match command {
+            HistoryCommand::Status => {
+                let status = store.history_status().await?;
+                println!("history: {}", if status.is_on { "on" } else { "off" });
+                println!("kept from: {}", status.kept_from.as_deref().unwrap_or("-"));
+                for gap in &status.gaps {
+                    println!("off from {} to {}", gap.from, gap.to);
+                }
+                match status.keep_days {
+                    Some(days) => println!("retention: {days} days"),
+                    None => println!("retention: forever"),
+                }
+                println!("size: {} bytes", status.bytes);
+                println!("size of the audit log: {} bytes", status.audit_bytes);
+            }
+            HistoryCommand::Prune { before, of } => {
+                let table = match of {
+                    Entries::History => MonthlyTable::History,
+                    Entries::Audit => MonthlyTable::Audit,
+                };
+                let pruned = prune_months(&opened.store, table, before, &Caller::command("history")).await?;
+                println!("{} months dropped, kept from {}", pruned.months, pruned.kept_from);
+            }
+            HistoryCommand::Retention { keep: Keep(days) } => {
+                set_retention(&opened.store, days, &Caller::command("history")).await?;
+                match days {
+                    Some(days) => println!("history is kept for {days} days at least"),
+                    None => println!("history is kept forever"),
+                }
+            }
+        }
+        Ok(())
+    }
+    .await;
+    store.close().await;
+    opened.close().await;
+    outcome
+}

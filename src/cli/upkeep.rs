@@ -1,0 +1,76 @@
+//! What a server does besides answering: reports, the audit log of failed log-ins, months of the history, retention.
+
+use std::time::{Duration, Instant};
+
+use super::CliError;
+use crate::{http::Failed, store::Store, telemetry};
+
+/// How often failed log-ins go to the audit log; the same as malformed requests to the log.
+const EVERY: Duration = telemetry::MALFORMED_EVERY;
+/// How often months are prepared and dropped.
+const MONTHS_EVERY: Duration = Duration::from_hours(6);
+
+/// The work of a server in the background.
+pub(super) struct Upkeep {
+    store: Store,
+    failed: Failed,
+}
+
+impl Upkeep {
+    /// `store` acts for the server.
+    pub(super) fn new(store: Store, failed: Failed) -> Self {
+        Self { store, failed }
+    }
+
+    /// Does it for as long as the server runs.
+    pub(super) async fn run(&self) {
+        let mut months_at = Instant::now() + MONTHS_EVERY;
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.report().await;
+            if Instant::now() >= months_at {
+                months_at += MONTHS_EVERY;
+                keep_months(&self.store).await;
+            }
+        }
+    }
+
+    /// Reports what happened since the last time.
+    pub(super) async fn report(&self) {
+        telemetry::report_malformed();
+        let failures = self.failed.take();
+        if failures.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.record_failures(&failures).await {
+            tracing::warn!(%error, "failed log-ins were not written to the audit log");
+            self.failed.put_back(failures);
+        }
+    }
+}
+
+/// Makes the partitions of the history ahead, and drops those that the retention does not keep.
+pub(super) async fn keep_months(store: &Store) {
+    // without it, entries go to the default partition
+    if let Err(error) = store.prepare_months().await {
+        tracing::warn!(%error, "partitions of the history were not made ahead; tagd tries again in 6 hours");
+    }
+    match store.apply_retention().await {
+        Ok(Some(pruned)) if pruned.months > 0 => {
+            tracing::info!(months = pruned.months, kept_from = pruned.kept_from, "dropped old months of the history");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(%error, "the retention of the history was not applied; tagd tries again in 6 hours");
+        }
+    }
+}
+
+/// Turns the history on or off for all programs of the database, if it is the other way.
+pub(super) async fn switch_history(store: &Store, is_on: bool) -> Result<(), CliError> {
+    if store.switch_history(is_on).await? {
+        let state = if is_on { "on" } else { "off" };
+        tracing::warn!("history is {state} from now on, for all programs of this database");
+    }
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! The history of changes: its pages, its feed, and the tags of a resource as of a time.
+
+use super::{
+    Store,
+    failure::{detail_of, refusal_of},
+    retry::Retry,
+    rows::tags_of,
+    states::Refusal,
+};
+use crate::domain::{
+    ProjectFilter, RequestError, Tag,
+    history::{Change, ChangeFilter, Feed, FeedPosition, Gap},
+    registry::RegistryError,
+};
+
+/// A page of changes, newest first, with the number of the last one.
+pub type ChangePage = (Vec<Change>, Option<i64>);
+
+/// A row of the history.
+#[derive(Debug)]
+struct ChangeRow {
+    span_id: i32,
+    transaction_id: i64,
+    change_id: i64,
+    changed_at: String,
+    project_id: String,
+    resource_type: String,
+    resource_id: String,
+    operation: String,
+    principal: String,
+    request_id: String,
+    old_name: Option<String>,
+    new_name: Option<String>,
+    old_tags: Option<Vec<String>>,
+    new_tags: Option<Vec<String>>,
+}
+
+impl ChangeRow {
+    fn change(self) -> Change {
+        Change {
+            changed_at: self.changed_at,
+            project_id: self.project_id,
+            resource_type: self.resource_type,
+            resource_id: self.resource_id,
+            operation: self.operation,
+            principal: self.principal,
+            request_id: self.request_id,
+            old_name: self.old_name,
+            new_name: self.new_name,
+            old_tags: self.old_tags.map(tags_of),
+            new_tags: self.new_tags.map(tags_of),
+        }
+    }
+}
+
+fn page_of(rows: Vec<ChangeRow>) -> ChangePage {
+    let last = rows.last().map(|row| row.change_id);
+    (rows.into_iter().map(ChangeRow::change).collect(), last)
+}
+
+impl Store {
+    /// The scopes that a project has or had.
+    pub async fn scopes_of_project(&self, project_id: &str) -> Result<Vec<i64>, RequestError> {
+        let scopes = self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_scalar!(
+                    "select s.scope_id from tagd.scope s where s.project_id = $1 order by s.scope_id",
+                    project_id
+                )
+            })
+            .await?;
+        Ok(scopes)
+    }
+
+    /// The changes of a resource, newest first, before the change with a number.
+    ///
+    /// With a domain, only those that were made while the project belonged to it.
+    pub async fn changes_of_resource(
+        &self,
+        scope_id: i64,
+        resource_id: &str,
+        domain_id: Option<&str>,
+        filter: &ChangeFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<ChangePage, RequestError> {
+        let rows = self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    ChangeRow,
+                    r#"select h.span_id, h.transaction_id, h.change_id,
+                              to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.request_id,
+                              h.old_name, h.new_name, h.old_tags, h.new_tags
+                         from tagd.history h
+                         join tagd.scope s on s.scope_id = h.scope_id
+                        where h.scope_id = $1
+                          and h.resource_id = $2
+                          and ($3::text is null or h.domain_id = $3)
+                          and ($4::text is null or h.principal = $4)
+                          and ($5::text is null or jsonb_object(coalesce(h.old_tags, '{}')) -> $5
+                                                   is distinct from jsonb_object(coalesce(h.new_tags, '{}')) -> $5)
+                          and h.changed_at >= coalesce(to_timestamp($6::int8 / 1e6), '-infinity')
+                          and h.changed_at < coalesce(to_timestamp($7::int8 / 1e6), 'infinity')
+                          and h.change_id < coalesce($8::int8, 9223372036854775807)
+                        order by h.change_id desc
+                        limit $9"#,
+                    scope_id,
+                    resource_id,
+                    domain_id,
+                    filter.principal,
+                    filter.key,
+                    filter.since,
+                    filter.until,
+                    before,
+                    i64::from(limit)
+                )
+            })
+            .await?;
+        Ok(page_of(rows))
+    }
+
+    /// The same of all resources in some scopes.
+    pub async fn changes_of_scopes(
+        &self,
+        scopes: &[i64],
+        domain_id: Option<&str>,
+        filter: &ChangeFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<ChangePage, RequestError> {
+        let rows = self
+            .pool
+            .fetch_all(Retry::Read, || {
+                // scope by scope, each along its key from the newest entry on
+                sqlx::query_as!(
+                    ChangeRow,
+                    r#"select h.span_id, h.transaction_id, h.change_id,
+                              to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.request_id,
+                              h.old_name, h.new_name, h.old_tags, h.new_tags
+                         from unnest($1::int8[]) as w (scope_id)
+                         join tagd.scope s on s.scope_id = w.scope_id
+                        cross join lateral (
+                          select e.span_id, e.transaction_id, e.change_id, e.changed_at, e.resource_id, e.operation, e.principal,
+                                 e.request_id, e.old_name, e.new_name, e.old_tags, e.new_tags
+                            from tagd.history e
+                           where e.scope_id = w.scope_id
+                             and ($2::text is null or e.domain_id = $2)
+                             and ($3::text is null or e.principal = $3)
+                             and ($4::text is null or jsonb_object(coalesce(e.old_tags, '{}')) -> $4
+                                                      is distinct from jsonb_object(coalesce(e.new_tags, '{}')) -> $4)
+                             and e.changed_at >= coalesce(to_timestamp($5::int8 / 1e6), '-infinity')
+                             and e.changed_at < coalesce(to_timestamp($6::int8 / 1e6), 'infinity')
+                             and e.change_id < coalesce($7::int8, 9223372036854775807)
+                           order by e.change_id desc
+                           limit $8) h
+                        order by h.change_id desc
+                        limit $8"#,
+                    scopes,
+                    domain_id,
+                    filter.principal,
+                    filter.key,
+                    filter.since,
+                    filter.until,
+                    before,
+                    i64::from(limit)
+                )
+            })
+            .await?;
+        Ok(page_of(rows))
+    }
+
+    /// The changes after a position of the feed. It passes only what no transaction that is still running can precede.
+    pub async fn feed(
+        &self,
+        covered: ProjectFilter<'_>,
+        after: FeedPosition,
+        limit: u32,
+    ) -> Result<Feed, RegistryError> {
+        let end = self.feed_end(after).await?;
+        let rows = self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    ChangeRow,
+                    r#"select h.span_id, h.transaction_id, h.change_id,
+                              to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.request_id,
+                              h.old_name, h.new_name, h.old_tags, h.new_tags
+                         from tagd.history h
+                         join tagd.scope s on s.scope_id = h.scope_id
+                        where (h.span_id, h.transaction_id, h.change_id) > ($1, $2, $3)
+                          and (h.span_id, h.transaction_id) <= ($4, $5)
+                          and ($6::text is null or h.domain_id = $6)
+                          and ($7::text[] is null or s.project_id = any($7))
+                        order by h.span_id, h.transaction_id, h.change_id
+                        limit $8"#,
+                    after.span_id,
+                    after.transaction_id,
+                    after.change_id,
+                    end.span_id,
+                    end.transaction_id,
+                    covered.domain_id,
+                    covered.projects,
+                    i64::from(limit)
+                )
+            })
+            .await
+            .map_err(RequestError::from)?;
+        let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
+        let next = match rows.last() {
+            Some(ChangeRow { span_id, transaction_id, change_id, .. }) if is_full => {
+                FeedPosition { span_id: *span_id, transaction_id: *transaction_id, change_id: *change_id }
+            }
+            // also past what belongs to others, which would have to be read again each time
+            _ => end,
+        };
+        let gaps = self.gaps(after.span_id, next.span_id).await.map_err(RequestError::from)?;
+        Ok(Feed { changes: rows.into_iter().map(ChangeRow::change).collect(), next, gaps })
+    }
+
+    /// The position up to which the feed is complete now. Refuses a position after which entries were dropped.
+    pub async fn feed_end(&self, after: FeedPosition) -> Result<FeedPosition, RegistryError> {
+        let row = self
+            .pool
+            .fetch_one(Retry::Read, || {
+                sqlx::query!(
+                    // all transactions of an earlier span have ended, and a span that a restored database begins has numbers
+                    // of its own
+                    r#"select coalesce((select max(s.span_id) from tagd.history_span s), 0) as "span_id!",
+                              pg_snapshot_xmin(pg_current_snapshot())::text::int8 - 1 as "transaction_id!",
+                              ($1, $2::int8) < (t.pruned_span_id, t.pruned_transaction_id) as "is_old!"
+                         from tagd.history_state t"#,
+                    after.span_id,
+                    after.transaction_id
+                )
+            })
+            .await
+            .map_err(RequestError::from)?;
+        if row.is_old && after != FeedPosition::default() {
+            return Err(RegistryError::NotKept {
+                reason: "marker: changes after it were pruned; begin again with an export and start=end".to_owned(),
+            });
+        }
+        Ok(FeedPosition { span_id: row.span_id, transaction_id: row.transaction_id, change_id: i64::MAX })
+    }
+
+    /// The times without history between two spans.
+    pub(super) async fn gaps(&self, from: i32, to: i32) -> Result<Vec<Gap>, sqlx::Error> {
+        self
+            .pool
+            .fetch_all(Retry::Read, || {
+                sqlx::query_as!(
+                    Gap,
+                    r#"select to_char(g.ended_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "from!",
+                              to_char(g.next_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "to!"
+                         from (select s.span_id, s.ended_at, lead(s.span_id) over w as next_id, lead(s.began_at) over w as next_at
+                                 from tagd.history_span s
+                               window w as (order by s.span_id)) g
+                        where g.ended_at < g.next_at and g.span_id >= $1 and g.next_id <= $2
+                        order by g.span_id"#,
+                    from,
+                    to
+                )
+            })
+            .await
+    }
+
+    /// The tags that a resource had at a time, in microseconds since 1970; `None` if it was not there.
+    ///
+    /// With a domain, only from what was recorded while the project belonged to it.
+    pub async fn tags_at(
+        &self,
+        scope_id: i64,
+        resource_id: &str,
+        at: i64,
+        domain_id: Option<&str>,
+    ) -> Result<Option<Vec<Tag>>, RegistryError> {
+        let tags = self
+            .pool
+            .fetch_one(Retry::Read, || {
+                sqlx::query_scalar!(
+                    "select tagd.tags_at($1, $2, to_timestamp($3::int8 / 1e6), $4)",
+                    scope_id,
+                    resource_id,
+                    at,
+                    domain_id
+                )
+            })
+            .await
+            .map_err(|error| match refusal_of(&error) {
+                Some(Refusal::NotKept) => not_kept(detail_of(&error)),
+                _ => RequestError::from(error).into(),
+            })?;
+        Ok(tags.map(tags_of))
+    }
+
+    /// The key by which markers are sealed.
+    pub async fn marker_secret(&self) -> Result<Vec<u8>, RequestError> {
+        let secret = self
+            .pool
+            .fetch_one(Retry::Read, || sqlx::query_scalar!("select t.marker_secret from tagd.history_state t"))
+            .await?;
+        Ok(secret)
+    }
+}
+
+/// The error for a time of which there is no history; the detail has when history had been turned off and when it begins
+/// again, or a hyphen.
+fn not_kept(detail: &str) -> RegistryError {
+    let mut parts = detail.split(' ').map(|part| Some(part).filter(|part| *part != "-"));
+    let (off, on) = (parts.next().flatten(), parts.next().flatten());
+    let reason = match (off, on) {
+        (Some(off), Some(on)) => format!("at: there is no history from {off} to {on}, when it was off"),
+        (Some(off), None) => format!("at: there is no history since {off}, when it was turned off"),
+        (None, Some(on)) => format!("at: history is kept since {on}"),
+        (None, None) => "at: there is no history".to_owned(),
+    };
+    RegistryError::NotKept { reason }
+}

@@ -1,0 +1,104 @@
+//! The tags of a resource as of a time, compared with a model; and putting a resource back.
+
+use std::{collections::BTreeMap, thread::sleep, time::Duration};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{JSON, change, entries, get, shown};
+use crate::support::{Dice, World, registration};
+
+fn now() -> String {
+    // the clock of the database and this one are the same; a change must not fall into the same microsecond
+    sleep(Duration::from_millis(2));
+    let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+    sleep(Duration::from_millis(2));
+    time
+}
+
+#[test]
+fn the_tags_as_of_a_time_are_those_of_a_model() {
+    let world = World::new();
+    let mut dice = Dice(20_261_130);
+    let mut model: [Option<BTreeMap<String, String>>; 4] = Default::default();
+    let mut past = Vec::new();
+    for step in 0..80 {
+        let number = dice.roll(model.len());
+        let one = format!("/registry/v1/projects/p/types/images/resources/r{number}");
+        let key = format!("k{}", dice.roll(4));
+        let value = step.to_string();
+        let tags = format!(r#"[{{"key":"{key}","value":"{value}"}}]"#);
+        match (&mut model[number], dice.roll(6)) {
+            (tagged @ None, way) => {
+                if way < 3 {
+                    world.load(&[registration("images", &format!("r{number}"), "", &[(&key, &value)])]);
+                } else {
+                    change(&world, "r", "PUT", &one, &format!(r#"{{"tags":{tags}}}"#));
+                }
+                *tagged = Some(BTreeMap::from([(key, value)]));
+            }
+            (tagged, 0) => {
+                change(&world, "r", "DELETE", &one, "");
+                *tagged = None;
+            }
+            (Some(tagged), 1) => {
+                change(&world, "r", "PUT", &format!("{one}/tags"), &format!(r#"{{"tags":{tags}}}"#));
+                *tagged = BTreeMap::from([(key, value)]);
+            }
+            (Some(tagged), 2) => {
+                world.load(&[registration("images", &format!("r{number}"), "", &[(&key, &value)])]);
+                *tagged = BTreeMap::from([(key, value)]);
+            }
+            (Some(tagged), 3) if tagged.contains_key(&key) => {
+                change(&world, "r", "DELETE", &format!("/v2/p/images/r{number}/tags/{key}"), "");
+                tagged.remove(&key);
+            }
+            (Some(tagged), _) => {
+                let tag = format!(r#"{{"tag":{{"key":"{key}","value":"{value}"}}}}"#);
+                change(&world, "r", "POST", &format!("/v2/p/images/r{number}/tags"), &tag);
+                tagged.insert(key, value);
+            }
+        }
+        past.push((now(), model.clone()));
+    }
+    for (at, model) in past {
+        for (number, tags) in model.iter().enumerate() {
+            let path = format!("/registry/v1/projects/p/types/images/resources/r{number}/tags?at={at}");
+            let answer = world.send("GET", &path, &[], b"");
+            match tags {
+                None => assert_eq!(answer.status, 404, "{path}: {}", answer.body),
+                Some(tags) => {
+                    let expected: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+                    assert_eq!(shown(&answer.json()["tags"]), expected.join(" "), "{path}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_resource_is_put_back_to_a_time_under_a_condition() {
+    let world = World::new();
+    let one = "/registry/v1/projects/p/types/images/resources/r";
+    let first = change(&world, "made", "PUT", one, r#"{"tags":[{"key":"a","value":"1"}]}"#);
+    let at = now();
+    let second = change(&world, "more", "PUT", &format!("{one}/tags"), r#"{"tags":[{"key":"b","value":"2"}]}"#);
+    let body = format!(r#"{{"at":"{at}"}}"#);
+    let stale = [JSON[0], ("If-Match", &*first.headers["etag"])];
+    let refused = world.send("POST", &format!("{one}/restore"), &stale, body.as_bytes());
+    assert_eq!((refused.status, &refused.json()["error_code"]), (412, &"REGISTRY.0008".into()));
+    let current = [JSON[0], ("If-Match", &*second.headers["etag"]), ("X-Request-Id", "back")];
+    let restored = world.send("POST", &format!("{one}/restore"), &current, body.as_bytes());
+    assert_eq!((restored.status, shown(&restored.json()["tags"])), (200, "a=1".into()), "{}", restored.body);
+    assert_eq!(restored.headers["etag"], first.headers["etag"]);
+    assert_eq!(entries(&get(&world, &format!("{one}/history")))[0], "restore back: b=2 -> a=1");
+    for (body, status, reason) in [
+        (r#"{"at":"soon"}"#, 400, "at: must be a time since 1970 as in 2026-11-30T08:00:00Z"),
+        ("{}", 400, "missing field `at`"),
+        (r#"{"at":"2001-01-01T00:00:00Z"}"#, 410, "at: history is kept since 20"),
+    ] {
+        let refused = world.send("POST", &format!("{one}/restore"), &JSON, body.as_bytes());
+        assert_eq!(refused.status, status, "{body}: {}", refused.body);
+        assert!(refused.body.contains(reason), "{}", refused.body);
+    }
+}

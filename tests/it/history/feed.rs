@@ -1,0 +1,135 @@
+//! The feed of all changes, which another system follows without missing one.
+
+use std::{collections::BTreeMap, thread};
+
+use sqlx::{Connection, Executor};
+
+use super::{change, entries, follow, get, shown};
+use crate::support::{World, block_on, eventually, registration};
+
+const RESOURCES: usize = 4;
+const CHANGES: usize = 40;
+
+fn marker_of(page: &serde_json::Value) -> String {
+    page["next_marker"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_follower_beside_writers_gets_every_change_once_and_those_of_a_resource_in_order() {
+    let world = World::new();
+    let lines: Vec<_> = (0..RESOURCES).map(|number| registration("images", &format!("r{number}"), "", &[])).collect();
+    world.load(&lines);
+    let begin = marker_of(&get(&world, "/registry/v1/history?start=end"));
+    let followed = thread::scope(|scope| {
+        let follower = scope.spawn(|| {
+            let (mut marker, mut seen) = (begin, Vec::new());
+            eventually("all changes are followed", || {
+                let page = get(&world, &format!("/registry/v1/history?limit=7&marker={marker}"));
+                let changes = page["changes"].as_array().unwrap();
+                assert_eq!(page["gaps"].as_array().unwrap().len(), 0);
+                seen.extend(changes.iter().cloned());
+                marker = marker_of(&page);
+                seen.len() >= RESOURCES * CHANGES
+            });
+            seen
+        });
+        thread::scope(|writers| {
+            for number in 0..RESOURCES {
+                let world = &world;
+                writers.spawn(move || {
+                    for step in 0..CHANGES {
+                        let body = format!(r#"{{"tag":{{"key":"k{}","value":"{step}"}}}}"#, step % 3);
+                        change(
+                            world,
+                            &format!("{number}-{step}"),
+                            "POST",
+                            &format!("/v2/p/images/r{number}/tags"),
+                            &body,
+                        );
+                    }
+                });
+            }
+        });
+        follower.join().unwrap()
+    });
+    let mut by_resource: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for one in &followed {
+        let id = one["resource_id"].as_str().unwrap().to_owned();
+        by_resource.entry(id).or_default().push(one["request_id"].as_str().unwrap().to_owned());
+    }
+    for number in 0..RESOURCES {
+        let expected: Vec<String> = (0..CHANGES).map(|step| format!("{number}-{step}")).collect();
+        assert_eq!(by_resource[&format!("r{number}")], expected);
+    }
+    assert_eq!(followed.len(), RESOURCES * CHANGES);
+}
+
+#[test]
+fn a_change_waits_in_the_feed_for_a_transaction_that_began_before_it() {
+    let world = World::new();
+    // with a tag each, so that neither waits for the other's lock on the label of the untagged
+    world.load(&["r", "s"].map(|id| registration("images", id, "", &[("a", "")])));
+    block_on(async {
+        let mut slow = world.db.connect().await;
+        let begun = "
+            begin;
+            select tagd.write_tags(s.scope_id, '{s}', '{0}', '{2}', '{slow,1}', array['(slow,slow,,)'::tagd.caller])
+              from tagd.scope s where s.project_id = 'p' and s.resource_type = 'images'";
+        slow.execute(begun).await.unwrap();
+        change(&world, "quick", "POST", "/v2/p/images/r/tags", r#"{"tag":{"key":"quick","value":"1"}}"#);
+        let page = get(&world, "/registry/v1/history");
+        assert_eq!(entries(&page), Vec::<String>::new());
+        // history itself shows it at once
+        assert_eq!(entries(&get(&world, "/registry/v1/projects/p/history")).len(), 1);
+        slow.execute("commit").await.unwrap();
+        slow.close().await.unwrap();
+        let (next, end) = follow(&world, Some(&marker_of(&page)), 2);
+        assert_eq!(entries(&next), ["tag slow: a= -> a= slow=1", "tag quick: a= -> a= quick=1"]);
+        // what was passed is not passed again
+        assert_eq!(entries(&get(&world, &format!("/registry/v1/history?marker={end}"))), Vec::<String>::new());
+        assert_eq!(shown(&next["changes"][0]["new_tags"]), "a= slow=1");
+    });
+    for (query, reason) in [
+        ("start=now", "start: must be beginning or end"),
+        ("start=end&marker=00", "marker: must not be combined"),
+        ("marker=0011", "marker: must be a next_marker of this list"),
+        ("limit=0", "limit: must be an integer between 1 and 1000"),
+    ] {
+        let refused = world.send("GET", &format!("/registry/v1/history?{query}"), &[], b"");
+        assert_eq!(refused.status, 400, "{query}");
+        assert!(refused.body.contains(reason), "{query}: {}", refused.body);
+    }
+}
+
+#[test]
+fn a_database_that_counts_transactions_anew_keeps_the_order_of_the_feed() {
+    let world = World::new();
+    world.load(&[registration("images", "r", "", &[])]);
+    let put = |id: &str| {
+        change(&world, id, "POST", "/v2/p/images/r/tags", &format!(r#"{{"tag":{{"key":"k","value":"{id}"}}}}"#));
+    };
+    put("before");
+    let (_, marker) = follow(&world, None, 1);
+    put("restored");
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        // as after a restore: the entries have higher numbers than this server has given out
+        owner.execute("update tagd.history set transaction_id = transaction_id + 1000000000").await.unwrap();
+        owner.execute("select tagd.prepare_months()").await.unwrap();
+        owner.close().await.unwrap();
+    });
+    put("after");
+    let (all, _) = follow(&world, None, 3);
+    let ids = |page: &serde_json::Value| -> Vec<String> {
+        page["changes"].as_array().unwrap().iter().map(|one| one["request_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&all), ["before", "restored", "after"]);
+    // a marker from before the restore goes on, and passes nothing twice that it need not
+    let (next, end) = follow(&world, Some(&marker), 2);
+    assert!(
+        ids(&next).starts_with(&["restored".to_owned()]) || ids(&next).starts_with(&["before".to_owned()]),
+        "{next}"
+    );
+    let (next, _) = if ids(&next).contains(&"after".to_owned()) { (next, end) } else { follow(&world, Some(&end), 1) };
+    assert_eq!(ids(&next).last().map(String::as_str), Some("after"));
+}
