@@ -10,6 +10,7 @@
 | `limits` | the statement of a request, and a server that answers the same bytes |
 | `contest` | rounds in which everyone gets the same question |
 | `fleets` | one fleet from its import to its last figure |
+| `reports` | the views of the schema report beside textbook SQL |
 | `others` | writes, and other products |
 | `against` | one program against another, by turns |
 | `document`, `plots` | docs/PERFORMANCE.md and its pictures from the raw figures |

@@ -45,6 +45,8 @@ class Figures:
         self.images = [fleet for fleet in fleets if fleet["projects"] == 1 and fleet["types"] == ["images"]]
         self.types = [fleet for fleet in fleets if len(fleet["types"]) > 1]
         self.projects = [fleet for fleet in fleets if fleet["projects"] > 1]
+        # a run of reports alone has fleets without questions
+        self.images = [fleet for fleet in self.images if fleet["questions"]]
         self.largest = self.images[-1] if self.images else None
 
     @staticmethod
@@ -77,7 +79,7 @@ def write(results, folder):
 def document(results, kept):
     figures = Figures(results)
     parts = [heading(results), how(results)]
-    for part in (textbook, limits, same_bytes, growth, offsets, types, projects, writes, peers, fleets):
+    for part in (textbook, limits, same_bytes, growth, offsets, types, projects, reports, writes, peers, fleets):
         parts.append(part(figures))
     parts += [f"{BEGIN}\n{kept or NOTES}\n{END}"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -126,7 +128,7 @@ make bench-quick                            # only whether it all runs
 - **Textbook SQL** runs over plain tables (`tools/bench/suite/textbook.py`): tags by (scope, slot, key) and by (scope, key, value, slot), names by a
   trigram index, values in a separate table. A page with tags as JSON and the exact count are two statements. Of several forms of each the fastest
   was chosen beforehand. `pgbench -M prepared`, no HTTP, `jit` off, `random_page_cost` 1.1, `work_mem` 64 MB, analysed.
-- All answers are correct: totals and pages of tagd, its statement and every textbook form were compared before the measurement."""
+- All answers are correct: totals and pages of tagd, its statement and every textbook form were compared before the measurement, and the rows of reports."""
 
 
 def textbook(figures):
@@ -258,6 +260,40 @@ def other_fleet(figures, fleets, title, words):
     keep = [column for column in range(len(head)) if any(row[column] for row in rows)]
     described = words.format(types=", ".join(fleet["types"]), resources=fleet["resources"], projects=fleet["projects"])
     return f"{title}\n\n{described}\n\n" + table([head[column] for column in keep], [[row[column] for column in keep] for row in rows])
+
+
+def reports(figures):
+    found = figures.results.get("reports")
+    if not found:
+        return ""
+    parts = [REPORTS]
+    for fleet in found:
+        ways = [way for way in ("whole", "one project") if any(way in report["asked"] for report in fleet["reports"])]
+        of_way = lambda way: [way if len(ways) > 1 else "rows"] + ["view, ms", "textbook, ms", "textbook / view"]
+        rows = []
+        for report in fleet["reports"]:
+            rows.append([report["name"]])
+            for way in ways:
+                asked = report["asked"].get(way)
+                view, book = (asked[side] and asked[side]["ms"] for side in ("view", "textbook")) if asked else (None, None)
+                rows[-1] += [f"{asked['rows']:,}" if asked else "", of_report(view), of_report(book), times(book / view if view and book else None)]
+        head = ["report"] + [cell for way in ways for cell in of_way(way)]
+        if len(ways) > 1:
+            head = [f"{cell}: rows" if cell in ways else cell for cell in head]
+        parts.append(f"{fleet['resources']:,} images in {fleet['projects']:,} project{'s' * (fleet['projects'] > 1)}:\n\n" + table(head, rows))
+    return "\n\n".join(parts)
+
+
+REPORTS = """## Reports
+
+Each view of the schema `report`, all its rows and columns, beside the same question as textbook SQL over the same plain tables, with a plain table of
+changes and one of acts; the row count and a hash of the rows were compared before. Both are `copy (...) to stdout` in psql, by turns, medians: no column
+may be left out, and the client keeps nothing. The view is read with the rights of `tagd_reader` and the server's own settings, the textbook with those
+above; of two forms the faster one was chosen. Reports of the index and of the files have no question for plain tables. Queries are `report.matching`."""
+
+
+def of_report(milliseconds):
+    return "" if milliseconds is None else f"{milliseconds:.1f}" if milliseconds < 20 else f"{milliseconds:,.0f}"
 
 
 def writes(figures):

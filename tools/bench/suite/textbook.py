@@ -13,7 +13,12 @@ SETTINGS = {"jit": "off", "random_page_cost": "1.1", "work_mem": "64MB", "search
 SETUP = """
 create extension if not exists pg_trgm schema public;
 create schema book;
-create table book.resource as select scope_id, slot, resource_id, resource_name, detail from tagd.resource order by 1, 2;
+create table book.scope as
+select s.scope_id, p.domain_id, p.project_id, p.project_name, s.resource_type, t.service
+  from tagd.scope s join tagd.project p using (project_id) join tagd.resource_type t using (resource_type);
+alter table book.scope add primary key (scope_id);
+create index on book.scope (project_id);
+create table book.resource as select scope_id, slot, registered_at, resource_id, resource_name, detail from tagd.resource order by 1, 2;
 alter table book.resource add primary key (scope_id, slot);
 create index on book.resource using gin (lower(resource_name) public.gin_trgm_ops);
 create table book.tag as select scope_id, slot, key, value from tagd.tag order by 1, 2, 3;
