@@ -7,7 +7,7 @@ test:
 check:
 	.ci/run
 
-# The benchmark, then docs/PERFORMANCE.md from it: about 35 minutes, less with SIZES=10000,100000 or ONLY=name.
+# The benchmark, then docs/PERFORMANCE.md from it: about 45 minutes, less with SIZES=10000,100000 or ONLY=name.
 ROUNDS ?= 5
 SECONDS ?= 1
 bench:

@@ -1,9 +1,16 @@
 create or replace view report.resources with (security_barrier = true) as
 select s.domain_id, s.project_id, s.project_name, s.resource_type, r.resource_id, r.resource_name,
-       tagd.count_user_tags(r.tags) as tags_count, cardinality(r.tags) / 2 - tagd.count_user_tags(r.tags) as system_tags_count,
+       case when t.has_system_tags then tagd.count_user_tags(r.tags) else cardinality(r.tags) / 2 end as tags_count,
+       case when t.has_system_tags then cardinality(r.tags) / 2 - tagd.count_user_tags(r.tags) else 0 end as system_tags_count,
        jsonb_object(r.tags) as tags, r.detail::jsonb as detail, r.registered_at, r.slot as registration_number
   from tagd.readable_scope s
-  join tagd.resource r on r.scope_id = s.scope_id;
+ cross join lateral (
+  -- whether any of them has system tags, which must be told from the others; asked once for each scope, as the resources are
+  -- joined to this
+  select s.scope_id, exists (select from tagd.label l
+                              where l.scope_id = s.scope_id and l.kind = 2 and starts_with(l.key, '_sys_')) as has_system_tags
+  offset 0) t
+  join tagd.resource r on r.scope_id = t.scope_id;
 comment on view report.resources is 'A row for each resource with its tags. Reads the resources of the projects and types that are asked for.';
 comment on column report.resources.domain_id is 'Domain of the project; empty if it has none.';
 comment on column report.resources.project_id is 'Project.';

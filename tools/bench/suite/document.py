@@ -107,7 +107,7 @@ def how(results):
     return f"""## How it was measured
 
 ```sh
-make bench                                  # everything, about 35 minutes on two cores; needs wrk
+make bench                                  # everything, about 45 minutes on two cores; needs wrk
 make bench SIZES=10000,100000 ONLY=name     # some sizes, some questions
 make bench-quick                            # only whether it all runs
 ./tools/bench/report                        # this page again, from target/bench/results.json
@@ -287,9 +287,10 @@ def reports(figures):
 REPORTS = """## Reports
 
 Each view of the schema `report`, all its rows and columns, beside the same question as textbook SQL over the same plain tables, with a plain table of
-changes and one of acts; the row count and a hash of the rows were compared before. Both are `copy (...) to stdout` in psql, by turns, medians: no column
-may be left out, and the client keeps nothing. The view is read with the rights of `tagd_reader` and the server's own settings, the textbook with those
-above; of two forms the faster one was chosen. Reports of the index and of the files have no question for plain tables. Queries are `report.matching`."""
+changes and one of acts. The number of rows and a hash of them were compared before. Both are `copy (...) to stdout` in psql, by turns, at least 3 rounds,
+medians: no column may be left out, and the client keeps nothing. The view is read with the rights of `tagd_reader` and the server's settings, the
+textbook with those above; of two forms the faster one was chosen. Plain tables have no question about the index and the files. "Matching" is
+`report.matching`. The ratio is the time of the textbook divided by that of the view."""
 
 
 def of_report(milliseconds):
