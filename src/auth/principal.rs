@@ -36,7 +36,7 @@ pub enum CredentialRef {
 #[derive(Debug)]
 pub struct IssuedRef {
     /// Identifier.
-    pub id: String,
+    pub id: Arc<str>,
     /// Kind.
     pub kind: CredentialKind,
     /// A hash of what is kept of the secret: a credential that was given another secret is another one.
@@ -59,7 +59,13 @@ impl Principal {
     pub fn new(authenticated: Authenticated, request_id: Arc<str>, address: Option<IpAddr>) -> Self {
         let Authenticated { name, rights, credential } = authenticated;
         let domain_id = rights.confined_to().cloned();
-        Self { caller: Arc::new(Caller { principal: name, request_id, address, domain_id }), rights, credential }
+        let credential_id = match &credential {
+            CredentialRef::Configured(access_key) => Some(Arc::clone(access_key)),
+            CredentialRef::Issued(issued) => Some(Arc::clone(&issued.id)),
+            CredentialRef::None | CredentialRef::Keystone(_) => None,
+        };
+        let caller = Caller { principal: name, request_id, address, domain_id, credential_id };
+        Self { caller: caller.into(), rights, credential }
     }
 
     /// Anyone who reaches a tagd that requires no credentials. They may do everything.
@@ -79,11 +85,7 @@ impl Principal {
 
     /// Identifier of the credential, if tagd knows one: the access key, or the part of a token that is no secret.
     pub fn credential_id(&self) -> Option<&str> {
-        match &self.credential {
-            CredentialRef::Configured(access_key) => Some(access_key),
-            CredentialRef::Issued(issued) => Some(&issued.id),
-            CredentialRef::None | CredentialRef::Keystone(_) => None,
-        }
+        self.caller.credential_id.as_deref()
     }
 
     /// The account that owns what belongs to no project: its domain, or the empty one that all principals without a domain

@@ -77,7 +77,11 @@ pub(super) async fn run(settings: &Settings, command: HistoryCommand) -> Result<
                     Entries::Audit => MonthlyTable::Audit,
                 };
                 let pruned = prune_months(&opened.store, table, before, &Caller::command("history")).await?;
-                println!("{} months dropped, kept from {}", pruned.months, pruned.kept_from);
+                let others = match pruned.entries {
+                    0 => String::new(),
+                    entries => format!(" and {entries} entries of other months"),
+                };
+                println!("{} months{others} dropped, kept from {}", pruned.months, pruned.kept_from);
             }
             HistoryCommand::Retention { keep: Keep(days) } => {
                 set_retention(&opened.store, days, &Caller::command("history")).await?;

@@ -52,7 +52,7 @@ impl Upkeep {
 /// Makes the partitions of the history ahead, and drops those that the retention does not keep.
 pub(super) async fn keep_months(store: &Store) {
     // without it, entries go to the default partition
-    if let Err(error) = store.prepare_months().await {
+    if let Err(error) = store.prepare_history().await {
         tracing::warn!(%error, "partitions of the history were not made ahead; tagd tries again in 6 hours");
     }
     match store.apply_retention().await {

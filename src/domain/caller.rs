@@ -13,6 +13,8 @@ pub struct Caller {
     pub address: Option<IpAddr>,
     /// The only domain whose projects may be changed; `None` for all domains.
     pub domain_id: Option<Arc<str>>,
+    /// Identifier of its credential, if tagd knows one: the access key, or the part of a token that is no secret.
+    pub credential_id: Option<Arc<str>>,
 }
 
 impl Caller {

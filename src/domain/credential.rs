@@ -68,6 +68,9 @@ pub fn check_name(field: &str, name: &str, most: usize) -> Result<(), RequestErr
         return invalid(reason::EMPTY.to_owned());
     }
     check_length(FieldKind::General, field, name, most)?;
+    if name.starts_with("cli:") {
+        return invalid("must not begin with cli:, as the names of commands do in the history".to_owned());
+    }
     match name.chars().find(|c| is_invisible(*c)) {
         None => Ok(()),
         Some(c) => invalid(format!("must not contain invisible characters, got U+{:04X}", u32::from(c))),

@@ -17,6 +17,8 @@ pub struct Change {
     pub operation: String,
     /// Who did it.
     pub principal: String,
+    /// Its credential, if it had one.
+    pub credential_id: Option<String>,
     /// In which request; empty for a command.
     pub request_id: String,
     /// Name before, of a resource that was renamed or removed.
@@ -47,8 +49,6 @@ pub struct ChangeFilter {
 pub struct FeedPosition {
     /// Span of the history.
     pub span_id: i32,
-    /// Transaction.
-    pub transaction_id: i64,
     /// Entry.
     pub change_id: i64,
 }
@@ -86,6 +86,8 @@ pub struct Act {
     pub domain_id: Option<String>,
     /// Who did it; empty for failed log-ins.
     pub principal: String,
+    /// Its credential, if it had one.
+    pub credential_id: Option<String>,
     /// In which request; empty for a command.
     pub request_id: String,
     /// Address of the client; `None` for a command.

@@ -44,7 +44,7 @@ impl KnownCredential {
     /// A credential of the database.
     pub(super) fn issued(credential: Credential, secret: Secret, security_token: Option<Vec<u8>>) -> Self {
         let Credential { id, kind, name, rights, expires_at, last_used_at, .. } = credential;
-        let issued = IssuedRef { id, kind, secret_hash: hash_of(secret.expose()) };
+        let issued = IssuedRef { id: id.into(), kind, secret_hash: hash_of(secret.expose()) };
         Self {
             shows: Authenticated {
                 name: name.into(),

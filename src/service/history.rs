@@ -8,7 +8,7 @@ use super::access::{AccessControl, Action, Grant, Target};
 use crate::{
     auth::{MarkerKey, Principal},
     domain::{
-        FieldKind, RequestError, Tag,
+        FieldKind, Outage, RequestError, Tag,
         command::ResourceRef,
         history::{Act, ActFilter, Change, ChangeFilter, FeedPosition, Gap},
         is_storable,
@@ -127,14 +127,20 @@ impl History {
         let key = self.key(&grant).await?;
         let store = grant.store();
         let (changes, next, gaps) = match start {
-            FeedStart::End => (Vec::new(), store.feed_end(FeedPosition::default()).await?, Vec::new()),
+            FeedStart::End => {
+                let end = store.feed_end(FeedPosition::default()).await?;
+                let busy = || RequestError::Unavailable {
+                    outage: Outage::Busy,
+                    source: "a writer takes long, so the end of the history is not known".into(),
+                };
+                (Vec::new(), end.ok_or_else(busy)?, Vec::new())
+            }
             FeedStart::Beginning | FeedStart::Marker(_) => {
                 let after = match start {
                     FeedStart::Marker(marker) => {
-                        let [span_id, transaction_id, change_id] =
-                            key.open(FEED, marker).ok_or_else(|| not_a_marker(marker))?;
+                        let [span_id, change_id] = key.open(FEED, marker).ok_or_else(|| not_a_marker(marker))?;
                         let span_id = i32::try_from(span_id).unwrap_or(i32::MAX);
-                        FeedPosition { span_id, transaction_id, change_id }
+                        FeedPosition { span_id, change_id }
                     }
                     _ => FeedPosition::default(),
                 };
@@ -142,7 +148,7 @@ impl History {
                 (feed.changes, feed.next, feed.gaps)
             }
         };
-        let next_marker = key.seal(FEED, &[next.span_id.into(), next.transaction_id, next.change_id])?;
+        let next_marker = key.seal(FEED, &[next.span_id.into(), next.change_id])?;
         Ok(FeedPage { changes, next_marker, gaps })
     }
 

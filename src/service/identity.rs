@@ -160,7 +160,7 @@ impl Identity {
             name: principal.caller.principal.to_string(),
             rights,
             is_temporary: false,
-            issued_for: parent.as_ref().map(|parent| parent.id.clone()),
+            issued_for: parent.as_ref().map(|parent| parent.id.to_string()),
             root_id: configured,
             created_at,
             expires_at: Some(expires_at.map_or(end, |expires_at| expires_at.min(end))),
@@ -398,7 +398,7 @@ impl Identity {
                 origin_of(grant, &own).await?.ok_or_else(unknown_token)?.id
             }
             // the request is signed
-            (None, CredentialRef::Issued(issued)) if issued.kind == CredentialKind::Key => issued.id.clone(),
+            (None, CredentialRef::Issued(issued)) if issued.kind == CredentialKind::Key => issued.id.to_string(),
             (None, _) => return Err(unknown_token()),
         };
         let is_same = origin_of(grant, &credential).await?.is_some_and(|origin| origin.id == own);

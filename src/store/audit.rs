@@ -35,6 +35,8 @@ pub struct Pruned {
     pub kept_from: String,
     /// Months that were dropped.
     pub months: u64,
+    /// Entries that were dropped, of months that had no partition.
+    pub entries: u64,
 }
 
 impl Store {
@@ -51,7 +53,7 @@ impl Store {
                 sqlx::query!(
                     r#"select a.entry_id,
                               to_char(a.recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "recorded_at!",
-                              a.operation, a.object, a.domain_id, a.principal, a.request_id, a.address, a.detail::text as "detail!"
+                              a.operation, a.object, a.domain_id, a.principal, a.credential_id, a.request_id, a.address, a.detail::text as "detail!"
                          from tagd.audit a
                         where ($1::text is null or a.principal = $1)
                           and ($2::text is null or a.operation = $2)
@@ -76,6 +78,7 @@ impl Store {
             object: row.object,
             domain_id: row.domain_id,
             principal: row.principal,
+            credential_id: row.credential_id,
             request_id: row.request_id,
             address: row.address,
             detail: row.detail,
@@ -87,7 +90,11 @@ impl Store {
     pub async fn record_failures(&self, failures: &[(IpAddr, u32)]) -> Result<(), RequestError> {
         let (addresses, counts): (Vec<String>, Vec<i32>) = failures
             .iter()
-            .map(|(address, count)| (address.to_string(), i32::try_from(*count).unwrap_or(i32::MAX)))
+            .map(|(address, count)| {
+                // of IPv6 the network of a subscriber is counted
+                let network = if address.is_ipv6() && !address.is_loopback() { "/64" } else { "" };
+                (format!("{address}{network}"), i32::try_from(*count).unwrap_or(i32::MAX))
+            })
             .unzip();
         self.pool
             .execute(Retry::Begin, || sqlx::query!("select tagd.record_failures($1, $2)", &addresses, &counts))
@@ -95,9 +102,14 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the partitions of this month and the next two.
-    pub async fn prepare_months(&self) -> Result<(), StoreError> {
-        self.pool.execute(Retry::Begin, || sqlx::query!("select tagd.prepare_months()")).await?;
+    /// Turns the history on if it was never on, begins a span if the database was restored from a backup, and makes the
+    /// partitions of this month and the next two. Before the first write.
+    pub async fn prepare_history(&self) -> Result<(), StoreError> {
+        self.pool.execute(Retry::Begin, || sqlx::query!("select tagd.prepare_history()")).await?;
+        for table in [MonthlyTable::History, MonthlyTable::Audit] {
+            let table = table.name();
+            self.pool.execute(Retry::Begin, || sqlx::query!("select tagd.prepare_months($1)", table)).await?;
+        }
         Ok(())
     }
 
@@ -116,6 +128,7 @@ impl Store {
         Ok(row.kept_from.map(|kept_from| Pruned {
             kept_from,
             months: u64::try_from(row.months.unwrap_or_default()).unwrap_or_default(),
+            entries: 0,
         }))
     }
 
@@ -142,7 +155,7 @@ impl Store {
                 sqlx::query!(
                     r#"select t.keep_days,
                               exists (select from tagd.history_span s where s.ended_at is null) as "is_on!",
-                              (select to_char(min(s.began_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                              (select to_char(greatest(t.kept_from, min(s.began_at)) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
                                  from tagd.history_span s) as kept_from,
                               (select coalesce(sum(pg_total_relation_size(p.relid)), 0)::int8
                                  from pg_partition_tree('tagd.history') p) as "bytes!",
@@ -172,8 +185,8 @@ pub async fn prune_months(
     caller: &Caller,
 ) -> Result<Pruned, StoreError> {
     let mut login = settings.connect_as_login().await?;
-    let (kept_from, months): (String, i64) = sqlx::query_as(
-        "select to_char(p.kept_from at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), p.months
+    let (kept_from, months, entries): (String, i64, i64) = sqlx::query_as(
+        "select to_char(p.kept_from at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), p.months, p.entries
            from tagd.prune_months($1, to_timestamp($2::int8), $3::text::tagd.caller) p",
     )
     .bind(table.name())
@@ -183,7 +196,8 @@ pub async fn prune_months(
     .await
     .map_err(refused_to_owner)?;
     login.close().await?;
-    Ok(Pruned { kept_from, months: u64::try_from(months).unwrap_or_default() })
+    let number = |number: i64| u64::try_from(number).unwrap_or_default();
+    Ok(Pruned { kept_from, months: number(months), entries: number(entries) })
 }
 
 /// Sets for how many days history is kept at least, `None` for ever. Only the owner of the schema may.

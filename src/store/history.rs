@@ -16,11 +16,13 @@ use crate::domain::{
 /// A page of changes, newest first, with the number of the last one.
 pub type ChangePage = (Vec<Change>, Option<i64>);
 
+/// How long the feed waits for writers that are active, in milliseconds.
+const PATIENCE_MS: i64 = 200;
+
 /// A row of the history.
 #[derive(Debug)]
 struct ChangeRow {
     span_id: i32,
-    transaction_id: i64,
     change_id: i64,
     changed_at: String,
     project_id: String,
@@ -28,6 +30,7 @@ struct ChangeRow {
     resource_id: String,
     operation: String,
     principal: String,
+    credential_id: Option<String>,
     request_id: String,
     old_name: Option<String>,
     new_name: Option<String>,
@@ -44,6 +47,7 @@ impl ChangeRow {
             resource_id: self.resource_id,
             operation: self.operation,
             principal: self.principal,
+            credential_id: self.credential_id,
             request_id: self.request_id,
             old_name: self.old_name,
             new_name: self.new_name,
@@ -90,9 +94,9 @@ impl Store {
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, h.transaction_id, h.change_id,
+                    r#"select h.span_id, h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.request_id,
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
                          from tagd.history h
                          join tagd.scope s on s.scope_id = h.scope_id
@@ -137,15 +141,15 @@ impl Store {
                 // scope by scope, each along its key from the newest entry on
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, h.transaction_id, h.change_id,
+                    r#"select h.span_id, h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.request_id,
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
                          from unnest($1::int8[]) as w (scope_id)
                          join tagd.scope s on s.scope_id = w.scope_id
                         cross join lateral (
-                          select e.span_id, e.transaction_id, e.change_id, e.changed_at, e.resource_id, e.operation, e.principal,
-                                 e.request_id, e.old_name, e.new_name, e.old_tags, e.new_tags
+                          select e.span_id, e.change_id, e.changed_at, e.resource_id, e.operation, e.principal,
+                                 e.credential_id, e.request_id, e.old_name, e.new_name, e.old_tags, e.new_tags
                             from tagd.history e
                            where e.scope_id = w.scope_id
                              and ($2::text is null or e.domain_id = $2)
@@ -173,36 +177,35 @@ impl Store {
         Ok(page_of(rows))
     }
 
-    /// The changes after a position of the feed. It passes only what no transaction that is still running can precede.
+    /// The changes after a position of the feed. It passes only what no writer that is still active can precede.
     pub async fn feed(
         &self,
         covered: ProjectFilter<'_>,
         after: FeedPosition,
         limit: u32,
     ) -> Result<Feed, RegistryError> {
-        let end = self.feed_end(after).await?;
+        let Some(end) = self.feed_end(after).await? else {
+            return Ok(Feed { next: after, ..Feed::default() });
+        };
         let rows = self
             .pool
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, h.transaction_id, h.change_id,
+                    r#"select h.span_id, h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.request_id,
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
                          from tagd.history h
                          join tagd.scope s on s.scope_id = h.scope_id
-                        where (h.span_id, h.transaction_id, h.change_id) > ($1, $2, $3)
-                          and (h.span_id, h.transaction_id) <= ($4, $5)
-                          and ($6::text is null or h.domain_id = $6)
-                          and ($7::text[] is null or s.project_id = any($7))
-                        order by h.span_id, h.transaction_id, h.change_id
-                        limit $8"#,
-                    after.span_id,
-                    after.transaction_id,
+                        where h.change_id > $1
+                          and h.change_id <= $2
+                          and ($3::text is null or h.domain_id = $3)
+                          and ($4::text[] is null or s.project_id = any($4))
+                        order by h.change_id
+                        limit $5"#,
                     after.change_id,
-                    end.span_id,
-                    end.transaction_id,
+                    end.change_id,
                     covered.domain_id,
                     covered.projects,
                     i64::from(limit)
@@ -212,8 +215,8 @@ impl Store {
             .map_err(RequestError::from)?;
         let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
         let next = match rows.last() {
-            Some(ChangeRow { span_id, transaction_id, change_id, .. }) if is_full => {
-                FeedPosition { span_id: *span_id, transaction_id: *transaction_id, change_id: *change_id }
+            Some(ChangeRow { span_id, change_id, .. }) if is_full => {
+                FeedPosition { span_id: *span_id, change_id: *change_id }
             }
             // also past what belongs to others, which would have to be read again each time
             _ => end,
@@ -222,30 +225,36 @@ impl Store {
         Ok(Feed { changes: rows.into_iter().map(ChangeRow::change).collect(), next, gaps })
     }
 
-    /// The position up to which the feed is complete now. Refuses a position after which entries were dropped.
-    pub async fn feed_end(&self, after: FeedPosition) -> Result<FeedPosition, RegistryError> {
+    /// The position up to which the feed is complete now; `None` while a writer takes long. Refuses a position after which entries
+    /// were dropped, or lost.
+    pub async fn feed_end(&self, after: FeedPosition) -> Result<Option<FeedPosition>, RegistryError> {
         let row = self
             .pool
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
-                    // all transactions of an earlier span have ended, and a span that a restored database begins has numbers
-                    // of its own
-                    r#"select coalesce((select max(s.span_id) from tagd.history_span s), 0) as "span_id!",
-                              pg_snapshot_xmin(pg_current_snapshot())::text::int8 - 1 as "transaction_id!",
-                              ($1, $2::int8) < (t.pruned_span_id, t.pruned_transaction_id) as "is_old!"
+                    r#"select tagd.settled_change_id($3::int8 * interval '1 millisecond') as change_id,
+                              coalesce((select max(s.span_id) from tagd.history_span s), 0) as "span_id!",
+                              $2::int8 < t.pruned_change_id as "is_pruned!",
+                              coalesce((select $2::int8 > s.last_change_id from tagd.history_span s where s.span_id = $1), false)
+                                as "is_lost!"
                          from tagd.history_state t"#,
                     after.span_id,
-                    after.transaction_id
+                    after.change_id,
+                    PATIENCE_MS
                 )
             })
             .await
             .map_err(RequestError::from)?;
-        if row.is_old && after != FeedPosition::default() {
-            return Err(RegistryError::NotKept {
-                reason: "marker: changes after it were pruned; begin again with an export and start=end".to_owned(),
-            });
-        }
-        Ok(FeedPosition { span_id: row.span_id, transaction_id: row.transaction_id, change_id: i64::MAX })
+        let reason = match (after == FeedPosition::default(), row.is_pruned, row.is_lost) {
+            (false, true, _) => "changes after it were pruned",
+            (false, _, true) => "the database was restored from an older backup",
+            _ => {
+                let position = |change_id| FeedPosition { span_id: row.span_id, change_id };
+                return Ok(row.change_id.map(position));
+            }
+        };
+        let reason = format!("marker: {reason}; begin again with start=end and an export");
+        Err(RegistryError::NotKept { reason })
     }
 
     /// The times without history between two spans.
@@ -309,8 +318,13 @@ impl Store {
 }
 
 /// The error for a time of which there is no history; the detail has when history had been turned off and when it begins
-/// again, or a hyphen.
+/// again, or a hyphen, or is empty.
 fn not_kept(detail: &str) -> RegistryError {
+    if detail.is_empty() {
+        let reason =
+            "at: the resource was removed while history was off, so it is not known when it had been registered";
+        return RegistryError::NotKept { reason: reason.to_owned() };
+    }
     let mut parts = detail.split(' ').map(|part| Some(part).filter(|part| *part != "-"));
     let (off, on) = (parts.next().flatten(), parts.next().flatten());
     let reason = match (off, on) {

@@ -113,7 +113,11 @@ impl Store {
                 other => other,
             })?;
         }
-        Self::open(settings, profile).await
+        let store = Self::open(settings, profile).await?;
+        if let Err(error) = store.prepare_history().await {
+            tracing::warn!(%error, "the history was not prepared");
+        }
+        Ok(store)
     }
 }
 
@@ -156,6 +160,8 @@ pub async fn migrate_with(settings: &StoreSettings, functions: &FunctionSet) -> 
         functions.apply(&mut transaction).await?;
     }
     transaction.commit().await?;
+    // not in the transaction: until its end, programs of the version before write without history
+    login.execute("select tagd.prepare_history()").await?;
     login.close().await?;
     Ok(MigrateReport { from, to: SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() } })
 }

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 69] = [
+pub const WANTED: [&str; 71] = [
     "apply_retention()",
     "audit",
     "await_writers()",
@@ -61,6 +61,7 @@ pub const WANTED: [&str; 69] = [
     "policy_etag()",
     "policy_scope",
     "predefined_tag",
+    "prepare_history()",
     "prepare_months()",
     "project",
     "put_credential()",
@@ -87,6 +88,7 @@ pub const WANTED: [&str; 69] = [
     "schema_history",
     "scope",
     "scope_counter",
+    "settled_change_id()",
     "switch_history()",
     "tag",
     "tags_at()",

@@ -59,7 +59,7 @@ pub const REPORTS: [Report; 14] = [
         ],
         time: Some("changed_at"),
         is_by_scope: true,
-        order: "v.change_id desc",
+        order: "v.changed_at desc, v.resource_id",
     },
     Report {
         name: "coverage",

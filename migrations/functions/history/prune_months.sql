@@ -1,13 +1,13 @@
-create or replace function tagd.prune_months(p_table text, p_before timestamptz, p_caller tagd.caller, out kept_from timestamptz, out months bigint)
+create or replace function tagd.prune_months(
+  p_table text, p_before timestamptz, p_caller tagd.caller, out kept_from timestamptz, out months bigint, out entries bigint)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 -- dropping a partition waits for whoever writes or reads, and holds up all who come after
 set lock_timeout = '5s'
 as $$
 declare
-  v_name           text;
-  v_span_id        integer;
-  v_transaction_id bigint;
+  v_name text;
+  v_last bigint;
 begin
   if p_table not in ('history', 'audit') then
     raise exception 'no such table';
@@ -25,30 +25,28 @@ begin
      order by c.relname
   loop
     if p_table = 'history' then
-      execute format('select h.span_id, h.transaction_id from tagd.%I h order by h.span_id desc, h.transaction_id desc limit 1', v_name)
-        into v_span_id, v_transaction_id;
-      update tagd.history_state s set pruned_span_id = v_span_id, pruned_transaction_id = v_transaction_id
-       where (s.pruned_span_id, s.pruned_transaction_id) < (v_span_id, v_transaction_id);
+      execute format('select max(h.change_id) from tagd.%I h', v_name) into v_last;
+      update tagd.history_state s set pruned_change_id = v_last where s.pruned_change_id < v_last;
     end if;
     execute format('drop table tagd.%I', v_name);
     months := months + 1;
   end loop;
+  -- of months that had no partition
   if p_table = 'audit' then
     delete from tagd.audit_default a where a.recorded_at < kept_from;
+    get diagnostics entries = row_count;
   else
-    for v_span_id, v_transaction_id in
-      delete from tagd.history_default h where h.changed_at < kept_from returning h.span_id, h.transaction_id
-    loop
-      update tagd.history_state s set pruned_span_id = v_span_id, pruned_transaction_id = v_transaction_id
-       where (s.pruned_span_id, s.pruned_transaction_id) < (v_span_id, v_transaction_id);
-    end loop;
-    delete from tagd.history_span s where s.ended_at <= kept_from;
-    update tagd.history_span s set began_at = kept_from where s.began_at < kept_from;
+    with dropped as (delete from tagd.history_default h where h.changed_at < kept_from returning h.change_id)
+    select count(*), max(d.change_id) into entries, v_last from dropped d;
+    update tagd.history_state s set pruned_change_id = v_last where s.pruned_change_id < v_last;
+    update tagd.history_state s set kept_from = prune_months.kept_from where coalesce(s.kept_from, '-infinity') < prune_months.kept_from;
   end if;
-  if months > 0 then
-    perform tagd.record_act(p_caller, p_table || '.prune', p_table, null, jsonb_build_object('kept_from', kept_from));
+  if months > 0 or entries > 0 then
+    perform tagd.record_act(
+      p_caller, p_table || '.prune', p_table, null,
+      jsonb_build_object('kept_from', kept_from, 'months', months, 'entries', entries));
   end if;
 end
 $$;
-comment on function tagd.prune_months(text, timestamptz, tagd.caller) is 'Drops the months of tagd.history or tagd.audit that end before a time. Returns from when on entries are kept, and the number of months that were dropped. For the owner of the schema only: whoever serves can add to history and audit log, and take nothing away.';
+comment on function tagd.prune_months(text, timestamptz, tagd.caller) is 'Drops the months of tagd.history or tagd.audit that end before a time. Returns from when on entries are kept, the number of months that were dropped, and of entries of months without a partition. For the owner of the schema only: whoever serves can add to history and audit log, and take nothing away.';
 revoke execute on function tagd.prune_months(text, timestamptz, tagd.caller) from public;

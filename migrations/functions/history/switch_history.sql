@@ -15,8 +15,9 @@ begin
   if p_is_on then
     insert into tagd.history_span (began_at) values (clock_timestamp());
   else
-    update tagd.history_span s set ended_at = clock_timestamp() where s.ended_at is null;
+    update tagd.history_span s set ended_at = clock_timestamp(), last_change_id = tagd.last_change_id() where s.ended_at is null;
   end if;
+  update tagd.history_state s set has_begun = true;
   perform tagd.record_act(p_caller, case when p_is_on then 'history.on' else 'history.off' end, 'history', null, '{}');
   return true;
 end

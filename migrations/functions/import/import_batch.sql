@@ -26,7 +26,8 @@ begin
       for no key update;
   for v_project in
     update tagd.project p
-       set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id)
+       set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id),
+           domain_since = case when coalesce(n.domain_id, p.domain_id) = p.domain_id then p.domain_since else clock_timestamp() end
       from (select i.project_id,
                    (array_agg(i.project_name order by i.line desc) filter (where i.project_name is not null))[1] as project_name,
                    (array_agg(i.domain_id order by i.line desc) filter (where i.domain_id is not null))[1] as domain_id

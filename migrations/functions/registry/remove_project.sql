@@ -11,6 +11,8 @@ declare
   v_removed   bigint := 0;
   v_changes   tagd.resource_change[];
 begin
+  -- first, as an import does: whatever excludes all writers excludes this too
+  lock table tagd.resource in row exclusive mode;
   select p.domain_id into v_domain_id
     from tagd.project p
    where p.project_id = p_project_id and (p_caller.domain_id is null or p.domain_id = p_caller.domain_id)

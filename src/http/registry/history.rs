@@ -63,6 +63,8 @@ struct ChangeReply<'a> {
     resource_id: &'a str,
     operation: &'a str,
     principal: &'a str,
+    /// Null for a command, and where no credentials are asked for.
+    credential_id: Option<&'a str>,
     /// Null for a command.
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +87,7 @@ impl<'a> ChangeReply<'a> {
             resource_id: &change.resource_id,
             operation: &change.operation,
             principal: &change.principal,
+            credential_id: change.credential_id.as_deref(),
             request_id: Some(&*change.request_id).filter(|id| !id.is_empty()),
             old_name: change.old_name.as_deref(),
             new_name: change.new_name.as_deref(),
@@ -115,6 +118,8 @@ struct ActReply<'a> {
     domain_id: Option<&'a str>,
     /// Null for failed log-ins.
     principal: Option<&'a str>,
+    /// Null for a command, and where no credentials are asked for.
+    credential_id: Option<&'a str>,
     /// Null for a command.
     request_id: Option<&'a str>,
     address: Option<&'a str>,
@@ -130,6 +135,7 @@ impl<'a> ActReply<'a> {
             object: &act.object,
             domain_id: act.domain_id.as_deref(),
             principal: given(&act.principal),
+            credential_id: act.credential_id.as_deref(),
             request_id: given(&act.request_id),
             address: act.address.as_deref(),
             detail: RawValue::from_string(act.detail.clone()).map_err(RequestError::internal)?,
@@ -152,6 +158,16 @@ pub(super) fn read_time(field: &str, text: &str) -> Result<i64, RequestError> {
         let reason = format!("must be a time since 1970 as in 2026-11-30T08:00:00Z, got {}", quote(text));
         RequestError::invalid(FieldKind::General, field, reason)
     })
+}
+
+/// A time that has come.
+pub(super) fn read_past(field: &str, text: &str) -> Result<i64, RequestError> {
+    let time = read_time(field, text)?;
+    if i128::from(time) * 1000 > OffsetDateTime::now_utc().unix_timestamp_nanos() {
+        let reason = format!("must not be in the future, got {}", quote(text));
+        return Err(RequestError::invalid(FieldKind::General, field, reason));
+    }
+    Ok(time)
 }
 
 impl Parameters<'_> {
@@ -227,7 +243,7 @@ async fn restore(request: HttpRequest, access: RegistryAccess, payload: Payload)
     Parameters::read(&request, &[])?;
     let condition = wire::condition(&request, false)?;
     let RestoreBody { at } = read(&request, payload).await?;
-    let at = read_time("at", &at)?;
+    let at = read_past("at", &at)?;
     let resource = wire::resource_ref(&wire::path(&request)?);
     let (etag, tags) = access.state.history.restore(&access.principal, &resource, at, &condition).await?;
     Ok(reply_with(StatusCode::OK, &etag, &TagsReply { tags: TagList(&tags) }))

@@ -244,7 +244,7 @@ async fn get_tags(request: HttpRequest, access: RegistryAccess) -> Handled {
     let parameters = Parameters::read(&request, &["at"])?;
     let resource = wire::resource_ref(&wire::path(&request)?);
     if let Some(at) = parameters.get("at") {
-        let tags = access.state.history.tags_at(&access.principal, &resource, history::read_time("at", at)?).await?;
+        let tags = access.state.history.tags_at(&access.principal, &resource, history::read_past("at", at)?).await?;
         return reply_read(&request, None, &TagsReply { tags: TagList(&tags) });
     }
     let found = access.state.registry.find_resource(&access.principal, &resource).await?;

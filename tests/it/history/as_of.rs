@@ -93,6 +93,7 @@ fn a_resource_is_put_back_to_a_time_under_a_condition() {
     assert_eq!(restored.headers["etag"], first.headers["etag"]);
     assert_eq!(entries(&get(&world, &format!("{one}/history")))[0], "restore back: b=2 -> a=1");
     for (body, status, reason) in [
+        (r#"{"at":"2999-01-01T00:00:00Z"}"#, 400, "at: must not be in the future"),
         (r#"{"at":"soon"}"#, 400, "at: must be a time since 1970 as in 2026-11-30T08:00:00Z"),
         ("{}", 400, "missing field `at`"),
         (r#"{"at":"2001-01-01T00:00:00Z"}"#, 410, "at: history is kept since 20"),

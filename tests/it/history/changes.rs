@@ -6,6 +6,7 @@ use crate::{
     support::{World, eventually, registration},
 };
 use tagd::domain::Role;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const ONE: &str = "/registry/v1/projects/p/types/images/resources/r";
 
@@ -153,8 +154,51 @@ fn a_project_that_is_registered_anew_in_another_domain_does_not_bring_its_histor
     assert!(!send(&first, "GET", "/registry/v1/history", "").body.contains("own"));
     // nor what it was tagged with
     let path = format!("{ONE}/tags?at={before}");
-    assert_eq!(send(&second, "GET", &path, "").status, 404);
+    assert_eq!(send(&second, "GET", &path, "").status, 410);
     assert_eq!(send(&operator, "GET", &path, "").json()["tags"][0]["key"], "secret");
+}
+
+#[test]
+fn a_domain_is_told_of_a_project_since_it_belongs_to_it() {
+    let world = guarded();
+    let headers = |role: Role, name: &str| vec![("X-Auth-Token", token(&world, role, name, &[]))];
+    let (first, second) = (headers(Role::Administrator, "first"), headers(Role::Administrator, "second"));
+    let operator = headers(Role::Operator, "");
+    let send = |by: &Vec<(&'static str, String)>, method: &str, path: &str, body: &str| {
+        let mut headers = borrowed(by);
+        headers.push(("Content-Type", "application/json"));
+        world.send(method, path, &headers, body.as_bytes())
+    };
+    let put = |by: &Vec<(&'static str, String)>, value: &str| {
+        let put = send(by, "PUT", ONE, &format!(r#"{{"tags":[{{"key":"k","value":"{value}"}}]}}"#));
+        assert!(put.status < 300, "{}", put.body);
+        OffsetDateTime::now_utc().format(&Rfc3339).unwrap()
+    };
+    let move_to = |domain: &str| {
+        let moved = send(&operator, "PUT", "/registry/v1/projects/p", &format!(r#"{{"domain_id":"{domain}"}}"#));
+        assert_eq!(moved.status, 200, "{}", moved.body);
+    };
+    let at = |by: &Vec<(&'static str, String)>, time: &str| {
+        let answer = send(by, "GET", &format!("{ONE}/tags?at={time}"), "");
+        if answer.status == 200 {
+            answer.json()["tags"][0]["value"].as_str().unwrap().to_owned()
+        } else {
+            answer.status.to_string()
+        }
+    };
+    let one = put(&first, "1");
+    move_to("second");
+    let two = put(&second, "2");
+    assert_eq!([at(&second, &one), at(&second, &two), at(&operator, &one)], ["410", "2", "1"]);
+    move_to("first");
+    let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+    assert_eq!([at(&first, &one), at(&first, &two), at(&first, &now)], ["410", "410", "2"]);
+    assert_eq!([at(&operator, &one), at(&operator, &two)], ["1", "2"]);
+    // each reads what was done while it belonged to it
+    let values = |by| entries(&send(by, "GET", &format!("{ONE}/history"), "").json());
+    assert_eq!(values(&first).len(), 1);
+    assert_eq!(values(&operator).len(), 2);
+    assert_eq!(send(&second, "GET", &format!("{ONE}/history"), "").status, 403);
 }
 
 fn get_time(feed: &serde_json::Value, number: usize) -> String {

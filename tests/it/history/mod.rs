@@ -27,8 +27,8 @@ fn change(world: &World, id: &str, method: &str, path: &str, body: &str) -> Answ
     answer
 }
 
-/// The feed from a marker on, or from its beginning, until it has passed that many changes, with its last marker. Transactions of
-/// other tests on the same server hold it up.
+/// The feed from a marker on, or from its beginning, until it has passed that many changes, with its last marker. A writer that is
+/// active holds it up.
 fn follow(world: &World, marker: Option<&str>, count: usize) -> (Value, String) {
     let mut marker = marker.map(ToOwned::to_owned);
     let mut changes = Vec::new();

@@ -32,7 +32,7 @@ fn months_are_made_ahead_by_the_service_and_take_what_was_written_before_them() 
         let mut owner = world.db.connect().await;
         assert_eq!(names(&mut owner, "history").await, ["history_default"]);
         owner.execute("set role tagd_service; set timezone = 'Pacific/Kiritimati'").await.unwrap();
-        owner.execute("select tagd.prepare_months(), tagd.prepare_months()").await.unwrap();
+        owner.execute("select tagd.prepare_months('history'), tagd.prepare_months('history')").await.unwrap();
         owner.execute("reset role").await.unwrap();
         let now = OffsetDateTime::now_utc();
         let name = |ahead: i32| {
@@ -40,6 +40,7 @@ fn months_are_made_ahead_by_the_service_and_take_what_was_written_before_them() 
             format!("history_{}_{:02}", month / 12, month % 12 + 1)
         };
         assert_eq!(names(&mut owner, "history").await, [name(0), name(1), name(2), "history_default".into()]);
+        owner.execute("select tagd.prepare_months('audit')").await.unwrap();
         assert_eq!(names(&mut owner, "audit").await.len(), 4);
         let rows: i64 =
             sqlx::query_scalar("select count(*) from only tagd.history_default").fetch_one(&mut owner).await.unwrap();
@@ -53,9 +54,9 @@ fn months_are_made_ahead_by_the_service_and_take_what_was_written_before_them() 
             "truncate tagd.audit",
             "update tagd.history_state set keep_days = 1",
             "delete from tagd.history_span",
-            "select tagd.prune_months('history', now(), '(x,,,)')",
-            "select tagd.set_retention(1, '(x,,,)')",
-            "select tagd.record_act('(x,,,)', 'a', 'b', null, '{}')",
+            "select tagd.prune_months('history', now(), '(x,,,,)')",
+            "select tagd.set_retention(1, '(x,,,,)')",
+            "select tagd.record_act('(x,,,,)', 'a', 'b', null, '{}')",
             "select tagd.record_changes(1, '{}')",
         ] {
             let refused = owner.execute(statement).await.unwrap_err();
@@ -89,7 +90,7 @@ fn writers_go_on_while_months_are_made() {
         eventually("they write", || written.load(Relaxed) > 40);
         block_on(async {
             let mut owner = world.db.connect().await;
-            owner.execute("select tagd.prepare_months()").await.unwrap();
+            owner.execute("select tagd.prepare_months('history')").await.unwrap();
             owner.close().await.unwrap();
         });
         assert!(written.load(Relaxed) < 240, "the writers were done before");
@@ -122,7 +123,7 @@ fn pruning_drops_whole_months_and_what_is_no_longer_known_is_an_error() {
     block_on(async {
         let mut owner = db.connect().await;
         age(&mut owner, 3).await;
-        owner.execute("select tagd.prepare_months()").await.unwrap();
+        owner.execute("select tagd.prepare_months('history')").await.unwrap();
         owner.close().await.unwrap();
     });
     change(&world, "new", "POST", "/v2/p/images/r/tags", r#"{"tag":{"key":"k","value":"3"}}"#);
@@ -134,9 +135,11 @@ fn pruning_drops_whole_months_and_what_is_no_longer_known_is_an_error() {
     assert_eq!(get(&world, &format!("{one}/tags?at={at}"))["tags"][0]["value"], "2");
 
     let said = program.expect(&["history", "prune", "--before", &now.format(&Rfc3339).unwrap()]);
-    assert!(said.starts_with("0 months dropped, kept from "), "{said}");
+    assert!(said.starts_with("0 months and 2 entries of other months dropped, kept from "), "{said}");
     assert_eq!(month(said.trim().rsplit(' ').next().unwrap()), this_month);
     assert_eq!(entries(&follow(&world, None, 1).0), ["tag new: k=2 -> k=3"]);
+    let acts = get(&world, "/registry/v1/audit?operation=history.prune");
+    assert_eq!(acts["entries"][0]["detail"]["entries"], 2);
     let refused = world.send("GET", &format!("{one}/tags?at={at}"), &[], b"");
     assert_eq!((refused.status, &refused.json()["error_code"]), (410, &"REGISTRY.0025".into()), "{}", refused.body);
     assert!(refused.body.contains("at: history is kept since"), "{}", refused.body);
@@ -160,7 +163,7 @@ fn a_retention_drops_months_by_itself_and_only_the_owner_sets_it() {
             update tagd.history_span set began_at = '2001-01-01Z';
             set role tagd_service";
         owner.execute(old).await.unwrap();
-        let row = owner.fetch_one("select months from tagd.apply_retention('(serve,,,)')").await.unwrap();
+        let row = owner.fetch_one("select months from tagd.apply_retention('(serve,,,,)')").await.unwrap();
         assert_eq!(row.get::<i64, _>(0), 1);
         owner.execute("reset role").await.unwrap();
         assert!(!names(&mut owner, "history").await.contains(&"history_2001_02".to_owned()));

@@ -55,7 +55,7 @@ fn each_view_on_the_demo_fleet_is_its_golden() {
         // a change, and one that takes it back
         for (mode, value) in [(0, "'x'"), (1, "null")] {
             let changed = format!(
-                "select tagd.write_tags(s.scope_id, '{{9570dde4-7130-49b8-9bd4-c687715a8ab8}}', '{{{mode}}}', '{{2}}', array['note', {value}], array['(ci,r-{mode},,)'::tagd.caller])::text
+                "select tagd.write_tags(s.scope_id, '{{9570dde4-7130-49b8-9bd4-c687715a8ab8}}', '{{{mode}}}', '{{2}}', array['note', {value}], array['(ci,r-{mode},,,)'::tagd.caller])::text
                    from tagd.scope s where s.resource_type = 'images' order by s.scope_id"
             );
             assert!(texts(&mut owner, &changed).await.iter().any(|outcome| outcome.contains("changed")));

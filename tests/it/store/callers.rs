@@ -93,7 +93,7 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
 }
 
 /// A caller of domain `a`, who wants to change what belongs to domain `b`.
-const STRANGER: &str = "row('s', 'r', null, 'a')::tagd.caller";
+const STRANGER: &str = "row('s', 'r', null, 'a', null)::tagd.caller";
 
 /// What each function that takes a caller does for one of another domain: the statement, and its result or its state.
 const WRITES: [(&str, &str, &str); 24] = [
@@ -101,7 +101,7 @@ const WRITES: [(&str, &str, &str); 24] = [
     (
         "write_tags",
         "select string_agg(w.outcome, ' ') from tagd.write_tags(1, array['r', 'none', 's'], array[0, 0, 0]::smallint[],
-           array[2, 4, 6], array['k', '1', 'k', '1', 'k', '1'], array[STRANGER, STRANGER, row('o', 'r', null, 'b')::tagd.caller]) w",
+           array[2, 4, 6], array['k', '1', 'k', '1', 'k', '1'], array[STRANGER, STRANGER, row('o', 'r', null, 'b', null)::tagd.caller]) w",
         "foreign foreign changed",
     ),
     ("replace_tags_if", "select tagd.replace_tags_if(1, 'r', '{}', null, STRANGER, 'replace')", "TG012"),
@@ -149,8 +149,8 @@ const WRITES: [(&str, &str, &str); 24] = [
     ("apply_retention", "", ""),
 ];
 
-/// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, numbers, and what is noted.
-const WITHOUT_CALLER: [&str; 13] = [
+/// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, numbers, months, and what is noted.
+const WITHOUT_CALLER: [&str; 15] = [
     "begin_import",
     "begin_prune",
     "count_violations",
@@ -158,11 +158,13 @@ const WITHOUT_CALLER: [&str; 13] = [
     "list_violations",
     "note_verification",
     "offenders",
+    "prepare_history",
     "prepare_months",
     "put_names",
     "put_scope",
     "rebuild_scope",
     "record_failures",
+    "settled_change_id",
     "touch_credentials",
 ];
 
