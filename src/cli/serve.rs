@@ -16,7 +16,7 @@ use super::{
     demo, master_key,
     open::{Opened, open},
     secret_files,
-    upkeep::{Upkeep, keep_months, switch_history},
+    upkeep::{Upkeep, keep_months, server_caller, switch_history},
 };
 use crate::{
     app::{App, AppSettings},
@@ -25,7 +25,7 @@ use crate::{
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
     config::{AuthMode, KeystoneSetting, Settings},
-    domain::{Caller, credential::CredentialKind},
+    domain::credential::CredentialKind,
     http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
     pem,
     service::AuthSettings,
@@ -48,7 +48,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         () = stop.asked() => return Ok(()),
     };
     // for the schema, the demo and what is done besides answering; the workers open their own pools
-    let store = opened.store(SessionProfile::Bulk).await?.acting_for(Arc::new(Caller::command("serve")));
+    let store = opened.store(SessionProfile::Bulk).await?.acting_for(server_caller());
     tokio::select! {
         switched = switch_history(&store, settings.history) => switched?,
         () = stop.asked() => return Ok(()),
@@ -103,7 +103,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     // a database that does not answer must not delay the handling of signals
     let url = url_to_try(&server, settings);
     let hints = tokio::time::timeout(HINT, async {
-        (first_credential(&store, settings).await, query_to_try(&store, settings, &url).await)
+        let hints = (first_credential(&store, settings).await, query_to_try(&store, settings, &url).await);
+        store.close().await;
+        hints
     });
     if let Ok((first, query)) = hints.await {
         if let Ok(Some(command)) = first {
@@ -113,7 +115,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             tracing::info!("a query to try: {query}");
         }
     }
-    let upkeep = Upkeep::new(store.clone(), server.failed.clone());
+    let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone());
     tokio::select! {
         () = stop.asked() => {}
         () = hangup.reload_until_closed() => {}
@@ -131,11 +133,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         },
     };
     // a database that does not answer must not delay the end
-    let _ = tokio::time::timeout(HINT, async {
-        upkeep.report().await;
-        store.close().await;
-    })
-    .await;
+    let _ = tokio::time::timeout(HINT, upkeep.report()).await;
     opened.close().await;
     tracing::info!("stopped");
     outcome

@@ -1,9 +1,17 @@
 //! What a server does besides answering: reports, the audit log of failed log-ins, months of the history, retention.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::CliError;
-use crate::{http::Failed, store::Store, telemetry};
+use crate::{
+    domain::Caller,
+    http::Failed,
+    store::{SessionProfile, Store, StoreSettings},
+    telemetry,
+};
 
 /// How often failed log-ins go to the audit log; the same as malformed requests to the log.
 const EVERY: Duration = telemetry::MALFORMED_EVERY;
@@ -12,14 +20,18 @@ const MONTHS_EVERY: Duration = Duration::from_hours(6);
 
 /// The work of a server in the background.
 pub(super) struct Upkeep {
-    store: Store,
+    settings: StoreSettings,
     failed: Failed,
 }
 
 impl Upkeep {
-    /// `store` acts for the server.
-    pub(super) fn new(store: Store, failed: Failed) -> Self {
-        Self { store, failed }
+    pub(super) fn new(settings: StoreSettings, failed: Failed) -> Self {
+        Self { settings, failed }
+    }
+
+    /// A store of its own for work that is seldom: no connection is kept for it.
+    fn store(&self) -> Store {
+        Store::connect_lazy(&self.settings, SessionProfile::Bulk).acting_for(server_caller())
     }
 
     /// Does it for as long as the server runs.
@@ -30,7 +42,9 @@ impl Upkeep {
             self.report().await;
             if Instant::now() >= months_at {
                 months_at += MONTHS_EVERY;
-                keep_months(&self.store).await;
+                let store = self.store();
+                keep_months(&store).await;
+                store.close().await;
             }
         }
     }
@@ -42,11 +56,18 @@ impl Upkeep {
         if failures.is_empty() {
             return;
         }
-        if let Err(error) = self.store.record_failures(&failures).await {
+        let store = self.store();
+        if let Err(error) = store.record_failures(&failures).await {
             tracing::warn!(%error, "failed log-ins were not written to the audit log");
             self.failed.put_back(failures);
         }
+        store.close().await;
     }
+}
+
+/// The server as the author of what it does by itself.
+pub(super) fn server_caller() -> Arc<Caller> {
+    Arc::new(Caller::command("serve"))
 }
 
 /// Makes the partitions of the history ahead, and drops those that the retention does not keep.
