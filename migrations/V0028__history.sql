@@ -51,6 +51,7 @@ comment on table tagd.history_default is 'Entries of months without a partition.
 
 create table tagd.history_span (
   span_id        integer generated always as identity,
+  token          bigint not null default hashtextextended(gen_random_uuid()::text, 0),
   began_at       timestamptz not null,
   ended_at       timestamptz,
   last_change_id bigint,
@@ -60,6 +61,7 @@ create table tagd.history_span (
 create unique index history_span_current_idx on tagd.history_span ((true)) where ended_at is null;
 comment on table tagd.history_span is 'The times in which changes were recorded. The one that has not ended says that history is on.';
 comment on column tagd.history_span.span_id is 'Number; a later span has a higher one.';
+comment on column tagd.history_span.token is 'A random number, by which spans of one number are told apart that two restores of one backup begin.';
 comment on column tagd.history_span.began_at is 'When history was turned on, with no writer active.';
 comment on column tagd.history_span.ended_at is 'When history was turned off, or when the database was found to be restored, which begins a span without a gap; null for the current span.';
 comment on column tagd.history_span.last_change_id is 'The last number that was given out before it ended: a marker of the feed beyond it is of what was lost with a restore.';

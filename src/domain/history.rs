@@ -49,6 +49,8 @@ pub struct ChangeFilter {
 pub struct FeedPosition {
     /// Span of the history.
     pub span_id: i32,
+    /// Its token: after a restore, another span may have the number.
+    pub span_token: i64,
     /// Entry.
     pub change_id: i64,
 }

@@ -128,7 +128,7 @@ impl History {
         let store = grant.store();
         let (changes, next, gaps) = match start {
             FeedStart::End => {
-                let end = store.feed_end(FeedPosition::default()).await?;
+                let end = store.feed_end().await?;
                 let busy = || RequestError::Unavailable {
                     outage: Outage::Busy,
                     source: "a writer takes long, so the end of the history is not known".into(),
@@ -138,9 +138,10 @@ impl History {
             FeedStart::Beginning | FeedStart::Marker(_) => {
                 let after = match start {
                     FeedStart::Marker(marker) => {
-                        let [span_id, change_id] = key.open(FEED, marker).ok_or_else(|| not_a_marker(marker))?;
+                        let [span_id, span_token, change_id] =
+                            key.open(FEED, marker).ok_or_else(|| not_a_marker(marker))?;
                         let span_id = i32::try_from(span_id).unwrap_or(i32::MAX);
-                        FeedPosition { span_id, change_id }
+                        FeedPosition { span_id, span_token, change_id }
                     }
                     _ => FeedPosition::default(),
                 };
@@ -148,7 +149,7 @@ impl History {
                 (feed.changes, feed.next, feed.gaps)
             }
         };
-        let next_marker = key.seal(FEED, &[next.span_id.into(), next.change_id])?;
+        let next_marker = key.seal(FEED, &[next.span_id.into(), next.span_token, next.change_id])?;
         Ok(FeedPage { changes, next_marker, gaps })
     }
 

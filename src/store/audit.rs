@@ -155,7 +155,7 @@ impl Store {
                 sqlx::query!(
                     r#"select t.keep_days,
                               exists (select from tagd.history_span s where s.ended_at is null) as "is_on!",
-                              (select to_char(greatest(t.kept_from, min(s.began_at)) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                              (select to_char(greatest(t.kept_from, min(s.began_at)) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
                                  from tagd.history_span s) as kept_from,
                               (select coalesce(sum(pg_total_relation_size(p.relid)), 0)::int8
                                  from pg_partition_tree('tagd.history') p) as "bytes!",

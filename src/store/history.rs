@@ -1,5 +1,7 @@
 //! The history of changes: its pages, its feed, and the tags of a resource as of a time.
 
+use std::time::{Duration, Instant};
+
 use super::{
     Store,
     failure::{detail_of, refusal_of},
@@ -16,13 +18,17 @@ use crate::domain::{
 /// A page of changes, newest first, with the number of the last one.
 pub type ChangePage = (Vec<Change>, Option<i64>);
 
-/// How long the feed waits for writers that are active, in milliseconds.
-const PATIENCE_MS: i64 = 200;
+/// How long the feed waits for writers that are active.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long it waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A row of the history.
 #[derive(Debug)]
 struct ChangeRow {
     span_id: i32,
+    span_token: i64,
     change_id: i64,
     changed_at: String,
     project_id: String,
@@ -94,7 +100,7 @@ impl Store {
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, h.change_id,
+                    r#"select h.span_id, 0::int8 as "span_token!", h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
                               s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
@@ -141,7 +147,7 @@ impl Store {
                 // scope by scope, each along its key from the newest entry on
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, h.change_id,
+                    r#"select h.span_id, 0::int8 as "span_token!", h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
                               s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
@@ -184,7 +190,8 @@ impl Store {
         after: FeedPosition,
         limit: u32,
     ) -> Result<Feed, RegistryError> {
-        let Some(end) = self.feed_end(after).await? else {
+        self.check_position(after).await?;
+        let Some(end) = self.feed_end().await? else {
             return Ok(Feed { next: after, ..Feed::default() });
         };
         let rows = self
@@ -192,31 +199,28 @@ impl Store {
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, h.change_id,
+                    r#"select h.span_id as "span_id!", p.token as "span_token!", h.change_id as "change_id!",
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
+                              s.project_id, s.resource_type, h.resource_id as "resource_id!", h.operation as "operation!",
+                              h.principal as "principal!", h.credential_id, h.request_id as "request_id!",
                               h.old_name, h.new_name, h.old_tags, h.new_tags
-                         from tagd.history h
+                         from tagd.changes_after($1, $2, $3, $4, $5) h
                          join tagd.scope s on s.scope_id = h.scope_id
-                        where h.change_id > $1
-                          and h.change_id <= $2
-                          and ($3::text is null or h.domain_id = $3)
-                          and ($4::text[] is null or s.project_id = any($4))
-                        order by h.change_id
-                        limit $5"#,
+                         join tagd.history_span p on p.span_id = h.span_id
+                        order by h.change_id"#,
                     after.change_id,
                     end.change_id,
                     covered.domain_id,
                     covered.projects,
-                    i64::from(limit)
+                    i32::try_from(limit).unwrap_or(i32::MAX)
                 )
             })
             .await
             .map_err(RequestError::from)?;
         let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
         let next = match rows.last() {
-            Some(ChangeRow { span_id, change_id, .. }) if is_full => {
-                FeedPosition { span_id: *span_id, change_id: *change_id }
+            Some(ChangeRow { span_id, span_token, change_id, .. }) if is_full => {
+                FeedPosition { span_id: *span_id, span_token: *span_token, change_id: *change_id }
             }
             // also past what belongs to others, which would have to be read again each time
             _ => end,
@@ -225,36 +229,66 @@ impl Store {
         Ok(Feed { changes: rows.into_iter().map(ChangeRow::change).collect(), next, gaps })
     }
 
-    /// The position up to which the feed is complete now; `None` while a writer takes long. Refuses a position after which entries
-    /// were dropped, or lost.
-    pub async fn feed_end(&self, after: FeedPosition) -> Result<Option<FeedPosition>, RegistryError> {
+    /// Refuses a position after which entries were pruned, or which was lost when the database was restored.
+    async fn check_position(&self, position: FeedPosition) -> Result<(), RegistryError> {
+        if position == FeedPosition::default() {
+            return Ok(());
+        }
         let row = self
             .pool
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
-                    r#"select tagd.settled_change_id($3::int8 * interval '1 millisecond') as change_id,
-                              coalesce((select max(s.span_id) from tagd.history_span s), 0) as "span_id!",
-                              $2::int8 < t.pruned_change_id as "is_pruned!",
-                              coalesce((select $2::int8 > s.last_change_id from tagd.history_span s where s.span_id = $1), false)
-                                as "is_lost!"
+                    r#"select $3::int8 < t.pruned_change_id as "is_pruned!",
+                              not exists (select from tagd.history_span s
+                                           where s.span_id = $1 and s.token = $2
+                                             and $3::int8 <= coalesce(s.last_change_id, tagd.last_change_id())) as "is_lost!"
                          from tagd.history_state t"#,
-                    after.span_id,
-                    after.change_id,
-                    PATIENCE_MS
+                    position.span_id,
+                    position.span_token,
+                    position.change_id
                 )
             })
             .await
             .map_err(RequestError::from)?;
-        let reason = match (after == FeedPosition::default(), row.is_pruned, row.is_lost) {
-            (false, true, _) => "changes after it were pruned",
-            (false, _, true) => "the database was restored from an older backup",
-            _ => {
-                let position = |change_id| FeedPosition { span_id: row.span_id, change_id };
-                return Ok(row.change_id.map(position));
-            }
+        let reason = match (row.is_pruned, row.is_lost) {
+            (true, _) => "changes after it were pruned",
+            (_, true) => "the database was restored from an older backup",
+            _ => return Ok(()),
         };
         let reason = format!("marker: {reason}; begin again with start=end and an export");
         Err(RegistryError::NotKept { reason })
+    }
+
+    /// The position up to which the feed is complete now; `None` while a writer takes long.
+    pub async fn feed_end(&self) -> Result<Option<FeedPosition>, RequestError> {
+        let row = self
+            .pool
+            .fetch_one(Retry::Read, || {
+                sqlx::query!(
+                    r#"select w.last_change_id as "change_id!", w.writers as "writers!",
+                              coalesce(s.span_id, 0) as "span_id!", coalesce(s.token, 0) as "span_token!"
+                         from tagd.active_writers() w
+                         left join lateral (select h.span_id, h.token from tagd.history_span h order by h.span_id desc limit 1) s on true"#
+                )
+            })
+            .await?;
+        let until = Instant::now() + PATIENCE;
+        let mut is_settled = row.writers.is_empty();
+        while !is_settled && Instant::now() < until {
+            // without a connection: many may be waiting here
+            tokio::time::sleep(PAUSE).await;
+            is_settled = self
+                .pool
+                .fetch_one(Retry::Read, || {
+                    sqlx::query_scalar!(
+                        r#"select not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.virtualxid = any($1)) as "settled!""#,
+                        &row.writers
+                    )
+                })
+                .await?;
+        }
+        let end = FeedPosition { span_id: row.span_id, span_token: row.span_token, change_id: row.change_id };
+        Ok(is_settled.then_some(end))
     }
 
     /// The times without history between two spans.
@@ -328,6 +362,11 @@ fn not_kept(detail: &str) -> RegistryError {
     let mut parts = detail.split(' ').map(|part| Some(part).filter(|part| *part != "-"));
     let (off, on) = (parts.next().flatten(), parts.next().flatten());
     let reason = match (off, on) {
+        (Some(off), None) if detail.ends_with("unchanged") => {
+            format!(
+                "at: the resource did not change before {off}, when history was turned off, so its tags are not known"
+            )
+        }
         (Some(off), Some(on)) => format!("at: there is no history from {off} to {on}, when it was off"),
         (Some(off), None) => format!("at: there is no history since {off}, when it was turned off"),
         (None, Some(on)) => format!("at: history is kept since {on}"),

@@ -28,7 +28,8 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 71] = [
+pub const WANTED: [&str; 73] = [
+    "active_writers()",
     "apply_retention()",
     "audit",
     "await_writers()",
@@ -36,6 +37,7 @@ pub const WANTED: [&str; 71] = [
     "begin_prune()",
     "bits_at()",
     "bits_of()",
+    "changes_after()",
     "chunk",
     "concerns()",
     "count_violations()",
@@ -51,6 +53,7 @@ pub const WANTED: [&str; 71] = [
     "history_state",
     "import_batch()",
     "label",
+    "last_change_id()",
     "last_set_bits()",
     "lock_import_projects_shared()",
     "name",
@@ -88,7 +91,6 @@ pub const WANTED: [&str; 71] = [
     "schema_history",
     "scope",
     "scope_counter",
-    "settled_change_id()",
     "switch_history()",
     "tag",
     "tags_at()",

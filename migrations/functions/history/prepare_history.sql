@@ -26,7 +26,10 @@ begin
     insert into tagd.history_span (began_at) values (v_now);
   elsif v_state.origin <> v_origin then
     -- restored from a backup: what was recorded after it is lost, and its numbers are given out again
-    update tagd.history_span s set ended_at = v_now, last_change_id = tagd.last_change_id() where s.ended_at is null;
+    -- by the entries: the backup may have read the sequence later than them
+    update tagd.history_span s
+       set ended_at = v_now, last_change_id = greatest((select max(h.change_id) from tagd.history h), v_state.pruned_change_id)
+     where s.ended_at is null;
     if found then
       insert into tagd.history_span (began_at) values (v_now);
     end if;

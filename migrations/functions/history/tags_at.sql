@@ -39,8 +39,8 @@ begin
   end if;
   if v_begin is null or v_end <= p_at then
     raise exception using errcode = 'TG014', message = 'no history of this time',
-      detail = concat_ws(' ', coalesce(to_char(v_end at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '-'),
-                              coalesce(to_char(v_next at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '-'));
+      detail = concat_ws(' ', coalesce(to_char(v_end at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '-'),
+                              coalesce(to_char(v_next at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '-'));
   end if;
 
   select * into v_before
@@ -73,8 +73,8 @@ begin
     end if;
   elsif v_after.scope_id is null then
     if v_end is not null then
-      raise exception using errcode = 'TG014', message = 'no history after this time',
-        detail = to_char(v_end at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' -';
+      raise exception using errcode = 'TG014', message = 'no change before history was turned off',
+        detail = to_char(v_end at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' - unchanged';
     end if;
     select r.tags, r.registered_at into v_tags, v_registered
       from tagd.resource r
@@ -83,6 +83,6 @@ begin
   return case when v_registered > p_at then null else v_tags end;
 end
 $$;
-comment on function tagd.tags_at(bigint, text, timestamptz, text) is 'The tags that a resource had at a time, as in tagd.resource; null if it was not there. With a domain only since the project belongs to it. Raises TG014 if the history does not tell; the detail has when it had been turned off and when it begins again, or a hyphen, or is empty.';
+comment on function tagd.tags_at(bigint, text, timestamptz, text) is 'The tags that a resource had at a time, as in tagd.resource; null if it was not there. With a domain only since the project belongs to it. Raises TG014 if the history does not tell; the detail has when it had been turned off and when it begins again, or a hyphen; then "unchanged" if the resource did not change before it was turned off; or it is empty.';
 revoke execute on function tagd.tags_at(bigint, text, timestamptz, text) from public;
 grant execute on function tagd.tags_at(bigint, text, timestamptz, text) to tagd_service;

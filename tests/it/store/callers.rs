@@ -155,6 +155,7 @@ const WITHOUT_CALLER: [&str; 15] = [
     "begin_prune",
     "count_violations",
     "enter_import",
+    "last_change_id",
     "list_violations",
     "note_verification",
     "offenders",
@@ -164,7 +165,6 @@ const WITHOUT_CALLER: [&str; 15] = [
     "put_scope",
     "rebuild_scope",
     "record_failures",
-    "settled_change_id",
     "touch_credentials",
 ];
 
