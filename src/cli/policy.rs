@@ -182,9 +182,9 @@ async fn run_in(registry: &Registry, command: PolicyCommand) -> Result<(), CliEr
         PolicyCommand::Try { domain, rule, tags } => {
             let tags = Some(tags.as_slice()).filter(|tags| !tags.is_empty());
             let tried = registry.try_policy(&principal, rule.policy(String::new(), domain), tags).await;
-            let TriedPolicy { compliance, refused } = tried.map_err(|error| named(&error))?;
-            let mut lines = summary(&compliance);
-            match refused.as_deref() {
+            let tried = tried.map_err(|error| named(&error))?;
+            let mut lines = summary(&tried);
+            match tried.refused.as_deref() {
                 None => {}
                 Some([]) => lines.push("a resource with these tags would not be refused".to_owned()),
                 Some(refused) => lines.extend(refused.iter().map(|refusal| format!("would be refused: {refusal}"))),
@@ -306,7 +306,7 @@ fn describe(policy: &Policy) -> String {
     format!("{}  key {}{domain}{project}{types}: {}; {mode}", policy.name, quote(&policy.key), rules.join(", "))
 }
 
-fn summary(rows: &[Compliance]) -> Vec<String> {
+fn summary(tried: &TriedPolicy) -> Vec<String> {
     let line = |row: &Compliance| {
         format!(
             "{}  {}  {} of {} resources violate it: {} lack the key, {} have a value that is not allowed, {} another spelling",
@@ -319,9 +319,10 @@ fn summary(rows: &[Compliance]) -> Vec<String> {
             row.misspelled
         )
     };
-    let sum = |count: fn(&Compliance) -> u64| rows.iter().map(count).sum::<u64>();
-    let total = format!("{} of {} resources violate it", sum(|row| row.violating), sum(|row| row.resources));
-    rows.iter().filter(|row| row.resources > 0).map(line).chain([total]).collect()
+    let rows = &tried.compliance;
+    let cut = (rows.len() < tried.rows).then(|| format!("and {} more projects and types", tried.rows - rows.len()));
+    let total = format!("{} of {} resources violate it", tried.violating, tried.resources);
+    rows.iter().filter(|row| row.resources > 0).map(line).chain(cut).chain([total]).collect()
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, CliError> {

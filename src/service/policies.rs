@@ -49,14 +49,20 @@ pub struct OffenderPage {
 /// What a policy would do.
 #[derive(Debug)]
 pub struct TriedPolicy {
-    /// How resources comply with it.
+    /// The resources that it would concern.
+    pub resources: u64,
+    /// Those that would violate it.
+    pub violating: u64,
+    /// How they comply with it, by project and type: the first [`TRIED`] rows.
     pub compliance: Vec<Compliance>,
+    /// How many rows there are in all.
+    pub rows: usize,
     /// Why a resource with certain tags would be refused, if there are any.
     pub refused: Option<Vec<PolicyRefusal>>,
 }
 
 /// Rows of the compliance with a policy that is only tried; beyond that, a summary is too long to read.
-const TRIED: u32 = 1000;
+const TRIED: usize = 1000;
 
 impl Registry {
     /// A page of the policies that concern projects of the principal, by name, and the marker of the next page.
@@ -172,10 +178,13 @@ impl Registry {
             *name = grant.find_type(name).await?.resource_type;
         }
         let checked = checked.with_types(types);
-        let compliance = grant.store().try_policy(&checked, grant.covered(), TRIED).await?;
+        let mut compliance = grant.store().try_policy(&checked, grant.covered()).await?;
+        let sum = |count: fn(&Compliance) -> u64| compliance.iter().map(count).sum();
+        let (resources, violating, rows) = (sum(|row| row.resources), sum(|row| row.violating), compliance.len());
+        compliance.truncate(TRIED);
         let refusals =
             |tags| checked.violations(tags).into_iter().map(|violation| checked.refusal(violation)).collect();
-        Ok(TriedPolicy { compliance, refused: tags.map(refusals) })
+        Ok(TriedPolicy { resources, violating, compliance, rows, refused: tags.map(refusals) })
     }
 
     /// A page of the resources that violate policies: those of the query, or all that concern the projects of the principal. By
@@ -212,6 +221,12 @@ impl Registry {
         let grant = self.access.may(principal, Action::ManagePolicies, target).await?;
         let domain_id = grant.domain_of_policy(policy.domain_id.as_deref())?.map(ToOwned::to_owned);
         let checked = CheckedPolicy::new(Policy { domain_id, ..policy })?;
+        if let Some(pattern) = checked.pattern()
+            && !grant.store().is_prepared_in_time(pattern.are()).await?
+        {
+            let reason = "takes the database too long to prepare; use fewer optional parts in a row, or fewer different characters";
+            return Err(RequestError::invalid(FieldKind::General, "pattern", reason).into());
+        }
         Ok((grant, checked))
     }
 }

@@ -128,7 +128,6 @@ impl Store {
         &self,
         checked: &CheckedPolicy,
         covered: ProjectFilter<'_>,
-        limit: u32,
     ) -> Result<Vec<Compliance>, RequestError> {
         let rows = self
             .pool
@@ -146,14 +145,12 @@ impl Store {
                                 where tagd.concerns(p.policy, j.domain_id, s.project_id, s.resource_type)
                                   and ($2::text is null or j.domain_id = $2)
                                   and ($3::text[] is null or j.project_id = any ($3))
-                                order by s.project_id, s.resource_type
-                                limit $4) s
+                                order by s.project_id, s.resource_type) s
                         cross join lateral tagd.count_violations(s.scope_id, s.policy) c
                         order by s.project_id, s.resource_type"#,
                     row_of(checked),
                     covered.domain_id,
-                    covered.projects,
-                    i64::from(limit)
+                    covered.projects
                 )
             })
             .await?;

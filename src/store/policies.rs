@@ -1,15 +1,17 @@
 //! Statements of policies.
 
+use sqlx::Executor;
+
 use super::{
     Store,
     caller::row_of as caller_row_of,
-    failure::{detail_of, refusal_of},
+    failure::{detail_of, outage_of, refusal_of},
     policy_rows::row_of,
     retry::Retry,
     states::Refusal,
 };
 use crate::domain::{
-    CheckedPolicy, FieldKind, Policy, ProjectFilter, RequestError,
+    CheckedPolicy, FieldKind, Outage, Policy, ProjectFilter, RequestError,
     policy::StoredPolicy,
     reason,
     registry::{Condition, RegistryError},
@@ -79,6 +81,20 @@ impl From<PolicyRow> for StoredPolicy {
 }
 
 impl Store {
+    /// Whether Postgres prepares a regular expression in half a second, which it would do once in each session that uses it.
+    pub async fn is_prepared_in_time(&self, are: &str) -> Result<bool, RequestError> {
+        let mut connection = self.pool.acquire().await?;
+        connection.execute("begin").await?;
+        connection.execute("select set_config('statement_timeout', '500', true)").await?;
+        let prepared = sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await;
+        connection.execute("rollback").await?;
+        match prepared {
+            Ok(_) => Ok(true),
+            Err(error) if outage_of(&error) == Some(Outage::Busy) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A page of the policies that concern the projects that are covered, by name and domain, behind a marker: name and domain
     /// of the last one.
     pub async fn list_policies(

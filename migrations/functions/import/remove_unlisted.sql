@@ -2,7 +2,8 @@ create or replace function tagd.remove_unlisted(p_caller tagd.caller, p_done big
 returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
--- all rows are looked up by key
+-- all rows are looked up by key, also by what is called, whose plans may be older than the statistics of what was just imported
+set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$

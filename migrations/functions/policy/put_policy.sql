@@ -23,7 +23,13 @@ begin
     end if;
   end if;
   if v_new.resource_types is not null then
-    perform from tagd.resource_type t where t.resource_type = any (v_new.resource_types) order by t.resource_type for key share;
+    perform from tagd.resource_type t
+      where t.resource_type in (
+        select n.name from unnest(v_new.resource_types) as n (name)
+         union all
+        select a.alias_of from tagd.resource_type a where a.resource_type = any (v_new.resource_types) and a.alias_of is not null)
+      order by t.resource_type
+        for key share;
     select n.name into v_taken
       from unnest(v_new.resource_types) as n (name)
      where not exists (select from tagd.resource_type t where t.resource_type = n.name)

@@ -259,10 +259,9 @@ async fn try_policy(request: HttpRequest, access: RegistryAccess, payload: Paylo
     let TrialBody { policy: Object(policy), tags } = read(&request, payload).await?;
     let tags = tags.map(|tags| registration::check_tags(line::tags_of(tags))).transpose()?;
     let tried = access.state.registry.try_policy(&access.principal, policy.into_policy(), tags.as_deref()).await?;
-    let sum = |count: fn(&Compliance) -> u64| tried.compliance.iter().map(count).sum();
     let reply_body = TrialReply {
-        resources: sum(|row| row.resources),
-        violating: sum(|row| row.violating),
+        resources: tried.resources,
+        violating: tried.violating,
         compliance: tried.compliance.iter().map(ComplianceRow::of).collect(),
         refused: tried.refused.as_ref().map(|refused| refused.iter().map(RefusalReply::of).collect()),
     };

@@ -303,3 +303,18 @@ fn each_domain_has_its_own_policies_and_sees_those_of_all() {
         owner.close().await.unwrap();
     });
 }
+
+#[test]
+fn a_pattern_that_postgres_prepares_too_slowly_is_refused() {
+    let world = World::new();
+    let slow = ".?".repeat(85) + &(0..80).filter_map(|n| char::from_u32(0x4e00 + n)).collect::<String>();
+    let body = json!({ "key": "k", "pattern": slow });
+    for (method, path, body) in [
+        ("PUT", format!("{POLICIES}/slow"), body.clone()),
+        ("POST", "/registry/v1/compliance".to_owned(), json!({ "policy": body })),
+    ] {
+        let refused = send(&world, method, &path, &body);
+        assert_eq!(refused.status, 400, "{method}: {}", refused.body);
+        assert!(refused.body.contains("pattern: takes the database too long to prepare"), "{}", refused.body);
+    }
+}

@@ -206,7 +206,7 @@ def prepare(fleet):
     for file in (changed, same):
         server.load(file)
     server.psql(
-        f"select from generate_series(1, {ACTS}) n, tagd.record_act('(ops,req-1,,)'::tagd.caller, 'project.put', lpad(n::text, 32, '0'), 'd', '{{\"name\": \"shop\"}}')"
+        f"select from generate_series(1, {ACTS}) n, tagd.record_act('(ops,req-1,,,)'::tagd.caller, 'project.put', lpad(n::text, 32, '0'), 'd', '{{\"name\": \"shop\"}}')"
     )
     server.psql(SETUP)
 
