@@ -53,7 +53,7 @@ pub struct TriedPolicy {
     pub resources: u64,
     /// Those that would violate it.
     pub violating: u64,
-    /// How they comply with it, by project and type: the first [`TRIED`] rows.
+    /// How they comply with it, by project and type: the first 1000 rows.
     pub compliance: Vec<Compliance>,
     /// How many rows there are in all.
     pub rows: usize,
