@@ -28,7 +28,7 @@ READER = "-c role=tagd_reader"
 SETUP = """
 drop table if exists book.change, book.audit;
 create table book.change as
-select h.change_id, h.domain_id, s.project_id, s.resource_type, h.resource_id, h.changed_at, h.operation, h.principal, h.request_id, h.old_name, h.new_name,
+select h.change_id, h.domain_id, s.project_id, s.resource_type, h.resource_id, h.changed_at, h.operation, h.principal, h.credential_id, h.request_id, h.old_name, h.new_name,
        jsonb_object(h.old_tags) as old_tags, jsonb_object(h.new_tags) as new_tags
   from tagd.history h join tagd.scope s using (scope_id);
 alter table book.change add primary key (change_id);
@@ -116,11 +116,11 @@ select {OF_SCOPE}, r.resource_id, r.resource_name, t.key, t.value, starts_with(t
   from $scope s join $tag t using (scope_id) join $resource r on r.scope_id = t.scope_id and r.slot = t.slot"""
 
 CHANGES = f"""
-select h.domain_id, h.project_id, coalesce(s.project_name, '') as project_name, h.resource_type, h.resource_id, h.changed_at, h.change_id, h.operation,
-       h.principal, h.request_id, h.old_name, h.new_name, h.old_tags, h.new_tags
+select h.domain_id, h.project_id, coalesce(s.project_name, '') as project_name, h.resource_type, h.resource_id, h.changed_at, h.operation,
+       h.principal, h.credential_id, h.request_id, h.old_name, h.new_name, h.old_tags, h.new_tags
   from $change h left join book.scope s on s.project_id = h.project_id and s.resource_type = h.resource_type"""
 
-AUDIT = "select a.recorded_at, a.operation, a.object, a.domain_id, a.principal, a.request_id, a.address, a.detail from book.audit a"
+AUDIT = "select a.recorded_at, a.operation, a.object, a.domain_id, a.principal, a.credential_id, a.request_id, a.address, a.detail from book.audit a"
 
 OF_USERS = f"select t.scope_id, %s as tagged from $tag t where {BY_USERS} group by 1"
 
