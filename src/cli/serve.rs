@@ -16,7 +16,7 @@ use super::{
     demo, master_key,
     open::{Opened, open},
     secret_files,
-    upkeep::{Upkeep, keep_months, server_caller, switch_history},
+    upkeep::{Upkeep, apply_retention, server_caller, switch_history},
 };
 use crate::{
     app::{App, AppSettings},
@@ -53,8 +53,8 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         switched = switch_history(&store, settings.history) => switched?,
         () = stop.asked() => return Ok(()),
     }
-    // before writers, which a new partition holds up
-    keep_months(&store).await;
+    // before writers, whom dropping a month holds up; opening the database has made the months ahead
+    apply_retention(&store).await;
     if settings.with_demo {
         let loaded = tokio::select! {
             loaded = demo::load_if_empty(&store) => loaded?,

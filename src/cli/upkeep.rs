@@ -71,11 +71,16 @@ pub(super) fn server_caller() -> Arc<Caller> {
 }
 
 /// Makes the partitions of the history ahead, and drops those that the retention does not keep.
-pub(super) async fn keep_months(store: &Store) {
+async fn keep_months(store: &Store) {
     // without it, entries go to the default partition
     if let Err(error) = store.prepare_history().await {
         tracing::warn!(%error, "partitions of the history were not made ahead; tagd tries again in 6 hours");
     }
+    apply_retention(store).await;
+}
+
+/// Drops the months of the history that the retention does not keep.
+pub(super) async fn apply_retention(store: &Store) {
     match store.apply_retention().await {
         Ok(Some(pruned)) if pruned.months > 0 => {
             tracing::info!(months = pruned.months, kept_from = pruned.kept_from, "dropped old months of the history");

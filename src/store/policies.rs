@@ -7,6 +7,7 @@ use super::{
     caller::row_of as caller_row_of,
     failure::{detail_of, outage_of, refusal_of},
     policy_rows::row_of,
+    registry::matched,
     retry::Retry,
     states::Refusal,
 };
@@ -170,10 +171,6 @@ impl Store {
         projects: Option<&[String]>,
         condition: &Condition,
     ) -> Result<PutPolicy, RegistryError> {
-        let matched = match condition {
-            Condition::Matches(etags) => Some(etags.as_slice()),
-            Condition::None | Condition::Absent => None,
-        };
         let row = self
             .pool
             .fetch_one(Retry::Write, || {
@@ -184,7 +181,7 @@ impl Store {
                          from tagd.put_policy($1, $2, $3, $4, $5::text::tagd.caller) r"#,
                     row_of(checked),
                     projects,
-                    matched,
+                    matched(condition),
                     *condition == Condition::Absent,
                     caller_row_of(&self.caller)
                 )
@@ -216,10 +213,6 @@ impl Store {
         projects: Option<&[String]>,
         condition: &Condition,
     ) -> Result<bool, RegistryError> {
-        let matched = match condition {
-            Condition::Matches(etags) => Some(etags.as_slice()),
-            Condition::None | Condition::Absent => None,
-        };
         let removed = self
             .pool
             .fetch_one(Retry::Write, || {
@@ -228,7 +221,7 @@ impl Store {
                     domain_id,
                     name,
                     projects,
-                    matched,
+                    matched(condition),
                     caller_row_of(&self.caller)
                 )
             })

@@ -391,7 +391,7 @@ impl Store {
 }
 
 /// The parameter for a condition: the resource must have one of these etags.
-fn matched(condition: &Condition) -> Option<&[String]> {
+pub(super) fn matched(condition: &Condition) -> Option<&[String]> {
     match condition {
         Condition::Matches(etags) => Some(etags),
         Condition::None | Condition::Absent => None,
