@@ -113,8 +113,8 @@ impl Store {
                     PolicyRow,
                     r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
                               p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
-                              extract(epoch from p.created_at)::bigint as "created_at!",
-                              extract(epoch from p.updated_at)::bigint as "updated_at!"
+                              floor(extract(epoch from p.created_at))::bigint as "created_at!",
+                              floor(extract(epoch from p.updated_at))::bigint as "updated_at!"
                          from tagd.policy p
                         where ($1::text is null or p.domain_id is null or p.domain_id = $1)
                           and ($2::text[] is null or p.project_id is null or p.project_id = any ($2))
@@ -145,8 +145,8 @@ impl Store {
                     PolicyRow,
                     r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
                               p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
-                              extract(epoch from p.created_at)::bigint as "created_at!",
-                              extract(epoch from p.updated_at)::bigint as "updated_at!"
+                              floor(extract(epoch from p.created_at))::bigint as "created_at!",
+                              floor(extract(epoch from p.updated_at))::bigint as "updated_at!"
                          from tagd.policy p
                         where p.policy_name = $1
                           and (p.domain_id is not distinct from $2 or $3 and p.domain_id is null)
@@ -176,8 +176,8 @@ impl Store {
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
-                              extract(epoch from (r.policy).created_at)::bigint as "created_at!",
-                              extract(epoch from (r.policy).updated_at)::bigint as "updated_at!"
+                              floor(extract(epoch from (r.policy).created_at))::bigint as "created_at!",
+                              floor(extract(epoch from (r.policy).updated_at))::bigint as "updated_at!"
                          from tagd.put_policy($1, $2, $3, $4, $5::text::tagd.caller) r"#,
                     row_of(checked),
                     projects,
