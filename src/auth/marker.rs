@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
+    rand::{SecureRandom, SystemRandom},
 };
 
 use crate::domain::RequestError;
@@ -12,7 +12,7 @@ use crate::domain::RequestError;
 /// The key by which markers are sealed.
 pub struct MarkerKey {
     sealing: LessSafeKey,
-    naming: hmac::Key,
+    random: SystemRandom,
 }
 
 /// Without the key.
@@ -27,18 +27,17 @@ impl MarkerKey {
     pub fn new(secret: &[u8]) -> Result<Self, RequestError> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, secret)
             .map_err(|_| RequestError::internal("the key of the markers must have 32 bytes"))?;
-        Ok(Self { sealing: LessSafeKey::new(key), naming: hmac::Key::new(hmac::HMAC_SHA256, secret) })
+        Ok(Self { sealing: LessSafeKey::new(key), random: SystemRandom::new() })
     }
 
-    /// The marker of a position in a list. The same position always has the same marker.
+    /// A marker of a position in a list. Each has another nonce: markers of one position that were equal would show a reader
+    /// whether anybody changed anything in between.
     pub fn seal(&self, list: &str, position: &[i64]) -> Result<String, RequestError> {
         let mut sealed: Vec<u8> = position.iter().flat_map(|number| number.to_be_bytes()).collect();
-        // a nonce may only be used for one content, so it is made from the content
-        let named = hmac::sign(&self.naming, &[list.as_bytes(), &[0], &sealed].concat());
         let mut nonce = [0; NONCE_LEN];
-        for (to, from) in nonce.iter_mut().zip(named.as_ref()) {
-            *to = *from;
-        }
+        self.random
+            .fill(&mut nonce)
+            .map_err(|_| RequestError::internal("the system has no random bytes for a marker"))?;
         self.sealing
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(list.as_bytes()), &mut sealed)
             .map_err(|_| RequestError::internal("a marker cannot be sealed"))?;
@@ -81,7 +80,7 @@ mod tests {
         let key = MarkerKey::new(&[7; 32]).unwrap();
         let marker = key.seal("feed", &[1, -2, i64::MAX]).unwrap();
         assert_eq!(key.open("feed", &marker), Some([1, -2, i64::MAX]));
-        assert_eq!(key.seal("feed", &[1, -2, i64::MAX]).unwrap(), marker);
+        assert_ne!(key.seal("feed", &[1, -2, i64::MAX]).unwrap(), marker);
         assert_eq!(key.open::<3>("other", &marker), None);
         assert_eq!(key.open::<2>("feed", &marker), None);
         assert_eq!(MarkerKey::new(&[8; 32]).unwrap().open::<3>("feed", &marker), None);
