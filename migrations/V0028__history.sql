@@ -38,7 +38,7 @@ comment on column tagd.history.resource_id is 'Identifier of the resource.';
 comment on column tagd.history.domain_id is 'Domain that the project had then; whoever reads that domain may read the entry. Empty if it had none.';
 comment on column tagd.history.operation is 'What was done: register, update, tag, untag, replace, restore, import, remove, prune or remove_project.';
 comment on column tagd.history.principal is 'Name of the principal, or a command such as cli:import.';
-comment on column tagd.history.credential_id is 'Its credential, since several may have one name; null for a command, and where no credentials are asked for.';
+comment on column tagd.history.credential_id is 'Its credential, since several may have one name; null for a command, and if tagd requires no credentials.';
 comment on column tagd.history.request_id is 'Identifier of the request; empty for a command.';
 comment on column tagd.history.registered_at is 'Of a removal, when the resource had been registered; otherwise null.';
 comment on column tagd.history.old_name is 'Name before; null if the change left the name alone, or before the resource was registered.';
@@ -90,8 +90,8 @@ comment on column tagd.audit.recorded_at is 'When it was written.';
 comment on column tagd.audit.operation is 'What was done, such as project.put or credential.revoke.';
 comment on column tagd.audit.object is 'What it was done to: a name or an identifier.';
 comment on column tagd.audit.domain_id is 'Domain of the object; null if it belongs to none.';
-comment on column tagd.audit.principal is 'Name of the principal, or a command such as cli:token; empty for failed log-ins.';
-comment on column tagd.audit.credential_id is 'Its credential, since several may have one name; null for a command, and where no credentials are asked for.';
+comment on column tagd.audit.principal is 'Name of the principal, or a command such as cli:token; empty for failed authentications.';
+comment on column tagd.audit.credential_id is 'Its credential, since several may have one name; null for a command, and if tagd requires no credentials.';
 comment on column tagd.audit.request_id is 'Identifier of the request; empty for a command.';
 comment on column tagd.audit.address is 'Address of the client; null for a command.';
 comment on column tagd.audit.detail is 'What the act set, or how often it happened.';
@@ -102,17 +102,20 @@ create table tagd.history_state (
   has_begun        boolean not null default false,
   origin           text collate "C",
   keep_days        integer,
+  audit_keep_days  integer,
   kept_from        timestamptz,
   pruned_change_id bigint not null default 0,
   marker_secret    bytea not null,
   constraint history_state_pkey primary key (is_only),
   constraint history_state_is_only_check check (is_only),
-  constraint history_state_keep_days_check check (keep_days between 1 and 36500)
+  constraint history_state_keep_days_check check (keep_days between 1 and 36500),
+  constraint history_state_audit_keep_days_check check (audit_keep_days between 1 and 36500)
 );
 comment on table tagd.history_state is 'One row: what holds for the history as a whole.';
 comment on column tagd.history_state.is_only is 'True: there is one row.';
 comment on column tagd.history_state.keep_days is 'Days that an entry is kept at least, since entries are dropped by the month; null for ever. The owner of the schema sets it, so that whoever serves cannot shorten it.';
-comment on column tagd.history_state.has_begun is 'Whether history was ever on. The migration leaves it off, since programs of the version before may be writing; the first program that opens the database turns it on.';
+comment on column tagd.history_state.audit_keep_days is 'The same for entries of the audit log.';
+comment on column tagd.history_state.has_begun is 'Whether history was ever on. The first program that opens the database turns it on.';
 comment on column tagd.history_state.origin is 'System, timeline and database that it was last opened in: another one was restored from a backup.';
 comment on column tagd.history_state.kept_from is 'Entries before this time were pruned; null if none were.';
 comment on column tagd.history_state.pruned_change_id is 'Number of the last entry that was pruned: an older marker of the feed has missed entries.';

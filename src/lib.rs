@@ -7,7 +7,7 @@
 //! | [`domain`] | resources, tags, and queries with their semantics | |
 //! | [`json`] | reads JSON from any source, with errors that give their position | domain |
 //! | [`text`] | the beginning of input text: byte order marks, encodings | |
-//! | [`table`] | what is counted or remembered for a while, in bounded memory | |
+//! | [`expiring_table`] | what is counted or remembered for a while, in bounded memory | |
 //! | [`pem`] | certificates in files | |
 //! | [`parameters`] | the parameters of a query string | domain |
 //! | [`dialects`] | the wire formats: bytes to domain types and back | domain, json, text, parameters |
@@ -17,9 +17,9 @@
 //! | [`store`] | the only module that runs SQL | domain, compiler, cluster |
 //! | [`auth`] | principals, signatures, secrets, tokens of a Keystone | domain |
 //! | [`transfer`] | bulk import and export as NDJSON | domain, json, text, store |
-//! | [`service`] | use cases and access control | domain, text, table, store, auth, compiler, transfer |
+//! | [`service`] | use cases and access control | domain, text, expiring_table, store, auth, compiler, transfer |
 //! | [`app`] | creates pools, queues, caches and use cases | domain, dialects, auth, store, service |
-//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, text, table, pem, parameters, dialects, auth, service, transfer, app |
+//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, text, expiring_table, pem, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -33,13 +33,13 @@ pub mod compiler;
 pub mod config;
 pub mod dialects;
 pub mod domain;
+pub mod expiring_table;
 pub mod http;
 pub mod json;
 pub mod parameters;
 pub mod pem;
 pub mod service;
 pub mod store;
-pub mod table;
 pub mod telemetry;
 pub mod text;
 pub mod transfer;

@@ -1,6 +1,8 @@
 create or replace view report.changes with (security_barrier = true) as
 select h.domain_id, s.project_id, coalesce(p.project_name, '') as project_name, s.resource_type, h.resource_id, h.changed_at,
-       h.operation, h.principal, h.credential_id, h.request_id, h.old_name, h.new_name,
+       h.operation, h.principal,
+       -- which credentials others have is shown to nobody of one domain
+       case when (select c.reads_all from tagd.current_reader c) then h.credential_id end as credential_id, h.request_id, h.old_name, h.new_name,
        jsonb_object(h.old_tags) as old_tags, jsonb_object(h.new_tags) as new_tags
   from tagd.history h
   join tagd.scope s on s.scope_id = h.scope_id
@@ -17,7 +19,7 @@ comment on column report.changes.resource_id is 'Identifier of the resource.';
 comment on column report.changes.changed_at is 'When the change was made.';
 comment on column report.changes.operation is 'register, update, tag, untag, replace, restore, import, remove, prune or remove_project.';
 comment on column report.changes.principal is 'Who made it: a principal, or a command such as cli:import.';
-comment on column report.changes.credential_id is 'Credential of the principal, since several may have one name; null for a command, and where no credentials are asked for.';
+comment on column report.changes.credential_id is 'Credential of the principal, since several may have one name; null for a command, if tagd requires no credentials, and for readers of single domains.';
 comment on column report.changes.request_id is 'Identifier of the request; empty for a command.';
 comment on column report.changes.old_name is 'Name before, if the change gave the resource another name or removed it; otherwise null.';
 comment on column report.changes.new_name is 'Name after, if the change gave the resource another name or registered it; otherwise null.';

@@ -1,8 +1,8 @@
 //! `tagd history`: how much history there is, for how long it is kept, and pruning.
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
-use super::{CliError, open::open, report::read_time};
+use super::{CliError, open::open, time::read_time};
 use crate::{
     config::Settings,
     domain::Caller,
@@ -19,25 +19,35 @@ pub(super) enum HistoryCommand {
         /// The time, such as 2026-11-30 or 2026-11-30T08:00:00Z; dates are in UTC. Months that lie partly after it stay
         #[arg(long, value_name = "TIME", value_parser = read_time)]
         before: i64,
-        /// Which entries
-        #[arg(long, value_enum, default_value_t = Entries::History)]
-        of: Entries,
+        #[command(flatten)]
+        log: LogArgs,
     },
-    /// Set for how long history is kept: servers then drop older months by themselves. With the login of the schema's owner
+    /// Set for how long entries are kept: servers then drop older months by themselves. With the login of the schema's owner
     Retention {
         /// Days, 1 to 36500, such as 400d; or forever
         #[arg(value_name = "DAYS", value_parser = read_retention)]
         keep: Keep,
+        #[command(flatten)]
+        log: LogArgs,
     },
 }
 
-/// What is pruned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Entries {
-    /// Changes of resources and tags
-    History,
-    /// The audit log
-    Audit,
+/// What is pruned or kept.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct LogArgs {
+    /// The audit log instead of the history
+    #[arg(long)]
+    audit: bool,
+}
+
+impl LogArgs {
+    fn table(self) -> MonthlyTable {
+        if self.audit { MonthlyTable::Audit } else { MonthlyTable::History }
+    }
+
+    fn name(self) -> &'static str {
+        if self.audit { "the audit log" } else { "history" }
+    }
 }
 
 /// For how many days history is kept; `None` for ever.
@@ -52,6 +62,10 @@ fn read_retention(text: &str) -> Result<Keep, String> {
     days.map(|days| Keep(Some(days))).ok_or_else(|| "must be 1d to 36500d, or forever".to_owned())
 }
 
+fn retention(days: Option<u32>) -> String {
+    days.map_or_else(|| "forever".to_owned(), |days| format!("{days} days"))
+}
+
 pub(super) async fn run(settings: &Settings, command: HistoryCommand) -> Result<(), CliError> {
     let opened = open(settings).await?;
     let store = opened.store(SessionProfile::Bulk).await?;
@@ -64,30 +78,24 @@ pub(super) async fn run(settings: &Settings, command: HistoryCommand) -> Result<
                 for gap in &status.gaps {
                     println!("off from {} to {}", gap.from, gap.to);
                 }
-                match status.keep_days {
-                    Some(days) => println!("retention: {days} days"),
-                    None => println!("retention: forever"),
-                }
+                println!("retention: {}", retention(status.keep_days));
                 println!("size: {} bytes", status.bytes);
+                println!("retention of the audit log: {}", retention(status.audit_keep_days));
                 println!("size of the audit log: {} bytes", status.audit_bytes);
             }
-            HistoryCommand::Prune { before, of } => {
-                let table = match of {
-                    Entries::History => MonthlyTable::History,
-                    Entries::Audit => MonthlyTable::Audit,
-                };
-                let pruned = prune_months(&opened.store, table, before, &Caller::command("history")).await?;
+            HistoryCommand::Prune { before, log } => {
+                let pruned = prune_months(&opened.store, log.table(), before, &Caller::command("history")).await?;
                 let others = match pruned.entries {
                     0 => String::new(),
                     entries => format!(" and {entries} entries of other months"),
                 };
                 println!("{} months{others} dropped, kept from {}", pruned.months, pruned.kept_from);
             }
-            HistoryCommand::Retention { keep: Keep(days) } => {
-                set_retention(&opened.store, days, &Caller::command("history")).await?;
+            HistoryCommand::Retention { keep: Keep(days), log } => {
+                set_retention(&opened.store, log.table(), days, &Caller::command("history")).await?;
                 match days {
-                    Some(days) => println!("history is kept for {days} days at least"),
-                    None => println!("history is kept forever"),
+                    Some(days) => println!("{} is kept for {days} days at least", log.name()),
+                    None => println!("{} is kept forever", log.name()),
                 }
             }
         }

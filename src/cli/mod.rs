@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod secret_files;
 mod serve;
+mod time;
 mod upkeep;
 
 use std::process::ExitCode;

@@ -271,12 +271,21 @@ fn named(error: &RegistryError) -> CliError {
         ("domain_id: ", "--domain: "),
         ("project_id: ", "--project: "),
         ("key: ", "--key: "),
+        ("values: ", "--value: "),
         ("pattern: ", "--pattern: "),
         ("description: ", "--description: "),
         ("resource_type: ", "--type: "),
+        ("resource_types: ", "--type: "),
         ("required: ", "--required: "),
     ];
-    let renamed = names.iter().find_map(|(field, name)| Some(format!("{name}{}", message.strip_prefix(field)?)));
+    let renamed = names.iter().find_map(|(field, name)| {
+        let rest = message.strip_prefix(field).or_else(|| {
+            // an entry of a list is a flag of its own
+            let entry = message.strip_prefix(field.strip_suffix(": ")?)?.strip_prefix('[')?;
+            entry.split_once("]: ").map(|(_, rest)| rest)
+        })?;
+        Some(format!("{name}{rest}"))
+    });
     CliError::Stopped(renamed.unwrap_or(message))
 }
 

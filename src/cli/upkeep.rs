@@ -1,4 +1,4 @@
-//! What a server does besides answering: reports, the audit log of failed log-ins, months of the history, retention.
+//! What a server does besides answering: reports, the audit log of failed authentications, months of the history, retention.
 
 use std::{
     sync::Arc,
@@ -9,11 +9,11 @@ use super::CliError;
 use crate::{
     domain::Caller,
     http::Failed,
-    store::{SessionProfile, Store, StoreSettings},
+    store::{MonthlyTable, Pruned, SessionProfile, Store, StoreSettings},
     telemetry,
 };
 
-/// How often failed log-ins go to the audit log; the same as malformed requests to the log.
+/// How often failed authentications go to the audit log; the same as malformed requests to the log.
 const EVERY: Duration = telemetry::MALFORMED_EVERY;
 /// How often months are prepared and dropped.
 const MONTHS_EVERY: Duration = Duration::from_hours(6);
@@ -58,7 +58,7 @@ impl Upkeep {
         }
         let store = self.store();
         if let Err(error) = store.record_failures(&failures).await {
-            tracing::warn!(%error, "failed log-ins were not written to the audit log");
+            tracing::warn!(%error, "failed authentications were not written to the audit log");
             self.failed.put_back(failures);
         }
         store.close().await;
@@ -70,7 +70,7 @@ pub(super) fn server_caller() -> Arc<Caller> {
     Arc::new(Caller::command("serve"))
 }
 
-/// Makes the partitions of the history ahead, and drops those that the retention does not keep.
+/// Makes the partitions of the history ahead, and drops those that are not kept.
 async fn keep_months(store: &Store) {
     // without it, entries go to the default partition
     if let Err(error) = store.prepare_history().await {
@@ -79,15 +79,17 @@ async fn keep_months(store: &Store) {
     apply_retention(store).await;
 }
 
-/// Drops the months of the history that the retention does not keep.
+/// Drops the months of the history and of the audit log that their retention does not keep.
 pub(super) async fn apply_retention(store: &Store) {
-    match store.apply_retention().await {
-        Ok(Some(pruned)) if pruned.months > 0 => {
-            tracing::info!(months = pruned.months, kept_from = pruned.kept_from, "dropped old months of the history");
-        }
-        Ok(_) => {}
-        Err(error) => {
-            tracing::warn!(%error, "the retention of the history was not applied; tagd tries again in 6 hours");
+    for (table, what) in [(MonthlyTable::History, "history"), (MonthlyTable::Audit, "audit log")] {
+        match store.apply_retention(table).await {
+            Ok(Some(Pruned { kept_from, months, entries })) if months > 0 || entries > 0 => {
+                tracing::info!(months, entries, kept_from, "dropped old months of the {what}");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the retention of the {what} was not applied; tagd tries again in 6 hours");
+            }
         }
     }
 }

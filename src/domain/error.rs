@@ -146,6 +146,12 @@ impl RequestError {
         Self::Forbidden { reason: "project_id: access to the project is not allowed".to_owned() }
     }
 
+    /// A marker that no page of the list has given.
+    pub fn not_a_marker(marker: &str) -> Self {
+        let reason = format!("must be a next_marker of this list, got {}", quote(marker));
+        Self::invalid(FieldKind::General, "marker", reason)
+    }
+
     /// The domain is not the principal's.
     pub fn forbidden_domain() -> Self {
         Self::Forbidden { reason: "domain_id: must be the domain of the credentials".to_owned() }

@@ -45,7 +45,7 @@ pub struct ChangeFilter {
 }
 
 /// A place in the feed of all changes: what is up to it has been passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedPosition {
     /// Span of the history.
     pub span_id: i32,
@@ -53,6 +53,15 @@ pub struct FeedPosition {
     pub span_token: i64,
     /// Entry.
     pub change_id: i64,
+}
+
+/// The end of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedEnd {
+    /// The last position.
+    pub last: FeedPosition,
+    /// Whether no writer is active any more that may have entries up to it.
+    pub is_settled: bool,
 }
 
 /// A time in which history was off, so that changes are missing.
@@ -86,7 +95,7 @@ pub struct Act {
     pub object: String,
     /// Domain of the object, if it belongs to one.
     pub domain_id: Option<String>,
-    /// Who did it; empty for failed log-ins.
+    /// Who did it; empty for failed authentications.
     pub principal: String,
     /// Its credential, if it had one.
     pub credential_id: Option<String>,
@@ -122,6 +131,8 @@ pub struct HistoryStatus {
     pub gaps: Vec<Gap>,
     /// Days that an entry is kept at least; `None` for ever.
     pub keep_days: Option<u32>,
+    /// Days that an entry of the audit log is kept at least; `None` for ever.
+    pub audit_keep_days: Option<u32>,
     /// Size of the history in bytes.
     pub bytes: u64,
     /// Size of the audit log in bytes.

@@ -1,4 +1,4 @@
-//! The address of a client, also if its requests come through proxies.
+//! The address of a client, even if its requests come through proxies.
 
 use std::net::{IpAddr, SocketAddr};
 

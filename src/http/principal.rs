@@ -128,7 +128,7 @@ pub(super) async fn authenticate(
     };
     let principal = Principal::new(authenticated, Arc::clone(request_id), client);
     let counted = limits.count_principal(&principal);
-    // also if it is refused: the log line says whose request it was
+    // even if it is refused: the log line says whose request it was
     request.extensions_mut().insert(principal);
     Ok(counted?)
 }
@@ -139,7 +139,7 @@ pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError>
     principal.ok_or_else(|| RequestError::internal("the request was routed without a principal"))
 }
 
-/// What the credentials of a request show, if it has any. A token decides if there is one: SDKs sign requests also if they were
+/// What the credentials of a request show, if it has any. A token decides if there is one: SDKs sign requests even if they were
 /// given a token.
 async fn who(
     request: &mut ServiceRequest,

@@ -12,7 +12,7 @@ const CREDENTIALS: [&str; 2] = ["/registry/v1/keys/", "/registry/v1/tokens/"];
 /// How often a path is decoded. Nobody escapes one more than twice by mistake.
 const DECODED: usize = 8;
 
-/// A path for the log, cut before a secret that was sent where an identifier belongs, however it is escaped, and also if it is
+/// A path for the log, cut before a secret that was sent where an identifier belongs, however it is escaped, and even if it is
 /// sent to a path that does not exist because of an empty segment.
 pub(super) fn shown(path: &str) -> String {
     let Some(plain) = plain(path) else { return "...".to_owned() };

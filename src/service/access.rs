@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Authenticator, Caches, ProjectCache, ScopeCache};
+use super::{Authenticator, Caches, ProjectCache, ScopeCache, SettledFeed};
 use crate::{
     auth::Principal,
     domain::{ProjectFilter, RequestError, Rights, Role, command::ResourceRef, is_storable},
@@ -20,6 +20,7 @@ pub(super) struct AccessControl {
     authenticator: Authenticator,
     scopes: Arc<ScopeCache>,
     projects: Arc<ProjectCache>,
+    pub(super) settled_feed: Arc<SettledFeed>,
 }
 
 /// What a principal wants to do. `docs/SECURITY.md` has the table of operations and roles.
@@ -93,8 +94,8 @@ pub(super) struct Grant<'a> {
 impl AccessControl {
     /// `bulk` is for work that may take its time. Those that share caches save each other look-ups.
     pub(super) fn new(store: Store, bulk: Store, authenticator: Authenticator, caches: Caches) -> Self {
-        let Caches { scopes, projects, .. } = caches;
-        Self { store, bulk, authenticator, scopes, projects }
+        let Caches { scopes, projects, settled_feed, .. } = caches;
+        Self { store, bulk, authenticator, scopes, projects, settled_feed }
     }
 
     /// Whether a principal may do this.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CredentialCache, ProjectCache, ScopeCache};
+use super::{CredentialCache, ProjectCache, ScopeCache, SettledFeed};
 
 /// What is remembered of the database. Workers that share it need fewer look-ups.
 #[derive(Debug, Clone, Default)]
@@ -13,4 +13,6 @@ pub struct Caches {
     pub projects: Arc<ProjectCache>,
     /// Credentials.
     pub credentials: Arc<CredentialCache>,
+    /// Up to where the feed of all changes is complete.
+    pub settled_feed: Arc<SettledFeed>,
 }

@@ -16,7 +16,7 @@ use crate::{
         Rights,
         credential::{Credential, CredentialKind},
     },
-    table::{CAPACITY, Row, Table},
+    expiring_table::{CAPACITY, Row, Table},
 };
 
 /// How long a credential is used without another look-up. Where several tagd serve one database, a credential that one of

@@ -8,11 +8,10 @@ use super::access::{AccessControl, Action, Grant, Target};
 use crate::{
     auth::{MarkerKey, Principal},
     domain::{
-        FieldKind, Outage, RequestError, Tag,
+        Outage, RequestError, Tag,
         command::ResourceRef,
-        history::{Act, ActFilter, Change, ChangeFilter, FeedPosition, Gap},
+        history::{Act, ActFilter, Change, ChangeFilter, Feed, FeedPosition, Gap},
         is_storable,
-        reason::quote,
         registry::{Condition, RegistryError},
     },
 };
@@ -126,9 +125,11 @@ impl History {
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
         let key = self.key(&grant).await?;
         let store = grant.store();
+        let settled = &self.access.settled_feed;
         let (changes, next, gaps) = match start {
             FeedStart::End => {
                 let end = store.feed_end().await?;
+                let end = settled.end(end).filter(|_| end.is_settled);
                 let busy = || RequestError::Unavailable {
                     outage: Outage::Busy,
                     source: "a writer takes long, so the end of the history is not known".into(),
@@ -139,13 +140,19 @@ impl History {
                 let after = match start {
                     FeedStart::Marker(marker) => {
                         let [span_id, span_token, change_id] =
-                            key.open(FEED, marker).ok_or_else(|| not_a_marker(marker))?;
+                            key.open(FEED, marker).ok_or_else(|| RequestError::not_a_marker(marker))?;
                         let span_id = i32::try_from(span_id).unwrap_or(i32::MAX);
                         FeedPosition { span_id, span_token, change_id }
                     }
                     _ => FeedPosition::default(),
                 };
-                let feed = store.feed(grant.covered(), after, limit).await?;
+                store.check_position(after).await?;
+                // nothing new is known to be complete while a writer takes long
+                let end = settled.end(store.feed_end().await?).filter(|end| end.change_id >= after.change_id);
+                let feed = match end {
+                    None => Feed { next: after, ..Feed::default() },
+                    Some(end) => store.feed(grant.covered(), after, end, limit).await?,
+                };
                 (feed.changes, feed.next, feed.gaps)
             }
         };
@@ -201,9 +208,8 @@ impl History {
 
     /// The number of a marker of a list.
     async fn before(&self, grant: &Grant<'_>, list: &str, marker: Option<&str>) -> Result<Option<i64>, RequestError> {
-        // an empty marker, which a client may send for the first page
-        let Some(marker) = marker.filter(|marker| !marker.is_empty()) else { return Ok(None) };
-        let [number] = self.key(grant).await?.open(list, marker).ok_or_else(|| not_a_marker(marker))?;
+        let Some(marker) = marker else { return Ok(None) };
+        let [number] = self.key(grant).await?.open(list, marker).ok_or_else(|| RequestError::not_a_marker(marker))?;
         Ok(Some(number))
     }
 
@@ -226,11 +232,6 @@ impl History {
 /// The name of a list; no name in it has a NUL.
 fn list_of(parts: &[&str]) -> String {
     parts.join("\0")
-}
-
-fn not_a_marker(marker: &str) -> RequestError {
-    let reason = format!("must be a next_marker of this list, got {}", quote(marker));
-    RequestError::invalid(FieldKind::General, "marker", reason)
 }
 
 async fn tags_at(grant: &Grant<'_>, scope_id: i64, resource: &ResourceRef, at: i64) -> Result<Vec<Tag>, RegistryError> {

@@ -19,6 +19,7 @@ mod queries;
 mod registry;
 mod scope_cache;
 mod scopes;
+mod settled_feed;
 mod state;
 
 pub use authenticator::{AuthSettings, Authenticator, ConfiguredKey, KnownKey};
@@ -33,4 +34,5 @@ pub use policies::{ComplianceQuery, OffenderPage, PolicyRef, TriedPolicy};
 pub use project_cache::ProjectCache;
 pub use registry::{Registry, ResourcePage, Start};
 pub use scope_cache::ScopeCache;
+pub use settled_feed::SettledFeed;
 pub use state::Service;

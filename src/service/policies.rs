@@ -9,7 +9,6 @@ use crate::{
     domain::{
         CheckedPolicy, FieldKind, Policy, PolicyRefusal, RequestError, Tag, is_storable,
         policy::{Compliance, Offender, StoredPolicy, check_policy_domain},
-        reason::quote,
         registry::{Condition, RegistryError},
     },
     store::{ComplianceFilter, ComplianceMarker, OffenderMarker, PolicyPlace},
@@ -152,7 +151,9 @@ impl Registry {
         let grant = self.access.may(principal, Action::Read, Target::projects(query.project_id)).await?;
         let resource_type = grant.check_query(&query).await?;
         let filter = grant.filter(&query, resource_type.as_deref()).await?;
-        let marker = marker.map(|marker| compliance_marker(marker).ok_or_else(|| not_a_marker(marker))).transpose()?;
+        let marker = marker
+            .map(|marker| compliance_marker(marker).ok_or_else(|| RequestError::not_a_marker(marker)))
+            .transpose()?;
         let found = grant.store().compliance(&filter, marker, limit).await?;
         let next = found.last().map(|row| format!("{}/{}/{}", row.project_id, row.resource_type, row.policy));
         Ok((found, next))
@@ -199,7 +200,9 @@ impl Registry {
         let grant = self.access.may(principal, Action::Read, Target::projects(query.project_id)).await?;
         let resource_type = grant.check_query(&query).await?;
         let filter = grant.filter(&query, resource_type.as_deref()).await?;
-        let marker = marker.map(|marker| offender_marker(marker).ok_or_else(|| not_a_marker(marker))).transpose()?;
+        let marker = marker
+            .map(|marker| offender_marker(marker).ok_or_else(|| RequestError::not_a_marker(marker)))
+            .transpose()?;
         let (total, offenders) = grant.store().offenders(&filter, marker, limit).await?;
         let next_marker =
             offenders.last().map(|last| format!("{:08x}/{}/{}", last.slot, last.resource_type, last.project_id));
@@ -293,11 +296,6 @@ fn offender_marker(marker: &str) -> Option<OffenderMarker<'_>> {
     let (slot, resource_type, project_id) = (parts.next()?, parts.next()?, parts.next()?);
     let slot = i32::from_str_radix(slot, 16).ok().filter(|number| *number >= 0 && slot.len() == 8)?;
     is_storable(marker).then_some(OffenderMarker { project_id, resource_type, slot })
-}
-
-fn not_a_marker(marker: &str) -> RequestError {
-    let reason = format!("must be a next_marker of this list, got {}", quote(marker));
-    RequestError::invalid(FieldKind::General, "marker", reason)
 }
 
 fn unknown(name: &str) -> RegistryError {

@@ -9,10 +9,9 @@ use crate::{
     auth::Principal,
     compiler::compile,
     domain::{
-        FieldKind, Item, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery,
+        Item, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery,
         command::{ResourceRef, ResourceType},
         is_storable,
-        reason::quote,
         registry::{Condition, NewProject, Project, Registered, RegistryError},
     },
 };
@@ -58,10 +57,7 @@ fn slot_of(marker: &str, scope: Option<&Scope>) -> Result<i32, RequestError> {
     let slot = marker.get(16..).and_then(|slot| i32::from_str_radix(slot, 16).ok());
     match (slot, scope) {
         (Some(slot), Some(scope)) if marker_of(scope, slot) == marker => Ok(slot),
-        _ => {
-            let reason = format!("must be a next_marker of this list, got {}", quote(marker));
-            Err(RequestError::invalid(FieldKind::General, "marker", reason))
-        }
+        _ => Err(RequestError::not_a_marker(marker)),
     }
 }
 

@@ -86,7 +86,7 @@ impl Store {
         Ok((acts.collect(), last))
     }
 
-    /// Writes to the audit log how many log-ins failed from each address.
+    /// Writes to the audit log how often authentication failed from each address.
     pub async fn record_failures(&self, failures: &[(IpAddr, u32)]) -> Result<(), RequestError> {
         let (addresses, counts): (Vec<String>, Vec<i32>) = failures
             .iter()
@@ -97,15 +97,17 @@ impl Store {
             })
             .unzip();
         self.pool
-            .execute(Retry::Begin, || sqlx::query!("select tagd.record_failures($1, $2)", &addresses, &counts))
+            .execute(Retry::Write, || sqlx::query!("select tagd.record_failures($1, $2)", &addresses, &counts))
             .await?;
         Ok(())
     }
 
     /// Turns the history on if it was never on, begins a span if the database was restored from a backup, and makes the
     /// partitions of this month and the next two. Before the first write.
+    ///
+    /// If there is anything to do but partitions, it waits for running writes, however long they take.
     pub async fn prepare_history(&self) -> Result<(), StoreError> {
-        self.pool.execute(Retry::Begin, || sqlx::query!("select tagd.prepare_history()")).await?;
+        self.pool.execute(Retry::Write, || sqlx::query!("select tagd.prepare_history()")).await?;
         for table in [MonthlyTable::History, MonthlyTable::Audit] {
             let table = table.name();
             self.pool.execute(Retry::Begin, || sqlx::query!("select tagd.prepare_months($1)", table)).await?;
@@ -113,30 +115,32 @@ impl Store {
         Ok(())
     }
 
-    /// Drops the months that the retention does not keep; `None` if there is no retention.
-    pub async fn apply_retention(&self) -> Result<Option<Pruned>, StoreError> {
+    /// Drops the months of a table that its retention does not keep; `None` if there is no retention.
+    pub async fn apply_retention(&self, table: MonthlyTable) -> Result<Option<Pruned>, StoreError> {
         let row = self
             .pool
-            .fetch_one(Retry::Begin, || {
+            .fetch_one(Retry::Write, || {
                 sqlx::query!(
-                    r#"select to_char(p.kept_from at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as kept_from, p.months
-                         from tagd.apply_retention($1::text::tagd.caller) p"#,
+                    r#"select to_char(p.kept_from at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as kept_from, p.months, p.entries
+                         from tagd.apply_retention($1, $2::text::tagd.caller) p"#,
+                    table.name(),
                     row_of(&self.caller)
                 )
             })
             .await?;
+        let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
         Ok(row.kept_from.map(|kept_from| Pruned {
             kept_from,
-            months: u64::try_from(row.months.unwrap_or_default()).unwrap_or_default(),
-            entries: 0,
+            months: number(row.months),
+            entries: number(row.entries),
         }))
     }
 
-    /// Turns the history on or off; true if it was the other way.
+    /// Turns the history on or off; true if it was the other way. Waits for running writes.
     pub async fn switch_history(&self, is_on: bool) -> Result<bool, StoreError> {
         let changed = self
             .pool
-            .fetch_one(Retry::Begin, || {
+            .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.switch_history($1, $2::text::tagd.caller)",
                     is_on,
@@ -153,7 +157,7 @@ impl Store {
             .pool
             .fetch_one(Retry::Begin, || {
                 sqlx::query!(
-                    r#"select t.keep_days,
+                    r#"select t.keep_days, t.audit_keep_days,
                               exists (select from tagd.history_span s where s.ended_at is null) as "is_on!",
                               (select to_char(greatest(t.kept_from, min(s.began_at)) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
                                  from tagd.history_span s) as kept_from,
@@ -165,11 +169,16 @@ impl Store {
                 )
             })
             .await?;
+        let mut gaps = self.gaps(0, i32::MAX).await?;
+        // times of one form, so their text is in their order
+        gaps.retain(|gap| row.kept_from.as_ref().is_none_or(|kept_from| gap.to > *kept_from));
+        let days = |days: Option<i32>| days.and_then(|days| u32::try_from(days).ok());
         Ok(HistoryStatus {
             is_on: row.is_on,
             kept_from: row.kept_from,
-            gaps: self.gaps(0, i32::MAX).await?,
-            keep_days: row.keep_days.and_then(|days| u32::try_from(days).ok()),
+            gaps,
+            keep_days: days(row.keep_days),
+            audit_keep_days: days(row.audit_keep_days),
             bytes: u64::try_from(row.bytes).unwrap_or_default(),
             audit_bytes: u64::try_from(row.audit_bytes).unwrap_or_default(),
         })
@@ -200,14 +209,16 @@ pub async fn prune_months(
     Ok(Pruned { kept_from, months: number(months), entries: number(entries) })
 }
 
-/// Sets for how many days history is kept at least, `None` for ever. Only the owner of the schema may.
+/// Sets for how many days entries of a table are kept at least, `None` for ever. Only the owner of the schema may.
 pub async fn set_retention(
     settings: &StoreSettings,
+    table: MonthlyTable,
     keep_days: Option<u32>,
     caller: &Caller,
 ) -> Result<(), StoreError> {
     let mut login = settings.connect_as_login().await?;
-    sqlx::query("select tagd.set_retention($1, $2::text::tagd.caller)")
+    sqlx::query("select tagd.set_retention($1, $2, $3::text::tagd.caller)")
+        .bind(table.name())
         .bind(keep_days.map(|days| i32::try_from(days).unwrap_or(i32::MAX)))
         .bind(row_of(caller))
         .execute(&mut login)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     ProjectFilter, RequestError, Tag,
-    history::{Change, ChangeFilter, Feed, FeedPosition, Gap},
+    history::{Change, ChangeFilter, Feed, FeedEnd, FeedPosition, Gap},
     registry::RegistryError,
 };
 
@@ -21,14 +21,15 @@ pub type ChangePage = (Vec<Change>, Option<i64>);
 /// How long the feed waits for writers that are active.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long it waits before it looks again.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long it reads entries of others. It goes on from there next time.
+const READING: Duration = Duration::from_secs(5);
+
+/// Entries that one statement reads: a fraction of a second, if they are in memory.
+const WINDOW: i32 = 50_000;
 
 /// A row of the history.
 #[derive(Debug)]
 struct ChangeRow {
-    span_id: i32,
-    span_token: i64,
     change_id: i64,
     changed_at: String,
     project_id: String,
@@ -61,6 +62,15 @@ impl ChangeRow {
             new_tags: self.new_tags.map(tags_of),
         }
     }
+}
+
+/// What a window of the feed has.
+struct FeedPart {
+    changes: Vec<Change>,
+    /// The last entry that was read.
+    last: Option<FeedPosition>,
+    /// Whether the window reaches to the end of the feed, unless the page is full.
+    is_last: bool,
 }
 
 fn page_of(rows: Vec<ChangeRow>) -> ChangePage {
@@ -100,9 +110,10 @@ impl Store {
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, 0::int8 as "span_token!", h.change_id,
+                    r#"select h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal,
+                              case when $3::text is null then h.credential_id end as credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
                          from tagd.history h
                          join tagd.scope s on s.scope_id = h.scope_id
@@ -147,14 +158,15 @@ impl Store {
                 // scope by scope, each along its key from the newest entry on
                 sqlx::query_as!(
                     ChangeRow,
-                    r#"select h.span_id, 0::int8 as "span_token!", h.change_id,
+                    r#"select h.change_id,
                               to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal, h.credential_id, h.request_id,
+                              s.project_id, s.resource_type, h.resource_id, h.operation, h.principal,
+                              case when $2::text is null then h.credential_id end as credential_id, h.request_id,
                               h.old_name, h.new_name, h.old_tags, h.new_tags
                          from unnest($1::int8[]) as w (scope_id)
                          join tagd.scope s on s.scope_id = w.scope_id
                         cross join lateral (
-                          select e.span_id, e.change_id, e.changed_at, e.resource_id, e.operation, e.principal,
+                          select e.change_id, e.changed_at, e.resource_id, e.operation, e.principal,
                                  e.credential_id, e.request_id, e.old_name, e.new_name, e.old_tags, e.new_tags
                             from tagd.history e
                            where e.scope_id = w.scope_id
@@ -183,54 +195,95 @@ impl Store {
         Ok(page_of(rows))
     }
 
-    /// The changes after a position of the feed. It passes only what no writer that is still active can precede.
+    /// The changes after a position of the feed and up to another, which no active writer may precede.
+    ///
+    /// Entries of others are read as well, for a few seconds at most: the next part may begin after them although this one is
+    /// not full.
     pub async fn feed(
         &self,
         covered: ProjectFilter<'_>,
         after: FeedPosition,
+        end: FeedPosition,
         limit: u32,
-    ) -> Result<Feed, RegistryError> {
-        self.check_position(after).await?;
-        let Some(end) = self.feed_end().await? else {
-            return Ok(Feed { next: after, ..Feed::default() });
-        };
+    ) -> Result<Feed, RequestError> {
+        let until = Instant::now() + READING;
+        let (mut changes, mut next) = (Vec::new(), after);
+        while next.change_id < end.change_id {
+            let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(changes.len());
+            let part = self.read_window(covered, next.change_id, end.change_id, left).await?;
+            changes.extend(part.changes);
+            let is_full = u32::try_from(changes.len()).is_ok_and(|count| count >= limit);
+            // without a window behind it, also past what belongs to others, which would have to be read again each time
+            next = part.last.filter(|_| is_full || !part.is_last).unwrap_or(end);
+            if is_full || Instant::now() >= until {
+                break;
+            }
+        }
+        if next.change_id >= end.change_id {
+            // perhaps in a newer span
+            next = end;
+        }
+        let gaps = self.gaps(after.span_id, next.span_id).await?;
+        Ok(Feed { changes, next, gaps })
+    }
+
+    /// The changes in a window of the feed.
+    async fn read_window(
+        &self,
+        covered: ProjectFilter<'_>,
+        after: i64,
+        end: i64,
+        limit: usize,
+    ) -> Result<FeedPart, RequestError> {
         let rows = self
             .pool
             .fetch_all(Retry::Read, || {
-                sqlx::query_as!(
-                    ChangeRow,
-                    r#"select h.span_id as "span_id!", p.token as "span_token!", h.change_id as "change_id!",
-                              to_char(h.changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
-                              s.project_id, s.resource_type, h.resource_id as "resource_id!", h.operation as "operation!",
-                              h.principal as "principal!", h.credential_id, h.request_id as "request_id!",
-                              h.old_name, h.new_name, h.old_tags, h.new_tags
-                         from tagd.changes_after($1, $2, $3, $4, $5) h
-                         join tagd.scope s on s.scope_id = h.scope_id
-                         join tagd.history_span p on p.span_id = h.span_id
-                        order by h.change_id"#,
-                    after.change_id,
-                    end.change_id,
+                sqlx::query!(
+                    r#"select r.is_covered as "is_covered!", r.is_end as "is_end!",
+                              (r.entry).span_id as "span_id!", p.token as "span_token!", (r.entry).change_id as "change_id!",
+                              to_char((r.entry).changed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "changed_at!",
+                              s.project_id, s.resource_type, (r.entry).resource_id as "resource_id!", (r.entry).operation as "operation!",
+                              (r.entry).principal as "principal!", case when $3::text is null then (r.entry).credential_id end as credential_id,
+                              (r.entry).request_id as "request_id!", (r.entry).old_name, (r.entry).new_name,
+                              (r.entry).old_tags, (r.entry).new_tags
+                         from tagd.changes_after($1, $2, $3, $4, $5, $6) r
+                         join tagd.scope s on s.scope_id = (r.entry).scope_id
+                         join tagd.history_span p on p.span_id = (r.entry).span_id
+                        order by (r.entry).change_id"#,
+                    after,
+                    end,
                     covered.domain_id,
                     covered.projects,
-                    i32::try_from(limit).unwrap_or(i32::MAX)
+                    i32::try_from(limit).unwrap_or(i32::MAX),
+                    WINDOW
                 )
             })
-            .await
-            .map_err(RequestError::from)?;
-        let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == limit);
-        let next = match rows.last() {
-            Some(ChangeRow { span_id, span_token, change_id, .. }) if is_full => {
-                FeedPosition { span_id: *span_id, span_token: *span_token, change_id: *change_id }
-            }
-            // also past what belongs to others, which would have to be read again each time
-            _ => end,
-        };
-        let gaps = self.gaps(after.span_id, next.span_id).await.map_err(RequestError::from)?;
-        Ok(Feed { changes: rows.into_iter().map(ChangeRow::change).collect(), next, gaps })
+            .await?;
+        let last = rows.last().map(|row| FeedPosition {
+            span_id: row.span_id,
+            span_token: row.span_token,
+            change_id: row.change_id,
+        });
+        let is_last = !rows.last().is_some_and(|row| row.is_end);
+        let changes = rows.into_iter().filter(|row| row.is_covered).map(|row| Change {
+            changed_at: row.changed_at,
+            project_id: row.project_id,
+            resource_type: row.resource_type,
+            resource_id: row.resource_id,
+            operation: row.operation,
+            principal: row.principal,
+            credential_id: row.credential_id,
+            request_id: row.request_id,
+            old_name: row.old_name,
+            new_name: row.new_name,
+            old_tags: row.old_tags.map(tags_of),
+            new_tags: row.new_tags.map(tags_of),
+        });
+        Ok(FeedPart { changes: changes.collect(), last, is_last })
     }
 
     /// Refuses a position after which entries were pruned, or which was lost when the database was restored.
-    async fn check_position(&self, position: FeedPosition) -> Result<(), RegistryError> {
+    pub async fn check_position(&self, position: FeedPosition) -> Result<(), RegistryError> {
         if position == FeedPosition::default() {
             return Ok(());
         }
@@ -259,36 +312,21 @@ impl Store {
         Err(RegistryError::NotKept { reason })
     }
 
-    /// The position up to which the feed is complete now; `None` while a writer takes long.
-    pub async fn feed_end(&self) -> Result<Option<FeedPosition>, RequestError> {
+    /// The last position of the feed now, and whether the feed is complete up to it: not while a writer takes long.
+    pub async fn feed_end(&self) -> Result<FeedEnd, RequestError> {
         let row = self
             .pool
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
                     r#"select w.last_change_id as "change_id!", w.writers as "writers!",
-                              coalesce(s.span_id, 0) as "span_id!", coalesce(s.token, 0) as "span_token!"
-                         from tagd.active_writers() w
-                         left join lateral (select h.span_id, h.token from tagd.history_span h order by h.span_id desc limit 1) s on true"#
+                              coalesce(w.span_id, 0) as "span_id!", coalesce(w.span_token, 0) as "span_token!"
+                         from tagd.active_writers() w"#
                 )
             })
             .await?;
-        let until = Instant::now() + PATIENCE;
-        let mut is_settled = row.writers.is_empty();
-        while !is_settled && Instant::now() < until {
-            // without a connection: many may be waiting here
-            tokio::time::sleep(PAUSE).await;
-            is_settled = self
-                .pool
-                .fetch_one(Retry::Read, || {
-                    sqlx::query_scalar!(
-                        r#"select not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.virtualxid = any($1)) as "settled!""#,
-                        &row.writers
-                    )
-                })
-                .await?;
-        }
-        let end = FeedPosition { span_id: row.span_id, span_token: row.span_token, change_id: row.change_id };
-        Ok(is_settled.then_some(end))
+        let is_settled = self.have_ended(&row.writers, Some(Instant::now() + PATIENCE)).await?;
+        let last = FeedPosition { span_id: row.span_id, span_token: row.span_token, change_id: row.change_id };
+        Ok(FeedEnd { last, is_settled })
     }
 
     /// The times without history between two spans.

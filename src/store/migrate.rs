@@ -160,7 +160,7 @@ pub async fn migrate_with(settings: &StoreSettings, functions: &FunctionSet) -> 
         functions.apply(&mut transaction).await?;
     }
     transaction.commit().await?;
-    // not in the transaction: until its end, programs of the version before write without history
+    // not in the transaction, since it waits for writers
     login.execute("select tagd.prepare_history()").await?;
     login.close().await?;
     Ok(MigrateReport { from, to: SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() } })

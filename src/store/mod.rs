@@ -35,6 +35,7 @@ mod tag_lists;
 mod tag_stage;
 mod version;
 mod write_queue;
+mod writers;
 mod writes;
 
 pub use audit::{MonthlyTable, Pruned, prune_months, set_retention};

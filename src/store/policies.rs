@@ -89,6 +89,7 @@ impl Store {
         connection.execute("select set_config('statement_timeout', '500', true)").await?;
         let prepared = sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await;
         connection.execute("rollback").await?;
+        connection.release(Ok(()))?;
         match prepared {
             Ok(_) => Ok(true),
             Err(error) if outage_of(&error) == Some(Outage::Busy) => Ok(false),
@@ -187,7 +188,14 @@ impl Store {
                 )
             })
             .await
-            .map_err(policy_error)?;
+            .map_err(|error| match refusal_of(&error) {
+                Some(Refusal::TooManyPatterns) => {
+                    let place = if checked.policy().domain_id.is_some() { "in a domain" } else { "for all domains" };
+                    let reason = format!("there may be at most {} policies with a pattern {place}", detail_of(&error));
+                    RequestError::invalid(FieldKind::General, "pattern", reason).into()
+                }
+                _ => policy_error(error),
+            })?;
         let policy = checked.clone().with_types(row.resource_types).policy().clone();
         let stored = StoredPolicy {
             id: row.policy_id,
@@ -197,12 +205,6 @@ impl Store {
             updated_at: row.updated_at,
         };
         Ok(PutPolicy { created: row.created, stored })
-    }
-
-    /// Waits until no write is running any more that may not have seen what was committed before.
-    pub async fn await_writers(&self) -> Result<(), RequestError> {
-        self.pool.execute(Retry::Read, || sqlx::query!("select tagd.await_writers()")).await?;
-        Ok(())
     }
 
     /// Deletes a policy of a domain, or one of all domains. False if there is none that the caller may delete.

@@ -87,6 +87,11 @@ impl Pool {
         self.max_connections
     }
 
+    /// The statement timeout of the server; `None` if there is no limit.
+    pub(super) fn statement_timeout(&self) -> Option<Duration> {
+        self.connector.statement_timeout()
+    }
+
     /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
         let most = usize::try_from(self.max_connections).unwrap_or(usize::MAX);

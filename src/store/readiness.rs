@@ -32,7 +32,6 @@ pub const WANTED: [&str; 73] = [
     "active_writers()",
     "apply_retention()",
     "audit",
-    "await_writers()",
     "begin_import()",
     "begin_prune()",
     "bits_at()",
@@ -102,6 +101,7 @@ pub const WANTED: [&str; 73] = [
     "wanted_grams()",
     "wanted_value_grams()",
     "write_tags()",
+    "writers_of()",
 ];
 
 /// Checks whether the database can serve requests. Clones share a connection and the outcome of the last check.

@@ -31,7 +31,7 @@ const NAME: (&str, &str) = ("name", "v.resource_name");
 pub const REPORTS: [Report; 14] = [
     Report {
         name: "audit",
-        about: "Administrative acts: credentials, projects, types, history, and failed log-ins",
+        about: "Administrative acts: credentials, projects, types, policies, history, and failed authentications",
         columns: &[
             ("time", "to_char(v.recorded_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS')"),
             ("operation", "v.operation"),

@@ -54,6 +54,8 @@ pub enum Refusal {
     PolicyExists,
     /// More policies than a domain may have; the detail has the number.
     TooManyPolicies,
+    /// More policies with a pattern than a domain may have, or all domains together; the detail has the number.
+    TooManyPatterns,
     /// The project was registered in another domain, or moved to it, since the caller's rights were checked.
     ForeignProject,
     /// There is no history of a time; the detail has when it had been turned off, and when it begins again.
@@ -61,7 +63,7 @@ pub enum Refusal {
 }
 
 /// States or prefixes of states; the first match counts. A state that is not listed is a [bug](Meaning::Bug).
-pub const STATES: [(&str, Meaning); 53] = [
+pub const STATES: [(&str, Meaning); 54] = [
     // raised by the functions of the schema
     ("TG001", Meaning::Refused(Refusal::UnknownResource)),
     ("TG002", Meaning::Refused(Refusal::TooManyTags)),
@@ -80,6 +82,7 @@ pub const STATES: [(&str, Meaning); 53] = [
     ("TG015", Meaning::Refused(Refusal::UnknownProject)),
     ("TG016", Meaning::Refused(Refusal::PolicyExists)),
     ("TG017", Meaning::Refused(Refusal::TooManyPolicies)),
+    ("TG018", Meaning::Refused(Refusal::TooManyPatterns)),
     // a protocol violation, by tagd or by a proxy that then ends the session; see `meaning_of_end`
     ("08P01", Meaning::Bug),
     ("08", Meaning::Outage(Outage::Unreachable)),

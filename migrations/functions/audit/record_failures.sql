@@ -7,6 +7,6 @@ as $$
   select 'login.failed', f.address, '', '', f.address, jsonb_build_object('count', f.count)
     from unnest(p_addresses, p_counts) as f (address, count)
 $$;
-comment on function tagd.record_failures(text[], integer[]) is 'Writes to the audit log how many log-ins failed from each address.';
+comment on function tagd.record_failures(text[], integer[]) is 'Writes to the audit log how often authentication failed from each address.';
 revoke execute on function tagd.record_failures(text[], integer[]) from public;
 grant execute on function tagd.record_failures(text[], integer[]) to tagd_service;

@@ -54,7 +54,7 @@ begin
     p_caller, 'credential.create', p_credential_id, p_domain_id,
     jsonb_build_object(
       'kind', case p_kind when 0 then 'key' else 'token' end, 'name', p_name, 'role', p_role, 'projects', p_project_ids,
-      'issued_for', p_issued_for, 'expires_at', to_timestamp(p_expires_at)));
+      'issued_for', p_issued_for, 'expires_at', to_char(to_timestamp(p_expires_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
   return true;
 end
 $$;

@@ -44,7 +44,7 @@ begin
   if months > 0 or entries > 0 then
     perform tagd.record_act(
       p_caller, p_table || '.prune', p_table, null,
-      jsonb_build_object('kept_from', kept_from, 'months', months, 'entries', entries));
+      jsonb_build_object('kept_from', to_char(kept_from at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'months', months, 'entries', entries));
   end if;
 end
 $$;

@@ -7,6 +7,6 @@ as $$
      and (p_policy.project_id is null or p_policy.project_id = p_project_id)
      and (p_policy.resource_types is null or p_resource_type = any (p_policy.resource_types))
 $$;
-comment on function tagd.concerns(tagd.policy, text, text, text) is 'Whether a policy concerns the resources of a type in a project, given with the domain of the project. A policy of a domain concerns nothing outside of it, also if its project has moved to another domain.';
+comment on function tagd.concerns(tagd.policy, text, text, text) is 'Whether a policy concerns the resources of a type in a project, given with the domain of the project. A policy of a domain concerns nothing outside of it, even if its project has moved to another domain.';
 revoke execute on function tagd.concerns(tagd.policy, text, text, text) from public;
 grant execute on function tagd.concerns(tagd.policy, text, text, text) to tagd_service, tagd_reader, tagd_domain_reader;

@@ -3,7 +3,7 @@ returns table (role smallint, label_id bigint, slots integer[])
 language plpgsql stable
 as $$
 declare
-  v_most   bigint := case when p_policy.pattern_are is not null then 1000 else cardinality(p_policy.allowed_values) * 4 end;
+  v_most   bigint := case when p_policy.pattern_are is not null then tagd.pattern_limit() else cardinality(p_policy.allowed_values) * 4 end;
   v_blocks integer;
   v_many   boolean;
 begin

@@ -8,6 +8,7 @@ declare
   v_old   tagd.policy;
   v_new   tagd.policy := jsonb_populate_record(null::tagd.policy, p_policy);
   v_taken text;
+  v_most  integer;
 begin
   if p_caller.domain_id is not null and v_new.domain_id is distinct from p_caller.domain_id then
     raise exception 'a caller of one domain writes a policy of another';
@@ -44,7 +45,9 @@ begin
   end if;
 
   select p.* into v_old from tagd.policy p
-   where p.policy_name = v_new.policy_name and p.domain_id is not distinct from v_new.domain_id;
+   where p.policy_name = v_new.policy_name and p.domain_id is not distinct from v_new.domain_id
+     -- it may be deleted with its project or type at this moment, after the locks on these that other policies need
+     for update;
   created := not found;
   if not created and not tagd.may_change_policy(v_old, p_projects) then
     raise exception using errcode = 'TG016', message = 'the name is taken', detail = v_new.policy_name;
@@ -52,6 +55,17 @@ begin
   if p_absent and not created
      or p_match is not null and (created or not (tagd.policy_etag(v_old) = any (p_match) or '*' = any (p_match))) then
     raise exception using errcode = 'TG007', message = 'the condition does not hold';
+  end if;
+  -- A session keeps 32 regular expressions compiled. A write of a domain may need those of the domain and those for all domains, so
+  -- that these fit together.
+  if v_new.pattern is not null then
+    v_most := case when v_new.domain_id is null then 8 else 16 end;
+    perform from tagd.policy p
+      where p.domain_id is not distinct from v_new.domain_id and p.policy_name <> v_new.policy_name and p.pattern is not null
+     having count(*) >= v_most;
+    if found then
+      raise exception using errcode = 'TG018', message = 'too many patterns', detail = v_most::text;
+    end if;
   end if;
   if created then
     -- by its name alone, a policy of a domain must not be taken for one of all domains
@@ -90,6 +104,6 @@ begin
   etag := tagd.policy_etag(v_new);
 end
 $$;
-comment on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) is 'Creates a policy or replaces one, if it has one of the etags in p_match (see policy_etag; * matches any) or, with p_absent, if it does not exist. The object has the columns of tagd.policy. Aliases of types are replaced by their types. p_projects are the only projects of the caller, null for all. Raises TG008 or TG015 if a type or the project is unknown, TG016 if the name is taken, TG017 if the domain has as many policies as are allowed. Writes in flight do not see it yet: see await_writers.';
+comment on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) is 'Creates a policy or replaces one, if it has one of the etags in p_match (see policy_etag; * matches any) or, with p_absent, if it does not exist. The object has the columns of tagd.policy. Aliases of types are replaced by their types. p_projects are the only projects of the caller, null for all. Raises TG008 or TG015 if a type or the project is unknown, TG016 if the name is taken, TG017 if the domain has as many policies as are allowed, TG018 if as many have a pattern. Writes in flight do not see it yet: see writers_of.';
 revoke execute on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) from public;
 grant execute on function tagd.put_policy(jsonb, text[], text[], boolean, tagd.caller) to tagd_service;

@@ -9,7 +9,9 @@ declare
   v_name     text;
   v_alias_of text;
   v_found    boolean;
+  v_before   jsonb;
 begin
+  v_before := tagd.type_detail(p_resource_type);
   insert into tagd.resource_type as t (resource_type, service, regional, tag_quota)
   values (p_resource_type, p_service, p_regional, p_tag_quota)
   on conflict (resource_type) do update
@@ -47,10 +49,10 @@ begin
    where t.alias_of = p_resource_type
      and (t.service, t.regional, t.tag_quota) is distinct from (p_service, p_regional, p_tag_quota);
   aliases := array(select t.resource_type from tagd.resource_type t where t.alias_of = p_resource_type order by t.resource_type);
-  perform tagd.record_act(
-    p_caller, 'type.put', p_resource_type, null,
-    jsonb_build_object(
-      'service', p_service, 'regional', p_regional, 'tag_quota', p_tag_quota, 'aliases', aliases, 'created', created));
+  if created or tagd.type_detail(p_resource_type) is distinct from v_before then
+    perform tagd.record_act(
+      p_caller, 'type.put', p_resource_type, null, tagd.type_detail(p_resource_type) || jsonb_build_object('created', created));
+  end if;
 end
 $$;
 comment on function tagd.put_type_with_aliases(text, text, boolean, integer, text[], tagd.caller) is 'Registers a resource type or changes an existing one, and replaces its aliases; null keeps them. Returns whether it is new, and its aliases. Raises TG011 if a name is already a type or an alias; the detail has the field, the name and, for an alias, its type.';

@@ -173,7 +173,7 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
     let identity = &access.state.identity;
     let issued = async {
         let user = identity.log_in(&access.principal, sent.login()).await?;
-        // the log line says who it was, also if the login is refused by a limit; each login writes a row
+        // the log line says who it was, even if the login is refused by a limit; each login writes a row
         request.extensions_mut().insert(user.principal.clone());
         match limits.count_principal(&user.principal) {
             Ok(()) => identity.issue(user, scope).await.map(Ok),

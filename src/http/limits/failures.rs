@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::table::{CAPACITY, Row, Table};
+use crate::expiring_table::{CAPACITY, Row, Table};
 
 /// How many authentications of one address may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::table::{CAPACITY, Row, Table};
+use crate::expiring_table::{CAPACITY, Row, Table};
 
 /// A rate with a burst of the requests of one second.
 ///

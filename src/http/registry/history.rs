@@ -63,7 +63,7 @@ struct ChangeReply<'a> {
     resource_id: &'a str,
     operation: &'a str,
     principal: &'a str,
-    /// Null for a command, and where no credentials are asked for.
+    /// Null for a command, if tagd requires no credentials, and for readers of one domain.
     credential_id: Option<&'a str>,
     /// Null for a command.
     request_id: Option<&'a str>,
@@ -116,9 +116,9 @@ struct ActReply<'a> {
     operation: &'a str,
     object: &'a str,
     domain_id: Option<&'a str>,
-    /// Null for failed log-ins.
+    /// Null for failed authentications.
     principal: Option<&'a str>,
-    /// Null for a command, and where no credentials are asked for.
+    /// Null for a command, and if tagd requires no credentials.
     credential_id: Option<&'a str>,
     /// Null for a command.
     request_id: Option<&'a str>,
@@ -221,7 +221,7 @@ async fn of_project(request: HttpRequest, access: RegistryAccess) -> Handled {
 async fn feed(request: HttpRequest, access: RegistryAccess) -> Handled {
     let parameters = Parameters::read(&request, &["limit", "marker", "start"])?;
     let invalid = |field: &str, reason: String| RequestError::invalid(FieldKind::General, field, reason);
-    let start = match (parameters.get("marker").filter(|marker| !marker.is_empty()), parameters.get("start")) {
+    let start = match (parameters.marker()?, parameters.get("start")) {
         (Some(_), Some(_)) => return Err(invalid("marker", "must not be combined with \"start\"".to_owned()).into()),
         (Some(marker), None) => FeedStart::Marker(marker),
         (None, None | Some("beginning")) => FeedStart::Beginning,

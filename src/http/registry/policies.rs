@@ -242,15 +242,10 @@ async fn compliance(request: HttpRequest, access: RegistryAccess) -> Handled {
         resource_type: parameters.get("resource_type"),
         policy,
     };
-    let (limit, marker) = (parameters.limit()?, marker(&parameters)?);
+    let (limit, marker) = (parameters.limit()?, parameters.marker()?);
     let (rows, next_marker) = access.state.registry.compliance(&access.principal, query, marker, limit).await?;
     let compliance = rows.iter().map(ComplianceRow::of).collect();
     reply_read(&request, None, &ComplianceReply { compliance, next_marker })
-}
-
-/// The marker of a page; an empty one is that of the first page.
-fn marker<'a>(parameters: &'a Parameters<'_>) -> Result<Option<&'a str>, RequestError> {
-    Ok(parameters.marker()?.filter(|marker| !marker.is_empty()))
 }
 
 async fn try_policy(request: HttpRequest, access: RegistryAccess, payload: Payload) -> Handled {
@@ -276,7 +271,7 @@ async fn offenders_of_policy(request: HttpRequest, access: RegistryAccess) -> Ha
         resource_type: parameters.get("resource_type"),
         policy: Some(PolicyRef { name: path.get("policy"), domain_id: parameters.get("domain_id") }),
     };
-    let (limit, marker) = (parameters.limit()?, marker(&parameters)?);
+    let (limit, marker) = (parameters.limit()?, parameters.marker()?);
     reply_offenders(&request, access.state.registry.offenders(&access.principal, query, marker, limit).await?)
 }
 
@@ -288,7 +283,7 @@ async fn offenders_in_project(request: HttpRequest, access: RegistryAccess) -> H
         resource_type: parameters.get("resource_type"),
         policy: None,
     };
-    let (limit, marker) = (parameters.limit()?, marker(&parameters)?);
+    let (limit, marker) = (parameters.limit()?, parameters.marker()?);
     reply_offenders(&request, access.state.registry.offenders(&access.principal, query, marker, limit).await?)
 }
 

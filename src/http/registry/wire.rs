@@ -248,8 +248,7 @@ impl<'a> Parameters<'a> {
                 Err(RequestError::invalid(FieldKind::General, "marker", "must not be combined with \"offset\""))
             }
             (None, Some(_)) => self.offset().map(Start::Offset),
-            // an empty marker, which a client may send for the first page
-            (marker, None) => Ok(Start::Marker(marker.filter(|marker| !marker.is_empty()))),
+            (_, None) => self.marker().map(Start::Marker),
         }
     }
 
@@ -260,11 +259,11 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The entry after which a page begins.
+    /// The entry after which a page begins; an empty marker is that of the first page.
     pub(super) fn marker(&self) -> Result<Option<&str>, RequestError> {
         match self.get("marker") {
             Some(text) if !is_storable(text) => Err(RequestError::invalid(FieldKind::General, "marker", reason::NUL)),
-            marker => Ok(marker),
+            marker => Ok(marker.filter(|marker| !marker.is_empty())),
         }
     }
 

@@ -99,7 +99,7 @@ fn headers_that_could_be_meant_in_two_ways_are_refused() {
         let expected = json!({ "error": { "code": "IMG.0087", "message": reason } });
         assert_eq!((answer.status, answer.json()), (401, expected), "{headers:?}");
     }
-    // SDKs sign a request also if they were given a token: the token counts
+    // SDKs sign a request even if they were given a token: the token counts
     let answer = count(&world, &[("X-Auth-Token", &token), ("Authorization", &signature), date]);
     assert_eq!(answer.status, 200, "{}", answer.body);
 }

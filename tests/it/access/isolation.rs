@@ -202,7 +202,6 @@ fn strip(value: &mut Value) {
                     "updated_at",
                     "last_used_at",
                     "changed_at",
-                    "credential_id",
                 ];
                 // URLs have the port of the server
                 let differs = [&differs[..], &["url", "self", "href"]].concat();

@@ -124,7 +124,7 @@ fn a_secret_on_standard_input_is_one_line_of_visible_characters() {
         let said = create(access, format!("hunter2-hunter2-hunter2{end}").as_bytes(), &["--json"]);
         assert_eq!(said.code, Some(0), "{}", said.err);
         let shown: Value = serde_json::from_str(&said.out).unwrap();
-        // the same object as over HTTP, with the secret also if it was supplied
+        // the same object as over HTTP, with the secret even if it was supplied
         assert_eq!((&shown["id"], &shown["secret"]), (&access.into(), &"hunter2-hunter2-hunter2".into()));
     }
 }

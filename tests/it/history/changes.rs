@@ -119,6 +119,31 @@ fn a_page_goes_on_by_marker_and_filters_are_principal_key_and_time() {
 }
 
 #[test]
+fn only_operators_are_told_of_the_credentials_of_others() {
+    let world = guarded();
+    let administrator = token(&world, Role::Administrator, "d", &[]);
+    let operator = token(&world, Role::Operator, "", &[]);
+    fn headers(token: &str) -> [(&str, &str); 2] {
+        [("Content-Type", "application/json"), ("X-Auth-Token", token)]
+    }
+    let made = world.send("PUT", ONE, &headers(&administrator), br#"{"tags":[]}"#);
+    assert_eq!(made.status, 201, "{}", made.body);
+    let acts = world.send("GET", "/registry/v1/audit?operation=credential.create", &headers(&operator), b"");
+    let id = &acts.json()["entries"][1]["object"];
+    assert!(id.is_string());
+    for path in [&format!("{ONE}/history"), "/registry/v1/projects/p/history", "/registry/v1/history"] {
+        for (token, expected) in [(&operator, id), (&administrator, &serde_json::Value::Null)] {
+            eventually("the change is there", || {
+                let answer = world.send("GET", path, &headers(token), b"").json();
+                let changes = answer["changes"].as_array().unwrap();
+                changes.iter().for_each(|change| assert_eq!(&change["credential_id"], expected, "{path}"));
+                !changes.is_empty()
+            });
+        }
+    }
+}
+
+#[test]
 fn a_project_that_is_registered_anew_in_another_domain_does_not_bring_its_history() {
     let world = guarded();
     let headers = |name: &str| vec![("X-Auth-Token", token(&world, Role::Administrator, name, &[]))];

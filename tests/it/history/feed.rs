@@ -3,9 +3,13 @@
 use std::{collections::BTreeMap, thread};
 
 use sqlx::{Connection, Executor};
+use tagd::domain::Role;
 
 use super::{change, entries, follow, get, shown};
-use crate::support::{World, block_on, eventually, registration};
+use crate::{
+    access::{guarded, token},
+    support::{World, block_on, eventually, registration},
+};
 
 const RESOURCES: usize = 4;
 const CHANGES: usize = 40;
@@ -136,6 +140,78 @@ fn a_change_waits_in_the_feed_for_a_transaction_that_began_before_it() {
         assert_eq!(refused.status, 400, "{query}");
         assert!(refused.body.contains(reason), "{query}: {}", refused.body);
     }
+}
+
+#[test]
+fn while_a_writer_takes_long_the_feed_goes_up_to_what_was_complete_before() {
+    let world = World::new();
+    world.load(&["r", "s"].map(|id| registration("images", id, "", &[("a", "")])));
+    change(&world, "before", "POST", "/v2/p/images/r/tags", r#"{"tag":{"key":"k","value":"1"}}"#);
+    follow(&world, None, 1);
+    block_on(async {
+        let mut slow = world.db.connect().await;
+        slow.execute("begin; lock table tagd.history in row exclusive mode").await.unwrap();
+        change(&world, "beside", "POST", "/v2/p/images/s/tags", r#"{"tag":{"key":"k","value":"2"}}"#);
+        let page = get(&world, "/registry/v1/history");
+        assert_eq!(entries(&page), ["tag before: a= -> a= k=1"]);
+        let page = get(&world, &format!("/registry/v1/history?marker={}", marker_of(&page)));
+        assert_eq!(entries(&page), Vec::<String>::new());
+        assert_eq!(world.send("GET", "/registry/v1/history?start=end", &[], b"").status, 503);
+        slow.execute("commit").await.unwrap();
+        slow.close().await.unwrap();
+        assert_eq!(entries(&follow(&world, Some(&marker_of(&page)), 1).0), ["tag beside: a= -> a= k=2"]);
+    });
+}
+
+/// Entries of another domain: more than one statement reads.
+const OTHERS: i64 = 120_000;
+
+#[test]
+fn a_reader_of_one_domain_gets_its_changes_from_between_many_of_others() {
+    let world = guarded();
+    let reader = token(&world, Role::Reader, "d", &[]);
+    let mut own = registration("images", "r", "", &[("a", "")]);
+    own.domain_id = Some("d".to_owned());
+    world.load(&[own]);
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        let write = |domain: &str, id: &str, count: i64| {
+            format!(
+                "insert into tagd.history (scope_id, change_id, changed_at, span_id, slot, resource_id, domain_id, operation, principal,
+                                           request_id, old_tags, new_tags)
+                 select 1, nextval('tagd.change_id_seq'), now(), s.span_id, 0, 'r', '{domain}', 'tag', 'test', '{id}', '{{}}', '{{k,1}}'
+                   from tagd.history_span s, generate_series(1, {count});"
+            )
+        };
+        let entries = [write("d", "first", 1), write("other", "foreign", OTHERS), write("d", "last", 1)].concat();
+        owner.execute(sqlx::AssertSqlSafe(entries)).await.unwrap();
+        // what one statement reads of them is bounded, and it says from where to go on
+        let read =
+            "select concat_ws(' ', (r.entry).request_id, (r.entry).change_id - f.change_id, r.is_covered, r.is_end)
+                      from (select min(h.change_id) as change_id from tagd.history h) f,
+                           tagd.changes_after(f.change_id - 1 + $1, f.change_id + $2 + 1, 'd', null, 10, 1000) r";
+        for (after, expected) in [
+            (0, vec!["first 0 t f", "foreign 999 f t"]),
+            (1000, vec!["foreign 1999 f t"]),
+            (OTHERS - 500, vec!["last 120001 t f"]),
+        ] {
+            let rows: Vec<String> =
+                sqlx::query_scalar(read).bind(after).bind(OTHERS).fetch_all(&mut owner).await.unwrap();
+            assert_eq!(rows, expected, "{after}");
+        }
+        owner.close().await.unwrap();
+    });
+    let (mut marker, mut seen) = (String::new(), Vec::new());
+    eventually("both changes are followed", || {
+        let headers = [("X-Auth-Token", reader.as_str())];
+        let answer = world.send("GET", &format!("/registry/v1/history?marker={marker}"), &headers, b"");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page = answer.json();
+        seen.extend(entries(&page));
+        marker = marker_of(&page);
+        seen.len() >= 2
+    });
+    assert_eq!(seen, ["tag first:  -> k=1", "tag last:  -> k=1"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use sqlx::{Connection, Executor, PgConnection, Row};
+use tagd::store::{SessionProfile, Store};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{change, entries, follow, get};
@@ -55,7 +56,7 @@ fn months_are_made_ahead_by_the_service_and_take_what_was_written_before_them() 
             "update tagd.history_state set keep_days = 1",
             "delete from tagd.history_span",
             "select tagd.prune_months('history', now(), '(x,,,,)')",
-            "select tagd.set_retention(1, '(x,,,,)')",
+            "select tagd.set_retention('audit', 1, '(x,,,,)')",
             "select tagd.record_act('(x,,,,)', 'a', 'b', null, '{}')",
             "select tagd.record_changes(1, '{}')",
         ] {
@@ -156,21 +157,32 @@ fn a_retention_drops_months_by_itself_and_only_the_owner_sets_it() {
     world.load(&[registration("images", "r", "", &[])]);
     assert!(program.expect(&["history", "status"]).contains("history: on\n"));
     assert_eq!(program.expect(&["history", "retention", "40d"]), "history is kept for 40 days at least\n");
+    let said = program.expect(&["history", "retention", "50d", "--audit"]);
+    assert_eq!(said, "the audit log is kept for 50 days at least\n");
     block_on(async {
         let mut owner = db.connect().await;
         let old = "
             create table tagd.history_2001_02 partition of tagd.history for values from ('2001-02-01Z') to ('2001-03-01Z');
+            create table tagd.audit_2001_02 partition of tagd.audit for values from ('2001-02-01Z') to ('2001-03-01Z');
             update tagd.history_span set began_at = '2001-01-01Z';
+            insert into tagd.history_span (began_at, ended_at) values ('2000-01-01Z', '2000-02-01Z'), ('2000-03-01Z', '2001-01-01Z');
             set role tagd_service";
         owner.execute(old).await.unwrap();
-        let row = owner.fetch_one("select months from tagd.apply_retention('(serve,,,,)')").await.unwrap();
-        assert_eq!(row.get::<i64, _>(0), 1);
+        for table in ["history", "audit"] {
+            let apply = format!("select months from tagd.apply_retention('{table}', '(serve,,,,)')");
+            let row = owner.fetch_one(sqlx::AssertSqlSafe(apply)).await.unwrap();
+            assert_eq!(row.get::<i64, _>(0), 1, "{table}");
+        }
         owner.execute("reset role").await.unwrap();
         assert!(!names(&mut owner, "history").await.contains(&"history_2001_02".to_owned()));
+        assert!(!names(&mut owner, "audit").await.contains(&"audit_2001_02".to_owned()));
         owner.close().await.unwrap();
     });
     let status = program.expect(&["history", "status"]);
     assert!(status.contains("retention: 40 days\n") && !status.contains("2001-01"), "{status}");
+    assert!(status.contains("retention of the audit log: 50 days\n"), "{status}");
+    // a gap before what is kept says nothing any more
+    assert!(!status.contains("off from"), "{status}");
     assert_eq!(program.expect(&["history", "retention", "forever"]), "history is kept forever\n");
     for (args, reason) in [
         (&["history", "retention", "0d"][..], "must be 1d to 36500d, or forever"),
@@ -179,6 +191,63 @@ fn a_retention_drops_months_by_itself_and_only_the_owner_sets_it() {
         let said = program.run(args);
         assert!(said.code != Some(0) && said.err.contains(reason), "{args:?}: {}", said.err);
     }
+}
+
+#[test]
+fn the_audit_log_is_pruned_by_its_owner_only_and_not_while_it_is_in_use() {
+    let world = World::new();
+    let (db, program) = (&world.db, Program::new().on(&world.db));
+    change(&world, "old", "PUT", "/registry/v1/projects/p", "{}");
+    block_on(async {
+        let mut owner = db.connect().await;
+        age(&mut owner, 3).await;
+        // times in the log do not have the time zone of a session
+        let name: String = sqlx::query_scalar("select current_database()::text").fetch_one(&mut owner).await.unwrap();
+        let zone = format!("alter database {name} set timezone = 'Pacific/Kiritimati'");
+        owner.execute(sqlx::AssertSqlSafe(zone)).await.unwrap();
+        owner.execute("select tagd.prepare_months('audit')").await.unwrap();
+        owner.execute("select tagd.prepare_months('history')").await.unwrap();
+        let old = "create table tagd.audit_2001_02 partition of tagd.audit for values from ('2001-02-01Z') to ('2001-03-01Z')";
+        owner.execute(old).await.unwrap();
+        let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+        let prune = || program.run(&["history", "prune", "--before", &now, "--audit"]);
+        owner.execute("begin; lock table tagd.audit in row exclusive mode").await.unwrap();
+        let busy = prune();
+        assert!(busy.code != Some(0) && busy.err.contains("other work has the tables in use"), "{}", busy.err);
+        owner.execute("commit").await.unwrap();
+        let said = prune();
+        assert!(said.out.starts_with("1 months and 1 entries of other months dropped"), "{} {}", said.out, said.err);
+        owner.close().await.unwrap();
+    });
+    let acts = get(&world, "/registry/v1/audit");
+    let acts = acts["entries"].as_array().unwrap();
+    assert_eq!(acts.len(), 1, "{acts:?}");
+    assert_eq!(acts[0]["operation"], "audit.prune");
+    let kept_from = acts[0]["detail"]["kept_from"].as_str().unwrap();
+    assert!(kept_from.ends_with("-01T00:00:00Z"), "{kept_from}");
+}
+
+#[test]
+fn a_switch_waits_for_writers_however_long_they_take() {
+    let world = World::new();
+    block_on(async {
+        let mut settings = world.db.settings();
+        // what begins with a deadline would have twice this time
+        settings.acquire_timeout = Duration::from_millis(500);
+        let store = Store::open(&settings, SessionProfile::Bulk).await.unwrap();
+        assert!(store.history_status().await.unwrap().is_on);
+        let mut writer = world.db.connect().await;
+        writer.execute("begin; select tagd.enter_import(true)").await.unwrap();
+        let end = async {
+            tokio::time::sleep(3 * settings.acquire_timeout).await;
+            writer.execute("commit").await.unwrap();
+        };
+        let (switched, ()) = tokio::join!(store.switch_history(false), end);
+        assert!(switched.unwrap());
+        assert!(!store.history_status().await.unwrap().is_on);
+        store.close().await;
+        writer.close().await.unwrap();
+    });
 }
 
 #[test]

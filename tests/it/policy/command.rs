@@ -68,6 +68,11 @@ fn policies_are_put_tried_listed_and_deleted() {
             &["policy", "put", "x", "--key", "k", "--required", "--type", "none"],
             "--type: unknown resource type \"none\"",
         ),
+        (&["policy", "put", "x", "--key", "k", "--value", "a", "--value", "a"], "tagd: --value: duplicate"),
+        (
+            &["policy", "put", "x", "--key", "k", "--required", "--type", "ecs", "--type", "ecs"],
+            "tagd: --type: duplicate",
+        ),
     ] {
         let said = program.run(args);
         assert!(said.code == Some(1) && said.err.contains(message), "{args:?}: {}", said.err);

@@ -55,7 +55,7 @@ fn policies(dice: &mut Dice) -> Vec<CheckedPolicy> {
                     policy.values =
                         Some(VALUES.iter().filter(|_| dice.roll(2) == 0).map(|&value| value.to_owned()).collect())
                 }
-                // more than are looked up by name
+                // more than are in use, so that each value in use is judged
                 1 => policy.values = Some((0..30).map(|i| format!("a{i}")).chain(["prod".to_owned()]).collect()),
                 2 => policy.pattern = Some(pick(dice, &["[a-z][0-9]", "prod|dev", ".{0,3}", r"\w*"]).to_owned()),
                 _ => {}
@@ -166,7 +166,12 @@ fn numbers_offenders_and_reports_are_those_of_the_model() {
         world.load(&fleet);
         block_on(async {
             let mut owner = world.db.connect().await;
-            owner.execute("delete from tagd.policy").await.unwrap();
+            let pattern_limit = format!(
+                "create or replace function tagd.pattern_limit() returns integer language sql immutable parallel safe as 'select {}';
+                 delete from tagd.policy",
+                [1000, 1][dice.roll(2)]
+            );
+            owner.execute(sqlx::AssertSqlSafe(pattern_limit)).await.unwrap();
             for (project, domain) in PROJECTS {
                 let body = format!(r#"{{"domain_id":"{domain}"}}"#);
                 world.send("PUT", &format!("/registry/v1/projects/{project}"), &super::JSON, body.as_bytes());

@@ -21,7 +21,7 @@ use tagd::{
 };
 
 use super::{put, required};
-use crate::support::{Dice, World, block_on, eventually, registration, tag};
+use crate::support::{Dice, World, block_on, eventually, registration, tag, waiting_for_locks};
 
 const WRITERS: u64 = 6;
 const RESOURCES: usize = 12;
@@ -176,5 +176,53 @@ fn a_put_that_waits_longer_than_a_statement_may_is_refused_and_stored_and_can_be
         assert!(!created);
         store.close().await;
         writer.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_policy_that_is_deleted_with_its_project_meanwhile_is_created_anew() {
+    let world = World::with(&[registration("ecs", "r", "n", &[])]);
+    put(&world, "env", &json!({ "key": "env", "required": true, "project_id": "p" }));
+    let (mut remover, mut looking) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    block_on(async {
+        remover.execute("begin; select tagd.remove_project('p', true, null)").await.unwrap();
+    });
+    thread::scope(|scope| {
+        let put = scope.spawn(|| put(&world, "env", &json!({ "key": "env", "required": true })));
+        eventually("the change waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
+        block_on(async { remover.execute("commit").await.unwrap() });
+        assert_eq!(put.join().unwrap().status, 201);
+    });
+    block_on(async {
+        remover.close().await.unwrap();
+        looking.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_trial_keeps_its_connection() {
+    let world = World::with(&[registration("ecs", "r", "n", &[])]);
+    block_on(async {
+        let store = world.db.store(SessionProfile::Serve, 1).await;
+        let registry = registry_of(&store);
+        let principal = Principal::command("test");
+        let policy = Policy { pattern: Some("[a-z]+".into()), ..required("env", "env") };
+        let mut owner = world.db.connect().await;
+        let mut sessions = Vec::new();
+        for _ in 0..2 {
+            registry.try_policy(&principal, policy.clone(), None).await.unwrap();
+            let pid: i32 = sqlx::query_scalar(
+                "select pid from pg_stat_activity
+                  where datname = current_database() and query like '%jsonb_populate_record%' and pid <> pg_backend_pid()
+                  order by backend_start desc limit 1",
+            )
+            .fetch_one(&mut owner)
+            .await
+            .unwrap();
+            sessions.push(pid);
+        }
+        assert_eq!(sessions[0], sessions[1]);
+        owner.close().await.unwrap();
+        store.close().await;
     });
 }

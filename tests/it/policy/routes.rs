@@ -318,3 +318,28 @@ fn a_pattern_that_postgres_prepares_too_slowly_is_refused() {
         assert!(refused.body.contains("pattern: takes the database too long to prepare"), "{}", refused.body);
     }
 }
+
+#[test]
+fn the_patterns_of_a_domain_and_those_for_all_are_limited_apart() {
+    let world = World::with(&fleet());
+    let body = json!({ "key": "k", "pattern": "a" });
+    let names = |place: &str, count: usize| {
+        (0..count).map(|i| format!("{}-{i}", place.trim_start_matches('?').replace('=', "-"))).collect::<Vec<_>>()
+    };
+    for (place, most, what) in
+        [("", 8, "for all domains"), ("?domain_id=a", 16, "in a domain"), ("?domain_id=b", 16, "in a domain")]
+    {
+        for name in names(place, most) {
+            put(&world, &format!("p{name}{place}"), &body);
+        }
+        let refused = send(&world, "PUT", &format!("{POLICIES}/more{place}"), &body);
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        let message = format!("pattern: there may be at most {most} policies with a pattern {what}");
+        assert_eq!(refused.json()["error_msg"], message.as_str());
+        // those that are there can be changed, and one that gets no pattern can be added
+        put(&world, &format!("p{}{place}", names(place, 1)[0]), &json!({ "key": "k", "pattern": "b" }));
+        put(&world, &format!("other{}{place}", names(place, 1)[0]), &json!({ "key": "k", "required": true }));
+        let refused = send(&world, "PUT", &format!("{POLICIES}/other{}{place}", names(place, 1)[0]), &body);
+        assert_eq!(refused.status, 400, "{}", refused.body);
+    }
+}

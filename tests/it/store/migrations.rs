@@ -4,10 +4,10 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::compile,
-    domain::{QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
+    domain::{Caller, QueryOutput, RequestError, Resource, TagQuery, registry::Condition},
     store::{
-        ImportBatch, MigrateReport, SCHEMA_VERSION, SchemaVersion, SessionProfile, Store, StoreError, StoreSettings,
-        migrate,
+        ImportBatch, MigrateReport, MonthlyTable, SCHEMA_VERSION, SchemaVersion, SessionProfile, Store, StoreError,
+        StoreSettings, migrate, prune_months, set_retention,
     },
 };
 
@@ -204,6 +204,14 @@ fn a_login_that_is_only_a_member_of_the_service_can_serve() {
         let compiled = compile(&TagQuery::default(), &[scope], QueryOutput::Count);
         assert_eq!(store.count(&compiled).await.unwrap(), 1);
         assert_eq!(store.verify_scope(scope).await.unwrap(), []);
+        // what is recorded is its owner's
+        let (settings, caller) = (login.settings(), Caller::command("test"));
+        for table in [MonthlyTable::History, MonthlyTable::Audit] {
+            let refused = prune_months(&settings, table, 0, &caller).await;
+            assert!(matches!(refused, Err(StoreError::NotOwner)), "{refused:?}");
+            let refused = set_retention(&settings, table, Some(1), &caller).await;
+            assert!(matches!(refused, Err(StoreError::NotOwner)), "{refused:?}");
+        }
         assert!(matches!(
             store.put_tags(scope, "none", &[tag("a", "1")]).await,
             Err(RequestError::UnknownResource { .. })

@@ -48,6 +48,7 @@ fn every_state_is_the_fault_that_the_table_says() {
         ("TG015", Refused(Refusal::UnknownProject)),
         ("TG016", Refused(Refusal::PolicyExists)),
         ("TG017", Refused(Refusal::TooManyPolicies)),
+        ("TG018", Refused(Refusal::TooManyPatterns)),
         ("TG999", Bug),
         ("08000", Away(Outage::Unreachable)),
         ("08003", Away(Outage::Unreachable)),

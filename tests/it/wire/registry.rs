@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tagd::store::SessionProfile;
 
-use crate::support::{PATIENCE, TestDb, Wire, World, block_on, check_golden, registration, tag};
+use crate::support::{PATIENCE, TestDb, Wire, World, block_on, check_golden, eventually, registration, tag};
 
 const ONE: &str = "/projects/p/types/images/resources/r";
 
@@ -245,13 +245,48 @@ fn every_operation_on_policies_stands_in_a_golden() {
     assert_eq!(call("delete_policy.unknown", "DELETE", "/policies/env", ""), 404);
 }
 
+#[test]
+fn every_operation_on_the_history_and_the_audit_log_stands_in_a_golden() {
+    let world = World::new();
+    let call = |name: &str, method: &str, path: &str, body: &str| {
+        let mut headers = vec![("X-Request-Id", name)];
+        headers.extend(if body.is_empty() { &[] } else { JSON });
+        exchange(&world, name, method, path, &headers, body)
+    };
+    put(&world, ONE, &json!({ "resource_name": "web", "tags": [{ "key": "env", "value": "prod" }] }));
+    let now = || time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap();
+    let at = now();
+    put(&world, &format!("{ONE}/tags"), &json!({ "tags": [{ "key": "env", "value": "test" }] }));
+    assert_eq!(get(&world, &format!("{ONE}/tags?at={at}")).json()["tags"][0]["value"], "prod");
+    assert_eq!(call("get_tags.in_the_future", "GET", &format!("{ONE}/tags?at=9999-01-01T00:00:00Z"), "").status, 400);
+    let restore = |at: &str| json!({ "at": at }).to_string();
+    assert_eq!(call("restore.success", "POST", &format!("{ONE}/restore"), &restore(&at)).status, 200);
+    assert_eq!(
+        call("restore.in_the_future", "POST", &format!("{ONE}/restore"), &restore("9999-01-01T00:00:00Z")).status,
+        400
+    );
+    assert_eq!(call("restore.unknown", "POST", &format!("{ONE}-none/restore"), &restore(&at)).status, 404);
+    eventually("the feed has the changes", || get(&world, "/history").json()["changes"].as_array().unwrap().len() == 3);
+    assert_eq!(call("history.of_resource", "GET", &format!("{ONE}/history?limit=2"), "").status, 200);
+    assert_eq!(call("history.of_project", "GET", "/projects/p/history?key=env&limit=1", "").status, 200);
+    assert_eq!(call("history.unknown", "GET", &format!("{ONE}-none/history"), "").status, 404);
+    assert_eq!(call("history.feed", "GET", "/history?limit=1", "").status, 200);
+    assert_eq!(call("history.bad_start", "GET", "/history?start=now", "").status, 400);
+    assert_eq!(call("audit.success", "GET", "/audit?limit=1", "").status, 200);
+    assert_eq!(call("audit.bad_time", "GET", "/audit?since=today", "").status, 400);
+}
+
 /// Hides what differs from run to run.
 fn without_times(json: &mut Value) {
     match json {
         Value::Object(fields) => {
             for (name, value) in fields {
-                if ["created_at", "updated_at"].contains(&name.as_str()) {
+                if ["at", "created_at", "updated_at", "changed_at", "recorded_at"].contains(&name.as_str()) {
                     *value = json!("(a time)");
+                } else if name == "request_id" {
+                    *value = json!("(an id)");
+                } else if name == "next_marker" && value.as_str().is_some_and(|marker| marker.len() > 60) {
+                    *value = json!("(a sealed marker)");
                 }
                 without_times(value);
             }
