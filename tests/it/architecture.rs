@@ -145,7 +145,10 @@ fn rooms() -> BTreeMap<String, Option<BTreeSet<String>>> {
         let cells: Vec<&str> = line.strip_prefix("//! | [`")?.split('|').map(str::trim).collect();
         let uses = match cells[2] {
             "all" => None,
-            uses => Some(uses.split(", ").filter(|room| !room.is_empty()).map(ToOwned::to_owned).collect()),
+            uses => {
+                let names = uses.split(", ").map(|room| room.trim_matches('`'));
+                Some(names.filter(|room| !room.is_empty()).map(ToOwned::to_owned).collect())
+            }
         };
         Some((cells[0].trim_end_matches("`]").to_owned(), uses))
     };
