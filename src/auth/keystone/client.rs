@@ -41,15 +41,17 @@ pub(super) fn agent(is_https: bool, authorities: Option<&[CertificateDer<'static
     config.build().new_agent()
 }
 
-/// Sends a request and reads the answer, on a thread for work that blocks.
-pub(super) async fn send(agent: &Agent, request: Request<Vec<u8>>, deadline: Instant) -> Result<Reply, String> {
-    let remaining = deadline.saturating_duration_since(Instant::now());
-    if remaining.is_zero() {
-        return Err("Keystone took too long for other requests".to_owned());
-    }
-    let request = agent.configure_request(request).timeout_global(Some(TIMEOUT.min(remaining))).build();
+/// Sends a request and reads the answer, on a thread for work that blocks. What cannot be sent before the deadline is not sent
+/// at all; without one, Keystone has the whole of its time.
+pub(super) async fn send(agent: &Agent, request: Request<Vec<u8>>, deadline: Option<Instant>) -> Result<Reply, String> {
     let agent = agent.clone();
     let sent = tokio::task::spawn_blocking(move || {
+        // the time begins here: there may have been no free thread for a while
+        let remaining = deadline.map_or(TIMEOUT, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if remaining.is_zero() {
+            return Err("Keystone took too long for other requests".to_owned());
+        }
+        let request = agent.configure_request(request).timeout_global(Some(TIMEOUT.min(remaining))).build();
         let mut answer = agent.run(request).map_err(|error| error.to_string())?;
         let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok());
         let (status, token) = (answer.status().as_u16(), token.map(ToOwned::to_owned));

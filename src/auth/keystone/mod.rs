@@ -18,6 +18,7 @@ use tokio::{
     sync::{Mutex, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
+use tracing::Instrument;
 use ureq::{Agent, http::Request};
 
 use super::{Secret, random::hash_of};
@@ -74,7 +75,7 @@ pub struct Keystone {
     login: Mutex<Login>,
     /// When Keystone last refused a service token that was new, in seconds since 1970.
     refused_new_at: AtomicI64,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 /// The login of tagd.
@@ -108,13 +109,13 @@ impl Keystone {
     pub fn new(settings: KeystoneSettings) -> Self {
         let is_https = settings.url.starts_with("https:");
         let agent = client::agent(is_https, settings.authorities.as_deref());
-        let permits = Semaphore::new(CONCURRENCY);
+        let permits = Arc::new(Semaphore::new(CONCURRENCY));
         let (cache, login, refused_new_at) = (TokenCache::default(), Mutex::default(), AtomicI64::default());
         Self { settings, agent, cache, login, refused_new_at, permits }
     }
 
     /// Name and rights of the holder of a token.
-    pub async fn holder(&self, token: &[u8]) -> Result<(Arc<str>, Arc<Rights>), RequestError> {
+    pub async fn holder(self: &Arc<Self>, token: &[u8]) -> Result<(Arc<str>, Arc<Rights>), RequestError> {
         if token.len() > TOKEN_LENGTH {
             let reason = format!("token: must be at most {TOKEN_LENGTH} bytes, got {}", token.len());
             return Err(RequestError::unauthenticated(reason));
@@ -122,7 +123,7 @@ impl Keystone {
         let hash = hash_of(token);
         let known = match self.cache.get(&hash) {
             Some(known) => known,
-            None => self.ask(token, hash).await?,
+            None => self.ask_for(token, hash).await?,
         };
         match known {
             Known::Valid(holder) if holder.expires_at > now() => {
@@ -134,12 +135,24 @@ impl Keystone {
         }
     }
 
-    /// Asks Keystone.
-    async fn ask(&self, token: &[u8], hash: Vec<u8>) -> Result<Known, RequestError> {
+    /// Asks Keystone for a request, which may be given up at any time. What was begun goes on to its end, and has its permit
+    /// until then: who gives up many requests must neither cause more of them at the same time, nor hide that a login failed.
+    async fn ask_for(self: &Arc<Self>, token: &[u8], hash: Vec<u8>) -> Result<Known, RequestError> {
         let deadline = Instant::now() + LONGEST;
-        let permit = timeout(QUEUE, self.permits.acquire()).await;
-        let _permit =
+        let permit = timeout(QUEUE, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit =
             permit.ok().and_then(Result::ok).ok_or_else(|| unavailable("16 tokens are being validated already"))?;
+        let (keystone, token) = (Arc::clone(self), Secret::new(token));
+        let asking = async move {
+            let _permit = permit;
+            keystone.ask(token.expose(), hash, deadline).await
+        };
+        let asked = timeout_at(deadline, tokio::spawn(asking.in_current_span())).await;
+        let asked = asked.map_err(|_| unavailable("Keystone takes too long"))?;
+        asked.map_err(|error| unavailable(error.to_string()))?
+    }
+
+    async fn ask(&self, token: &[u8], hash: Vec<u8>, deadline: Instant) -> Result<Known, RequestError> {
         let mut own = self.service_token(None, deadline).await?;
         let mut reply = self.validate(&own, token, deadline).await?;
         if reply.status == 401 && now() - self.refused_new_at.load(Ordering::Relaxed) >= RENEW_AGAIN {
@@ -176,39 +189,43 @@ impl Keystone {
             .body(Vec::new());
         // a token that cannot be in a header is none of Keystone's
         let request = request.map_err(|_| RequestError::unauthenticated("token: is unknown, revoked or expired"))?;
-        client::send(&self.agent, request, deadline).await.map_err(unavailable)
+        client::send(&self.agent, request, Some(deadline)).await.map_err(unavailable)
     }
 
-    /// The token as which tagd asks. A new one is requested if it ends, or if it is the one that was `refused`.
+    /// The token as which tagd asks. A new one is requested if it ends soon, or if it is the one that was `refused`. Until there
+    /// is a new one, the old one is used for as long as it lasts.
     async fn service_token(&self, refused: Option<Arc<str>>, deadline: Instant) -> Result<Arc<str>, RequestError> {
         let begun_at = Instant::now();
         let login = timeout_at(deadline, self.login.lock()).await;
         let mut login = login.map_err(|_| unavailable("the login of tagd takes too long"))?;
-        if let Some((token, expires_at)) = &login.token
+        let old = login.token.clone().filter(|(token, expires_at)| {
+            *expires_at > now() && refused.as_ref().is_none_or(|refused| refused != token)
+        });
+        if let Some((token, expires_at)) = &old
             && *expires_at > now() + RENEW_BEFORE
-            && refused.is_none_or(|refused| refused != *token)
         {
             return Ok(Arc::clone(token));
         }
+        let old = old.map(|(token, _)| token);
         // one failure is that of all who waited: if each tried again, the last would wait for as long as all of them
         if login.failed_at.is_some_and(|failed_at| failed_at >= begun_at || failed_at.elapsed() < LOGIN_AGAIN) {
-            return Err(unavailable("the login of tagd failed a short time ago"));
+            return old.ok_or_else(|| unavailable("the login of tagd failed a short time ago"));
         }
-        login.token = None;
-        match self.log_in(deadline).await {
+        match self.log_in().await {
             Ok((token, expires_at)) => {
                 login.token = Some((Arc::clone(&token), expires_at));
                 Ok(token)
             }
             Err(error) => {
                 login.failed_at = Some(Instant::now());
-                Err(error)
+                old.inspect(|_| tracing::warn!(%error, "the token of tagd for Keystone was not renewed")).ok_or(error)
             }
         }
     }
 
-    /// A new token for tagd, and when it ends.
-    async fn log_in(&self, deadline: Instant) -> Result<(Arc<str>, i64), RequestError> {
+    /// A new token for tagd, and when it ends. A login has the whole of its time, whichever request caused it: that one being late
+    /// does not mean that logins fail.
+    async fn log_in(&self) -> Result<(Arc<str>, i64), RequestError> {
         let KeystoneSettings { url, user, password, domain, project, roles, .. } = &self.settings;
         let password = String::from_utf8_lossy(password.expose());
         let body = wire::login(user, &password, domain, project.as_deref()).to_string();
@@ -216,7 +233,7 @@ impl Keystone {
             .header("Content-Type", "application/json")
             .body(body.into_bytes());
         let request = request.map_err(|error| unavailable(error.to_string()))?;
-        let reply = client::send(&self.agent, request, deadline).await.map_err(unavailable)?;
+        let reply = client::send(&self.agent, request, None).await.map_err(unavailable)?;
         let (201, Some(token)) = (reply.status, reply.token) else {
             return Err(unavailable(format!("Keystone answered {} to the login of tagd", reply.status)));
         };

@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use tagd::{
     domain::{Rights, Role},
     service::{AuthSettings, ConfiguredKey},
 };
+use time::OffsetDateTime;
 
 use super::{MASTER, settings, token};
 use crate::support::{Answer, Authority, Behind, Program, Site, TestDb, World, block_on, eventually, registration};
@@ -313,6 +314,35 @@ fn a_login_that_keystone_refuses_is_not_tried_again_by_every_request() {
 }
 
 #[test]
+fn the_token_of_tagd_is_used_for_as_long_as_it_lasts_if_it_cannot_be_renewed() {
+    let end = OffsetDateTime::now_utc() + Duration::from_secs(50);
+    let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    let keystone = Site::new(
+        "",
+        Behind::Keystone(Box::new(move |token| {
+            let domain = json!({ "id": "shop" });
+            Some(match token {
+                "" if counted.fetch_add(1, Ordering::Relaxed) == 0 => {
+                    (201, json!({ "token": { "user": { "name": "service" }, "expires_at": end } }))
+                }
+                "" => (500, json!({})),
+                _ => (
+                    200,
+                    json!({ "token": { "user": { "name": "u" }, "roles": [{ "name": "reader" }], "domain": domain } }),
+                ),
+            })
+        })),
+    );
+    let world = tagd(&keystone.url("127.0.0.1", ""), "SK", default_roles());
+    let begun = Instant::now();
+    let statuses: Vec<_> = (0..5).map(|i| read(&world, &format!("token {i}"), "p").status).collect();
+    assert!(statuses == [200; 5] || begun.elapsed() > Duration::from_secs(45), "{statuses:?}");
+    assert!(logins.load(Ordering::Relaxed) > 1, "it was to be renewed");
+}
+
+#[test]
 fn with_a_keystone_alone_there_is_no_identity_api_and_no_signature_is_accepted() {
     let keystone = keystone();
     let world = tagd(&keystone.url, "SK", default_roles());
@@ -353,7 +383,7 @@ fn over_https_the_certificate_of_keystone_must_be_signed_by_the_given_ca() {
     ca.sign().write(&there);
     there.write(
         "tagd.toml",
-        "auth = ['keys', 'tokens']\n[[keys]]\naccess = 'service'\nsecret = '0123456789abcdef'\nrole = 'operator'\n",
+        "auth = ['keys', 'tokens']\n[[keys]]\naccess = 'service'\nsecret = '0123456789abcdef'\nrole = 'operator'\nname = 'tagd'\n",
     );
     let tls = ["--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--config", "tagd.toml"];
     let keystone = there.serve(&tls);
