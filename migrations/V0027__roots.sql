@@ -14,13 +14,15 @@ update tagd.credential c set root_id = d.root_id from descent d where d.credenti
 
 -- what has ended, and what is more than put_credential keeps: the oldest. Those that were issued for them go as well
 delete from tagd.credential c
- using (select t.credential_id, row_number() over (partition by t.root_id order by t.created_at desc) as place
+ using (select t.credential_id,
+                row_number() over (partition by t.root_id, t.domain_id, t.role = 'operator' order by t.created_at desc) as place
           from tagd.credential t where t.root_id is not null and t.expires_at >= now()) live
  where live.credential_id = c.credential_id and live.place > 10000;
 delete from tagd.credential c where c.expires_at < now() and c.root_id is not null;
 
-create index credential_root_idx on tagd.credential (root_id, created_at) where root_id is not null;
-comment on index tagd.credential_root_idx is 'Tokens that go back to a key or another token, by age.';
+create index credential_root_idx on tagd.credential (root_id, coalesce(domain_id, ''), (role = 'operator'), created_at)
+ where root_id is not null;
+comment on index tagd.credential_root_idx is 'Tokens that go back to a key or another token, by domain and age.';
 drop index tagd.credential_expires_at_idx;
 create index credential_ended_idx on tagd.credential (expires_at) where root_id is not null;
 comment on index tagd.credential_ended_idx is 'Tokens of the identity API that have ended, to be deleted.';

@@ -29,13 +29,19 @@ begin
         where e.root_id is not null and e.expires_at < now()
           and not exists (select from tagd.credential i where i.issued_for = e.credential_id)
         order by e.expires_at limit 500 for update skip locked);
-    -- the oldest end if they are too many, so that revoking what they go back to does not take too long
-    select count(*) - 9999 into v_excess from (select from tagd.credential o where o.root_id = v_root limit 10499) o;
+    -- the oldest end if they are too many, so that revoking what they go back to does not take too long; only those of the same
+    -- domain, and of operators only for operators: whoever was given a token for one domain must not end those of others
+    select count(*) - 9999 into v_excess
+      from (select from tagd.credential o
+             where o.root_id = v_root and coalesce(o.domain_id, '') = coalesce(p_domain_id, '')
+               and (o.role = 'operator') = (p_role = 'operator')
+             limit 10499) o;
     if v_excess > 0 then
       delete from tagd.credential c
        where c.credential_id in (
          select o.credential_id from tagd.credential o
-          where o.root_id = v_root and o.credential_id is distinct from p_issued_for
+          where o.root_id = v_root and coalesce(o.domain_id, '') = coalesce(p_domain_id, '')
+            and (o.role = 'operator') = (p_role = 'operator') and o.credential_id is distinct from p_issued_for
             and not exists (select from tagd.credential i where i.issued_for = o.credential_id)
           order by o.created_at limit v_excess for update skip locked);
     end if;
@@ -50,14 +56,18 @@ begin
   if not found then
     return false;
   end if;
-  perform tagd.record_act(
-    p_caller, 'credential.create', p_credential_id, p_domain_id,
-    jsonb_build_object(
-      'kind', case p_kind when 0 then 'key' else 'token' end, 'name', p_name, 'role', p_role, 'projects', p_project_ids,
-      'issued_for', p_issued_for, 'expires_at', to_char(to_timestamp(p_expires_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
+  -- a login is no administrative act: the token lasts for an hour and allows no more than what it was issued for, and whoever
+  -- may log in would fill a log of which no server may delete anything
+  if v_root is null then
+    perform tagd.record_act(
+      p_caller, 'credential.create', p_credential_id, p_domain_id,
+      jsonb_build_object(
+        'kind', case p_kind when 0 then 'key' else 'token' end, 'name', p_name, 'role', p_role, 'projects', p_project_ids,
+        'expires_at', to_char(to_timestamp(p_expires_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
+  end if;
   return true;
 end
 $$;
-comment on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, text, bigint, tagd.caller) is 'Adds a credential. False if there is one with this identifier, or none of the one that it is issued for. A token of the identity API has that one, or a key of the settings file as its root; of one root, 10,000 are kept.';
+comment on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, text, bigint, tagd.caller) is 'Adds a credential. False if there is one with this identifier, or none of the one that it is issued for. A token of the identity API has that one, or a key of the settings file as its root; of one root, 10,000 are kept for each domain.';
 revoke execute on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, text, bigint, tagd.caller) from public;
 grant execute on function tagd.put_credential(text, smallint, text, text, text, text[], bytea, bytea, text, text, bigint, tagd.caller) to tagd_service;

@@ -6,17 +6,21 @@ as $$
 declare
   v_name      text;
   v_domain_id text;
+  v_root_id   text;
 begin
   delete from tagd.credential c
    where c.credential_id = p_credential_id and c.kind = p_kind
      and (p_caller.domain_id is null or c.domain_id = p_caller.domain_id and c.role <> 'operator')
-  returning c.name, c.domain_id into v_name, v_domain_id;
+  returning c.name, c.domain_id, c.root_id into v_name, v_domain_id, v_root_id;
   if not found then
     return false;
   end if;
-  perform tagd.record_act(
-    p_caller, 'credential.revoke', p_credential_id, v_domain_id,
-    jsonb_build_object('kind', case p_kind when 0 then 'key' else 'token' end, 'name', v_name));
+  -- a user who logs out does nothing administrative, as with a login (put_credential)
+  if v_root_id is null or v_name is distinct from p_caller.principal then
+    perform tagd.record_act(
+      p_caller, 'credential.revoke', p_credential_id, v_domain_id,
+      jsonb_build_object('kind', case p_kind when 0 then 'key' else 'token' end, 'name', v_name));
+  end if;
   return true;
 end
 $$;
