@@ -139,7 +139,11 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
     let store = opened.store(SessionProfile::Bulk).await?;
     // only what seals or opens a secret needs the master key
     let needs_master = matches!(command, KeyCommand::Create(_) | KeyCommand::Rotate { .. } | KeyCommand::Reseal);
-    let master = if needs_master { Some(master_key::load(settings, &opened, &store).await?) } else { None };
+    let master = if needs_master {
+        Some(master_key::load(settings, master_key::given(settings)?, &opened, &store).await?)
+    } else {
+        None
+    };
     if let (KeyCommand::Create(_), Some(master)) = (&command, &master) {
         master.check(&store).await?;
     }
@@ -160,9 +164,14 @@ pub(super) async fn run_key(settings: &Settings, command: KeyCommand) -> Result<
         KeyCommand::List(ListArgs { json }) => list(&credentials.list(&principal, kind).await?, json)?,
         KeyCommand::Revoke { id } => revoke(&credentials, kind, &id, &place).await?,
         KeyCommand::Rotate { id, json } => {
-            show(&credentials.rotate(&principal, kind, &id).await?, json, &place)?;
+            let sealed = match &master {
+                Some(master) => master.sealed_elsewhere(&store).await?,
+                None => Vec::new(),
+            };
+            let rotated = credentials.rotate(&principal, kind, &id).await?;
+            show(&rotated, json, &place)?;
             if let Some(master) = &master {
-                master.warn_of_others(&store).await?;
+                master.warn_after_rotation(&rotated.credential.id, &sealed);
             }
         }
         KeyCommand::Reseal => {

@@ -12,7 +12,7 @@ use super::{CliError, open::Opened};
 use crate::{
     app::credentials_of,
     auth::{MasterKeys, Principal, Secret, master_key::MasterKeyError},
-    config::{MasterKeySource, Settings},
+    config::{AuthMode, MasterKeySource, Settings},
     service::AuthSettings,
     store::Store,
 };
@@ -30,11 +30,30 @@ pub(super) struct Loaded {
     place: String,
 }
 
-/// Reads the master keys that the settings name, or those of the private Postgres, which are made when they are first needed.
-pub(super) async fn load(settings: &Settings, opened: &Opened, store: &Store) -> Result<Loaded, CliError> {
-    let (place, text) = match (&settings.master_key, &opened.cluster) {
-        (Some(MasterKeySource::Text(text)), _) => ("TAGD_MASTER_KEY".to_owned(), Secret::new(text.as_bytes())),
-        (Some(MasterKeySource::File(path)), _) => (format!("master_key_file {}", path.display()), read(path)?),
+/// Reads the master keys that the settings name, if they name any: where they are, and the text. A server reads them only if it
+/// accepts keys.
+pub(super) fn given_to_server(settings: &Settings) -> Result<Option<(String, Secret)>, CliError> {
+    if settings.auth.contains(&AuthMode::Keys) { given(settings) } else { Ok(None) }
+}
+
+/// Reads the master keys that the settings name, if they name any: where they are, and the text.
+pub(super) fn given(settings: &Settings) -> Result<Option<(String, Secret)>, CliError> {
+    Ok(match &settings.master_key {
+        Some(MasterKeySource::Text(text)) => Some(("TAGD_MASTER_KEY".to_owned(), Secret::new(text.as_bytes()))),
+        Some(MasterKeySource::File(path)) => Some((format!("master_key_file {}", path.display()), read(path)?)),
+        None => None,
+    })
+}
+
+/// The master keys that were given, or those of the private Postgres, which are made when they are first needed.
+pub(super) async fn load(
+    settings: &Settings,
+    given: Option<(String, Secret)>,
+    opened: &Opened,
+    store: &Store,
+) -> Result<Loaded, CliError> {
+    let (place, text) = match (given, &opened.cluster) {
+        (Some(given), _) => given,
         (None, Some(_)) => {
             let path = own_file(settings);
             if !path.exists() {
@@ -81,19 +100,26 @@ impl Loaded {
         }))
     }
 
-    /// Warns of other keys whose secrets these master keys do not open, after a key was given another secret: only this way out
-    /// of a lost master key is open, but with a wrong master key, the key that was changed is one more that the server cannot open.
-    pub(super) async fn warn_of_others(&self, store: &Store) -> Result<(), CliError> {
-        let sealed = sealed_elsewhere(store, self.keys.clone()).await?;
-        if !sealed.is_empty() {
-            let (place, number) = (&self.place, sealed.len());
-            let keys = if number == 1 { "1 other key is".to_owned() } else { format!("{number} other keys are") };
-            eprintln!(
-                "tagd: warning: {keys} sealed with another master key than that of {place}; if it is the wrong one, rotate the \
-                 key again with the right one"
-            );
-        }
-        Ok(())
+    /// The access keys whose secrets these master keys do not open.
+    pub(super) async fn sealed_elsewhere(&self, store: &Store) -> Result<Vec<String>, CliError> {
+        sealed_elsewhere(store, self.keys.clone()).await
+    }
+
+    /// Warns of keys whose secrets these master keys did not open before the key `rotated` was given another secret: only this way
+    /// out of a lost master key is open, but with a wrong master key, the key that was changed is one that the server cannot open.
+    pub(super) fn warn_after_rotation(&self, rotated: &str, sealed_before: &[String]) {
+        let others = sealed_before.iter().filter(|id| *id != rotated).count();
+        let keys = match others {
+            0 if sealed_before.is_empty() => return,
+            0 => "the old secret of the key was".to_owned(),
+            1 => "1 other key is".to_owned(),
+            others => format!("{others} other keys are"),
+        };
+        let place = &self.place;
+        eprintln!(
+            "tagd: warning: {keys} sealed with another master key than that of {place}; if it is the wrong one, rotate the key \
+             again with the right one"
+        );
     }
 }
 

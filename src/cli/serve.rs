@@ -5,10 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     num::NonZeroU32,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
 use super::{
     CliError,
@@ -36,25 +40,31 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     settings.check_listen()?;
     // files and addresses before the database, so that what is wrong with them is reported at once
     let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
-    let tls = files.map(Tls::read).transpose()?;
+    let tls = files.map(Tls::read).transpose()?.map(Arc::new);
     let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
     let listener = bind(settings.listen)?;
     let http_listener = settings.http_listen.map(bind).transpose()?;
     secret_files::warn(settings);
+    // before signals are handled, since it may be a pipe to which nobody writes
+    let master_key = master_key::given_to_server(settings)?;
     let mut stop = Stop::listen()?;
-    let mut hangup = Hangup::listen(tls.as_ref())?;
+    let mut hangup = Hangup::listen(tls.clone())?;
     let opened = tokio::select! {
         opened = open(settings) => opened?,
         () = stop.asked() => return Ok(()),
     };
     // for the schema, the demo and what is done besides answering; the workers open their own pools
     let store = opened.store(SessionProfile::Bulk).await?.acting_for(server_caller());
+    let prepared = async {
+        switch_history(&store, settings.history).await?;
+        // before writers, whom dropping a month holds up; opening the database has made the months ahead
+        apply_retention(&store).await;
+        Ok::<_, CliError>(())
+    };
     tokio::select! {
-        switched = switch_history(&store, settings.history) => switched?,
+        prepared = prepared => prepared?,
         () = stop.asked() => return Ok(()),
     }
-    // before writers, whom dropping a month holds up; opening the database has made the months ahead
-    apply_retention(&store).await;
     if settings.with_demo {
         let loaded = tokio::select! {
             loaded = demo::load_if_empty(&store) => loaded?,
@@ -67,15 +77,19 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         }
     }
 
+    let auth = tokio::select! {
+        auth = auth_settings(settings, master_key, &opened, &store, keystone) => auth?,
+        () = stop.asked() => return Ok(()),
+    };
     let app = App::new(AppSettings {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
         store: opened.store.clone(),
-        auth: auth_settings(settings, &opened, &store, keystone).await?,
+        auth,
     });
     let server = http::start(ServerSettings {
         listener,
-        tls: tls.as_ref(),
+        tls: tls.as_deref(),
         http_listener,
         allowed_hosts: settings.allowed_hosts.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -87,12 +101,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         app,
     })
     .map_err(|source| CliError::Listen { address: settings.listen, source })?;
-    if settings.auth.is_empty() {
-        tracing::warn!("requests are not authenticated; credentials that are sent are ignored");
-    } else {
-        let modes: Vec<_> = settings.auth.iter().map(|mode| mode.name()).collect();
-        tracing::info!(modes = modes.join(","), "requests must have credentials");
-    }
+    tell_modes(settings);
     let urls = urls(&server, tls.is_some());
     // standard output may be closed; tagd serves anyway
     let _ = writeln!(stdout(), "tagd is ready on {urls} ({})", opened.description);
@@ -139,9 +148,20 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     outcome
 }
 
+/// Says in the log which credentials requests must have.
+fn tell_modes(settings: &Settings) {
+    if settings.auth.is_empty() {
+        tracing::warn!("requests are not authenticated; credentials that are sent are ignored");
+    } else {
+        let modes: Vec<_> = settings.auth.iter().map(|mode| mode.name()).collect();
+        tracing::info!(modes = modes.join(","), "requests must have credentials");
+    }
+}
+
 /// Which credentials requests must have.
 async fn auth_settings(
     settings: &Settings,
+    master_key: Option<(String, Secret)>,
     opened: &Opened,
     store: &Store,
     keystone: Option<Arc<Keystone>>,
@@ -159,7 +179,7 @@ async fn auth_settings(
     }
     let mut master = None;
     if keys {
-        let loaded = master_key::load(settings, opened, store).await?;
+        let loaded = master_key::load(settings, master_key, opened, store).await?;
         loaded.check(store).await?;
         master = loaded.keys;
     }
@@ -276,14 +296,14 @@ fn listen_for(kind: SignalKind) -> Result<Signal, CliError> {
 }
 
 /// SIGHUP, which reloads TLS. A terminal that is closed sends it as well; then tagd stops, as it would without a handler.
-struct Hangup<'a> {
+struct Hangup {
     signal: Signal,
     had_terminal: bool,
-    tls: Option<&'a Tls>,
+    tls: Option<Arc<Tls>>,
 }
 
-impl<'a> Hangup<'a> {
-    fn listen(tls: Option<&'a Tls>) -> Result<Self, CliError> {
+impl Hangup {
+    fn listen(tls: Option<Arc<Tls>>) -> Result<Self, CliError> {
         Ok(Self { signal: listen_for(SignalKind::hangup())?, had_terminal: has_terminal(), tls })
     }
 
@@ -293,12 +313,20 @@ impl<'a> Hangup<'a> {
             if self.had_terminal && !has_terminal() {
                 return;
             }
-            match self.tls.map(Tls::reload) {
-                Some(Ok(())) => tracing::info!("reloaded the certificate and key of TLS"),
-                Some(Err(error)) => {
+            let Some(tls) = self.tls.clone() else {
+                tracing::info!("nothing to reload: TLS is off");
+                continue;
+            };
+            // files may be where reading takes long, and other signals are handled meanwhile
+            let (sender, reloaded) = oneshot::channel();
+            // a thread that the end of tagd does not wait for
+            thread::spawn(move || sender.send(tls.reload()));
+            match reloaded.await {
+                Ok(Ok(())) => tracing::info!("reloaded the certificate and key of TLS"),
+                Ok(Err(error)) => {
                     tracing::error!("TLS was not reloaded and continues with the previous files: {error}");
                 }
-                None => tracing::info!("nothing to reload: TLS is off"),
+                Err(error) => tracing::error!(%error, "TLS was not reloaded"),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -12,12 +13,15 @@ use std::{
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 use tagd::{
     config::{AuthMode, CommonArgs, ServeArgs, Settings},
     store::SchemaVersion,
 };
 
-use crate::support::{PATIENCE, Program, Said, Serving, TestDb, eventually, json_lines, repository};
+use crate::support::{
+    PATIENCE, Program, Said, Serving, TestDb, block_on, eventually, json_lines, repository, waiting_for_locks,
+};
 
 const COMMANDS: [&[&str]; 9] = [
     &[],
@@ -838,6 +842,39 @@ fn a_signal_while_starting_ends_it_in_good_order() {
     }
     // and what it left is a good start
     assert_eq!(private.0.expect(&["demo"]), "demo fleet: 121 new, 0 changed, 0 unchanged\n");
+}
+
+#[test]
+fn a_signal_ends_a_start_that_waits_for_its_master_key_or_for_a_table() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let ends = |args: &[&str], waits: &mut dyn FnMut() -> bool| {
+        let mut child = program.command(args).stderr(std::process::Stdio::null()).spawn().unwrap();
+        eventually("it waits", waits);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        eventually("it has ended", || child.try_wait().unwrap().is_some());
+    };
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--auth", "keys"];
+    // a pipe that is opened and to which nothing is written
+    let pipe = program.dir().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut writer = None;
+    ends(&[&serve[..], &["--master-key-file", "pipe"]].concat(), &mut || {
+        let mut options = std::fs::OpenOptions::new();
+        writer = options.write(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(&pipe).ok();
+        writer.is_some()
+    });
+    // a table that somebody else has locked
+    program.write("master.key", "1".repeat(64));
+    program.write("tagd.toml", "[[keys]]\naccess = 'AK'\nsecret = '0123456789abcdef'\nrole = 'operator'\nname = 'n'\n");
+    program.expect(&["migrate"]);
+    let mut owner = block_on(db.connect());
+    block_on(owner.execute("begin; lock table tagd.credential in access exclusive mode")).unwrap();
+    ends(&[&serve[..], &["--config", "tagd.toml", "--master-key-file", "master.key"]].concat(), &mut || {
+        !block_on(waiting_for_locks(&mut owner)).is_empty()
+    });
+    block_on(owner.close()).unwrap();
 }
 
 #[test]
