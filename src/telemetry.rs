@@ -73,6 +73,9 @@ pub fn report_malformed() {
 /// them.
 const HTTP_CLIENT: &str = "ureq_proto";
 
+/// The part of the server that writes headers that it cannot read to the log, in which a token may be.
+const HTTP_SERVER: &str = "actix_http";
+
 /// Leaves out log lines of libraries that are not for users; a filter that names the library shows them, except for those with
 /// secrets.
 struct Quiet {
@@ -87,7 +90,8 @@ impl<S: Subscriber> Layer<S> for Quiet {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let is_detail = *metadata.level() > Level::WARN;
         let of = |library| is_detail && metadata.target().starts_with(library);
-        let is_traffic = *metadata.level() == Level::TRACE && metadata.target().starts_with(HTTP_CLIENT);
+        let is_traffic = *metadata.level() == Level::TRACE && metadata.target().starts_with(HTTP_CLIENT)
+            || *metadata.level() >= Level::DEBUG && metadata.target().starts_with(HTTP_SERVER);
         !(is_traffic || self.refinery && of("refinery_core") || self.actix && of("actix_server"))
     }
 

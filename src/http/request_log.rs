@@ -68,7 +68,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
         let credential = principal.and_then(Principal::credential_id);
         let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);
         let principal = principal.map(|principal| &*principal.caller.principal);
-        let (request_id, method) = (&*request_id, method.as_str());
+        let (request_id, method) = (&*request_id, shown_path::shown_method(method.as_str()));
         tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
     }
     Ok(answer)
