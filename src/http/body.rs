@@ -1,6 +1,6 @@
 //! Reads a request's body within bounds.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use actix_web::{
     HttpRequest,
@@ -197,6 +197,14 @@ impl Room {
     }
 }
 
+/// Where the body of one request is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'r, 'h> {
+    pub(super) room: &'r Room,
+    /// The most room that it has had.
+    pub(super) held: &'h Cell<usize>,
+}
+
 /// There is no room for a body.
 pub(super) fn no_room() -> RequestError {
     RequestError::Unavailable {
@@ -222,13 +230,13 @@ pub(super) struct Hashed<'a> {
 
 /// Reads a whole body and hashes it as it arrives. If the sender has proved nothing yet, the body takes room of those that all
 /// such senders share. If there is none left, the body is hashed all the same and not kept.
-pub(super) async fn read_hashed(
+pub(super) async fn read_hashed<'r>(
     payload: Payload,
     length: Option<usize>,
-    room: Option<&Room>,
-) -> Result<Hashed<'_>, BodyError> {
+    place: Option<Place<'r, '_>>,
+) -> Result<Hashed<'r>, BodyError> {
     let mut hash = digest::Context::new(&SHA256);
-    let mut kept = Kept::new(length, room);
+    let mut kept = Kept::new(length, place);
     let keep = |chunk: Bytes| {
         hash.update(&chunk);
         kept.push(&chunk);
@@ -247,8 +255,12 @@ pub(super) struct Open<'a> {
 }
 
 /// Reads a whole body that anyone may send.
-pub(super) async fn read_open(payload: Payload, length: Option<usize>, room: &Room) -> Result<Open<'_>, BodyError> {
-    let mut kept = Kept::new(length, Some(room));
+pub(super) async fn read_open<'r>(
+    payload: Payload,
+    length: Option<usize>,
+    place: Place<'r, '_>,
+) -> Result<Open<'r>, BodyError> {
+    let mut kept = Kept::new(length, Some(place));
     receive(LARGEST_OPEN, payload, |chunk| kept.push(&chunk)).await?;
     Ok(Open { kept: kept.body.map(Bytes::from), _room: kept.taken })
 }
@@ -281,20 +293,20 @@ fn take<'a>(taken: &mut Option<SemaphorePermit<'a>>, room: &'a Semaphore, bytes:
 }
 
 /// What is kept of a body that is being read.
-struct Kept<'a> {
+struct Kept<'r, 'h> {
     /// `None` from when on there was no room for it.
     body: Option<Vec<u8>>,
     /// Its size in memory.
     size: usize,
     /// Its length, if that is known.
     length: Option<usize>,
-    room: Option<&'a Room>,
-    taken: Taken<'a>,
+    place: Option<Place<'r, 'h>>,
+    taken: Taken<'r>,
 }
 
-impl<'a> Kept<'a> {
-    fn new(length: Option<usize>, room: Option<&'a Room>) -> Self {
-        Self { body: Some(Vec::new()), size: 0, length, room, taken: Taken::default() }
+impl<'r, 'h> Kept<'r, 'h> {
+    fn new(length: Option<usize>, place: Option<Place<'r, 'h>>) -> Self {
+        Self { body: Some(Vec::new()), size: 0, length, place, taken: Taken::default() }
     }
 
     fn push(&mut self, chunk: &[u8]) {
@@ -303,10 +315,17 @@ impl<'a> Kept<'a> {
         if needed > self.size {
             // never more than the whole body, and no more than twice of what has arrived: a length is only a claim
             let most = self.length.unwrap_or(LARGEST).min(LARGEST);
-            let size = (2 * self.size).min(most).max(needed);
-            if self.room.is_some_and(|room| !self.taken.grow(room, self.size, size)) {
-                (self.body, self.taken) = (None, Taken::default());
-                return;
+            let mut size = (2 * self.size).min(most).max(needed);
+            // nor any room of large bodies as long as it is a small one
+            if needed <= LARGEST_OPEN {
+                size = size.min(LARGEST_OPEN);
+            }
+            if let Some(Place { room, held }) = self.place {
+                if !self.taken.grow(room, self.size, size) {
+                    (self.body, self.taken) = (None, Taken::default());
+                    return;
+                }
+                held.set(size);
             }
             body.reserve_exact(size - body.len());
             self.size = size;
@@ -332,12 +351,12 @@ async fn receive(largest: usize, mut payload: Payload, mut keep: impl FnMut(Byte
 mod tests {
     use super::*;
 
-    fn new(room: &Room, length: Option<usize>) -> Kept<'_> {
-        Kept::new(length, Some(room))
+    fn new(room: &Room, length: Option<usize>) -> Kept<'_, 'static> {
+        Kept::new(length, Some(Place { room, held: Box::leak(Box::default()) }))
     }
 
     /// What a body has kept, and what is left of the room.
-    fn state(kept: &Kept<'_>, room: &Room) -> (Option<usize>, usize, usize) {
+    fn state(kept: &Kept<'_, '_>, room: &Room) -> (Option<usize>, usize, usize) {
         (kept.body.as_ref().map(Vec::len), room.beginnings.available_permits(), room.rest.available_permits())
     }
 
@@ -378,6 +397,17 @@ mod tests {
         let mut next = new(&room, None);
         next.push(&[b'x'; 10]);
         assert_eq!(state(&next, &room), (Some(10), 0, 1000));
+    }
+
+    #[test]
+    fn a_small_body_in_pieces_of_unknown_length_needs_no_room_of_large_ones() {
+        let room = Room::new(LARGEST_OPEN, 1);
+        let mut kept = new(&room, None);
+        kept.push(&vec![b'x'; LARGEST_OPEN - 1]);
+        kept.push(b"x");
+        assert_eq!(state(&kept, &room), (Some(LARGEST_OPEN), 0, 1));
+        kept.push(b"xx");
+        assert_eq!(state(&kept, &room), (None, LARGEST_OPEN, 1));
     }
 
     /// The room is that of the memory, and a body that has arrived takes its length.

@@ -15,7 +15,7 @@ use futures_util::stream;
 use time::OffsetDateTime;
 
 use super::{
-    body::{self, BodyError, Hashed, Room},
+    body::{self, BodyError, Hashed, Place},
     limits::{Limits, Throttled},
     state::AppState,
 };
@@ -25,7 +25,7 @@ use crate::{
         signature::{Headers, Request, Signature, SignatureError, SignedBody},
     },
     domain::RequestError,
-    service::{Authenticator, KnownKey},
+    service::{Authenticator, FoundKey, KnownKey},
 };
 
 /// The header of a token.
@@ -157,11 +157,18 @@ async fn who(
     let Some(signature) = Signature::parse(&RequestHeaders(request.headers()))? else { return Ok(None) };
     signature.check_time(OffsetDateTime::now_utc())?;
     let security_token = only(request.headers(), &SECURITY_TOKEN, "X-Security-Token")?.map(<[u8]>::to_vec);
-    let key = authenticator.key(signature.access_key(), client).await?;
+    let access_key = signature.access_key();
+    let mut found = authenticator.key(access_key, client).await?;
     // a request with an unknown key takes the same way as one with a wrong signature, and as long, so that nobody learns which
     // keys exist
-    let secret = key.as_ref().map_or_else(|| authenticator.stand_in(), KnownKey::secret);
-    let body = match verify_head(request, &signature, secret)? {
+    let mut head = verify_head(request, &signature, secret_of(authenticator, &found));
+    if let Err(SignatureError::Mismatch) = head
+        && let Some(again) = authenticator.key_again(access_key, &found).await?
+    {
+        found = again;
+        head = verify_head(request, &signature, secret_of(authenticator, &found));
+    }
+    let body = match head? {
         // a body that is not signed may be of any length
         Some(SignedBody::Unsigned) => None,
         Some(signed) => {
@@ -171,19 +178,32 @@ async fn who(
         }
         None => {
             let attempt = limits.attempt(client);
-            let body = take_body(request, Some(limits.unverified())).await?;
+            let body = take_body(request, Some(attempt.place())).await?;
             attempt.received();
             let headers = RequestHeaders(request.headers());
-            signature.verify(secret, &signed(request, &headers), &body.hash)?;
+            let signed = signed(request, &headers);
+            let mut verified = signature.verify(secret_of(authenticator, &found), &signed, &body.hash);
+            if let Err(SignatureError::Mismatch) = verified
+                && let Some(again) = authenticator.key_again(access_key, &found).await?
+            {
+                found = again;
+                verified = signature.verify(secret_of(authenticator, &found), &signed, &body.hash);
+            }
+            verified?;
             Some(body)
         }
     };
-    let key = key.ok_or(SignatureError::Mismatch)?;
+    let key = found.key.ok_or(SignatureError::Mismatch)?;
     let authenticated = authenticator.confirm(&key, security_token.as_deref())?;
     if let Some(body) = body {
         give_back(request, body)?;
     }
     Ok(Some(authenticated))
+}
+
+/// The secret of a key, or one in its place that nobody has.
+fn secret_of<'a>(authenticator: &'a Authenticator, found: &'a FoundKey) -> &'a Secret {
+    found.key.as_ref().map_or_else(|| authenticator.stand_in(), KnownKey::secret)
 }
 
 /// The token of a request and the header it is in, if there is one. What could be meant in two ways is refused.
@@ -255,12 +275,12 @@ fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> R
     }
 }
 
-/// Reads the body. `room` is for those whose signature is not verified yet.
-async fn take_body<'a>(request: &mut ServiceRequest, room: Option<&'a Room>) -> Result<Hashed<'a>, Unidentified> {
+/// Reads the body. `place` is for those whose signature is not verified yet.
+async fn take_body<'r>(request: &mut ServiceRequest, place: Option<Place<'r, '_>>) -> Result<Hashed<'r>, Unidentified> {
     let length = body::length_of(request.headers());
     let payload = request.extract::<web::Payload>().await;
     let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
-    body::read_hashed(payload, length, room).await.map_err(Unidentified::Body)
+    body::read_hashed(payload, length, place).await.map_err(Unidentified::Body)
 }
 
 /// Leaves a body that was read to be read again.

@@ -220,9 +220,9 @@ impl<'a> Grant<'a> {
         self.principal.rights.role()
     }
 
-    /// Forgets what is remembered of a project that was changed.
-    pub(super) fn forget_project(&self, project_id: &str) {
-        self.access.projects.remove(project_id);
+    /// What is remembered of projects. A project that is changed has to be removed from it.
+    pub(super) fn remembered_projects(&self) -> Arc<ProjectCache> {
+        Arc::clone(&self.access.projects)
     }
 
     /// The account of the principal, which owns predefined tags.

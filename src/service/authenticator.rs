@@ -91,6 +91,15 @@ pub struct KnownKey {
     known: Arc<KnownCredential>,
 }
 
+/// What is known of the key with which a request claims to be signed.
+#[derive(Debug)]
+pub struct FoundKey {
+    /// The key; `None` if it is unknown.
+    pub key: Option<KnownKey>,
+    /// Whether it was remembered: it may have another secret by now.
+    is_remembered: bool,
+}
+
 impl Authenticator {
     /// An authenticator for requests that `store` serves.
     pub fn new(settings: Arc<AuthSettings>, store: Store, cache: Arc<CredentialCache>) -> Self {
@@ -109,29 +118,45 @@ impl Authenticator {
         &self.settings
     }
 
-    /// The key with which a request claims to be signed; `None` if it is unknown.
+    /// The key with which a request claims to be signed.
     ///
     /// The number of look-ups must not show whether there is such a key. So each address causes one for each access key, also
     /// for one that is remembered because others use it, for one that is unknown, and for one of the settings.
-    pub async fn key(&self, access_key: &str, client: Option<IpAddr>) -> Result<Option<KnownKey>, RequestError> {
+    pub async fn key(&self, access_key: &str, client: Option<IpAddr>) -> Result<FoundKey, RequestError> {
         if !self.settings.keys {
             return Err(RequestError::unauthenticated("Authorization: signed requests are not accepted here"));
         }
         let asker = (client, access_key.to_owned());
-        let stored = if self.cache.has_asked(&asker) {
+        let (stored, is_remembered) = if self.cache.has_asked(&asker) {
             self.find(access_key, CredentialKind::Key).await?
         } else {
             let since = Instant::now();
             let found = self.look_up(access_key, CredentialKind::Key).await?;
             self.cache.note_asked(asker, since);
-            found
+            (found, false)
         };
-        let known = self.configured.get(access_key).map(Arc::clone).or(stored);
-        let key = known.map(|known| KnownKey { id: access_key.to_owned(), known });
+        let key = self.known_key(access_key, stored);
         if key.is_none() && !may_be_secret(access_key) {
             tracing::debug!(access_key, "unknown access key");
         }
-        Ok(key)
+        Ok(FoundKey { key, is_remembered })
+    }
+
+    /// The key as it is now, after a signature that does not match what was remembered of it; `None` if it was looked up before.
+    /// A key may have been created or given another secret elsewhere.
+    ///
+    /// There is another look-up and another comparison whether there is such a key or not, and also for one of the settings.
+    pub async fn key_again(&self, access_key: &str, before: &FoundKey) -> Result<Option<FoundKey>, RequestError> {
+        if !before.is_remembered {
+            return Ok(None);
+        }
+        let stored = self.find_again(access_key, CredentialKind::Key).await?;
+        Ok(Some(FoundKey { key: self.known_key(access_key, stored), is_remembered: false }))
+    }
+
+    fn known_key(&self, access_key: &str, stored: Option<Arc<KnownCredential>>) -> Option<KnownKey> {
+        let known = self.configured.get(access_key).map(Arc::clone).or(stored);
+        known.map(|known| KnownKey { id: access_key.to_owned(), known })
     }
 
     /// A random secret in place of that of an unknown key. With one that could be guessed, a request could be signed so that
@@ -149,12 +174,11 @@ impl Authenticator {
         // not from the cache: the token of a secret that was replaced would outlive it. One look-up and the same work, whether
         // there is such a key or not, and also for one of the settings
         let stored = self.look_up(access_key, CredentialKind::Key).await?;
-        let known = self.configured.get(access_key).map(Arc::clone).or(stored);
-        let expected = known.as_ref().map_or(&self.stand_in, |known| &known.secret);
+        let key = self.known_key(access_key, stored);
+        let expected = key.as_ref().map_or(&self.stand_in, KnownKey::secret);
         // hashes are compared, in a time that does not depend on the secret
         let is_right = is_hash_of(secret.expose(), &hash_of(expected.expose()));
-        let known = known.filter(|_| is_right).ok_or_else(refused)?;
-        let key = KnownKey { id: access_key.to_owned(), known };
+        let key = key.filter(|_| is_right).ok_or_else(refused)?;
         if key.known.security_token.is_some() {
             return Err(RequestError::unauthenticated("user: a temporary access key can only sign requests"));
         }
@@ -183,11 +207,12 @@ impl Authenticator {
             return Ok(None);
         }
         let Some(id) = str::from_utf8(token).ok().and_then(token_id) else { return Ok(None) };
-        let refused = || RequestError::unauthenticated(TOKEN_ENDED);
-        let known = self.find(id, CredentialKind::Token).await?.ok_or_else(refused)?;
-        if !is_hash_of(token, known.secret.expose()) || known.has_expired() {
-            return Err(refused());
+        let holds = |known: &Arc<KnownCredential>| is_hash_of(token, known.secret.expose()) && !known.has_expired();
+        let (mut known, is_remembered) = self.find(id, CredentialKind::Token).await?;
+        if is_remembered && !known.as_ref().is_some_and(holds) {
+            known = self.find_again(id, CredentialKind::Token).await?;
         }
+        let known = known.filter(holds).ok_or_else(|| RequestError::unauthenticated(TOKEN_ENDED))?;
         self.note(id, &known);
         Ok(Some(known.shows.clone()))
     }
@@ -214,8 +239,12 @@ impl Authenticator {
         let rights = match &principal.credential {
             CredentialRef::None | CredentialRef::Configured(_) => return Ok(()),
             CredentialRef::Issued(issued) => {
-                let known = self.find(&issued.id, issued.kind).await?;
-                let known = known.filter(|known| known.is_same(issued) && !known.has_expired());
+                let holds = |known: &Arc<KnownCredential>| known.is_same(issued) && !known.has_expired();
+                let (mut known, is_remembered) = self.find(&issued.id, issued.kind).await?;
+                if is_remembered && !known.as_ref().is_some_and(holds) {
+                    known = self.find_again(&issued.id, issued.kind).await?;
+                }
+                let known = known.filter(holds);
                 let ended = || match issued.kind {
                     CredentialKind::Token => RequestError::unauthenticated(TOKEN_ENDED),
                     CredentialKind::Key => RequestError::unauthenticated(KEY_ENDED),
@@ -238,11 +267,18 @@ impl Authenticator {
         }
     }
 
-    async fn find(&self, id: &str, kind: CredentialKind) -> Result<Option<Arc<KnownCredential>>, RequestError> {
+    /// A credential, and whether it was remembered.
+    async fn find(&self, id: &str, kind: CredentialKind) -> Result<(Option<Arc<KnownCredential>>, bool), RequestError> {
         match self.cache.get(kind, id) {
-            Some(found) => Ok(found),
-            None => self.look_up(id, kind).await,
+            Some(found) => Ok((found, true)),
+            None => Ok((self.look_up(id, kind).await?, false)),
         }
+    }
+
+    /// A credential after what was remembered of it was not what a request has: as the database has it now, or had it a moment
+    /// ago, when another request was not what it was remembered to be.
+    async fn find_again(&self, id: &str, kind: CredentialKind) -> Result<Option<Arc<KnownCredential>>, RequestError> {
+        if self.cache.may_ask_again(kind, id) { self.look_up(id, kind).await } else { Ok(self.find(id, kind).await?.0) }
     }
 
     /// A credential as the database has it now.

@@ -23,6 +23,10 @@ use crate::{
 /// them revokes is accepted by the others for this long.
 const CREDENTIAL_CACHE_TIME: Duration = Duration::from_secs(5);
 
+/// How often at most a credential is looked up again because requests do not match what is remembered of it. Without a bound,
+/// every wrong signature would be a look-up.
+const AGAIN_EVERY: Duration = Duration::from_millis(500);
+
 /// A use of a credential is noted at most once in this time, in seconds.
 const NOTED_EVERY: i64 = 60;
 
@@ -113,6 +117,8 @@ pub struct CredentialCache {
     /// Which access keys each address has asked for. Only for what an address has asked for itself is there no look-up, whether
     /// others use the key or not.
     asked: Table<(Option<IpAddr>, String), Until<()>>,
+    /// Which credentials were looked up again a moment ago.
+    again: Table<(bool, String), Until<()>>,
     /// How often something was forgotten, so that what was read before is not put into the cache afterwards.
     forgotten: AtomicU64,
 }
@@ -120,7 +126,8 @@ pub struct CredentialCache {
 impl Default for CredentialCache {
     fn default() -> Self {
         let new = || Table::new(CAPACITY);
-        Self { keys: new(), tokens: new(), asked: Table::new(CAPACITY), forgotten: AtomicU64::default() }
+        let (asked, again) = (Table::new(CAPACITY), Table::new(CAPACITY));
+        Self { keys: new(), tokens: new(), asked, again, forgotten: AtomicU64::default() }
     }
 }
 
@@ -148,6 +155,21 @@ impl CredentialCache {
     /// longer than this.
     pub(super) fn note_asked(&self, asker: (Option<IpAddr>, String), since: Instant) {
         self.asked.set_if(asker, Until((), since + CREDENTIAL_CACHE_TIME), || true);
+    }
+
+    /// Whether a credential may be looked up again, of which something else is remembered than a request has; and notes that it
+    /// is. This depends on nothing but such requests, not on whether there is such a credential.
+    pub(super) fn may_ask_again(&self, kind: CredentialKind, id: &str) -> bool {
+        let now = Instant::now();
+        let mut may = false;
+        let ended = || Until((), now);
+        self.again.change((kind == CredentialKind::Key, id.to_owned()), ended, |until| {
+            may = until.1 <= now;
+            if may {
+                until.1 = now + AGAIN_EVERY;
+            }
+        });
+        may
     }
 
     /// To be read before a look-up.
@@ -210,6 +232,14 @@ mod tests {
         let is_there = |number: &usize| cache.get(CredentialKind::Key, &number.to_string()).is_some();
         assert!((0..2 * CAPACITY).filter(is_there).count() <= CAPACITY);
         assert!(is_there(&(2 * CAPACITY - 1)) && !is_there(&0));
+    }
+
+    #[test]
+    fn a_credential_is_looked_up_again_once_in_a_while() {
+        let cache = CredentialCache::default();
+        let (key, token) = (CredentialKind::Key, CredentialKind::Token);
+        let asked = [(key, "a"), (key, "a"), (token, "a"), (key, "b"), (key, "a")];
+        assert_eq!(asked.map(|(kind, id)| cache.may_ask_again(kind, id)), [true, false, true, true, false]);
     }
 
     #[test]

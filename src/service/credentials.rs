@@ -6,6 +6,7 @@ use super::{
     AuthSettings, ConfiguredKey, CredentialCache,
     access::{AccessControl, Action, Grant, Target},
     clock::now,
+    finish::finish,
     origin::is_of_domain,
 };
 use crate::{
@@ -136,21 +137,32 @@ impl Credentials {
         let stored = self.store_of(kind, &credential.id, &secret, security_token.as_ref())?;
         // a key of the settings would take its place
         let is_configured = self.settings.configured.iter().any(|key| key.access_key == credential.id);
-        if is_configured || !grant.writer().put_credential(&credential, &stored).await? {
+        if is_configured {
             return Err(RegistryError::KeyExists { access_key: credential.id });
         }
-        // it may have been tried before
-        self.cache.forget(kind, &credential.id);
-        Ok(Issued { credential, secret, security_token })
+        let (writer, cache) = (grant.writer(), Arc::clone(&self.cache));
+        finish(async move {
+            let put = writer.put_credential(&credential, &stored).await;
+            // it may have been tried before
+            cache.forget(kind, &credential.id);
+            if put? {
+                Ok(Issued { credential, secret, security_token })
+            } else {
+                Err(RegistryError::KeyExists { access_key: credential.id })
+            }
+        })
+        .await
     }
 
     /// Revokes a credential, with the tokens that were issued for it.
     pub async fn revoke(&self, principal: &Principal, kind: CredentialKind, id: &str) -> Result<(), RegistryError> {
         let grant = self.grant(principal).await?;
         let id = token_id(id).unwrap_or(id);
-        let removed = is_storable(id) && grant.writer().remove_credential(id, kind).await?;
-        self.cache.clear();
-        if removed { Ok(()) } else { Err(unknown(kind, id)) }
+        if is_storable(id) && revoke_and_forget(&grant, &self.cache, kind, id.to_owned()).await? {
+            Ok(())
+        } else {
+            Err(unknown(kind, id))
+        }
     }
 
     /// Gives a credential another secret; the old one ends at once.
@@ -177,12 +189,18 @@ impl Credentials {
         };
         let security_token = if credential.is_temporary { Some(new_token()?.1) } else { None };
         let stored = self.store_of(kind, id, &secret, security_token.as_ref())?;
-        if !grant.writer().replace_credential_secret(id, kind, &stored).await? {
-            return Err(unknown(kind, id));
-        }
-        self.cache.clear();
         credential.last_used_at = None;
-        Ok(Issued { credential, secret, security_token })
+        let (writer, cache) = (grant.writer(), Arc::clone(&self.cache));
+        finish(async move {
+            let replaced = writer.replace_credential_secret(&credential.id, kind, &stored).await;
+            cache.clear();
+            if replaced? {
+                Ok(Issued { credential, secret, security_token })
+            } else {
+                Err(unknown(kind, &credential.id))
+            }
+        })
+        .await
     }
 
     /// The access keys whose secrets none of the master keys opens, without those that have ended.
@@ -244,6 +262,22 @@ impl Credentials {
         };
         Ok(StoredSecret { secret, security_token: security_token.map(hash) })
     }
+}
+
+/// Revokes a credential, and forgets what is remembered of it and of what was issued for it.
+pub(super) async fn revoke_and_forget(
+    grant: &Grant<'_>,
+    cache: &Arc<CredentialCache>,
+    kind: CredentialKind,
+    id: String,
+) -> Result<bool, RequestError> {
+    let (writer, cache) = (grant.writer(), Arc::clone(cache));
+    finish(async move {
+        let removed = writer.remove_credential(&id, kind).await;
+        cache.clear();
+        removed
+    })
+    .await
 }
 
 fn unknown(kind: CredentialKind, id: &str) -> RegistryError {
@@ -334,10 +368,17 @@ pub fn configured_key(
     (role, domain_id, projects): (&str, Option<&str>, Option<&[String]>),
 ) -> Result<ConfiguredKey, RequestError> {
     let (access_key, secret) = check_given(access_key.to_owned(), Secret::new(secret))?;
-    let name = name.unwrap_or(&access_key).to_owned();
-    check_name("name", &name, NAME_LENGTH)?;
     let role: Role =
         role.parse().map_err(|reason: String| invalid("role", format!("{reason}, got {}", quote(role))))?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        // what an operator does in a domain shows its name there
+        None if role == Role::Operator => {
+            return Err(invalid("name", format!("{REQUIRED} for the role operator, since every domain may see it")));
+        }
+        None => access_key.clone(),
+    };
+    check_name("name", &name, NAME_LENGTH)?;
     Ok(ConfiguredKey { access_key, secret, name, rights: rights_of(role, domain_id, projects)? })
 }
 

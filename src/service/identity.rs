@@ -7,7 +7,8 @@ use super::{
     access::{AccessControl, Action, Grant, Target},
     authenticator::TOKEN_ENDED,
     clock::now,
-    origin::{is_of_domain, origin_of},
+    credentials::revoke_and_forget,
+    origin::{Origin, is_of_domain, origin_of},
 };
 use crate::{
     auth::{
@@ -78,8 +79,10 @@ pub struct TokenView {
     pub credential: Credential,
     /// The project, if it is for a single one.
     pub project: Option<Project>,
-    /// The key that it goes back to, if the database has it.
-    pub key: Option<String>,
+    /// Identifier of the user: the access key that it goes back to, if the database has it, or else its name.
+    pub user_id: String,
+    /// Whether it was issued for that key itself.
+    pub is_of_key: bool,
 }
 
 /// A new token.
@@ -105,8 +108,8 @@ pub struct Identity {
 pub struct User {
     /// Whose rights the token will have.
     pub principal: Principal,
-    /// The key that a token for them goes back to, if the database has it.
-    key: Option<String>,
+    /// What a token for them goes back to, if the database has it.
+    origin: Option<Origin>,
     expires_at: Option<i64>,
 }
 
@@ -143,7 +146,7 @@ impl Identity {
 
     /// Issues a token with the rights of a user, narrowed to a scope.
     pub async fn issue(&self, user: User, scope: TokenScope<'_>) -> Result<IssuedToken, RequestError> {
-        let User { principal, key, expires_at } = user;
+        let User { principal, origin, expires_at } = user;
         let (parent, configured) = match &principal.credential {
             CredentialRef::Issued(issued) => (Some(Arc::clone(issued)), None),
             CredentialRef::Configured(access_key) => (None, Some(access_key.to_string())),
@@ -178,7 +181,7 @@ impl Identity {
             grant.writer().remove_credential(&credential.id, CredentialKind::Token).await?;
             return Err(ended());
         }
-        let view = view_of(&grant, credential, key).await?;
+        let view = view_of(&grant, credential, origin.as_ref()).await?;
         Ok(IssuedToken { token, view })
     }
 
@@ -196,7 +199,8 @@ impl Identity {
                 let key = self.authenticator.log_in(access_key, secret).await?;
                 let principal = act(key.shows().clone());
                 let issued = matches!(principal.credential, CredentialRef::Issued(_));
-                Ok(User { principal, key: issued.then(|| access_key.to_owned()), expires_at: key.expires_at() })
+                let origin = issued.then(|| Origin::of_key(access_key, principal.rights.role()));
+                Ok(User { principal, origin, expires_at: key.expires_at() })
             }
             Login::Token(token) => {
                 let unknown = || refused("token: is not a token of this service");
@@ -217,7 +221,7 @@ impl Identity {
                     )));
                 }
                 let principal = act(Authenticated { name: from.name.into(), rights: from.rights.into(), ..shown });
-                Ok(User { principal, key: origin.key(), expires_at: from.expires_at })
+                Ok(User { principal, origin: Some(origin), expires_at: from.expires_at })
             }
         }
     }
@@ -353,15 +357,14 @@ impl Identity {
         let grant = self.grant(principal).await?;
         let credential = self.visible_token(&grant, principal, own, subject, Use::Read).await?;
         let origin = origin_of(&grant, &credential).await?.ok_or_else(unknown_token)?;
-        view_of(&grant, credential, origin.key()).await
+        view_of(&grant, credential, Some(&origin)).await
     }
 
     /// Revokes a token that [`token`](Self::token) would show, or that an operator made for the domain of an administrator.
     pub async fn revoke(&self, principal: &Principal, own: Option<&[u8]>, subject: &[u8]) -> Result<(), RequestError> {
         let grant = self.grant(principal).await?;
         let credential = self.visible_token(&grant, principal, own, subject, Use::Revoke).await?;
-        let removed = grant.writer().remove_credential(&credential.id, CredentialKind::Token).await?;
-        self.cache.clear();
+        let removed = revoke_and_forget(&grant, &self.cache, CredentialKind::Token, credential.id).await?;
         if removed { Ok(()) } else { Err(unknown_token()) }
     }
 
@@ -416,7 +419,11 @@ async fn find_token(grant: &Grant<'_>, token: &[u8]) -> Result<Option<Credential
     Ok(is_valid.then_some(credential))
 }
 
-async fn view_of(grant: &Grant<'_>, credential: Credential, key: Option<String>) -> Result<TokenView, RequestError> {
+async fn view_of(
+    grant: &Grant<'_>,
+    credential: Credential,
+    origin: Option<&Origin>,
+) -> Result<TokenView, RequestError> {
     let project = match credential.rights.projects() {
         Some([id]) => grant.store().find_project(id).await?,
         _ => None,
@@ -424,7 +431,10 @@ async fn view_of(grant: &Grant<'_>, credential: Credential, key: Option<String>)
     // credentials may name projects that belong to others
     let own = credential.rights.domain_id();
     let project = project.filter(|project| own.is_some_and(|own| **own == *project.domain_id));
-    Ok(TokenView { credential, project, key })
+    let key = origin.filter(|origin| origin.kind == CredentialKind::Key);
+    let is_of_key = key.is_some_and(|key| credential.issued_for.as_ref() == Some(&key.id));
+    let user_id = key.map_or_else(|| credential.name.clone(), |key| key.user_id(&credential));
+    Ok(TokenView { credential, project, user_id, is_of_key })
 }
 
 /// The name of a project: its identifier if it has no other.

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod credential_cache;
 mod credentials;
+mod finish;
 mod history;
 mod identity;
 mod lists;
@@ -22,7 +23,7 @@ mod scopes;
 mod settled_feed;
 mod state;
 
-pub use authenticator::{AuthSettings, Authenticator, ConfiguredKey, KnownKey};
+pub use authenticator::{AuthSettings, Authenticator, ConfiguredKey, FoundKey, KnownKey};
 pub(crate) use bulk::{ExportError, Import, ImportError, Snapshot};
 pub use caches::Caches;
 pub use changes::PREDEFINED_QUOTA;

@@ -1,32 +1,47 @@
 //! What tokens of the identity API go back to.
 
 use super::{AuthSettings, access::Grant};
-use crate::domain::{
-    RequestError, Rights,
-    credential::{Credential, CredentialKind},
+use crate::{
+    auth::random::hash_of,
+    domain::{
+        RequestError, Rights, Role,
+        credential::{Credential, CredentialKind},
+    },
 };
 
 /// The credential that a token goes back to, through all that it was issued for.
+#[derive(Debug)]
 pub(super) struct Origin {
     pub(super) id: String,
-    kind: CredentialKind,
+    pub(super) kind: CredentialKind,
+    pub(super) role: Role,
     pub(super) generations: usize,
 }
 
 impl Origin {
-    /// Its access key, if it is a key.
-    pub(super) fn key(self) -> Option<String> {
-        (self.kind == CredentialKind::Key).then_some(self.id)
+    /// A key itself.
+    pub(super) fn of_key(access_key: &str, role: Role) -> Self {
+        Self { id: access_key.to_owned(), kind: CredentialKind::Key, role, generations: 0 }
+    }
+
+    /// The identifier of a key as the user of a token that goes back to it. A token for one domain may be handed on there, where the
+    /// access keys of operators are not shown: then it is always the same text, from which the access key cannot be computed.
+    pub(super) fn user_id(&self, token: &Credential) -> String {
+        if self.role < Role::Operator || token.rights.confined_to().is_none() {
+            return self.id.clone();
+        }
+        let hash = hash_of(format!("user {}", self.id).as_bytes());
+        hash.first_chunk().map(|begin| format!("{:032x}", u128::from_be_bytes(*begin))).unwrap_or_default()
     }
 }
 
 /// What a token goes back to; `None` if some of it was revoked meanwhile.
 pub(super) async fn origin_of(grant: &Grant<'_>, token: &Credential) -> Result<Option<Origin>, RequestError> {
-    let mut origin = Origin { id: token.id.clone(), kind: token.kind, generations: 0 };
+    let mut origin = Origin { id: token.id.clone(), kind: token.kind, role: token.rights.role(), generations: 0 };
     let mut parent = token.issued_for.clone();
     while let Some(id) = parent {
         let Some((found, _)) = grant.store().find_credential(&id).await? else { return Ok(None) };
-        origin = Origin { id, kind: found.kind, generations: origin.generations + 1 };
+        origin = Origin { id, kind: found.kind, role: found.rights.role(), generations: origin.generations + 1 };
         parent = found.issued_for;
     }
     Ok(Some(origin))

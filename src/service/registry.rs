@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 
-use super::access::{AccessControl, Action, Grant, Target};
+use super::{
+    access::{AccessControl, Action, Grant, Target},
+    finish::finish,
+};
 use crate::{
     auth::Principal,
     compiler::compile,
@@ -143,13 +146,17 @@ impl Registry {
             (_, Some(own)) => Some(own.to_owned()),
             (given, None) => given,
         };
-        let put = grant.writer().put_project(&project_id, &project_name, domain_id.as_deref()).await;
-        grant.forget_project(&project_id);
-        match put? {
-            Some((created, domain_id)) => Ok((created, Project { project_id, project_name, domain_id })),
-            // it was registered in another domain since it was looked for
-            None => Err(RequestError::forbidden_project(&project_id).into()),
-        }
+        let (writer, remembered) = (grant.writer(), grant.remembered_projects());
+        finish(async move {
+            let put = writer.put_project(&project_id, &project_name, domain_id.as_deref()).await;
+            remembered.remove(&project_id);
+            match put? {
+                Some((created, domain_id)) => Ok((created, Project { project_id, project_name, domain_id })),
+                // it was registered in another domain since it was looked for
+                None => Err(RequestError::forbidden_project(&project_id).into()),
+            }
+        })
+        .await
     }
 
     /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.
@@ -168,9 +175,13 @@ impl Registry {
         }
         // bulk connections have no deadline; this finds out first whether the database responds
         grant.store().find_project(project_id).await?;
-        let removed = grant.bulk().remove_project(project_id, with_resources).await;
-        grant.forget_project(project_id);
-        removed
+        let (bulk, remembered, project_id) = (grant.bulk(), grant.remembered_projects(), project_id.to_owned());
+        finish(async move {
+            let removed = bulk.remove_project(&project_id, with_resources).await;
+            remembered.remove(&project_id);
+            removed
+        })
+        .await
     }
 
     /// A page of the resources of a type in a project, newest first.

@@ -165,10 +165,14 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
         return Ok(gateway::throttled(&request, &throttled));
     }
     let attempt = limits.attempt(client);
-    let body = body::read_open(payload, body::length_of(request.headers()), limits.unverified()).await;
+    let body = body::read_open(payload, body::length_of(request.headers()), attempt.place()).await;
     let body = body.map_err(Refusal::Body)?;
     attempt.received();
-    let (sent, scope) = wire::read_login(body.kept.as_ref().ok_or_else(body::no_room)?)?;
+    let read = wire::read_login(body.kept.as_ref().ok_or_else(body::no_room)?);
+    if let Err(RequestError::Unauthenticated { .. }) = &read {
+        limits.count_failure(client);
+    }
+    let (sent, scope) = read?;
     let scope = wire::scope_of(scope.as_ref())?;
     let identity = &access.state.identity;
     let issued = async {
@@ -204,8 +208,7 @@ async fn validate(request: HttpRequest, access: IdentityAccess) -> Handled {
     let view = access.state.identity.token(&access.principal, own_of(&request), subject).await?;
     let base = base_of(&request);
     let catalog = with_catalog.then(|| catalog::catalog(&base, access.state.identity.region()));
-    let is_of_key = view.key.is_some() && view.key == view.credential.issued_for;
-    let method = if is_of_key { "password" } else { "token" };
+    let method = if view.is_of_key { "password" } else { "token" };
     let mut answer = reply_read(&request, &wire::token(&view, method, catalog))?;
     insert_token(&mut answer, subject);
     Ok(answer)

@@ -161,13 +161,12 @@ fn domain_of(domain_id: &str) -> Value {
 
 /// A token.
 pub(super) fn token(view: &TokenView, method: &str, catalog: Option<Value>) -> Value {
-    let TokenView { credential, project, key } = view;
+    let TokenView { credential, project, user_id, .. } = view;
     let rights = &credential.rights;
     let own = rights.domain_id().map_or(NO_DOMAIN, |domain_id| domain_id);
-    let user = key.as_deref().unwrap_or(&credential.name);
     let mut token = json!({
         "methods": [method],
-        "user": { "id": user, "name": credential.name, "domain": domain_of(own), "password_expires_at": null },
+        "user": { "id": user_id, "name": credential.name, "domain": domain_of(own), "password_expires_at": null },
         "audit_ids": [credential.id],
         "issued_at": micros_of(credential.created_at),
         "expires_at": credential.expires_at.map(micros_of),

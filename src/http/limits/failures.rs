@@ -69,16 +69,17 @@ impl Failures {
         wait.flatten().map_or(Ok(()), Err)
     }
 
-    /// Counts a failure. The rest of the period if it was the last that is allowed.
-    pub(super) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    /// Counts a failure, or one that counts as several. The rest of the period if the last that is allowed was among them.
+    pub(super) fn count(&self, address: IpAddr, count: u32, now: Instant) -> Option<Duration> {
         let allowed = self.allowed(address);
         let begin = || Period { ends: now + self.limit.period, failed: 0 };
         let wait = self.addresses.change(address, begin, |period| {
             if period.ends <= now {
                 *period = begin();
             }
-            period.failed = period.failed.saturating_add(1);
-            (period.failed == allowed).then(|| period.ends.saturating_duration_since(now))
+            let before = period.failed;
+            period.failed = before.saturating_add(count);
+            (before < allowed && period.failed >= allowed).then(|| period.ends.saturating_duration_since(now))
         })?;
         // one more, since milliseconds are rounded down
         self.refused_until.fetch_max(self.millis(now + wait) + 1, Ordering::AcqRel);
@@ -105,19 +106,22 @@ mod tests {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let (one, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        assert_eq!(failures.count(one, at(0)), None);
-        assert_eq!(failures.count(one, at(10)), None);
+        assert_eq!(failures.count(one, 1, at(0)), None);
+        assert_eq!(failures.count(one, 1, at(10)), None);
         assert_eq!(failures.check(one, at(20)), Ok(()));
-        assert_eq!(failures.count(one, at(20)), Some(Duration::from_secs(40)));
+        assert_eq!(failures.count(one, 1, at(20)), Some(Duration::from_secs(40)));
         assert_eq!(failures.check(one, at(20)), Err(Duration::from_secs(40)));
         // what was under way meanwhile
-        assert_eq!(failures.count(one, at(21)), None);
+        assert_eq!(failures.count(one, 1, at(21)), None);
         assert_eq!(failures.check(other, at(20)), Ok(()));
         assert_eq!(failures.check(one, at(59)), Err(Duration::from_secs(1)));
         assert_eq!(failures.check(one, at(60)), Ok(()));
-        assert_eq!(failures.count(one, at(60)), None, "a new period");
+        assert_eq!(failures.count(one, 1, at(60)), None, "a new period");
         assert_eq!(failures.check(one, at(60)), Ok(()));
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
-        assert_eq!((0..5).filter_map(|_| failures.count(loopback, at(0))).collect::<Vec<_>>(), [period]);
+        assert_eq!((0..5).filter_map(|_| failures.count(loopback, 1, at(0))).collect::<Vec<_>>(), [period]);
+        // one that counts as several
+        assert_eq!([7, 7].map(|count| failures.count(other, count, at(0))), [Some(period), None]);
+        assert_eq!(failures.check(other, at(59)), Err(Duration::from_secs(1)));
     }
 }

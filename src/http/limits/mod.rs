@@ -7,13 +7,14 @@ mod failures;
 mod rate;
 
 use std::{
+    cell::Cell,
     net::IpAddr,
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::body::Room;
+use super::body::{Place, Room};
 use crate::{auth::Principal, domain::Network};
 pub use failed::Failed;
 pub use failures::FailureLimit;
@@ -63,14 +64,21 @@ pub(super) struct Limits {
 }
 
 /// An attempt to authenticate whose body is still to come. If it is dropped before that, also because the client has gone, it
-/// counts as a failure: its sender has used the server and proved nothing.
+/// counts as a failure: its sender has used the server and proved nothing. Each MiB of room that its body has held counts as one,
+/// so that an address cannot hold all of it and stay within its limit.
 pub(super) struct Attempt<'a> {
     limits: &'a Limits,
     client: Option<IpAddr>,
     has_body: bool,
+    held: Cell<usize>,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// Where its body is kept.
+    pub(super) fn place(&self) -> Place<'a, '_> {
+        Place { room: &self.limits.unverified, held: &self.held }
+    }
+
     /// The body has come, and what it proves is found out now.
     pub(super) fn received(mut self) {
         self.has_body = true;
@@ -80,7 +88,8 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.has_body {
-            self.limits.count_failure(self.client);
+            let count = self.held.get().div_ceil(1024 * 1024).max(1);
+            self.limits.count_failures(self.client, u32::try_from(count).unwrap_or(u32::MAX));
         }
     }
 }
@@ -106,11 +115,6 @@ impl Limits {
             failed: Failed::default(),
             unverified: Room::new(settings.unverified_beginnings, settings.unverified_bytes),
         }
-    }
-
-    /// The room for bodies whose senders are not verified yet.
-    pub(super) fn unverified(&self) -> &Room {
-        &self.unverified
     }
 
     /// The failed authentications that are not in the audit log yet.
@@ -145,14 +149,19 @@ impl Limits {
 
     /// Begins an attempt to authenticate by a body.
     pub(super) fn attempt(&self, client: Option<IpAddr>) -> Attempt<'_> {
-        Attempt { limits: self, client, has_body: false }
+        Attempt { limits: self, client, has_body: false, held: Cell::new(0) }
     }
 
     /// Counts a failed authentication.
     pub(super) fn count_failure(&self, client: Option<IpAddr>) {
+        self.count_failures(client, 1);
+    }
+
+    /// The same for one that counts as several.
+    fn count_failures(&self, client: Option<IpAddr>, count: u32) {
         let Some(client) = client else { return };
         self.failed.count(subscriber(client));
-        if let Some(wait) = self.failures.count(subscriber(client), Instant::now()) {
+        if let Some(wait) = self.failures.count(subscriber(client), count, Instant::now()) {
             let seconds = whole_seconds(wait);
             tracing::warn!(%client, seconds, "the limit of failed authentications is exceeded: the address is refused for a while");
         }

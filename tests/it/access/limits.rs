@@ -460,6 +460,11 @@ fn a_body_that_does_not_come_or_is_too_large_is_a_failure_unless_its_sender_is_k
         drop(stream);
     }
     eventually("the address has failed too often", || state("192.0.2.3") == 429);
+    // one that has held two MiB of the room counts twice
+    let mut stream = head("192.0.2.5", "wrong", &[], 2 * 1024 * 1024);
+    stream.write_all(&vec![b' '; 2 * 1024 * 1024 - 1]).unwrap();
+    drop(stream);
+    eventually("the address has failed too often", || state("192.0.2.5") == 429);
     // and in a login
     for _ in 0..2 {
         let mut stream = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).unwrap();
@@ -467,5 +472,11 @@ fn a_body_that_does_not_come_or_is_too_large_is_a_failure_unless_its_sender_is_k
         write!(stream, "POST /v3/auth/tokens HTTP/1.1\r\n{headers}\r\n\r\nx").unwrap();
     }
     eventually("the address has failed too often", || state("192.0.2.4") == 429);
+    // also by a method that there is not
+    let login = br#"{"auth":{"identity":{"methods":["totp"],"totp":{}}}}"#;
+    let headers = [("X-Forwarded-For", "192.0.2.6"), ("Content-Type", "application/json")];
+    for expected in [401, 401, 429] {
+        assert_eq!(world.send("POST", "/v3/auth/tokens", &headers, login).status, expected);
+    }
     assert_eq!(state("192.0.2.1"), 200);
 }

@@ -2,6 +2,7 @@
 
 mod browser;
 mod credentials;
+mod given_up;
 mod identity;
 mod isolation;
 mod keystone;

@@ -93,6 +93,52 @@ fn of_more_than_ten_thousand_tokens_of_one_key_the_oldest_end() {
 }
 
 #[test]
+fn tokens_for_one_domain_do_not_end_those_for_others_and_no_login_is_in_the_audit_log() {
+    let world = world();
+    let domain = |id: &str| json!({ "domain": { "id": id } });
+    let others = [log_in(&world, "OPERATOR", &Value::Null).0, log_in(&world, "OPERATOR", &domain("shop")).0];
+    sql(&world.db, "update tagd.credential set created_at = now() - interval '55 minutes'");
+    add(&world, 9_999, "two-", ("null", "OPERATOR"), "now() + interval '10 minutes'");
+    let own = [0; 2].map(|_| log_in(&world, "OPERATOR", &domain("two")).0);
+    let tokens = "select count(*)::text from tagd.credential where root_id = 'OPERATOR' and domain_id = 'two'";
+    assert_eq!(rows(&world.db, tokens), ["10000"]);
+    let send = |method: &str, path: &str, headers: &[(&str, &str)]| world.send(method, path, headers, b"").status;
+    for other in &others {
+        assert_eq!(send("GET", "/v3/auth/projects", &[("X-Auth-Token", other)]), 200);
+    }
+    // neither a login nor a log-out is an act; it is one to revoke somebody's token
+    let headers = [("X-Auth-Token", own[0].as_str()), ("X-Subject-Token", own[0].as_str())];
+    assert_eq!(send("DELETE", "/v3/auth/tokens", &headers), 204);
+    let acts = || rows(&world.db, "select operation from tagd.audit where operation like 'credential.%'");
+    assert_eq!(acts(), Vec::<String>::new());
+    let administrator = token(&world, Role::Administrator, "two", &[]);
+    let path = format!("/registry/v1/tokens/{}", id_of(&own[1]));
+    assert_eq!(send("DELETE", &path, &[("X-Auth-Token", &administrator)]), 204);
+    assert_eq!(acts(), ["credential.create", "credential.revoke"]);
+}
+
+#[test]
+fn a_token_for_one_domain_does_not_show_the_access_key_of_its_operator() {
+    let world = world();
+    let (access_key, secret) = key(&world, Role::Operator);
+    let user = |token: &str, with: &str| {
+        let headers = [("X-Auth-Token", with), ("X-Subject-Token", token)];
+        world.send("GET", "/v3/auth/tokens", &headers, b"").json()["token"]["user"]["id"].clone()
+    };
+    let of_domain = |id: &str| token_of((&access_key, &secret), &world, &json!({ "domain": { "id": id } }));
+    let (system, two, shop) =
+        (token_of((&access_key, &secret), &world, &Value::Null), of_domain("two"), of_domain("shop"));
+    assert_eq!(user(&system, &system), *access_key);
+    let id = user(&two, &two);
+    assert!(id.as_str().is_some_and(|id| id.len() == 32 && !id.contains(&access_key)), "{id}");
+    let exchanged = exchange(&world, &two);
+    assert_eq!(exchanged.json()["token"]["user"]["id"], id);
+    // always the same
+    let again = exchanged.headers["x-subject-token"].clone();
+    assert_eq!([user(&again, &again), user(&shop, &system)], [id.clone(), id]);
+}
+
+#[test]
 fn a_login_deletes_some_of_the_tokens_that_have_ended_and_none_that_was_created_by_itself() {
     let world = world();
     let by_itself = token(&world, Role::Reader, "two", &[]);

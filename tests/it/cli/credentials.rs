@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, Permissions},
+    io::{Read, Write},
+    net::TcpStream,
     os::unix::fs::PermissionsExt,
 };
 
@@ -153,6 +155,25 @@ fn the_log_shows_no_secret_even_if_it_shows_everything() {
     ] {
         assert_ne!(serving.send("GET", &path, &[("X-Auth-Token", &token)], b"").status, 401, "{path}");
     }
+    // and where else something is written down
+    let id = [("X-Auth-Token", token.as_str()), ("X-Request-Id", &token)];
+    let answer = serving.send("GET", "/registry/v1/types", &id, b"");
+    assert_ne!(answer.headers["x-request-id"], token);
+    for (method, path, length) in [
+        ("GET", "/registry/v1/types/../keys/hunter2-hunter2-hunter2", "0"),
+        (token.as_str(), "/registry/v1/types", "0"),
+        ("GET", "/registry/v1/types", token.as_str()),
+    ] {
+        let mut stream = TcpStream::connect(serving.address()).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
     let log = serving.stop().err;
     assert!(json_lines(&log).iter().any(|line| line["level"] == "TRACE"));
     assert_hidden(&log);
@@ -219,6 +240,11 @@ fn a_master_key_that_does_not_open_what_the_database_has_stops_the_start() {
     let rotated = with(&["key", "rotate", access_key], "3.key");
     assert!(rotated.code == Some(0) && !rotated.err.contains("warning"), "{}", rotated.err);
     assert!(serves(&["--master-key-file", "3.key"]).is_ok());
+    // the wrong one, for the only key
+    let rotated = with(&["key", "rotate", access_key], "1.key");
+    let warning = "tagd: warning: the old secret of the key was sealed with another master key than that of master_key_file \
+                   1.key; if it is the wrong one, rotate the key again with the right one";
+    assert!(rotated.code == Some(0) && rotated.err.lines().any(|line| line == warning), "{}", rotated.err);
 }
 
 #[test]
@@ -287,8 +313,10 @@ fn files_with_secrets_that_others_can_read_are_warned_of() {
     let db = TestDb::new();
     let program = Program::new().on(&db);
     program.write("m.key", master_key('1'));
-    program
-        .write("tagd.toml", "[[keys]]\naccess = \"AK\"\nsecret = \"hunter2-hunter2-hunter2\"\nrole = \"operator\"\n");
+    program.write(
+        "tagd.toml",
+        "[[keys]]\naccess = \"AK\"\nsecret = \"hunter2-hunter2-hunter2\"\nrole = \"operator\"\nname = \"n\"\n",
+    );
     program.write("plain.toml", "connections = 4\n");
     let log = |mode: u32, config: &str| {
         for name in ["m.key", "tagd.toml", "plain.toml"] {
@@ -317,8 +345,10 @@ fn a_key_in_the_settings_file_that_the_database_has_too_is_warned_of() {
     let create = ["key", "create", "--name", "n", "--role", "operator", "--access", "AK", "--secret-stdin"];
     let said = program.run_with_input(&create, b"hunter2-hunter2-hunter2");
     assert_eq!(said.code, Some(0), "{}", said.err);
-    program
-        .write("tagd.toml", "[[keys]]\naccess = \"AK\"\nsecret = \"hunter2-hunter2-hunter2\"\nrole = \"operator\"\n");
+    program.write(
+        "tagd.toml",
+        "[[keys]]\naccess = \"AK\"\nsecret = \"hunter2-hunter2-hunter2\"\nrole = \"operator\"\nname = \"n\"\n",
+    );
     let said = program.serve(&["--listen", "127.0.0.1:0", "--auth", "keys", "--config", "tagd.toml"]).stop();
     assert!(
         said.err.contains("the key in the settings file takes the place of the one in the database"),
@@ -387,6 +417,10 @@ fn the_commands_name_their_options_and_the_settings_file_its_own_fields() {
     program.write("tagd.toml", "[[keys]]\naccess = \"AK\"\nsecret = \"16-characters-or\"\nrole = \"reader\"\n");
     let said = program.run(&["key", "list", "--config", "tagd.toml"]);
     assert_eq!(refusal(&said), "keys[0]: domain: is required for the role reader");
+    program.write("tagd.toml", "[[keys]]\naccess = \"AK\"\nsecret = \"16-characters-or\"\nrole = \"operator\"\n");
+    let said = program.run(&["key", "list", "--config", "tagd.toml"]);
+    let expected = "keys[0]: name: is required for the role operator, since every domain may see it";
+    assert_eq!(refusal(&said), expected);
 }
 
 #[test]
