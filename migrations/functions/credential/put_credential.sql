@@ -57,7 +57,7 @@ begin
     return false;
   end if;
   -- a login is no administrative act: the token lasts for an hour and allows no more than what it was issued for, and whoever
-  -- may log in would fill a log of which no server may delete anything
+  -- may log in would fill a log that is kept for years
   if v_root is null then
     perform tagd.record_act(
       p_caller, 'credential.create', p_credential_id, p_domain_id,
