@@ -43,7 +43,7 @@ impl Pattern {
     /// Reads a pattern. The error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parsed = parser().parse(text).map_err(|error| in_words(&error))?;
-        if parsed.properties().minimum_len().is_none() {
+        if !can_match(&parsed) {
             return Err("must be able to match a value".to_owned());
         }
         let mut writer = Writer { are: String::new(), ranges: 0 };
@@ -91,6 +91,18 @@ fn parser() -> Parser {
     ParserBuilder::new().nest_limit(MOST_NESTED).build()
 }
 
+/// Whether there is a text that a part matches: a class may be without characters.
+fn can_match(part: &Hir) -> bool {
+    match part.kind() {
+        HirKind::Class(class) => !class.is_empty(),
+        HirKind::Repetition(Repetition { min, sub, .. }) => *min == 0 || can_match(sub),
+        HirKind::Capture(capture) => can_match(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().all(can_match),
+        HirKind::Alternation(parts) => parts.iter().any(can_match),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Look(_) => true,
+    }
+}
+
 /// What is wrong with a text that is no pattern, and where.
 fn in_words(error: &Error) -> String {
     let (what, place) = match error {
@@ -101,7 +113,7 @@ fn in_words(error: &Error) -> String {
     format!("must be a regular expression: {what} at character {place}")
 }
 
-/// Writes a parsed pattern as a regular expression of Postgres.
+/// Writes a parsed pattern as a regular expression of Postgres, without the parts that match nothing.
 struct Writer {
     are: String,
     ranges: usize,
@@ -133,7 +145,7 @@ impl Writer {
             HirKind::Alternation(parts) => {
                 self.are.push_str("(?:");
                 let mut positions = 0_u32;
-                for (i, part) in parts.iter().enumerate() {
+                for (i, part) in parts.iter().filter(|part| can_match(part)).enumerate() {
                     if i > 0 {
                         self.are.push('|');
                     }
@@ -154,6 +166,9 @@ impl Writer {
 
     fn write_repetition(&mut self, repetition: &Repetition) -> Result<u32, String> {
         let Repetition { min, max, sub, .. } = repetition;
+        if !can_match(sub) {
+            return Ok(0);
+        }
         // Postgres takes seconds to prepare some patterns that repeat such a part
         if sub.properties().minimum_len() == Some(0) && *max != Some(1) {
             return Err("must not repeat a part that can be empty".to_owned());
@@ -222,6 +237,8 @@ mod tests {
             ("(?s).*", &["", "\n", "x"], &[]),
             ("", &[""], &["a"]),
             (r"a\+b", &["a+b"], &["aab"]),
+            (r"[^\s\S]|a", &["a"], &["", "b"]),
+            (r"(?:[a&&b]x|c)([^\d\D]*)d", &["cd"], &["xcd", "c"]),
         ] {
             let parsed = Pattern::parse(pattern).unwrap();
             assert_eq!(parsed.text(), pattern);
@@ -240,6 +257,7 @@ mod tests {
             ("[a-c]+?", r"^(?:(?:[a-c]){1,})$"),
             ("(x|y|zz){2}", r"^(?:(?:(?:(?:x|y|zz))){2,2})$"),
             ("😀", r"^(?:\U0001f600)$"),
+            (r"[^\s\S]x|a(?:[^\s\S]|b)*[^\s\S]?", r"^(?:(?:a(?:(?:b)){0,}))$"),
             ("[^a]", r"^(?:[\u0001-\u0060b-\U0010ffff])$"),
         ] {
             assert_eq!(Pattern::parse(pattern).unwrap().are(), are, "{pattern}");
@@ -262,6 +280,7 @@ mod tests {
             ("(a*)*", "must not repeat a part that can be empty"),
             ("(a?|b){2}", "must not repeat a part that can be empty"),
             ("[a&&b]", "must be able to match a value"),
+            (r"a[^\s\S]+|[a&&b]", "must be able to match a value"),
             (r"\x00", "must not contain NUL characters"),
             (r"(\w\w\w\w\w\w)", "must have at most 4000 ranges"),
             (r"(?-u)\xff", "must be a regular expression"),
