@@ -198,12 +198,15 @@ async fn run_in(registry: &Registry, command: PolicyCommand) -> Result<(), CliEr
             Ok(())
         }
         PolicyCommand::Export => {
-            let policies = all(registry, &principal).await?;
-            let lines: Result<Vec<String>, CliError> = policies
-                .iter()
-                .map(|policy| serde_json::to_string(&PolicyFields::of(policy)).map_err(internal))
-                .collect();
-            print(&lines?)
+            let mut lines = Vec::new();
+            for policy in all(registry, &principal).await? {
+                if has_lost_its_project(registry, &principal, &policy).await? {
+                    eprintln!("tagd: warning: left out, since its project is in another domain: {}", describe(&policy));
+                } else {
+                    lines.push(serde_json::to_string(&PolicyFields::of(&policy)).map_err(internal)?);
+                }
+            }
+            print(&lines)
         }
         PolicyCommand::Import { file } => import(registry, &principal, &file).await,
     }
@@ -218,6 +221,17 @@ async fn all(registry: &Registry, principal: &Principal) -> Result<Vec<Policy>, 
             return Ok(policies);
         }
         marker = next;
+    }
+}
+
+/// Whether a policy is for a project that now belongs to another domain than the policy.
+async fn has_lost_its_project(registry: &Registry, principal: &Principal, policy: &Policy) -> Result<bool, CliError> {
+    let (Some(project_id), Some(domain_id)) = (&policy.project_id, &policy.domain_id) else { return Ok(false) };
+    match registry.find_project(principal, project_id).await {
+        Ok(project) => Ok(project.domain_id != *domain_id),
+        // deleted meanwhile, with the policy
+        Err(RegistryError::UnknownProject { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -114,3 +114,25 @@ fn an_export_is_imported_without_a_loss() {
         bad.err
     );
 }
+
+#[test]
+fn an_export_leaves_out_what_could_not_be_imported() {
+    let mut one = registration("ecs", "r", "n", &[]);
+    one.domain_id = Some("d".into());
+    let world = World::with(&[one]);
+    for name in ["stays", "moved"] {
+        let project = Some("p").filter(|_| name == "moved");
+        put(&world, &format!("{name}?domain_id=d"), &json!({ "key": "k", "required": true, "project_id": project }));
+    }
+    let program = Program::new().on(&world.db);
+    assert_eq!(json_lines(&program.expect(&["policy", "export"])).len(), 2);
+    let moved =
+        world.send("PUT", "/registry/v1/projects/p", &[("Content-Type", "application/json")], br#"{"domain_id":"e"}"#);
+    assert_eq!(moved.status, 200, "{}", moved.body);
+    let exported = program.run(&["policy", "export"]);
+    let said = "tagd: warning: left out, since its project is in another domain: moved  key \"k\" in domain \"d\" in project p: required; reported\n";
+    assert_eq!((exported.code, &*exported.err), (Some(0), said));
+    program.write("policies.ndjson", &exported.out);
+    let imported = program.run(&["policy", "import", "policies.ndjson"]);
+    assert!(imported.code == Some(0) && imported.err.contains("0 created, 1 replaced, 0 rejected"), "{}", imported.err);
+}
