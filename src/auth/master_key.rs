@@ -111,7 +111,8 @@ fn fill(bytes: &mut [u8]) -> Result<(), RequestError> {
 
 fn bytes_of(hex: &str) -> Option<[u8; KEY_LENGTH]> {
     let mut bytes = [0; KEY_LENGTH];
-    if hex.len() != 2 * KEY_LENGTH || !hex.is_ascii() {
+    // also since from_str_radix would take a plus sign
+    if hex.len() != 2 * KEY_LENGTH || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (i, byte) in bytes.iter_mut().enumerate() {

@@ -294,10 +294,26 @@ fn compliance_marker(marker: &str) -> Option<ComplianceMarker<'_>> {
 fn offender_marker(marker: &str) -> Option<OffenderMarker<'_>> {
     let mut parts = marker.splitn(3, '/');
     let (slot, resource_type, project_id) = (parts.next()?, parts.next()?, parts.next()?);
-    let slot = i32::from_str_radix(slot, 16).ok().filter(|number| *number >= 0 && slot.len() == 8)?;
+    // only as it was written: from_str_radix takes a sign and upper case
+    let slot = i32::from_str_radix(slot, 16).ok().filter(|number| *number >= 0 && format!("{number:08x}") == slot)?;
     is_storable(marker).then_some(OffenderMarker { project_id, resource_type, slot })
 }
 
 fn unknown(name: &str) -> RegistryError {
     RegistryError::UnknownPolicy { name: name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_of_offenders_is_taken_as_it_was_written_only() {
+        let slot = |marker: &str| offender_marker(marker).map(|marker| marker.slot);
+        assert_eq!(slot("0000000a/ecs/p"), Some(10));
+        for wrong in ["0000000A/ecs/p", "+000000a/ecs/p", "a/ecs/p", "8000000a/ecs/p", "-000000a/ecs/p", "0000000a/ecs"]
+        {
+            assert_eq!(slot(wrong), None, "{wrong}");
+        }
+    }
 }

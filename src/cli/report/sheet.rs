@@ -32,7 +32,7 @@ impl<W: Write> Sink for Csv<W> {
 
 /// A cell that is text in every spreadsheet. A negative number stays a number.
 fn without_formula(cell: String) -> String {
-    if cell.starts_with(FORMULA) && cell.parse::<f64>().is_err() { format!("'{cell}") } else { cell }
+    if cell.starts_with(FORMULA) && !cell.parse().is_ok_and(f64::is_finite) { format!("'{cell}") } else { cell }
 }
 
 /// Rows, each a JSON object, as an array.
@@ -69,14 +69,13 @@ mod tests {
     fn no_cell_is_a_formula() {
         let mut out = Vec::new();
         let mut csv = Csv::new(&mut out, &["a".to_owned(), "b".to_owned()]).unwrap();
-        for cell in ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "-1.5", "a,\"b\"", "plain"] {
+        for cell in ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "-1.5", "-inf", "+NaN", "-Infinity", "a,\"b\"", "plain"] {
             csv.row(vec![Some(cell.to_owned()), None]).unwrap();
         }
         csv.finish().unwrap();
         drop(csv);
         let text = String::from_utf8(out).unwrap();
-        let expected =
-            "a,b\r\n'=1+1,\r\n'+x,\r\n'-x,\r\n'@x,\r\n'\tx,\r\n\"'\rx\",\r\n-1.5,\r\n\"a,\"\"b\"\"\",\r\nplain,\r\n";
+        let expected = "a,b\r\n'=1+1,\r\n'+x,\r\n'-x,\r\n'@x,\r\n'\tx,\r\n\"'\rx\",\r\n-1.5,\r\n'-inf,\r\n'+NaN,\r\n'-Infinity,\r\n\"a,\"\"b\"\"\",\r\nplain,\r\n";
         assert_eq!(text, expected);
     }
 

@@ -6,6 +6,7 @@ use terminal_size::{Width, terminal_size};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::sink::Sink;
+use crate::domain::charset::is_invisible;
 
 /// Rows from which the widths of the columns are taken; later rows are fitted to them.
 const MEASURED: usize = 1000;
@@ -131,9 +132,9 @@ impl<W: Write> Sink for Table<W> {
     }
 }
 
-/// A text that moves no cursor: keys and values may have any characters.
+/// A text that moves no cursor and turns no direction: keys and values may have any characters.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_invisible(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// A text cut to a width, with a sign that it was.
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(text, "value                        n\na-very-long-val…  123456789012\n");
         assert!(table(&["value", "n"], rows, Some(5)).contains("123456789012"));
         assert_eq!(table(&["a"], &[&[Some("x\u{1b}[31m\n")]], None), "a\nx\u{fffd}[31m\u{fffd}\n");
+        assert_eq!(table(&["a"], &[&[Some("x\u{202e}y\u{200b}")]], None), "a\nx\u{fffd}y\u{fffd}\n");
     }
 
     #[test]
