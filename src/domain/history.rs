@@ -53,6 +53,8 @@ pub struct FeedPosition {
     pub span_token: i64,
     /// Entry.
     pub change_id: i64,
+    /// A hash of where entries were numbered: after a restore or a promotion, other entries may have the same numbers.
+    pub origin: i64,
 }
 
 /// The end of the feed.

@@ -139,12 +139,12 @@ impl History {
             FeedStart::Beginning | FeedStart::Marker(_) => {
                 let after = match start {
                     FeedStart::Marker(marker) => {
-                        let [span_id, span_token, change_id] =
+                        let [span_id, span_token, change_id, origin] =
                             key.open(FEED, marker).ok_or_else(|| RequestError::not_a_marker(marker))?;
                         let span_id = i32::try_from(span_id).unwrap_or(i32::MAX);
-                        FeedPosition { span_id, span_token, change_id }
+                        FeedPosition { span_id, span_token, change_id, origin }
                     }
-                    _ => FeedPosition::default(),
+                    _ => store.feed_beginning().await?,
                 };
                 store.check_position(after).await?;
                 // nothing new is known to be complete while a writer takes long
@@ -153,10 +153,12 @@ impl History {
                     None => Feed { next: after, ..Feed::default() },
                     Some(end) => store.feed(grant.covered(), after, end, limit).await?,
                 };
+                // again: entries may have been pruned while they were read, or another server may have taken over
+                store.check_position(after).await?;
                 (feed.changes, feed.next, feed.gaps)
             }
         };
-        let next_marker = key.seal(FEED, &[next.span_id.into(), next.span_token, next.change_id])?;
+        let next_marker = key.seal(FEED, &[next.span_id.into(), next.span_token, next.change_id, next.origin])?;
         Ok(FeedPage { changes, next_marker, gaps })
     }
 

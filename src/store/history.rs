@@ -210,7 +210,7 @@ impl Store {
         let (mut changes, mut next) = (Vec::new(), after);
         while next.change_id < end.change_id {
             let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(changes.len());
-            let part = self.read_window(covered, next.change_id, end.change_id, left).await?;
+            let part = self.read_window(covered, next.change_id, end, left).await?;
             changes.extend(part.changes);
             let is_full = u32::try_from(changes.len()).is_ok_and(|count| count >= limit);
             // without a window behind it, also past what belongs to others, which would have to be read again each time
@@ -232,7 +232,7 @@ impl Store {
         &self,
         covered: ProjectFilter<'_>,
         after: i64,
-        end: i64,
+        end: FeedPosition,
         limit: usize,
     ) -> Result<FeedPart, RequestError> {
         let rows = self
@@ -251,7 +251,7 @@ impl Store {
                          join tagd.history_span p on p.span_id = (r.entry).span_id
                         order by (r.entry).change_id"#,
                     after,
-                    end,
+                    end.change_id,
                     covered.domain_id,
                     covered.projects,
                     i32::try_from(limit).unwrap_or(i32::MAX),
@@ -259,10 +259,12 @@ impl Store {
                 )
             })
             .await?;
+        // With the origin of the end: the entries are complete only there, while a standby may have been promoted since.
         let last = rows.last().map(|row| FeedPosition {
             span_id: row.span_id,
             span_token: row.span_token,
             change_id: row.change_id,
+            origin: end.origin,
         });
         let is_last = !rows.last().is_some_and(|row| row.is_end);
         let changes = rows.into_iter().filter(|row| row.is_covered).map(|row| Change {
@@ -282,30 +284,39 @@ impl Store {
         Ok(FeedPart { changes: changes.collect(), last, is_last })
     }
 
-    /// Refuses a position after which entries were pruned, or which was lost when the database was restored.
+    /// The position before the oldest entry that is kept. It is of no span, and holds wherever entries are numbered.
+    pub async fn feed_beginning(&self) -> Result<FeedPosition, RequestError> {
+        let change_id = self
+            .pool
+            .fetch_one(Retry::Read, || sqlx::query_scalar!("select t.pruned_change_id from tagd.history_state t"))
+            .await?;
+        Ok(FeedPosition { change_id, ..FeedPosition::default() })
+    }
+
+    /// Refuses a position after which entries were pruned, or from before the database was restored or moved.
     pub async fn check_position(&self, position: FeedPosition) -> Result<(), RegistryError> {
-        if position == FeedPosition::default() {
-            return Ok(());
-        }
         let row = self
             .pool
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
                     r#"select $3::int8 < t.pruned_change_id as "is_pruned!",
-                              not exists (select from tagd.history_span s
-                                           where s.span_id = $1 and s.token = $2
-                                             and $3::int8 <= coalesce(s.last_change_id, tagd.last_change_id())) as "is_lost!"
+                              $1 <> 0
+                              and ($4 <> hashtextextended(tagd.history_origin(), 0)
+                                   or not exists (select from tagd.history_span s
+                                                   where s.span_id = $1 and s.token = $2
+                                                     and $3::int8 <= coalesce(s.last_change_id, tagd.last_change_id()))) as "is_lost!"
                          from tagd.history_state t"#,
                     position.span_id,
                     position.span_token,
-                    position.change_id
+                    position.change_id,
+                    position.origin
                 )
             })
             .await
             .map_err(RequestError::from)?;
         let reason = match (row.is_pruned, row.is_lost) {
             (true, _) => "changes after it were pruned",
-            (_, true) => "the database was restored from an older backup",
+            (_, true) => "the database was restored from a backup or has moved to another server since",
             _ => return Ok(()),
         };
         let reason = format!("marker: {reason}; begin again with start=end and an export");
@@ -319,13 +330,19 @@ impl Store {
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
                     r#"select w.last_change_id as "change_id!", w.writers as "writers!",
-                              coalesce(w.span_id, 0) as "span_id!", coalesce(w.span_token, 0) as "span_token!"
+                              coalesce(w.span_id, 0) as "span_id!", coalesce(w.span_token, 0) as "span_token!",
+                              hashtextextended(tagd.history_origin(), 0) as "origin!"
                          from tagd.active_writers() w"#
                 )
             })
             .await?;
         let is_settled = self.have_ended(&row.writers, Some(Instant::now() + PATIENCE)).await?;
-        let last = FeedPosition { span_id: row.span_id, span_token: row.span_token, change_id: row.change_id };
+        let last = FeedPosition {
+            span_id: row.span_id,
+            span_token: row.span_token,
+            change_id: row.change_id,
+            origin: row.origin,
+        };
         Ok(FeedEnd { last, is_settled })
     }
 

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 73] = [
+pub const WANTED: [&str; 74] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -48,6 +48,7 @@ pub const WANTED: [&str; 73] = [
     "function_file",
     "grams()",
     "history",
+    "history_origin()",
     "history_span",
     "history_state",
     "import_batch()",

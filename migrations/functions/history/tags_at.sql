@@ -13,6 +13,15 @@ declare
   v_registered timestamptz;
   v_tags       text[];
 begin
+  -- A caller of one domain may have been let in by a project that is gone by now: its scope is nobody's, and what was in it was perhaps
+  -- another domain's.
+  if p_domain_id is not null and not exists (
+    select from tagd.scope s
+      join tagd.project p on p.project_id = s.project_id
+     where s.scope_id = p_scope_id and p.domain_id = p_domain_id)
+  then
+    return null;
+  end if;
   -- what is told at all: what was not pruned, and to a caller of one domain what was since the project belongs to it
   select greatest(t.kept_from, p.domain_since) into v_kept
     from tagd.history_state t
@@ -83,6 +92,6 @@ begin
   return case when v_registered > p_at then null else v_tags end;
 end
 $$;
-comment on function tagd.tags_at(bigint, text, timestamptz, text) is 'The tags that a resource had at a time, as in tagd.resource; null if it was not there. With a domain only since the project belongs to it. Raises TG014 if the history does not tell; the detail has when it had been turned off and when it begins again, or a hyphen; then "unchanged" if the resource did not change before it was turned off; or it is empty.';
+comment on function tagd.tags_at(bigint, text, timestamptz, text) is 'The tags that a resource had at a time, as in tagd.resource; null if it was not there. With a domain only while the project belongs to it, and since it does. Raises TG014 if the history does not tell; the detail has when it had been turned off and when it begins again, or a hyphen; then "unchanged" if the resource did not change before it was turned off; or it is empty.';
 revoke execute on function tagd.tags_at(bigint, text, timestamptz, text) from public;
 grant execute on function tagd.tags_at(bigint, text, timestamptz, text) to tagd_service;

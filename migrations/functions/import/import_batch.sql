@@ -10,6 +10,7 @@ as $$
 declare
   v_scope   record;
   v_project record;
+  v_now     timestamptz;
 begin
   -- project names: the last line that has one wins; lines without one change nothing
   insert into tagd.project (project_id, project_name, domain_id)
@@ -50,7 +51,8 @@ begin
      where p_caller.domain_id is null
        and not exists (select from tagd.resource_type t where t.resource_type = i.resource_type)
      order by i.resource_type
-    on conflict (resource_type) do nothing
+    -- of any constraint: the table has two, and another transaction may be adding the type
+    on conflict do nothing
     returning resource_type)
   select coalesce(array_agg(a.resource_type order by a.resource_type), '{}') into new_types from added a;
   perform tagd.record_act(
@@ -104,8 +106,10 @@ begin
   update tagd.scope_counter c set next_slot = c.next_slot + n.n
     from (select w.scope_id, count(*) as n from pg_temp.import_work w where w.is_new group by w.scope_id) n
    where c.scope_id = n.scope_id;
-  insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail)
-  select w.scope_id, w.slot, i.resource_id, i.resource_name, i.tags, i.detail
+  -- with the locks, not when the transaction began: it may have waited, or taken in other batches before
+  v_now := clock_timestamp();
+  insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail, registered_at)
+  select w.scope_id, w.slot, i.resource_id, i.resource_name, i.tags, i.detail, v_now
     from pg_temp.import_work w
     join pg_temp.import_line i on i.line = w.line
    where w.is_new

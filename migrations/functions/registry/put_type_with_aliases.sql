@@ -12,15 +12,21 @@ declare
   v_before   jsonb;
 begin
   v_before := tagd.type_detail(p_resource_type);
-  insert into tagd.resource_type as t (resource_type, service, regional, tag_quota)
+  -- On a conflict with any constraint: the table has two, and if another transaction adds the type at the same time, either may be the
+  -- one that shows it. "do update" would know only one of them.
+  insert into tagd.resource_type (resource_type, service, regional, tag_quota)
   values (p_resource_type, p_service, p_regional, p_tag_quota)
-  on conflict (resource_type) do update
-    set service = excluded.service, regional = excluded.regional, tag_quota = excluded.tag_quota
-    where t.alias_of is null
-  -- xmax is 0 only in a row that this statement has inserted
-  returning xmax = 0 into created;
-  if not found then
+  on conflict do nothing;
+  created := found;
+  if not created then
+    update tagd.resource_type t set service = p_service, regional = p_regional, tag_quota = p_tag_quota
+     where t.resource_type = p_resource_type and t.alias_of is null;
+  end if;
+  if not created and not found then
     select t.alias_of into v_alias_of from tagd.resource_type t where t.resource_type = p_resource_type;
+    if not found then
+      raise exception using errcode = '40001', message = 'the name was given up at the same time';
+    end if;
     raise exception using errcode = 'TG011', message = 'the name is taken', detail = concat_ws(' ', 'resource_type', p_resource_type, v_alias_of);
   end if;
 
@@ -30,7 +36,7 @@ begin
     select a.name, p_service, p_regional, p_tag_quota, p_resource_type
       from unnest(p_aliases) as a (name)
      order by a.name collate "C"
-    on conflict (resource_type) do nothing;
+    on conflict do nothing;
     -- a name that already existed and is not an alias of this type is in use elsewhere
     select a.ord, a.name, t.alias_of, t.resource_type is not null into v_place, v_name, v_alias_of, v_found
       from unnest(p_aliases) with ordinality as a (name, ord)

@@ -19,6 +19,8 @@ declare
   v_new_words text[];
   v_old_name  text;
 begin
+  -- first, as an import does: whatever excludes all writers must not wait for the project that is made here
+  lock table tagd.resource in row share mode;
   select t.tag_quota into v_quota from tagd.resource_type t where t.resource_type = p_resource_type;
   if not found then
     raise exception using errcode = 'TG008', message = 'unknown resource type';
@@ -60,8 +62,9 @@ begin
   -- change_tags gets tags and words in one call, so that labels are locked in one order
   if created then
     v_slot := v_new_slot;
-    insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail)
-    values (v_scope_id, v_slot, p_resource_id, p_name, register_resource.tags, p_detail);
+    -- not when the transaction began: it may have waited, and the tags as of a time are none before it is registered
+    insert into tagd.resource (scope_id, slot, resource_id, resource_name, tags, detail, registered_at)
+    values (v_scope_id, v_slot, p_resource_id, p_name, register_resource.tags, p_detail, clock_timestamp());
     v_new_words := tagd.labelled_words(v_scope_id, p_name_folded);
     insert into tagd.name (scope_id, slot, folded, words) values (v_scope_id, v_slot, p_name_folded, v_new_words);
   else

@@ -12,10 +12,10 @@ begin
   if exists (select from tagd.scope s where s.resource_type = p_resource_type) then
     raise exception using errcode = 'TG010', message = 'the resource type is in use';
   end if;
-  -- a policy for this type alone concerns nothing any more
-  delete from tagd.policy p where p.resource_types = array[p_resource_type];
   update tagd.policy p set resource_types = array_remove(p.resource_types, p_resource_type)
    where p_resource_type = any (p.resource_types);
+  -- A policy for this type alone concerns nothing any more. Only now: other types of it may have been deleted at the same time.
+  delete from tagd.policy p where p.resource_types = '{}';
   -- deletes its aliases as well, by the foreign key
   delete from tagd.resource_type t where t.resource_type = p_resource_type;
   perform tagd.record_act(p_caller, 'type.remove', p_resource_type, null, '{}');

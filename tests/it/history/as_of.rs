@@ -1,11 +1,21 @@
 //! The tags of a resource as of a time, compared with a model; and putting a resource back.
 
-use std::{collections::BTreeMap, thread::sleep, time::Duration};
+use std::{
+    collections::BTreeMap,
+    thread::{self, sleep},
+    time::Duration,
+};
 
+use serde_json::json;
+use sqlx::{Connection, Executor};
+use tagd::domain::Role;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{JSON, change, entries, get, shown};
-use crate::support::{Dice, World, registration};
+use crate::{
+    access::{guarded, token},
+    support::{Dice, World, block_on, eventually, registration, waiting_for_locks},
+};
 
 fn now() -> String {
     // the clock of the database and this one are the same; a change must not fall into the same microsecond
@@ -102,4 +112,77 @@ fn a_resource_is_put_back_to_a_time_under_a_condition() {
         assert_eq!(refused.status, status, "{body}: {}", refused.body);
         assert!(refused.body.contains(reason), "{}", refused.body);
     }
+}
+
+#[test]
+fn a_project_that_is_gone_shows_nothing_of_what_it_held_in_another_domain() {
+    let world = guarded();
+    let [former, owner, operator] = [(Role::Administrator, "a"), (Role::Administrator, "b"), (Role::Operator, "")]
+        .map(|(role, domain)| token(&world, role, domain, &[]));
+    let ask = |token: &str, method: &str, path: &str, body: &str| {
+        let headers = [("X-Auth-Token", token), JSON[0]];
+        world.send(method, &format!("/registry/v1/projects/p{path}"), &headers, body.as_bytes())
+    };
+    let one = "/types/images/resources/r";
+    assert_eq!(ask(&former, "PUT", "", "{}").status, 201);
+    assert_eq!(ask(&former, "PUT", one, r#"{"tags":[{"key":"password","value":"hunter2"}]}"#).status, 201);
+    let at = now();
+    assert_eq!(ask(&former, "DELETE", "?with_resources=true", "").status, 204);
+    assert_eq!(ask(&owner, "PUT", "", "{}").status, 201);
+    let then = format!("{one}/tags?at={at}");
+    assert_eq!(ask(&owner, "GET", &then, "").status, 410);
+    // as another server does, so that this one still knows the project
+    block_on(async {
+        let mut other = world.db.connect().await;
+        other.execute("select tagd.remove_project('p', true, null)").await.unwrap();
+        other.close().await.unwrap();
+    });
+    let answer = ask(&owner, "GET", &then, "");
+    assert_eq!((answer.status, answer.body.contains("hunter2")), (404, false), "{}", answer.body);
+    let body = json!({ "at": at }).to_string();
+    let answer = ask(&owner, "POST", &format!("{one}/restore"), &body);
+    assert_eq!((answer.status, answer.body.contains("hunter2")), (404, false), "{}", answer.body);
+    for path in [format!("{one}/history"), "/history".into()] {
+        let answer = ask(&owner, "GET", &path, "");
+        assert!(!answer.body.contains("hunter2"), "{path}: {}", answer.body);
+    }
+    let feed = world.send("GET", "/registry/v1/history", &[("X-Auth-Token", &owner)], b"");
+    assert!(feed.status == 200 && !feed.body.contains("hunter2"), "{}", feed.body);
+    // whoever reads all domains still may
+    let answer = ask(&operator, "GET", &format!("{one}/history"), "");
+    assert!(answer.status == 200 && answer.body.contains("hunter2"), "{}", answer.body);
+}
+
+#[test]
+fn a_resource_is_there_since_it_was_registered_not_since_its_transaction_began() {
+    let world = World::with(&["r", "s"].map(|id| registration("images", id, "", &[("a", "first")])));
+    let path = |id: &str| format!("/registry/v1/projects/p/types/images/resources/{id}");
+    change(&world, "gone", "DELETE", &path("r"), "");
+    let (mut holder, mut looking) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    block_on(holder.execute("begin; select from tagd.scope_counter for update")).unwrap();
+    let at = thread::scope(|scope| {
+        scope.spawn(|| world.load(&[registration("images", "r", "", &[("a", "imported")])]));
+        scope.spawn(|| change(&world, "put", "PUT", &path("t"), "{}"));
+        eventually("both wait", || block_on(waiting_for_locks(&mut looking)).len() == 2);
+        let at = now();
+        block_on(holder.execute("commit")).unwrap();
+        at
+    });
+    for id in ["r", "t"] {
+        let answer = world.send("GET", &format!("{}/tags?at={at}", path(id)), &[], b"");
+        assert_eq!(answer.status, 404, "{}", answer.body);
+    }
+    assert_eq!(shown(&get(&world, &format!("{}/tags?at={}", path("r"), now()))["tags"]), "a=imported");
+    block_on(async {
+        let early: Vec<String> = sqlx::query_scalar(
+            "select resource_id from tagd.resource where registered_at < $1::text::timestamptz order by 1",
+        )
+        .bind(&at)
+        .fetch_all(&mut looking)
+        .await
+        .unwrap();
+        assert_eq!(early, ["s"]);
+        looking.close().await.unwrap();
+        holder.close().await.unwrap();
+    });
 }

@@ -8,7 +8,7 @@ use tagd::domain::Role;
 use super::{change, entries, follow, get, shown};
 use crate::{
     access::{guarded, token},
-    support::{World, block_on, eventually, registration},
+    support::{World, block_on, eventually, registration, waiting_for_locks},
 };
 
 const RESOURCES: usize = 4;
@@ -215,43 +215,135 @@ fn a_reader_of_one_domain_gets_its_changes_from_between_many_of_others() {
 }
 
 #[test]
-fn a_marker_of_what_a_restore_has_lost_is_refused_and_an_older_one_goes_on() {
+fn after_a_restore_every_marker_of_before_is_refused_and_those_since_then_go_on() {
     let world = World::new();
     world.load(&[registration("images", "r", "", &[])]);
     let put = |id: &str| {
-        change(&world, id, "POST", "/v2/p/images/r/tags", &format!(r#"{{"tag":{{"key":"k","value":"{id}"}}}}"#));
+        let body = format!(r#"{{"tag":{{"key":"k","value":"{id}"}}}}"#);
+        let headers = [("Content-Type", "application/json"), ("X-Request-Id", id)];
+        // the first time after all connections have ended
+        eventually("the tag is put", || {
+            world.send("POST", "/v2/p/images/r/tags", &headers, body.as_bytes()).status == 204
+        });
     };
     put("before");
-    let (_, marker) = follow(&world, None, 1);
+    let (_, before) = follow(&world, None, 1);
+    world.db.back_up();
     put("lost");
-    let (_, ahead) = follow(&world, Some(&marker), 1);
+    let (_, ahead) = follow(&world, Some(&before), 1);
+    world.db.restore();
+    put("after");
+    let refused = |marker: &str| {
+        let refused = world.send("GET", &format!("/registry/v1/history?marker={marker}"), &[], b"");
+        assert_eq!((refused.status, &refused.json()["error_code"]), (410, &"REGISTRY.0025".into()), "{}", refused.body);
+        assert!(refused.body.contains("restored from a backup or has moved to another server"), "{}", refused.body);
+    };
+    // also the one of an entry that the backup has: others that it does not have may have had lower numbers
+    refused(&before);
+    refused(&ahead);
+    let (all, since) = follow(&world, None, 2);
+    assert_eq!(entries(&all), ["tag before:  -> k=before", "tag after: k=before -> k=after"]);
+    let (mut marker, mut spans) = (since.clone(), Vec::new());
     block_on(async {
         let mut owner = world.db.connect().await;
-        // as after a restore of a backup that was made before the last change, elsewhere
-        let restored = "
-            delete from tagd.history where request_id = 'lost';
-            select setval('tagd.change_id_seq', (select max(change_id) from tagd.history));
-            update tagd.history_state set origin = 'elsewhere';
-            select tagd.prepare_history(), tagd.prepare_history()";
-        owner.execute(restored).await.unwrap();
+        // a number that no entry has, as of a write that was rolled back
+        owner.execute("select nextval('tagd.change_id_seq')").await.unwrap();
+    });
+    let end = marker_of(&get(&world, "/registry/v1/history?start=end"));
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        // as the next program does that opens the database
+        owner.execute("select tagd.prepare_history(), tagd.prepare_history()").await.unwrap();
+        let count = "select count(*) from tagd.history_span where ended_at is not null";
+        spans.push(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut owner).await.unwrap());
         owner.close().await.unwrap();
     });
-    put("after");
+    assert!(spans[0] >= 1, "{spans:?}");
     put("onward");
-    let (next, end) = follow(&world, Some(&marker), 2);
-    assert_eq!(entries(&next), ["tag after: k=lost -> k=after", "tag onward: k=after -> k=onward"]);
-    let refused = world.send("GET", &format!("/registry/v1/history?marker={ahead}"), &[], b"");
-    assert_eq!((refused.status, &refused.json()["error_code"]), (410, &"REGISTRY.0025".into()), "{}", refused.body);
-    assert!(refused.body.contains("restored from an older backup"), "{}", refused.body);
+    for start in [&since, &end] {
+        let (next, last) = follow(&world, Some(start), 1);
+        assert_eq!(entries(&next), ["tag onward: k=after -> k=onward"]);
+        let page = get(&world, &format!("/registry/v1/history?marker={last}"));
+        assert_eq!((entries(&page).len(), page["gaps"].as_array().unwrap().len()), (0, 0));
+        marker = last;
+    }
     // the span that another restore of the backup begins has another token
     block_on(async {
         let mut owner = world.db.connect().await;
         owner.execute("update tagd.history_span set token = token + 1 where ended_at is null").await.unwrap();
         owner.close().await.unwrap();
     });
-    let refused = world.send("GET", &format!("/registry/v1/history?marker={end}"), &[], b"");
+    refused(&marker);
+}
+
+#[test]
+fn a_marker_is_refused_once_entries_are_numbered_elsewhere() {
+    let world = World::new();
+    world.load(&[registration("images", "r", "", &[])]);
+    change(&world, "before", "POST", "/v2/p/images/r/tags", r#"{"tag":{"key":"k","value":"1"}}"#);
+    let (_, marker) = follow(&world, None, 1);
+    get(&world, &format!("/registry/v1/history?marker={marker}"));
+    let origin = "
+        select array[tagd.history_origin(), concat_ws(' ', c.system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8), d.oid,
+                                                      'tagd.history'::regclass::oid)]
+          from pg_control_system() c, pg_database d where d.datname = current_database()";
+    block_on(async {
+        let mut owner = world.db.connect().await;
+        let before: Vec<String> = sqlx::query_scalar(origin).fetch_one(&mut owner).await.unwrap();
+        assert_eq!(before[0], before[1]);
+        // a dump that is restored into the same database makes the table anew
+        let restored = "
+            begin;
+            alter table tagd.history rename to history_before;
+            create table tagd.history (like tagd.history_before including all) partition by range (changed_at)";
+        owner.execute(restored).await.unwrap();
+        let after: Vec<String> = sqlx::query_scalar(origin).fetch_one(&mut owner).await.unwrap();
+        assert_eq!(after[0], after[1]);
+        assert_ne!(after[0], before[0]);
+        owner.execute("rollback").await.unwrap();
+        // as on the timeline of a standby that was promoted
+        let promoted =
+            "create or replace function tagd.history_origin() returns text language sql as $$ select '00000002' $$";
+        owner.execute(promoted).await.unwrap();
+        owner.close().await.unwrap();
+    });
+    let refused = world.send("GET", &format!("/registry/v1/history?marker={marker}"), &[], b"");
     assert_eq!(refused.status, 410, "{}", refused.body);
-    let page = get(&world, "/registry/v1/history");
-    let page = get(&world, &format!("/registry/v1/history?marker={}", marker_of(&page)));
-    assert_eq!((entries(&page).len(), page["gaps"].as_array().unwrap().len()), (0, 0));
+    follow(&world, None, 1);
+}
+
+#[test]
+fn what_is_pruned_while_the_feed_is_read_is_not_missed_silently() {
+    let world = World::new();
+    world.load(&[registration("images", "r", "", &[])]);
+    let add = "
+        insert into tagd.history (scope_id, change_id, changed_at, span_id, slot, resource_id, domain_id, operation, principal, request_id,
+                                  old_tags, new_tags)
+        select s.scope_id, nextval('tagd.change_id_seq'), now() - interval '40 days', h.span_id, 0, 'r', '', 'tag', 'test', 'old', '{}', '{k,1}'
+          from tagd.scope s, tagd.history_span h, generate_series(1, 3)
+         where s.resource_type = 'images' and h.ended_at is null";
+    let (mut owner, mut holder) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    block_on(owner.execute(add)).unwrap();
+    let marker = marker_of(&get(&world, "/registry/v1/history?limit=1"));
+    for (number, query) in [(0, format!("?marker={marker}")), (1, String::new())] {
+        if number > 0 {
+            block_on(owner.execute(add)).unwrap();
+        }
+        // entries are read with their scope; what was pruned is known without
+        block_on(holder.execute("begin; lock table tagd.scope in access exclusive mode")).unwrap();
+        let refused = thread::scope(|scope| {
+            let reading = scope.spawn(|| world.send("GET", &format!("/registry/v1/history{query}"), &[], b""));
+            eventually("the feed is being read", || !block_on(waiting_for_locks(&mut owner)).is_empty());
+            block_on(owner.execute("select tagd.prune_months('history', now(), '(test,,,,)')")).unwrap();
+            block_on(holder.execute("commit")).unwrap();
+            reading.join().unwrap()
+        });
+        assert_eq!(refused.status, 410, "{query}: {}", refused.body);
+        assert!(refused.body.contains("changes after it were pruned"), "{}", refused.body);
+    }
+    assert_eq!(entries(&get(&world, "/registry/v1/history")), Vec::<String>::new());
+    block_on(async {
+        owner.close().await.unwrap();
+        holder.close().await.unwrap();
+    });
 }

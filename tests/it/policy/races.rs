@@ -20,7 +20,7 @@ use tagd::{
     store::{SessionProfile, Store},
 };
 
-use super::{put, required};
+use super::{put, required, send};
 use crate::support::{Dice, World, block_on, eventually, registration, tag, waiting_for_locks};
 
 const WRITERS: u64 = 6;
@@ -224,5 +224,29 @@ fn a_trial_keeps_its_connection() {
         assert_eq!(sessions[0], sessions[1]);
         owner.close().await.unwrap();
         store.close().await;
+    });
+}
+
+#[test]
+fn types_that_are_deleted_at_once_leave_no_policy_for_no_type() {
+    let world = World::new();
+    for name in ["t1", "t2"] {
+        let body = json!({ "service": "TMS", "regional": true, "tag_quota": 5 });
+        assert_eq!(send(&world, "PUT", &format!("/registry/v1/types/{name}"), &body).status, 201);
+    }
+    put(&world, "both", &json!({ "key": "k", "required": true, "resource_types": ["t1", "t2"] }));
+    let (mut remover, mut looking) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    block_on(remover.execute("begin; select tagd.remove_type('t1', null)")).unwrap();
+    thread::scope(|scope| {
+        let removed = scope.spawn(|| send(&world, "DELETE", "/registry/v1/types/t2", &json!(null)));
+        eventually("the other removal waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
+        block_on(remover.execute("commit")).unwrap();
+        assert_eq!(removed.join().unwrap().status, 204);
+    });
+    let page = send(&world, "GET", "/registry/v1/policies", &json!(null)).json();
+    assert_eq!(page["policies"], json!([]));
+    block_on(async {
+        remover.close().await.unwrap();
+        looking.close().await.unwrap();
     });
 }

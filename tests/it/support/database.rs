@@ -161,10 +161,43 @@ impl TestDb {
 
     /// Takes the database away from under whoever uses it.
     pub fn drop_now(&self) {
-        let statement = format!("drop database if exists {} with (force)", self.name);
         block_on(async {
             let mut server = Server::get().connect("postgres").await;
-            server.execute(AssertSqlSafe(statement)).await.unwrap();
+            for backup in ["", "_backup"] {
+                let statement = format!("drop database if exists {}{backup} with (force)", self.name);
+                server.execute(AssertSqlSafe(statement)).await.unwrap();
+            }
+        });
+    }
+
+    /// Makes a backup. All connections end.
+    pub fn back_up(&self) {
+        let name = &self.name;
+        self.run_without_connections(&[format!("create database {name}_backup template {name}")]);
+    }
+
+    /// Puts the backup in the place of the database, as a restore does. All connections end.
+    pub fn restore(&self) {
+        let name = &self.name;
+        self.run_without_connections(&[
+            format!("drop database {name} with (force)"),
+            format!("alter database {name}_backup rename to {name}"),
+        ]);
+    }
+
+    fn run_without_connections(&self, statements: &[String]) {
+        let name = &self.name;
+        let before = [
+            format!("alter database {name} with allow_connections false"),
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"),
+        ];
+        let after = [format!("alter database {name} with allow_connections true")];
+        block_on(async {
+            let mut server = Server::get().connect("postgres").await;
+            for statement in before.iter().chain(statements).chain(&after) {
+                server.execute(AssertSqlSafe(statement.clone())).await.unwrap();
+            }
+            server.close().await.unwrap();
         });
     }
 

@@ -191,3 +191,28 @@ fn a_project_that_moves_to_another_domain_while_the_import_waits_is_not_pruned()
         looking.close().await.unwrap();
     });
 }
+
+#[test]
+fn whoever_makes_a_project_by_a_resource_waits_for_a_strict_import_before_it() {
+    let world = World::with(&fleet("a", "p", "ecs", &["r0"]));
+    let (mut importing, mut looking) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    block_on(importing.execute("begin; select tagd.enter_import(true)")).unwrap();
+    thread::scope(|scope| {
+        let put = scope.spawn(|| {
+            let json = [("Content-Type", "application/json")];
+            world.send("PUT", "/registry/v1/projects/new/types/ecs/resources/r", &json, b"{}")
+        });
+        eventually("the resource waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
+        // the import may make this project: whoever had made it already would wait for the import, and the import for them
+        let made =
+            "select count(*) from pg_locks where relation = 'tagd.project'::regclass and mode = 'RowExclusiveLock'";
+        let made: i64 = block_on(sqlx::query_scalar(made).fetch_one(&mut looking)).unwrap();
+        assert_eq!(made, 0);
+        block_on(importing.execute("insert into tagd.project (project_id) values ('new'); commit")).unwrap();
+        assert_eq!(put.join().unwrap().status, 201);
+    });
+    block_on(async {
+        importing.close().await.unwrap();
+        looking.close().await.unwrap();
+    });
+}

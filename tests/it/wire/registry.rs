@@ -10,9 +10,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor};
 use tagd::store::SessionProfile;
 
-use crate::support::{PATIENCE, TestDb, Wire, World, block_on, check_golden, eventually, registration, tag};
+use crate::support::{
+    PATIENCE, TestDb, Wire, World, block_on, check_golden, eventually, registration, tag, waiting_for_locks,
+};
 
 const ONE: &str = "/projects/p/types/images/resources/r";
 
@@ -479,6 +482,53 @@ fn of_clients_that_read_the_same_and_both_write_one_wins() {
         assert!(matches!(statuses.as_slice(), [200 | 204, 412, 412, 412]), "round {round}: {statuses:?}");
     }
     verify(&world.db);
+}
+
+/// The table has two unique constraints. A transaction that has found no such type may come upon it in either of them.
+#[test]
+fn a_type_that_another_transaction_adds_meanwhile_is_no_error() {
+    let world = World::new();
+    let (mut owner, mut holder) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    block_on(async {
+        // writers of sessions from now on wait where both constraints have been looked at and before either gets the row
+        let waiting = "
+            create function public.wait(name text) returns integer language plpgsql immutable as $$
+            begin
+              if current_setting('test.wait', true) = 'on' then
+                perform pg_advisory_xact_lock_shared(4711);
+              end if;
+              return 0;
+            end $$;
+            alter table tagd.resource_type drop constraint resource_type_pkey cascade, drop constraint resource_type_is_alias_key cascade;
+            create index on tagd.resource_type (public.wait(resource_type));
+            alter table tagd.resource_type add constraint resource_type_pkey primary key (resource_type),
+                                           add constraint resource_type_is_alias_key unique (resource_type, is_alias);
+            do $$ begin execute format('alter database %I set test.wait = on', current_database()); end $$";
+        owner.execute(waiting).await.unwrap();
+        holder.execute("select pg_advisory_lock(4711)").await.unwrap();
+    });
+    let add = "select created from tagd.put_type_with_aliases('new', 'TMS', true, 5, null, null)";
+    std::thread::scope(|scope| {
+        let put = scope.spawn(|| {
+            block_on(async {
+                let mut late = world.db.connect().await;
+                let created: bool = sqlx::query_scalar(add).fetch_one(&mut late).await.unwrap();
+                late.close().await.unwrap();
+                created
+            })
+        });
+        let imported = scope.spawn(|| world.load(&[registration("new", "r", "", &[])]));
+        eventually("both wait", || block_on(waiting_for_locks(&mut owner)).len() == 2);
+        let created: bool = block_on(sqlx::query_scalar(add).fetch_one(&mut owner)).unwrap();
+        block_on(holder.execute("select pg_advisory_unlock(4711)")).unwrap();
+        assert_eq!((created, put.join().unwrap()), (true, false));
+        imported.join().unwrap();
+    });
+    assert_eq!(get(&world, "/projects/p/types/new/resources/r").status, 200);
+    block_on(async {
+        owner.close().await.unwrap();
+        holder.close().await.unwrap();
+    });
 }
 
 /// Registrations, whole sets of tags and single tags on resources of one block, their bitmaps in every order.
