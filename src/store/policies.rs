@@ -92,7 +92,8 @@ impl Store {
         let mut prepared = Ok(false);
         // one try in time is enough: the others may have waited for a processor
         for _ in 0..TRIES {
-            connection.execute("begin; set local statement_timeout = 50").await?;
+            connection.execute("begin").await?;
+            connection.execute("select set_config('statement_timeout', '50', true)").await?;
             prepared = match sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await {
                 Ok(_) => Ok(true),
                 Err(error) if outage_of(&error) == Some(Outage::Busy) => Ok(false),

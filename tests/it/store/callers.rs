@@ -150,11 +150,12 @@ const WRITES: [(&str, &str, &str); 24] = [
 ];
 
 /// Functions with the rights of the owner that change nothing for anyone by themselves: steps of an import and of a registration, repairs of the index, numbers, months, and what is noted.
-const WITHOUT_CALLER: [&str; 15] = [
+const WITHOUT_CALLER: [&str; 16] = [
     "begin_import",
     "begin_prune",
     "count_violations",
     "enter_import",
+    "history_origin",
     "last_change_id",
     "list_violations",
     "note_verification",
