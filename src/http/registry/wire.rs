@@ -12,7 +12,7 @@ use crate::{
         command::{ResourceRef, ResourceType},
         is_storable,
         limits::check_number,
-        reason::{self, quote},
+        reason::quote,
         registry::{Condition, Project},
     },
     http::{
@@ -262,7 +262,7 @@ impl<'a> Parameters<'a> {
     /// The entry after which a page begins; an empty marker is that of the first page.
     pub(super) fn marker(&self) -> Result<Option<&str>, RequestError> {
         match self.get("marker") {
-            Some(text) if !is_storable(text) => Err(RequestError::invalid(FieldKind::General, "marker", reason::NUL)),
+            Some(text) if !is_storable(text) => Err(RequestError::not_a_marker(text)),
             marker => Ok(marker.filter(|marker| !marker.is_empty())),
         }
     }
