@@ -23,6 +23,8 @@ pub enum Outage {
     Schema,
     /// It accepts no new connections.
     Closed,
+    /// Its connections do not keep their sessions: they lead through a pooler in transaction mode.
+    Sessions,
     /// Its operating system reports errors of files or disks.
     Failing,
     /// Not the database, but the Keystone that knows whether a token is valid.
@@ -43,6 +45,7 @@ impl fmt::Display for Outage {
             Self::Rights => "tagd lacks privileges in the database",
             Self::Schema => "the schema of tagd in the database is missing or outdated",
             Self::Closed => "the database accepts no connections",
+            Self::Sessions => "the database is behind a connection pooler that does not keep sessions",
             Self::Failing => "the database reported a system error",
             Self::Keystone => "Keystone cannot say whether the token is valid",
             Self::Bodies => "body: the memory for bodies of requests that are not verified yet is used up",

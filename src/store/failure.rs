@@ -6,6 +6,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::{
     policy_rows::against_policy,
+    pooler::SessionLost,
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
     version::SchemaVersion,
 };
@@ -24,6 +25,15 @@ pub enum StoreError {
         place: String,
         /// Why.
         source: sqlx::Error,
+    },
+    /// Connections do not keep their sessions.
+    #[error(
+        "the database at {place} is behind a connection pooler that does not keep sessions, such as PgBouncer in transaction \
+         mode: use its session mode, or give the address of Postgres itself"
+    )]
+    Sessions {
+        /// Host and port, or socket.
+        place: String,
     },
     /// The schema is newer than this program.
     #[error("the database has schema version {found}, this tagd knows only up to {known}: use a newer tagd")]
@@ -175,6 +185,7 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Meaning::Outage(Outage::Unreachable),
+        other if SessionLost::is_within(other) => Meaning::Outage(Outage::Sessions),
         other => NoConnection::within(other).map_or(Meaning::Bug, |refused| Meaning::Outage(refused.outage())),
     }
 }

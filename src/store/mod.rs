@@ -20,6 +20,7 @@ mod migrate;
 mod policies;
 mod policy_rows;
 mod pool;
+mod pooler;
 mod predefined;
 mod queries;
 mod read_queue;

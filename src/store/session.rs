@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::PgConnection;
 
 use super::connect::StoreSettings;
 
@@ -18,7 +18,7 @@ pub enum SessionProfile {
 /// Opens connections that act as the service.
 #[derive(Debug)]
 pub(super) struct Connector {
-    options: PgConnectOptions,
+    settings: StoreSettings,
     statement_timeout: Option<Duration>,
     idle_timeout: &'static str,
     joins: &'static str,
@@ -30,7 +30,7 @@ impl Connector {
             SessionProfile::Serve => (Some(settings.statement_timeout), "60000", "off"),
             SessionProfile::Bulk => (None, "0", "on"),
         };
-        Self { options: settings.options().clone(), statement_timeout, idle_timeout, joins }
+        Self { settings: settings.clone(), statement_timeout, idle_timeout, joins }
     }
 
     /// How long the server lets a statement run; `None` if there is no limit.
@@ -46,7 +46,7 @@ impl Connector {
     /// client of a running statement is still connected: otherwise a statement whose request was dropped would run until
     /// its deadline, in addition to the connection that has replaced it.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.settings.connect().await?;
         sqlx::query(
             "select set_config('role', 'tagd_service', false),
                     set_config('search_path', 'pg_catalog', false),

@@ -8,6 +8,7 @@ mod functions;
 mod index;
 mod migrations;
 mod pool;
+mod pooler;
 mod reads;
 mod states;
 mod writers;
