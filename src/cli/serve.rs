@@ -19,7 +19,7 @@ use super::{
     credentials::configured_keys,
     demo, master_key,
     open::{Opened, open},
-    secret_files,
+    private, secret_files,
     upkeep::{Upkeep, apply_retention, server_caller, switch_history},
 };
 use crate::{
@@ -49,36 +49,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let master_key = master_key::given_to_server(settings)?;
     let mut stop = Stop::listen()?;
     let mut hangup = Hangup::listen(tls.clone())?;
-    let opened = tokio::select! {
-        opened = open(settings) => opened?,
-        () = stop.asked() => return Ok(()),
-    };
-    // for the schema, the demo and what is done besides answering; the workers open their own pools
-    let store = opened.store(SessionProfile::Bulk).await?.acting_for(server_caller());
-    let prepared = async {
-        switch_history(&store, settings.history).await?;
-        // before writers, whom dropping a month holds up; opening the database has made the months ahead
-        apply_retention(&store).await;
-        Ok::<_, CliError>(())
-    };
-    tokio::select! {
-        prepared = prepared => prepared?,
-        () = stop.asked() => return Ok(()),
-    }
-    if settings.with_demo {
-        let loaded = tokio::select! {
-            loaded = demo::load_if_empty(&store) => loaded?,
-            () = stop.asked() => return Ok(()),
-        };
-        if let Some(resources) = loaded {
-            tracing::info!(resources, "loaded the demo fleet");
-        } else {
-            tracing::info!("skipped the demo fleet: the database has or had resources");
-        }
-    }
-
-    let auth = tokio::select! {
-        auth = auth_settings(settings, master_key, &opened, &store, keystone) => auth?,
+    // Postgres may take long, or not answer at all
+    let (mut opened, store, auth) = tokio::select! {
+        prepared = prepare(settings, master_key, keystone) => prepared?,
         () = stop.asked() => return Ok(()),
     };
     let app = App::new(AppSettings {
@@ -125,21 +98,29 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         }
     }
     let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone());
-    tokio::select! {
-        () = stop.asked() => {}
-        () = hangup.reload_until_closed() => {}
-        () = upkeep.run() => {}
-    }
-    tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
+    let failure = tokio::select! {
+        () = stop.asked() => None,
+        () = hangup.reload_until_closed() => None,
+        () = upkeep.run() => None,
+        error = private::keep_running(&mut opened.cluster) => Some(CliError::Cluster(error)),
+    };
     let in_flight = server.in_flight.clone();
-    let outcome = tokio::select! {
-        outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
-        // connections may be open without a request
-        () = stop.asked() => if in_flight.has_any() {
-            Err(CliError::Stopped("stopped with requests in flight".into()))
-        } else {
-            Ok(())
-        },
+    let outcome = if let Some(error) = failure {
+        tracing::error!("stopping: the private Postgres cannot be started again");
+        // the requests in flight have no database any more
+        let _ = tokio::time::timeout(HINT, server.stop()).await;
+        Err(error)
+    } else {
+        tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
+        tokio::select! {
+            outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
+            // connections may be open without a request
+            () = stop.asked() => if in_flight.has_any() {
+                Err(CliError::Stopped("stopped with requests in flight".into()))
+            } else {
+                Ok(())
+            },
+        }
     };
     // a database that does not answer must not delay the end
     let _ = tokio::time::timeout(HINT, upkeep.report()).await;
@@ -156,6 +137,29 @@ fn tell_modes(settings: &Settings) {
         let modes: Vec<_> = settings.auth.iter().map(|mode| mode.name()).collect();
         tracing::info!(modes = modes.join(","), "requests must have credentials");
     }
+}
+
+/// Opens the database and does what is done before requests are answered.
+async fn prepare(
+    settings: &Settings,
+    master_key: Option<(String, Secret)>,
+    keystone: Option<Arc<Keystone>>,
+) -> Result<(Opened, Store, AuthSettings), CliError> {
+    let opened = open(settings).await?;
+    // for the schema, the demo and what is done besides answering; the workers open their own pools
+    let store = opened.store(SessionProfile::Bulk).await?.acting_for(server_caller());
+    switch_history(&store, settings.history).await?;
+    // before writers, whom dropping a month holds up; opening the database has made the months ahead
+    apply_retention(&store).await;
+    if settings.with_demo {
+        if let Some(resources) = demo::load_if_empty(&store).await? {
+            tracing::info!(resources, "loaded the demo fleet");
+        } else {
+            tracing::info!("skipped the demo fleet: the database has or had resources");
+        }
+    }
+    let auth = auth_settings(settings, master_key, &opened, &store, keystone).await?;
+    Ok((opened, store, auth))
 }
 
 /// Which credentials requests must have.

@@ -101,6 +101,14 @@ fn cause(error: &sqlx::Error) -> String {
 }
 
 impl StoreError {
+    /// Whether there is no connection to the database, or it was lost.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Database(source) => outage_of(source) == Some(Outage::Unreachable),
+            _ => false,
+        }
+    }
+
     /// Maps the driver's errors that have a message of their own.
     pub(super) fn of(error: sqlx::Error) -> Self {
         match meaning_of(&error) {

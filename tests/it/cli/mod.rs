@@ -4,6 +4,7 @@ mod cluster;
 mod credentials;
 mod csv_files;
 mod import_export;
+mod private;
 mod program;
 mod prune;
 mod report;

@@ -645,11 +645,11 @@ impl Private {
         Self(Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0"))
     }
 
-    fn pidfile(&self) -> PathBuf {
+    pub(super) fn pidfile(&self) -> PathBuf {
         self.0.dir().join("data/postgres/data/postmaster.pid")
     }
 
-    fn postmaster(&self) -> Option<i32> {
+    pub(super) fn postmaster(&self) -> Option<i32> {
         let text = fs::read_to_string(self.pidfile()).ok()?;
         text.lines().next()?.parse().ok()
     }
@@ -662,7 +662,7 @@ impl Private {
     }
 
     /// The demo fleet as it is answered.
-    fn total(serving: &Serving) -> Value {
+    pub(super) fn total(serving: &Serving) -> Value {
         let body = r#"{"project_id":"fd73a4a14a4a4dfb9771a8475e5198ea","resource_types":["ecs","images","vpcs"]}"#;
         let answer = serving.post("/v1.0/resource-instances/filter", body);
         assert_eq!(answer.status, 200, "{}", answer.body);
