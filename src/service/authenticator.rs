@@ -12,7 +12,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
+use super::{
+    CredentialCache,
+    clock::{is_over, now},
+    credential_cache::KnownCredential,
+};
 use crate::{
     auth::{
         Authenticated, CredentialRef, IssuedRef, Keystone, MasterKeys, Principal, Secret,
@@ -332,7 +336,7 @@ impl Authenticator {
 fn report_lost(access_key: &str) {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let (now, last) = (now(), LAST.load(Ordering::Relaxed));
-    if now - last >= 60 && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    if is_over(60, last, now) && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
         tracing::error!(
             access_key,
             "the secret of an access key is sealed with a master key that this tagd does not have"
