@@ -61,6 +61,12 @@ pub enum StoreError {
     /// A migration failed.
     #[error("the migrations cannot be applied: {0}")]
     Migrate(String),
+    /// The database has another encoding.
+    #[error(
+        "the encoding of the database must be UTF8, got {0}; create another one with `create database NAME encoding 'UTF8' \
+         template template0`"
+    )]
+    Encoding(String),
     /// The login cannot take the role of the service.
     #[error(
         "the login is not a member of the role tagd_service; an administrator must run `grant tagd_service to` this login"
