@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     cluster::{ClusterError, log_file},
     config::ConfigError,
-    domain::{Outage, RequestError, registry::RegistryError},
+    domain::{ListenAddress, Outage, RequestError, registry::RegistryError},
     http::TlsError,
     pem::PemError,
     store::{ReportError, StoreError},
@@ -36,7 +36,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Pem(#[from] PemError),
     #[error("cannot listen on {address}: {source}")]
-    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    Listen { address: ListenAddress, source: std::io::Error },
     #[error("{what}: {source}")]
     File { what: String, source: std::io::Error },
     /// The database failed during an import.

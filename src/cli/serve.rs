@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write, stderr, stdin, stdout},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
     thread,
@@ -28,9 +28,9 @@ use crate::{
         Keystone, Secret,
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
-    config::{AuthMode, KeystoneSetting, Settings},
-    domain::credential::CredentialKind,
-    http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
+    config::{AuthMode, ConfigError, KeystoneSetting, Settings, passed_sockets},
+    domain::{ListenAddress, credential::CredentialKind},
+    http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
     pem,
     service::AuthSettings,
     store::{SessionProfile, Store},
@@ -42,8 +42,8 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
     let tls = files.map(Tls::read).transpose()?.map(Arc::new);
     let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
-    let listener = bind(settings.listen)?;
-    let http_listener = settings.http_listen.map(bind).transpose()?;
+    let listener = listener(settings)?;
+    let http_listener = settings.http_listen.as_ref().map(bind).transpose()?;
     secret_files::warn(settings);
     // before signals are handled, since it may be a pipe to which nobody writes
     let master_key = master_key::given_to_server(settings)?;
@@ -73,12 +73,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         },
         app,
     })
-    .map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    .map_err(|source| CliError::Listen { address: settings.listen(), source })?;
     tell_modes(settings);
     let urls = urls(&server, tls.is_some());
     // standard output may be closed; tagd serves anyway
     let _ = writeln!(stdout(), "tagd is ready on {urls} ({})", opened.description);
-    let http_address = server.http_address.map(tracing::field::display);
+    let http_address = server.http_address.as_ref().map(tracing::field::display);
     tracing::info!(address = %server.address, http_address, database = opened.description, "ready");
     // to the log, since standard output has one line for scripts; if it fails, tagd still serves
 
@@ -241,27 +241,53 @@ async fn query_to_try(store: &Store, settings: &Settings, url: &str) -> Result<O
 /// Timeout for what a server can do without: the hints after its start, and its last entries in the audit log.
 const HINT: Duration = Duration::from_secs(2);
 
-fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).map_err(|source| CliError::Listen { address, source })
+/// The socket that systemd passes, or else one on the address of the settings.
+fn listener(settings: &Settings) -> Result<Listener, CliError> {
+    let Some(passed) = Listener::passed(passed_sockets()?).map_err(ConfigError::Passed)? else {
+        return bind(&settings.listen());
+    };
+    if let Some(listen) = &settings.listen {
+        return Err(ConfigError::ListenAndPassed(listen.clone()).into());
+    }
+    let address = passed.address().map_err(|error| ConfigError::Passed(error.to_string()))?;
+    settings.check_address("listen", &address, settings.tls.is_some())?;
+    Ok(passed)
+}
+
+fn bind(address: &ListenAddress) -> Result<Listener, CliError> {
+    Listener::bind(address).map_err(|source| CliError::Listen { address: address.clone(), source })
 }
 
 /// Where the server listens.
 fn urls(server: &Running, is_https: bool) -> String {
-    let scheme = if is_https { "https" } else { "http" };
-    let beside = server.http_address.map_or_else(String::new, |address| format!(" and http://{address}"));
-    format!("{scheme}://{}{beside}", server.address)
+    let url = |scheme: &str, address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    };
+    let beside =
+        server.http_address.as_ref().map_or_else(String::new, |address| format!(" and {}", url("http", address)));
+    format!("{}{beside}", url(if is_https { "https" } else { "http" }, &server.address))
 }
 
 /// The URL of the server on this machine as an argument of curl, with the options that it needs.
 fn url_to_try(server: &Running, settings: &Settings) -> String {
-    let (address, scheme) = match (server.http_address, &settings.tls) {
+    let (address, scheme) = match (&server.http_address, &settings.tls) {
         (Some(address), _) => (address, "http"),
-        (None, None) => (server.address, "http"),
+        (None, None) => (&server.address, "http"),
         // the certificate is for a name, which may lead elsewhere
-        (None, Some(tls)) if tls.client_ca.is_none() => (server.address, "--insecure https"),
-        (None, Some(_)) => (server.address, "--insecure --cert CERTIFICATE --key KEY https"),
+        (None, Some(tls)) if tls.client_ca.is_none() => (&server.address, "--insecure https"),
+        (None, Some(_)) => (&server.address, "--insecure --cert CERTIFICATE --key KEY https"),
     };
-    format!("{scheme}://{}", reachable(address))
+    match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{}", reachable(*address)),
+        ListenAddress::Unix(path) => format!("--unix-socket {} http://localhost", quoted(&path.to_string_lossy())),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The address at which this machine reaches a server that listens on `address`, which may be the one for all interfaces.

@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod identity;
 mod limits;
+mod listener;
 mod path;
 mod paths;
 mod pieces;
@@ -26,6 +27,7 @@ mod tls;
 mod unidentified;
 
 pub use limits::{Failed, FailureLimit, LimitSettings};
+pub use listener::Listener;
 pub(crate) use registry::{CredentialReply, IssuedReply, time_of};
 pub use server::{Running, ServerSettings, start};
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -42,7 +42,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let server = request.app_data::<Data<AppState>>().map(|state| &state.server);
     let _in_flight = server.map(|server| Arc::clone(&server.in_flight));
-    let client = client::address(&request, server.map_or(&[][..], |server| &server.trusted_proxies));
+    let client = Some(client::address(&request, server.map_or(&[][..], |server| &server.trusted_proxies)));
     let allowed = server.map_or(&[][..], |server| &server.allowed_hosts);
     let denied = guard::check(&request, allowed).err().map(|denied| refusal::denied(request.request(), &denied));
     let refused = match denied {
