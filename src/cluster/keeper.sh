@@ -55,4 +55,5 @@ while [ -z "$stop" ]; do
 done
 # A guard without a server is of no use: every tagd sees its end, and the first that can starts another server.
 [ -n "$stop" ] || kill -KILL "$3"
-kill -KILL "$watch"
+# Some shells report a killed child, which is not for the log.
+{ kill -KILL "$watch" && wait "$watch"; } 2>/dev/null
