@@ -19,7 +19,7 @@ use crate::{
         random::{TOKEN_PREFIX, hash_of, is_hash_of, may_be_secret, token_id},
     },
     domain::{RequestError, Rights, credential::CredentialKind, is_storable},
-    store::Store,
+    store::{Share, Store},
 };
 
 /// What is said of a token that does not hold.
@@ -287,7 +287,7 @@ impl Authenticator {
             return Ok(None);
         }
         let generation = self.cache.generation();
-        let found = self.store.find_credential(id).await?;
+        let found = self.store.sharing(Share::of(id)).find_credential(id).await?;
         let known = found.filter(|(credential, _)| credential.kind == kind).and_then(|(credential, stored)| {
             let secret = match kind {
                 CredentialKind::Token => Secret::new(stored.secret),

@@ -136,6 +136,20 @@ pub(super) struct NoConnection {
     timed_out: bool,
 }
 
+/// Too many statements wait for a connection.
+#[derive(Debug, thiserror::Error)]
+#[error("too many statements wait for a connection")]
+struct Crowded;
+
+/// The error of a statement that is not let into the line for a connection, which is too long.
+pub(super) fn crowded() -> sqlx::Error {
+    sqlx::Error::Configuration(Crowded.into())
+}
+
+fn is_crowded(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Configuration(source) if source.is::<Crowded>())
+}
+
 impl NoConnection {
     /// A failed connection; `timed_out` means that attempts lasted until the acquire timeout.
     pub(super) fn error(source: sqlx::Error, timed_out: bool) -> sqlx::Error {
@@ -175,6 +189,7 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Meaning::Outage(Outage::Unreachable),
+        other if is_crowded(other) => Meaning::Outage(Outage::Busy),
         other => NoConnection::within(other).map_or(Meaning::Bug, |refused| Meaning::Outage(refused.outage())),
     }
 }
@@ -270,9 +285,11 @@ pub(super) fn is_stale(error: &sqlx::Error) -> bool {
     is_refusal(error) && matches!(meaning_of(error), Meaning::Stale(_))
 }
 
-/// Whether no connection could be acquired in time.
+/// Whether no connection could be acquired in time, or none at all because too many wait.
 pub(super) fn is_without_connection(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut) || NoConnection::within(error).is_some_and(|refused| refused.timed_out)
+    matches!(error, sqlx::Error::PoolTimedOut)
+        || is_crowded(error)
+        || NoConnection::within(error).is_some_and(|refused| refused.timed_out)
 }
 
 /// The SQLSTATE of an error that the server sent, while connecting or later.

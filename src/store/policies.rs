@@ -5,14 +5,14 @@ use sqlx::Executor;
 use super::{
     Store,
     caller::row_of as caller_row_of,
-    failure::{detail_of, outage_of, refusal_of},
+    failure::{detail_of, refusal_of, state_of},
     policy_rows::row_of,
     registry::matched,
     retry::Retry,
     states::Refusal,
 };
 use crate::domain::{
-    CheckedPolicy, FieldKind, Outage, Policy, ProjectFilter, RequestError,
+    CheckedPolicy, FieldKind, Policy, ProjectFilter, RequestError,
     policy::StoredPolicy,
     reason,
     registry::{Condition, RegistryError},
@@ -84,15 +84,18 @@ impl From<PolicyRow> for StoredPolicy {
 impl Store {
     /// Whether Postgres prepares a regular expression in half a second, which it would do once in each session that uses it.
     pub async fn is_prepared_in_time(&self, are: &str) -> Result<bool, RequestError> {
-        let mut connection = self.pool.acquire().await?;
-        connection.execute("begin").await?;
-        connection.execute("select set_config('statement_timeout', '500', true)").await?;
-        let prepared = sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await;
-        connection.execute("rollback").await?;
-        connection.release(Ok(()))?;
-        match prepared {
+        let lane = self.expensive();
+        let prepared = lane.begin(|| async {
+            let mut connection = lane.acquire().await?;
+            connection.execute("begin").await?;
+            connection.execute("select set_config('statement_timeout', '500', true)").await?;
+            let prepared = sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await;
+            connection.execute("rollback").await?;
+            connection.release(prepared)
+        });
+        match prepared.await {
             Ok(_) => Ok(true),
-            Err(error) if outage_of(&error) == Some(Outage::Busy) => Ok(false),
+            Err(error) if state_of(&error).as_deref() == Some("57014") => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -108,7 +111,7 @@ impl Store {
         let (name, domain_id) = marker.unzip();
         let domain_id = domain_id.flatten();
         let rows = self
-            .pool
+            .cheap()
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -140,7 +143,7 @@ impl Store {
     pub async fn find_policy(&self, name: &str, place: PolicyPlace<'_>) -> Result<Option<StoredPolicy>, RequestError> {
         let PolicyPlace { domain_id, or_of_all, covered } = place;
         let row = self
-            .pool
+            .cheap()
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -173,7 +176,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<PutPolicy, RegistryError> {
         let row = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
@@ -216,7 +219,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<bool, RegistryError> {
         let removed = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_policy($1, $2, $3, $4, $5::text::tagd.caller)",

@@ -34,7 +34,7 @@ fn session() -> Vec<String> {
 
 /// Makes a session as the store makes those that serve.
 pub async fn set_serving_session(connection: &mut PgConnection) {
-    let settings = session().into_iter().find(|sql| sql.starts_with("select set_config('role'")).unwrap();
+    let settings = session().into_iter().find(|sql| sql.contains("set_config('role', 'tagd_service'")).unwrap();
     sqlx::query(AssertSqlSafe(settings)).bind("30000").bind("off").bind("60000").execute(connection).await.unwrap();
 }
 

@@ -3,9 +3,11 @@
 mod adoption;
 mod callers;
 pub mod catalogue;
+mod dropped;
 mod durability;
 mod functions;
 mod index;
+mod lanes;
 mod migrations;
 mod pool;
 mod reads;
