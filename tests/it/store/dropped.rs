@@ -73,12 +73,12 @@ fn hundreds_of_dropped_statements_leave_connections_that_answer_the_next_ones_ri
         let mut dice = Dice(33);
         let mut dropped = 0;
         for round in 0..1200 {
-            let polls = 1 + dice.roll(4);
+            let polls = 1 + dice.roll(2);
             let at = dice.roll(RESOURCES);
             let value = ValueMatch::Exact(at.to_string());
             let is_dropped = match round % 4 {
                 // many rows, which arrive in many pieces
-                0 => dropped_after(polls * 4, store.list(&everything, &scopes)).await.is_none(),
+                0 => dropped_after(1 + dice.roll(8), store.list(&everything, &scopes)).await.is_none(),
                 // texts that the connection has not prepared yet
                 1 => dropped_after(polls, store.list(&page(&of(vec![value.clone()]), 7), &scopes)).await.is_none(),
                 2 => {
