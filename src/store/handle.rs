@@ -8,7 +8,7 @@ use super::{
     canceller::Canceller,
     connect::StoreSettings,
     failure::{StoreError, outage_of},
-    pool::{Lane, Pool},
+    pool::{Home, Lane, Pool},
     read_queue::ReadQueue,
     session::{Connector, SessionProfile},
     turns::{Limits, Share},
@@ -44,7 +44,7 @@ impl Store {
     /// A store whose connections are opened when they are needed. It has one pool for everything.
     pub fn connect_lazy(settings: &StoreSettings, profile: SessionProfile) -> Self {
         let limits = Limits::of(settings.connections);
-        let pool = open_pool(settings, profile, &Canceller::new(settings), limits);
+        let pool = open_pool(settings, profile, &Canceller::new(settings), limits, Home::Pool);
         Self::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
     }
 
@@ -115,6 +115,7 @@ pub(super) fn open_pool(
     profile: SessionProfile,
     canceller: &Canceller,
     limits: Limits,
+    home: Home,
 ) -> Pool {
-    Pool::new(Connector::new(settings, profile), canceller.clone(), limits, settings.acquire_timeout)
+    Pool::new(Connector::new(settings, profile), canceller.clone(), limits, settings.acquire_timeout, home)
 }

@@ -8,6 +8,7 @@ use std::{
     mem,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -53,8 +54,19 @@ struct Shared {
     max_connections: u32,
     turns: Arc<Turns>,
     idle: Idle,
-    /// The runtime that the pool was created on: connections that several workers share must not belong to one of them.
+    /// The runtime that the pool was created on.
     runtime: Handle,
+    home: Home,
+}
+
+/// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// Those of the runtime that the pool was created on.
+    Pool,
+    /// The one that opened it, which gets it again if possible. Another one is woken later, and has to retry what it reads
+    /// if the first ends.
+    Caller,
 }
 
 /// A pool as one share uses it for statements of one cost.
@@ -86,6 +98,7 @@ struct OpenConnection {
     session: Option<Session>,
     opened: Instant,
     recoveries: u32,
+    opened_by: ThreadId,
 }
 
 /// A connection in use. Unless it is [released](PooledConnection::release), it is closed: the next user must not see what
@@ -109,7 +122,13 @@ pub(super) struct Running {
 
 impl Pool {
     /// A pool of at most `limits.connections` connections; who acquires one waits no longer than `acquire_timeout`.
-    pub(super) fn new(connector: Connector, canceller: Canceller, limits: Limits, acquire_timeout: Duration) -> Self {
+    pub(super) fn new(
+        connector: Connector,
+        canceller: Canceller,
+        limits: Limits,
+        acquire_timeout: Duration,
+        home: Home,
+    ) -> Self {
         let shared = Arc::new(Shared {
             connector,
             canceller,
@@ -118,6 +137,7 @@ impl Pool {
             turns: Arc::new(Turns::new(limits)),
             idle: Idle::default(),
             runtime: Handle::current(),
+            home,
         });
         tokio::spawn(close_idle(Arc::downgrade(&shared)));
         Self(shared)
@@ -176,7 +196,13 @@ impl Pool {
         loop {
             let refusal = match self.connect().await {
                 Ok((connection, session)) => {
-                    return Ok(OpenConnection { connection, session, opened: Instant::now(), recoveries: 0 });
+                    return Ok(OpenConnection {
+                        connection,
+                        session,
+                        opened: Instant::now(),
+                        recoveries: 0,
+                        opened_by: thread::current().id(),
+                    });
                 }
                 Err(refusal) => refusal,
             };
@@ -196,8 +222,11 @@ impl Pool {
         }
     }
 
-    /// Opens a connection on the runtime of the pool, also if the caller is on another one. Ends if it is dropped.
+    /// Opens a connection on the runtime that is to be its home. Ends if it is dropped.
     async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
+        if self.0.home == Home::Caller {
+            return self.0.connector.connect().await;
+        }
         let shared = Arc::clone(&self.0);
         let mut task = JoinSet::new();
         task.spawn_on(async move { shared.connector.connect().await }, &self.0.runtime);
@@ -239,7 +268,10 @@ impl Lane<'_> {
             NoTurn::Crowded => crowded(),
             NoTurn::Closed => sqlx::Error::PoolClosed,
         })?;
-        let used_last = shared.idle.pop();
+        let used_last = match shared.home {
+            Home::Pool => shared.idle.pop(),
+            Home::Caller => shared.idle.pop_own(shared.turns.free()),
+        };
         let open = match used_last {
             Some(open) => open,
             // rare, and a large future: see Service::run
@@ -347,6 +379,17 @@ impl Idle {
     /// The most recently used idle connection.
     fn pop(&self) -> Option<OpenConnection> {
         self.lock().pop().map(|idle| idle.connection)
+    }
+
+    /// The most recently used one of this thread; one of another thread if there are as many connections as there may be.
+    fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
+        let (caller, unused) = (thread::current().id(), usize::try_from(unused).unwrap_or(usize::MAX));
+        let mut idle = self.lock();
+        let own = idle.iter().rposition(|idle| idle.connection.opened_by == caller);
+        // each turn that is in use has a connection or will open one
+        let any = || if idle.len() > unused { idle.len().checked_sub(1) } else { None };
+        let at = own.or_else(any)?;
+        Some(idle.remove(at).connection)
     }
 
     /// The next connection that is released.

@@ -3,8 +3,14 @@
 //! `docs/adr/0033-lanes-and-shares.md` explains why.
 
 use super::{
-    Store, canceller::Canceller, connect::StoreSettings, handle::open_pool, pool::Pool, session::SessionProfile,
-    turns::Limits, write_queue::WriteQueue,
+    Store,
+    canceller::Canceller,
+    connect::StoreSettings,
+    handle::open_pool,
+    pool::{Home, Pool},
+    session::SessionProfile,
+    turns::Limits,
+    write_queue::WriteQueue,
 };
 
 /// Maximum number of connections for writes.
@@ -46,8 +52,8 @@ impl ServerConnections {
         let limits = Limits { of_a_share: (writing / 2).max(2), ..Limits::of(writing) };
         Self {
             cheap,
-            expensive: open_pool(settings, SessionProfile::Serve, &canceller, Limits::of(expensive)),
-            writes: WriteQueue::new(open_pool(settings, SessionProfile::Serve, &canceller, limits)),
+            expensive: open_pool(settings, SessionProfile::Serve, &canceller, Limits::of(expensive), Home::Caller),
+            writes: WriteQueue::new(open_pool(settings, SessionProfile::Serve, &canceller, limits, Home::Pool)),
             canceller,
             settings: settings.clone(),
         }
@@ -64,7 +70,7 @@ impl ServerConnections {
     pub fn serving(&self) -> Store {
         let cheap = match self.cheap {
             0 => self.expensive.clone(),
-            cheap => open_pool(&self.settings, SessionProfile::Serve, &self.canceller, Limits::of(cheap)),
+            cheap => open_pool(&self.settings, SessionProfile::Serve, &self.canceller, Limits::of(cheap), Home::Pool),
         };
         Store::over(cheap, self.expensive.clone(), self.writes.clone())
     }
@@ -72,7 +78,7 @@ impl ServerConnections {
     /// The store of one worker for work without a deadline.
     pub fn working(&self) -> Store {
         let limits = Limits::of(WORK_CONNECTIONS);
-        let pool = open_pool(&self.settings, SessionProfile::Bulk, &self.canceller, limits);
+        let pool = open_pool(&self.settings, SessionProfile::Bulk, &self.canceller, limits, Home::Pool);
         Store::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
     }
 }

@@ -172,7 +172,9 @@ fn imports_whose_clients_send_slowly_leave_the_connections_to_others() {
             let mut stream = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).unwrap();
             let head = "POST /registry/v1/import HTTP/1.1\r\nHost: tagd\r\nContent-Type: application/x-ndjson\r\n\
                         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
-            stream.write_all(format!("{head}{}", chunk(&line(&format!("slow{i}")))).as_bytes()).unwrap();
+            // the second one about the resource begins a batch, so the first is imported
+            let lines = line(&format!("slow{i}")).repeat(2);
+            stream.write_all(format!("{head}{}", chunk(&lines)).as_bytes()).unwrap();
             stream
         })
         .collect();

@@ -191,6 +191,47 @@ fn expensive_statements_use_half_of_the_connections_and_cheap_ones_go_on_beside_
 }
 
 #[test]
+fn workers_that_share_connections_have_no_more_together_and_outlive_each_other() {
+    let db = TestDb::new();
+    let mut settings = db.settings();
+    settings.connections = 8;
+    let (store, scope, mut owner) = block_on(async {
+        let store = ServerConnections::new(&settings, 2).serving();
+        let scope = register(&store).await;
+        (store, scope, db.connect().await)
+    });
+    for _ in 0..3 {
+        thread::scope(|threads| {
+            for _ in 0..6 {
+                threads.spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(async {
+                        for _ in 0..20 {
+                            let counts =
+                                join_all((0..3).map(|_| async { store.count(&by_name(scope)).await.unwrap() }));
+                            assert_eq!(counts.await, [0; 3]);
+                        }
+                    });
+                });
+            }
+        });
+        // on connections of threads that have ended
+        let counts = join_all((0..8).map(|_| async { store.count(&by_name(scope)).await.unwrap() }));
+        assert_eq!(block_on(counts), [0; 8]);
+        block_on(eventually_found("there are no more than four, and one of each other kind", async || {
+            let sessions: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+            )
+            .fetch_one(&mut owner)
+            .await
+            .unwrap();
+            (sessions <= 6).then_some(())
+        }));
+    }
+    block_on(owner.close()).unwrap();
+}
+
+#[test]
 fn what_a_query_costs_is_decided_by_its_form() {
     let term = |key: &str, values: &[&str]| {
         let values = values.iter().map(|value| match value.strip_prefix('*') {
