@@ -2,6 +2,7 @@
 
 mod credentials;
 mod demo;
+mod descriptors;
 mod error;
 mod export;
 mod history;

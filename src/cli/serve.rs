@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     CliError,
     credentials::configured_keys,
-    demo, master_key,
+    demo, descriptors, master_key,
     open::{Opened, open},
     secret_files,
     upkeep::{Upkeep, apply_retention, server_caller, switch_history},
@@ -47,6 +47,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     secret_files::warn(settings);
     // before signals are handled, since it may be a pipe to which nobody writes
     let master_key = master_key::given_to_server(settings)?;
+    descriptors::raise_limit();
     let mut stop = Stop::listen()?;
     let mut hangup = Hangup::listen(tls.clone())?;
     let opened = tokio::select! {
@@ -96,6 +97,8 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         limits: LimitSettings {
             principal_rate: settings.rate_limit_principal.and_then(NonZeroU32::new),
             address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
+            max_requests: usize::try_from(settings.max_requests).unwrap_or(usize::MAX),
+            deadline: Duration::from_secs(settings.request_timeout.into()),
             ..LimitSettings::default()
         },
         app,

@@ -53,6 +53,8 @@ pub(super) struct SettingsFile {
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) rate_limit_principal: Option<u32>,
     pub(super) rate_limit_address: Option<u32>,
+    pub(super) max_requests: Option<u32>,
+    pub(super) request_timeout: Option<u32>,
 }
 
 impl SettingsFile {

@@ -194,6 +194,12 @@ pub struct Settings {
     /// Requests a second of each address.
     #[validate(range(min = 1, max = 1_000_000))]
     pub rate_limit_address: Option<u32>,
+    /// Requests under way at the same time.
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub max_requests: u32,
+    /// Time for a request as a whole, in seconds.
+    #[validate(range(min = 1, max = 7200))]
+    pub request_timeout: u32,
 }
 
 /// The files of TLS.
@@ -241,6 +247,8 @@ impl Settings {
             ("tls_key", tls.as_ref().map(|tls| &tls.key)),
             ("keystone_password_file", keystone.keystone_password_file.as_ref()),
         ])?;
+        let statement_timeout = serve.statement_timeout.or(file.statement_timeout).unwrap_or(30);
+        let request_timeout = serve.limits.request_timeout.or(file.request_timeout);
         let settings = Self {
             // compose files and shells turn a variable that is not set into an empty one
             database_url: [common.database_url.clone(), file.database_url]
@@ -265,7 +273,7 @@ impl Settings {
             tls,
             http_listen,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
-            statement_timeout: serve.statement_timeout.or(file.statement_timeout).unwrap_or(30),
+            statement_timeout,
             region: serve
                 .region
                 .clone()
@@ -278,6 +286,8 @@ impl Settings {
             trusted_proxies: networks(&proxies)?,
             rate_limit_principal: serve.limits.rate_limit_principal.or(file.rate_limit_principal),
             rate_limit_address: serve.limits.rate_limit_address.or(file.rate_limit_address),
+            max_requests: serve.limits.max_requests.or(file.max_requests).unwrap_or(4096),
+            request_timeout: limits::request_timeout(request_timeout, statement_timeout),
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         check_principal_rate(settings.rate_limit_principal, &settings.auth)?;

@@ -29,6 +29,14 @@ pub enum Outage {
     Keystone,
     /// Not the database, but the memory for bodies whose senders are not verified yet.
     Bodies,
+    /// Not the database, but the memory for bodies.
+    Memory,
+    /// Not the database, but the memory for large answers.
+    Answers,
+    /// As many requests are under way as may be.
+    Crowded,
+    /// The time of the request is over.
+    Late,
 }
 
 impl fmt::Display for Outage {
@@ -46,6 +54,10 @@ impl fmt::Display for Outage {
             Self::Failing => "the database reported a system error",
             Self::Keystone => "Keystone cannot say whether the token is valid",
             Self::Bodies => "body: the memory for bodies of requests that are not verified yet is used up",
+            Self::Memory => "body: the memory for bodies is used up",
+            Self::Answers => "the memory for large answers is used up",
+            Self::Crowded => "too many requests are under way",
+            Self::Late => "the request did not end within its time",
         })
     }
 }

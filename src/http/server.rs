@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    iter,
     net::{SocketAddr, TcpListener},
     sync::{Arc, Weak},
     time::Duration,
@@ -10,6 +11,7 @@ use std::{
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
 
 use super::{
+    connection,
     limits::{Failed, LimitSettings, Limits},
     request_log, router,
     state::{AppState, ServerState},
@@ -78,8 +80,12 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let ServerSettings { listener, tls, http_listener, allowed_hosts, trusted_proxies, limits, app } = settings;
     let address = listener.local_addr()?;
     let http_address = http_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    for listener in iter::once(&listener).chain(&http_listener) {
+        connection::limit_silence(listener, limits.patience)?;
+    }
     let limits = Limits::new(&limits);
-    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight: Arc::default() });
+    let (in_flight, at_clients) = (Arc::default(), Arc::default());
+    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight, at_clients });
     let in_flight = InFlight(Arc::downgrade(&state.in_flight));
     let failed = state.limits.failed().clone();
     let workers = app.workers();
@@ -93,6 +99,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     .shutdown_timeout(DRAIN.as_secs())
     .tls_handshake_timeout(HANDSHAKE)
     .max_connection_rate(MAX_HANDSHAKES)
+    .on_connect(connection::note)
     .disable_signals();
     server = match tls {
         Some(tls) => server.listen_rustls_0_23(listener, tls.config())?,

@@ -77,6 +77,8 @@ fn help_explains_every_setting_with_its_default() {
         ("--trusted-proxy <ADDRESS[/PREFIX]>", "TAGD_TRUSTED_PROXIES", "[default: none]"),
         ("--rate-limit-principal <N>", "TAGD_RATE_LIMIT_PRINCIPAL", "[default: no limit]"),
         ("--rate-limit-address <N>", "TAGD_RATE_LIMIT_ADDRESS", "[default: no limit]"),
+        ("--max-requests <N>", "TAGD_MAX_REQUESTS", "[default: 4096]"),
+        ("--request-timeout <SECONDS>", "TAGD_REQUEST_TIMEOUT", "[default: 45 more than the statement timeout]"),
     ];
     for command in COMMANDS {
         let help = program.expect(&[command, &["--help"]].concat());
@@ -224,6 +226,8 @@ fn bad_settings_are_one_clear_line() {
             &["serve", "--rate-limit-address", "0"],
             "rate_limit_address: must be an integer between 1 and 1000000, got 0",
         ),
+        (&["serve", "--max-requests", "0"], "max_requests: must be an integer between 1 and 1000000, got 0"),
+        (&["serve", "--request-timeout", "7201"], "request_timeout: must be an integer between 1 and 7200, got 7201"),
         (
             &["serve", "--rate-limit-principal", "5"],
             "rate_limit_principal: requires auth with keys, tokens or keystone",

@@ -1,0 +1,58 @@
+//! Ends a request whose client has gone, or whose time is over: its future is dropped, and what it waits for with it.
+
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use tokio::{select, time::sleep};
+
+use super::connection::Connection;
+
+/// How often a running request is looked at. One that is answered before costs a timer.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why a request was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Its client has gone.
+    Gone,
+    /// Its time is over.
+    Late,
+}
+
+/// How long a request may run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// When its time is over, if it has any end.
+    pub(super) deadline: Option<Duration>,
+    /// Whether it goes on although its client sends nothing more.
+    pub(super) may_end: bool,
+}
+
+/// Runs a request until it is answered, or cut off. `bounds` are only asked for if it is not answered soon.
+pub(super) async fn run<T>(
+    connection: Option<&Connection>,
+    bounds: impl Fn() -> Bounds,
+    request: impl Future<Output = T>,
+) -> Result<T, Cut> {
+    let begun = Instant::now();
+    let mut request = pin!(request);
+    loop {
+        select! {
+            biased;
+            answer = &mut request => return Ok(answer),
+            () = sleep(TICK) => {}
+        }
+        let Bounds { deadline, may_end } = bounds();
+        if let Some(connection) = connection
+            && connection.is_gone(may_end)
+        {
+            connection.end();
+            return Err(Cut::Gone);
+        }
+        if deadline.is_some_and(|deadline| begun.elapsed() >= deadline) {
+            return Err(Cut::Late);
+        }
+    }
+}
