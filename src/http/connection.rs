@@ -5,10 +5,10 @@
 
 use std::{
     any::Any,
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     net::TcpListener,
     os::fd::{AsRawFd, RawFd},
-    rc::Rc,
+    rc::{Rc, Weak},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ use actix_web::{
 };
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 use nix::sys::socket::{Shutdown, shutdown};
+use tokio::task::JoinHandle;
 
 /// Bytes of answers after which it is checked whether the client takes them. actix-http answers all requests that it has read
 /// ahead, 128 KiB of them, and more of them with each read, whether or not the client receives the answers.
@@ -30,6 +31,9 @@ const HEAD: usize = 512;
 /// How often a socket is looked at that takes nothing.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How often it is checked how long a connection has been idle, at least.
+const TICK: Duration = Duration::from_secs(5);
+
 /// The connection of a client.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -37,6 +41,30 @@ pub(super) struct Connection {
     /// Bytes of answers since it was last checked whether the client takes them.
     answered: Cell<usize>,
     is_over: Cell<bool>,
+    /// Requests that run and answers that are sent.
+    active: Cell<usize>,
+    /// Since when there are none, if there are none.
+    idle_since: Cell<Instant>,
+    watcher: OnceCell<JoinHandle<()>>,
+}
+
+/// Keeps a connection from being idle until it is dropped.
+#[derive(Debug)]
+pub(super) struct Active(Rc<Connection>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get() - 1);
+        self.0.idle_since.set(Instant::now());
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.abort();
+        }
+    }
 }
 
 /// How the other end of a connection is.
@@ -54,17 +82,46 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// Notes the connection, for [`actix_web::HttpServer::on_connect`].
-pub(super) fn note(stream: &dyn Any, data: &mut Extensions) {
+/// Notes a connection, for [`actix_web::HttpServer::on_connect`], and has it closed when it has been idle for too long.
+///
+/// actix-http does that itself only if nothing at all arrives: after the first request of a connection, it waits without end for
+/// the rest of the next head, and for the rest of a body in chunks that nobody reads.
+pub(super) fn note(stream: &dyn Any, data: &mut Extensions, patience: Duration) {
     let plain = stream.downcast_ref::<TcpStream>();
     let tcp = plain.or_else(|| stream.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0));
     if let Some(tcp) = tcp {
-        let socket = tcp.as_raw_fd();
-        data.insert(Rc::new(Connection { socket, answered: Cell::new(0), is_over: Cell::new(false) }));
+        let connection = Rc::new(Connection {
+            socket: tcp.as_raw_fd(),
+            answered: Cell::new(0),
+            is_over: Cell::new(false),
+            active: Cell::new(0),
+            idle_since: Cell::new(Instant::now()),
+            watcher: OnceCell::new(),
+        });
+        let watcher = rt::spawn(end_if_idle(Rc::downgrade(&connection), patience));
+        let _ = connection.watcher.set(watcher);
+        data.insert(connection);
+    }
+}
+
+async fn end_if_idle(connection: Weak<Connection>, patience: Duration) {
+    loop {
+        rt::time::sleep(TICK.min(patience)).await;
+        let Some(connection) = connection.upgrade() else { return };
+        if connection.active.get() == 0 && connection.idle_since.get().elapsed() > patience {
+            connection.end();
+            return;
+        }
     }
 }
 
 impl Connection {
+    /// Begins a request or an answer.
+    pub(super) fn activate(self: &Rc<Self>) -> Active {
+        self.active.set(self.active.get() + 1);
+        Active(Rc::clone(self))
+    }
+
     /// Whether the client of a running request has gone. One that has only closed its own direction counts as gone, as in
     /// nginx, unless it `may_end`: it may have sent all of an import.
     pub(super) fn is_gone(&self, may_end: bool) -> bool {

@@ -22,7 +22,7 @@ use actix_web::{
 use tokio::task::JoinHandle;
 
 use super::{
-    connection::Connection,
+    connection::{Active, Connection},
     room::{Budget, Share},
     state::AppState,
     unidentified::{self, Asked},
@@ -149,6 +149,7 @@ impl<B: MessageBody + 'static> MessageBody for Pieces<B> {
 struct Pace {
     meter: Rc<Meter>,
     watcher: JoinHandle<()>,
+    _active: Active,
 }
 
 /// What a client has taken, and how long it was waited for.
@@ -182,7 +183,7 @@ impl Meter {
 impl Pace {
     fn watch(connection: &Rc<Connection>, budget: &Arc<Budget>, patience: Duration) -> Self {
         let meter = Rc::new(Meter::default());
-        let (connection, budget, metered) = (Rc::clone(connection), Arc::clone(budget), Rc::clone(&meter));
+        let (peer, budget, metered) = (Rc::downgrade(connection), Arc::clone(budget), Rc::clone(&meter));
         let watcher = rt::spawn(async move {
             loop {
                 rt::time::sleep(TICK.min(patience)).await;
@@ -191,12 +192,14 @@ impl Pace {
                 if metered.is_slow(patience, rate) {
                     let taken = metered.taken.get();
                     tracing::info!(taken, is_scarce, "closed a connection: the client takes its answer too slowly");
-                    connection.end();
+                    if let Some(connection) = peer.upgrade() {
+                        connection.end();
+                    }
                     return;
                 }
             }
         });
-        Self { meter, watcher }
+        Self { meter, watcher, _active: connection.activate() }
     }
 }
 

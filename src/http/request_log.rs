@@ -50,6 +50,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
         Err(error) => return Ok(request.into_response(unidentified::gateway(&asked, &error)).map_into_right_body()),
     };
     let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
+    let _active = connection.as_ref().map(Connection::activate);
     // upgrades are not supported, and actix would copy the request's `Upgrade` header into the response
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let _in_flight = Arc::clone(&state.server.in_flight);

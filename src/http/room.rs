@@ -48,9 +48,12 @@ impl Budget {
         }
     }
 
-    /// Takes bytes until the share is dropped, if as many are left.
+    /// Takes bytes until the share is dropped, if as many are left, or if nothing else is taken: what is larger than the whole
+    /// must be possible at some time.
     pub(super) fn share(self: &Arc<Self>, bytes: usize) -> Option<Share> {
-        self.try_take(bytes).then(|| Share { budget: Arc::clone(self), bytes })
+        let allowed = |left| if left == self.size { Some(left - signed(bytes)) } else { enough(left, bytes) };
+        let taken = self.left.fetch_update(Relaxed, Relaxed, allowed);
+        taken.is_ok().then(|| Share { budget: Arc::clone(self), bytes })
     }
 
     /// Takes bytes until the share is dropped, whether they are left or not.
@@ -311,6 +314,18 @@ mod tests {
         drop(first);
         assert!(!budget.is_scarce() && budget.share(51).is_none() && budget.share(50).is_some());
         drop(second);
+        assert!(budget.share(100).is_some());
+    }
+
+    #[test]
+    fn what_is_larger_than_the_whole_budget_is_taken_alone() {
+        let budget = Arc::new(Budget::new(100));
+        let small = budget.share(1).unwrap();
+        assert!(budget.share(101).is_none());
+        drop(small);
+        let large = budget.share(101).unwrap();
+        assert!(budget.share(1).is_none() && budget.share(101).is_none());
+        drop(large);
         assert!(budget.share(100).is_some());
     }
 }

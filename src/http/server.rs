@@ -83,6 +83,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     for listener in iter::once(&listener).chain(&http_listener) {
         connection::limit_silence(listener, limits.patience)?;
     }
+    let patience = limits.patience;
     let limits = Limits::new(&limits);
     let (in_flight, at_clients) = (Arc::default(), Arc::default());
     let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight, at_clients });
@@ -99,7 +100,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     .shutdown_timeout(DRAIN.as_secs())
     .tls_handshake_timeout(HANDSHAKE)
     .max_connection_rate(MAX_HANDSHAKES)
-    .on_connect(connection::note)
+    .on_connect(move |stream, data| connection::note(stream, data, patience))
     .disable_signals();
     server = match tls {
         Some(tls) => server.listen_rustls_0_23(listener, tls.config())?,

@@ -346,3 +346,26 @@ async fn send(sender: &mpsc::Sender<Piece>, piece: Piece, patience: Duration) ->
         Ok(Err(_)) | Err(_) => Err(Stopped::Gone),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_with_blanks_and_is_renewed_by_all_else() {
+        let second = Duration::from_secs(1);
+        let mut lines = Pace::new(30 * second, false);
+        lines.count(20 * second, b" \r\n\t");
+        assert_eq!(lines.left, 10 * second);
+        lines.count(5 * second, &[b'x'; 1024]);
+        assert_eq!(lines.left, 6 * second);
+        // what was sent fast does not make up for a longer stop afterwards
+        lines.count(second, &vec![b'x'; 1024 * 1024]);
+        assert_eq!(lines.left, 30 * second);
+        lines.count(60 * second, b"x");
+        assert_eq!(lines.left, Duration::ZERO);
+        let mut packed = Pace::new(30 * second, true);
+        packed.count(2 * second, &[b' '; 1024]);
+        assert_eq!(packed.left, 29 * second);
+    }
+}
