@@ -9,8 +9,11 @@ use tokio::{select, time::sleep};
 
 use super::connection::Connection;
 
-/// How often a running request is looked at. One that is answered before costs a timer.
-const TICK: Duration = Duration::from_millis(100);
+/// When a running request is looked at first. One that is answered before costs a timer.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// How often it is looked at later. From the first look on, the time between two is doubled up to this.
+const LATER: Duration = Duration::from_millis(500);
 
 /// Why a request was cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +41,14 @@ pub(super) async fn run<T>(
 ) -> Result<T, Cut> {
     let begun = Instant::now();
     let mut request = pin!(request);
+    let mut pause = FIRST;
     loop {
         select! {
             biased;
             answer = &mut request => return Ok(answer),
-            () = sleep(TICK) => {}
+            () = sleep(pause) => {}
         }
+        pause = LATER.min(2 * pause);
         let Bounds { deadline, may_end } = bounds();
         if let Some(connection) = connection
             && connection.is_gone(may_end)
