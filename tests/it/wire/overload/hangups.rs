@@ -46,9 +46,30 @@ fn a_request_ends_with_its_client() {
         assert_ne!(world.send("GET", "/readyz", &[], b"").status, 429);
         drop(client);
         eventually("it has ended", || !is_crowded(&world));
+        held.wait_for_none();
     }
     held.release();
     assert_eq!(Wire::Ims.page(&world, &json!({})), (Vec::new(), 0));
+}
+
+#[test]
+fn a_request_that_waits_for_a_connection_ends_with_its_client_and_others_get_the_connection() {
+    let running = 20;
+    let world = limited(LimitSettings { max_requests: running + 1, ..LimitSettings::default() });
+    let mut held = Held::over(&world);
+    // more than there are connections
+    let clients: Vec<_> = (0..=running).map(|_| send(&world, &query(Wire::Ims))).collect();
+    held.wait_for(1);
+    eventually("all are under way", || is_crowded(&world));
+    let mut clients = clients.into_iter();
+    drop(clients.next_back());
+    eventually("the last one has ended", || !is_crowded(&world));
+    held.release();
+    // none of the others has
+    for client in clients {
+        let answer = read_one(client);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
 }
 
 #[test]
@@ -77,6 +98,7 @@ fn a_client_that_has_gone_is_noticed_behind_all_that_it_has_sent() {
     held.wait_for(1);
     drop(client);
     eventually("all have ended", || !is_crowded(&world));
+    held.wait_for_none();
     held.release();
 }
 
@@ -109,6 +131,7 @@ fn an_import_ends_when_its_connection_breaks() {
     eventually("100 Continue has arrived", || importing.peek(&mut [0]).unwrap() > 0);
     drop(importing);
     eventually("it has ended", || !is_crowded(&world));
+    held.wait_for_none();
     held.release();
     assert!(!has_imported(&world));
 }

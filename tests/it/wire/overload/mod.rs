@@ -59,6 +59,12 @@ impl Held {
         eventually("statements wait", || block_on(waiting_for_locks(looking)).len() >= count);
     }
 
+    /// Waits until none waits any more.
+    fn wait_for_none(&mut self) {
+        let looking = &mut self.looking;
+        eventually("no statement waits", || block_on(waiting_for_locks(looking)).is_empty());
+    }
+
     fn release(mut self) {
         block_on(async {
             self.owner.execute("rollback").await.unwrap();
