@@ -9,6 +9,7 @@ use std::{
     net::TcpListener,
     os::fd::{AsRawFd, RawFd},
     rc::{Rc, Weak},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use actix_web::{
     dev::Extensions,
     rt::{self, net::TcpStream},
 };
-use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+use mio::{Events, Interest, Token, unix::SourceFd};
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::task::JoinHandle;
 
@@ -157,6 +158,10 @@ impl Connection {
         loop {
             let peer = peer_of(self.socket);
             if peer.takes && !peer.is_broken {
+                // the dispatcher handles what it has read ahead, and forgets that there may be more in its buffer if it never
+                // had to wait: have it look again when it is through
+                let dispatcher = std::future::poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+                rt::spawn(async move { dispatcher.wake() });
                 return Ok(());
             }
             if peer.is_broken || begun.elapsed() > patience {
@@ -169,7 +174,7 @@ impl Connection {
 }
 
 thread_local! {
-    static POLL: RefCell<Option<(Poll, Events)>> = const { RefCell::new(None) };
+    static POLL: RefCell<Option<(mio::Poll, Events)>> = const { RefCell::new(None) };
 }
 
 /// Looks at a socket. If that fails, for want of file descriptors, the client counts as present.
@@ -177,9 +182,9 @@ fn peer_of(socket: RawFd) -> Peer {
     POLL.with_borrow_mut(|poll| look(poll, socket).unwrap_or(Peer { has_ended: false, is_broken: false, takes: true }))
 }
 
-fn look(slot: &mut Option<(Poll, Events)>, socket: RawFd) -> std::io::Result<Peer> {
+fn look(slot: &mut Option<(mio::Poll, Events)>, socket: RawFd) -> std::io::Result<Peer> {
     if slot.is_none() {
-        *slot = Some((Poll::new()?, Events::with_capacity(4)));
+        *slot = Some((mio::Poll::new()?, Events::with_capacity(4)));
     }
     let Some((poll, events)) = slot else { return Err(std::io::ErrorKind::NotFound.into()) };
     let mut source = SourceFd(&socket);

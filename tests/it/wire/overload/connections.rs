@@ -36,7 +36,7 @@ fn a_client_that_sends_requests_and_reads_no_answer_is_stopped_and_closed() {
 #[test]
 fn a_client_that_reads_gets_the_answers_to_all_that_it_has_sent_ahead() {
     let world = World::empty();
-    let count = 2000;
+    let count = 5000;
     let mut client = connect(&world);
     let mut sending = client.try_clone().unwrap();
     thread::scope(|scope| {
