@@ -94,13 +94,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         http_listener,
         allowed_hosts: settings.allowed_hosts.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
-        limits: LimitSettings {
-            principal_rate: settings.rate_limit_principal.and_then(NonZeroU32::new),
-            address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
-            max_requests: usize::try_from(settings.max_requests).unwrap_or(usize::MAX),
-            deadline: Duration::from_secs(settings.request_timeout.into()),
-            ..LimitSettings::default()
-        },
+        limits: limit_settings(settings),
         app,
     })
     .map_err(|source| CliError::Listen { address: settings.listen, source })?;
@@ -158,6 +152,17 @@ fn tell_modes(settings: &Settings) {
     } else {
         let modes: Vec<_> = settings.auth.iter().map(|mode| mode.name()).collect();
         tracing::info!(modes = modes.join(","), "requests must have credentials");
+    }
+}
+
+/// Limits of the requests of a server.
+fn limit_settings(settings: &Settings) -> LimitSettings {
+    LimitSettings {
+        principal_rate: settings.rate_limit_principal.and_then(NonZeroU32::new),
+        address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
+        max_requests: usize::try_from(settings.max_requests).unwrap_or(usize::MAX),
+        deadline: Duration::from_secs(settings.request_timeout.into()),
+        ..LimitSettings::default()
     }
 }
 
