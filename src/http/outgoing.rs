@@ -233,6 +233,6 @@ mod tests {
         assert!(meter.since.get().is_none());
         meter.pass(0);
         meter.since.set(Some(Instant::now().checked_sub(20 * second).unwrap()));
-        assert_eq!((is_slow(18 * second), is_slow(19 * second)), (false, true));
+        assert_eq!((is_slow(17 * second), is_slow(19 * second)), (false, true));
     }
 }
