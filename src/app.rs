@@ -6,11 +6,8 @@ use crate::{
     dialects::DIALECTS,
     domain::{Outage, services::CloudService},
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
-    store::{Readiness, SessionProfile, Store, StoreSettings, WRITE_CONNECTIONS, WriteQueue},
+    store::{Readiness, ServerConnections, Store, StoreSettings},
 };
-
-/// Connections of a worker for imports, exports and other work without a deadline, in addition to those for requests.
-pub const WORK_CONNECTIONS: u32 = 2;
 
 /// Settings of a server.
 #[derive(Debug)]
@@ -19,7 +16,7 @@ pub struct AppSettings {
     pub workers: usize,
     /// Name of the region whose resources are served.
     pub region: String,
-    /// The database; its connections are divided among the workers.
+    /// The database, and the number of connections for reads.
     pub store: StoreSettings,
     /// Which credentials requests must have.
     pub auth: AuthSettings,
@@ -31,11 +28,7 @@ pub struct App {
     workers: usize,
     region: Arc<str>,
     services: Arc<[CloudService]>,
-    /// The connections of one worker for requests.
-    serving: StoreSettings,
-    /// Its connections for work without a deadline.
-    bulk: StoreSettings,
-    writes: WriteQueue,
+    connections: ServerConnections,
     caches: Caches,
     auth: Arc<AuthSettings>,
     readiness: Readiness,
@@ -61,25 +54,14 @@ pub struct Worker {
 impl App {
     /// Creates the shared state on the runtime of the caller, which must outlive every worker; the schema must be up to
     /// date.
-    ///
-    /// Each worker has its own pool, so a connection is only woken by the thread that waits for it. Changes of tags go
-    /// through one queue with its own connections, so that they can be batched.
     pub fn new(settings: AppSettings) -> Self {
         let AppSettings { workers, region, store, auth } = settings;
         let workers = workers.max(1);
-        let mut writing = store.clone();
-        writing.connections = store.connections.min(WRITE_CONNECTIONS);
-        let mut serving = store.clone();
-        serving.connections = (store.connections / u32::try_from(workers).unwrap_or(u32::MAX)).max(1);
-        let mut bulk = store.clone();
-        bulk.connections = WORK_CONNECTIONS;
         Self {
             workers,
             region: region.into(),
             services: DIALECTS.iter().map(|dialect| dialect.service).collect(),
-            serving,
-            bulk,
-            writes: Store::connect_lazy(&writing, SessionProfile::Serve).queue().clone(),
+            connections: ServerConnections::new(&store, u32::try_from(workers).unwrap_or(u32::MAX)),
             caches: Caches::default(),
             auth: auth.into(),
             readiness: Readiness::new(&store),
@@ -93,8 +75,7 @@ impl App {
 
     /// The use cases for one worker, with pools of its own on the runtime of the caller.
     pub fn worker(&self) -> Worker {
-        let store = Store::connect_lazy(&self.serving, SessionProfile::Serve).with_queue(&self.writes);
-        let bulk = Store::connect_lazy(&self.bulk, SessionProfile::Bulk);
+        let (store, bulk) = (self.connections.serving(), self.connections.working());
         let cache = &self.caches.credentials;
         let authenticator = Authenticator::new(Arc::clone(&self.auth), store.clone(), Arc::clone(cache));
         let (region, services) = (Arc::clone(&self.region), Arc::clone(&self.services));

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod demo;
+mod descriptors;
 mod error;
 mod export;
 mod history;
@@ -11,6 +12,7 @@ mod master_key;
 mod migrate;
 mod open;
 mod policy;
+mod private;
 mod progress;
 mod report;
 mod secret_files;
@@ -18,7 +20,7 @@ mod serve;
 mod time;
 mod upkeep;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -75,6 +77,9 @@ enum Command {
     Demo,
 }
 
+/// How long threads may take to end.
+const THREADS: Duration = Duration::from_secs(1);
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -100,7 +105,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|source| CliError::File { what: "cannot start threads".into(), source })?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match cli.command {
             Command::Serve(_) => serve::run(&settings).await,
             Command::Migrate => migrate::run(&settings).await,
@@ -114,5 +119,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Policy(command) => policy::run(&settings, command).await,
             Command::Demo => demo::run(&settings).await,
         }
+    });
+    // a thread that waits for Postgres or for input must not delay the end
+    runtime.shutdown_timeout(THREADS);
+    outcome.map_err(|error| match settings.database_url {
+        None => error.of_private(&settings.data_dir),
+        Some(_) => error,
     })
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::{
-    app::WORK_CONNECTIONS,
     cli::CliError,
     cluster::{Cluster, ClusterSettings},
     config::Settings,
-    store::{SessionProfile, Store, StoreSettings, create_database},
+    store::{ServerConnections, SessionProfile, Store, StoreSettings, create_database},
 };
+
+/// Connections of other programs to a private Postgres that many workers use.
+const OTHER_CONNECTIONS: u32 = 20;
 
 /// Name of the database in the private cluster.
 const DATABASE: &str = "tagd";
@@ -46,7 +48,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
 }
 
 async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
-    let connections = settings.connections + settings.workers * WORK_CONNECTIONS + 20;
+    let connections = ServerConnections::most(settings.connections, settings.workers) + OTHER_CONNECTIONS;
     let wanted = ClusterSettings {
         data_dir: settings.data_dir.clone(),
         programs: settings.postgres_bin.clone(),

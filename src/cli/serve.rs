@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write, stderr, stdin, stdout},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
     thread,
@@ -17,9 +17,9 @@ use tokio::{
 use super::{
     CliError,
     credentials::configured_keys,
-    demo, master_key,
+    demo, descriptors, master_key,
     open::{Opened, open},
-    secret_files,
+    private, secret_files,
     upkeep::{Upkeep, apply_retention, server_caller, switch_history},
 };
 use crate::{
@@ -28,9 +28,9 @@ use crate::{
         Keystone, Secret,
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
-    config::{AuthMode, KeystoneSetting, Settings},
-    domain::credential::CredentialKind,
-    http::{self, LimitSettings, Running, ServerSettings, Tls, TlsFiles},
+    config::{AuthMode, ConfigError, KeystoneSetting, Settings, passed_sockets},
+    domain::{ListenAddress, credential::CredentialKind},
+    http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
     pem,
     service::AuthSettings,
     store::{SessionProfile, Store},
@@ -42,45 +42,19 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
     let tls = files.map(Tls::read).transpose()?.map(Arc::new);
     let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
-    let listener = bind(settings.listen)?;
-    let http_listener = settings.http_listen.map(bind).transpose()?;
+    let listener = listener(settings)?;
+    let http_listener = settings.http_listen.as_ref().map(bind).transpose()?;
     secret_files::warn(settings);
     // before signals are handled, since it may be a pipe to which nobody writes
     let master_key = master_key::given_to_server(settings)?;
     let mut stop = Stop::listen()?;
     let mut hangup = Hangup::listen(tls.clone())?;
-    let opened = tokio::select! {
-        opened = open(settings) => opened?,
+    // Postgres may take long, or not answer at all
+    let (mut opened, store, auth) = tokio::select! {
+        prepared = prepare(settings, master_key, keystone) => prepared?,
         () = stop.asked() => return Ok(()),
     };
-    // for the schema, the demo and what is done besides answering; the workers open their own pools
-    let store = opened.store(SessionProfile::Bulk).await?.acting_for(server_caller());
-    let prepared = async {
-        switch_history(&store, settings.history).await?;
-        // before writers, whom dropping a month holds up; opening the database has made the months ahead
-        apply_retention(&store).await;
-        Ok::<_, CliError>(())
-    };
-    tokio::select! {
-        prepared = prepared => prepared?,
-        () = stop.asked() => return Ok(()),
-    }
-    if settings.with_demo {
-        let loaded = tokio::select! {
-            loaded = demo::load_if_empty(&store) => loaded?,
-            () = stop.asked() => return Ok(()),
-        };
-        if let Some(resources) = loaded {
-            tracing::info!(resources, "loaded the demo fleet");
-        } else {
-            tracing::info!("skipped the demo fleet: the database has or had resources");
-        }
-    }
-
-    let auth = tokio::select! {
-        auth = auth_settings(settings, master_key, &opened, &store, keystone) => auth?,
-        () = stop.asked() => return Ok(()),
-    };
+    descriptors::raise_limit();
     let app = App::new(AppSettings {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
@@ -93,19 +67,15 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         http_listener,
         allowed_hosts: settings.allowed_hosts.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
-        limits: LimitSettings {
-            principal_rate: settings.rate_limit_principal.and_then(NonZeroU32::new),
-            address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
-            ..LimitSettings::default()
-        },
+        limits: limit_settings(settings),
         app,
     })
-    .map_err(|source| CliError::Listen { address: settings.listen, source })?;
+    .map_err(|source| CliError::Listen { address: settings.listen(), source })?;
     tell_modes(settings);
     let urls = urls(&server, tls.is_some());
     // standard output may be closed; tagd serves anyway
     let _ = writeln!(stdout(), "tagd is ready on {urls} ({})", opened.description);
-    let http_address = server.http_address.map(tracing::field::display);
+    let http_address = server.http_address.as_ref().map(tracing::field::display);
     tracing::info!(address = %server.address, http_address, database = opened.description, "ready");
     // to the log, since standard output has one line for scripts; if it fails, tagd still serves
 
@@ -125,21 +95,29 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         }
     }
     let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone());
-    tokio::select! {
-        () = stop.asked() => {}
-        () = hangup.reload_until_closed() => {}
-        () = upkeep.run() => {}
-    }
-    tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
+    let failure = tokio::select! {
+        () = stop.asked() => None,
+        () = hangup.reload_until_closed() => None,
+        () = upkeep.run() => None,
+        error = private::keep_running(&mut opened.cluster) => Some(CliError::Cluster(error)),
+    };
     let in_flight = server.in_flight.clone();
-    let outcome = tokio::select! {
-        outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
-        // connections may be open without a request
-        () = stop.asked() => if in_flight.has_any() {
-            Err(CliError::Stopped("stopped with requests in flight".into()))
-        } else {
-            Ok(())
-        },
+    let outcome = if let Some(error) = failure {
+        tracing::error!("stopping: the private Postgres cannot be started again");
+        // the requests in flight have no database any more
+        let _ = tokio::time::timeout(HINT, server.stop()).await;
+        Err(error)
+    } else {
+        tracing::info!("stopping: waiting for requests in flight; a second signal ends them");
+        tokio::select! {
+            outcome = server.stop() => outcome.map_err(|error| CliError::Stopped(format!("the server failed: {error}"))),
+            // connections may be open without a request
+            () = stop.asked() => if in_flight.has_any() {
+                Err(CliError::Stopped("stopped with requests in flight".into()))
+            } else {
+                Ok(())
+            },
+        }
     };
     // a database that does not answer must not delay the end
     let _ = tokio::time::timeout(HINT, upkeep.report()).await;
@@ -155,6 +133,40 @@ fn tell_modes(settings: &Settings) {
     } else {
         let modes: Vec<_> = settings.auth.iter().map(|mode| mode.name()).collect();
         tracing::info!(modes = modes.join(","), "requests must have credentials");
+    }
+}
+
+/// Opens the database and does what is done before requests are answered.
+async fn prepare(
+    settings: &Settings,
+    master_key: Option<(String, Secret)>,
+    keystone: Option<Arc<Keystone>>,
+) -> Result<(Opened, Store, AuthSettings), CliError> {
+    let opened = open(settings).await?;
+    // for the schema, the demo and what is done besides answering; the workers open their own pools
+    let store = opened.store(SessionProfile::Bulk).await?.acting_for(server_caller());
+    switch_history(&store, settings.history).await?;
+    // before writers, whom dropping a month holds up; opening the database has made the months ahead
+    apply_retention(&store).await;
+    if settings.with_demo {
+        if let Some(resources) = demo::load_if_empty(&store).await? {
+            tracing::info!(resources, "loaded the demo fleet");
+        } else {
+            tracing::info!("skipped the demo fleet: the database has or had resources");
+        }
+    }
+    let auth = auth_settings(settings, master_key, &opened, &store, keystone).await?;
+    Ok((opened, store, auth))
+}
+
+/// Limits of the requests of a server.
+fn limit_settings(settings: &Settings) -> LimitSettings {
+    LimitSettings {
+        principal_rate: settings.rate_limit_principal.and_then(NonZeroU32::new),
+        address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
+        max_requests: usize::try_from(settings.max_requests).unwrap_or(usize::MAX),
+        deadline: Duration::from_secs(settings.request_timeout.into()),
+        ..LimitSettings::default()
     }
 }
 
@@ -237,27 +249,53 @@ async fn query_to_try(store: &Store, settings: &Settings, url: &str) -> Result<O
 /// Timeout for what a server can do without: the hints after its start, and its last entries in the audit log.
 const HINT: Duration = Duration::from_secs(2);
 
-fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).map_err(|source| CliError::Listen { address, source })
+/// The socket that systemd passes, or else one on the address of the settings.
+fn listener(settings: &Settings) -> Result<Listener, CliError> {
+    let Some(passed) = Listener::passed(passed_sockets()?).map_err(ConfigError::Passed)? else {
+        return bind(&settings.listen());
+    };
+    if let Some(listen) = &settings.listen {
+        return Err(ConfigError::ListenAndPassed(listen.clone()).into());
+    }
+    let address = passed.address().map_err(|error| ConfigError::Passed(error.to_string()))?;
+    settings.check_address("listen", &address, settings.tls.is_some())?;
+    Ok(passed)
+}
+
+fn bind(address: &ListenAddress) -> Result<Listener, CliError> {
+    Listener::bind(address).map_err(|source| CliError::Listen { address: address.clone(), source })
 }
 
 /// Where the server listens.
 fn urls(server: &Running, is_https: bool) -> String {
-    let scheme = if is_https { "https" } else { "http" };
-    let beside = server.http_address.map_or_else(String::new, |address| format!(" and http://{address}"));
-    format!("{scheme}://{}{beside}", server.address)
+    let url = |scheme: &str, address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    };
+    let beside =
+        server.http_address.as_ref().map_or_else(String::new, |address| format!(" and {}", url("http", address)));
+    format!("{}{beside}", url(if is_https { "https" } else { "http" }, &server.address))
 }
 
 /// The URL of the server on this machine as an argument of curl, with the options that it needs.
 fn url_to_try(server: &Running, settings: &Settings) -> String {
-    let (address, scheme) = match (server.http_address, &settings.tls) {
+    let (address, scheme) = match (&server.http_address, &settings.tls) {
         (Some(address), _) => (address, "http"),
-        (None, None) => (server.address, "http"),
+        (None, None) => (&server.address, "http"),
         // the certificate is for a name, which may lead elsewhere
-        (None, Some(tls)) if tls.client_ca.is_none() => (server.address, "--insecure https"),
-        (None, Some(_)) => (server.address, "--insecure --cert CERTIFICATE --key KEY https"),
+        (None, Some(tls)) if tls.client_ca.is_none() => (&server.address, "--insecure https"),
+        (None, Some(_)) => (&server.address, "--insecure --cert CERTIFICATE --key KEY https"),
     };
-    format!("{scheme}://{}", reachable(address))
+    match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{}", reachable(*address)),
+        ListenAddress::Unix(path) => format!("--unix-socket {} http://localhost", quoted(&path.to_string_lossy())),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The address at which this machine reaches a server that listens on `address`, which may be the one for all interfaces.

@@ -104,6 +104,12 @@ pub enum ClusterError {
         /// The directory.
         path: PathBuf,
     },
+    /// The cluster that tagd used was removed or replaced while tagd was running.
+    #[error("the cluster in {} was removed or replaced while tagd was using it", path.display())]
+    Replaced {
+        /// The cluster's directory.
+        path: PathBuf,
+    },
     /// A Postgres that tagd did not start uses the data, or does not stop.
     #[error("another Postgres (process {pid}) is using {}; stop it and start again", data.display())]
     Busy {
@@ -186,6 +192,21 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether it may end without a change of settings, so that another try makes sense.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy { .. }
+                | Self::DiskFull { .. }
+                | Self::Start { .. }
+                | Self::Orphans { .. }
+                | Self::TimedOut { .. }
+                | Self::Locked { .. }
+                | Self::Mute { .. }
+                | Self::Io { .. }
+        )
+    }
+
     /// Adds the path to an error of the system, for `map_err`.
     pub(super) fn at(path: &Path) -> impl FnOnce(Error) -> Self {
         let path = path.to_path_buf();

@@ -1,9 +1,13 @@
-//! The guard: a small shell process, parent of the server, that stops it when the last holder has exited.
+//! The guard and the keeper: two small shell processes that stop the server when the last holder has exited.
 //!
 //! Every tagd keeps the write end of one FIFO open, and the guard reads it (guard.sh). To join, a tagd opens the FIFO and
 //! sends a greeting: it creates a file and writes its name into the pipe, and the guard removes the file. The removal
 //! proves that the guard was still reading while our end was open, so it has not decided to stop. A guard that stops
 //! closes its end, and a write to ours then fails.
+//!
+//! The keeper is the parent of the server (keeper.sh). Neither outlives the other: when the guard ends, however that
+//! happened, the keeper stops the server; when the keeper has no server any more, it kills the guard, which breaks the pipe
+//! of every holder. Server, keeper and guard are one process group, so that one signal resumes all that are suspended.
 
 use std::{
     fs::File,
@@ -16,7 +20,7 @@ use std::{
         },
     },
     path::Path,
-    process::{Child, Stdio, id},
+    process::{Child, ChildStdout, Stdio, id},
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -26,8 +30,11 @@ use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::stat::Mode,
-    unistd::{geteuid, mkfifo},
+    sys::{
+        signal::{Signal, killpg},
+        stat::Mode,
+    },
+    unistd::{Pid, geteuid, getpgid, mkfifo},
 };
 
 use super::{
@@ -38,9 +45,16 @@ use super::{
     programs::Programs,
 };
 
-const SCRIPT: &str = include_str!("guard.sh");
+/// Where /bin/sh is on every system.
+const SHELL: &str = "/bin/sh";
+const GUARD: &str = include_str!("guard.sh");
+const KEEPER: &str = include_str!("keeper.sh");
+/// Has the guard's process number.
+const GUARD_PID: &str = "guard.pid";
 /// A guard answers within milliseconds, or on a busy machine within a second or two.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+/// A guard that has not answered for this long may be suspended.
+const RESUME_AFTER: Duration = Duration::from_secs(3);
 /// A guard that still reads after this long has other holders.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 /// The server's log.
@@ -71,7 +85,12 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
     }
     let sent = hold.write_all(format!("{word}\n").as_bytes());
     let begun = Instant::now();
+    let mut is_resumed = false;
     let joined = loop {
+        if !is_resumed && begun.elapsed() > RESUME_AFTER {
+            is_resumed = true;
+            resume(place);
+        }
         if !sign.exists() {
             break Ok(Some(hold));
         }
@@ -91,6 +110,7 @@ pub(super) fn join(place: &Place) -> Result<Option<File>, ClusterError> {
 pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
     // A failure means that it has already exited.
     let _ = hold.write_all(b"end\n");
+    resume(place);
     let begun = Instant::now();
     while !broken(&hold, 10) {
         if begun.elapsed() > ANSWER_PATIENCE {
@@ -102,6 +122,8 @@ pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
 
 /// Releases the server and, if this was the last holder, waits until it has stopped. True if it has stopped.
 pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
+    // a suspended guard would read no end of file
+    resume(place);
     drop(hold);
     let begun = Instant::now();
     // A check makes us a holder for a moment, so check seldom. A guard without holders closes its end.
@@ -111,13 +133,28 @@ pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
         }
         thread::sleep(POLL_INTERVAL * 2);
     }
-    while place.data().join("postmaster.pid").exists() {
-        if begun.elapsed() > patience {
-            return false;
-        }
-        thread::sleep(POLL_INTERVAL);
+    // The keeper is stopping it, but may have been killed. Under the lock no other tagd is starting one.
+    match place.lock(LEAVE_PATIENCE.min(patience)) {
+        Ok(_lock) if matches!(open_hold(place), Ok(None)) => pidfile::stop(place, patience).is_ok(),
+        _ => false,
     }
-    true
+}
+
+/// Resumes guard, keeper and server if they are suspended.
+fn resume(place: &Place) {
+    let mut text = String::new();
+    let read = place.folder().file(GUARD_PID, OFlag::O_RDONLY).and_then(|file| file.take(20).read_to_string(&mut text));
+    let Some(pid) = read.ok().and_then(|_| text.trim().parse().ok()).filter(|pid| *pid > 1) else { return };
+    let group = Pid::from_raw(pid);
+    // the number may be in use again; to continue is harmless for any process that is not suspended
+    if getpgid(Some(group)) == Ok(group) && place.runner().owns_process(pid) {
+        let _ = killpg(group, Signal::SIGCONT);
+    }
+}
+
+/// Whether the guard has ended, so that nobody restarts or stops the server.
+pub(super) fn is_gone(hold: &File) -> bool {
+    broken(hold, 0)
 }
 
 /// Starts a guard and its server, and waits until the server accepts connections.
@@ -125,16 +162,33 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
     let (hold, pipe) = open_pipe(place)?;
     let log = open_log(place)?;
     let from = log.metadata().map_err(ClusterError::at(&place.log()))?.len();
+    let mut guard = spawn_guard(place, pipe, &log)?;
+    let keeper = spawn_keeper(place, programs, &mut guard, log);
+    let outcome = match keeper {
+        Ok(keeper) => {
+            let ready = wait_ready(place, keeper.stdout.as_ref(), from, patience);
+            reap(keeper);
+            ready
+        }
+        Err(error) => Err(error),
+    };
+    // Closing our end is not enough: other processes may have the same pipe open from an earlier server.
+    let outcome = match outcome {
+        Ok(server) => Ok((hold, server)),
+        Err(error) => end(place, hold).and(Err(error)),
+    };
+    reap(guard);
+    outcome
+}
+
+fn spawn_guard(place: &Place, pipe: File, log: &File) -> Result<Child, ClusterError> {
     // In a file, so that the script is not shown in the process list.
-    place.write("guard.sh", SCRIPT)?;
-    let shell = Path::new("/bin/sh");
-    let mut guard = place
+    place.write("guard.sh", GUARD)?;
+    let log = log.try_clone().map_err(ClusterError::at(&place.log()))?;
+    let guard = place
         .runner()
-        .command(shell, None)
-        .envs(MEMORY)
-        .arg(place.script())
-        .arg(programs.bin.join("postgres"))
-        .arg(place.data())
+        .command(SHELL, None)
+        .arg(place.root().join("guard.sh"))
         .arg(place.run())
         .stdin(pipe)
         .stdout(Stdio::piped())
@@ -142,19 +196,31 @@ pub(super) fn start(place: &Place, programs: &Programs, patience: Duration) -> R
         // Ctrl-C must only reach tagd, which needs its database until it has drained.
         .process_group(0)
         .spawn()
-        .map_err(ClusterError::at(shell))?;
-    match wait_ready(place, &mut guard, from, patience) {
-        Ok(server) => {
-            reap(guard);
-            Ok((hold, server))
-        }
-        Err(error) => {
-            // Closing our end is not enough: other processes may have the same pipe open from an earlier server.
-            end(place, hold)?;
-            reap(guard);
-            Err(error)
-        }
-    }
+        .map_err(ClusterError::at(Path::new(SHELL)))?;
+    Ok(guard)
+}
+
+/// Starts the keeper, which starts the server. The guard's stdout becomes the keeper's stdin, and no other process has it.
+fn spawn_keeper(place: &Place, programs: &Programs, guard: &mut Child, log: File) -> Result<Child, ClusterError> {
+    let guard_pid = i32::try_from(guard.id()).unwrap_or_default();
+    let life = guard.stdout.take().map_or_else(Stdio::null, Stdio::from);
+    place.write(GUARD_PID, &format!("{guard_pid}\n"))?;
+    place.write("keeper.sh", KEEPER)?;
+    place
+        .runner()
+        .command(SHELL, None)
+        .envs(MEMORY)
+        .arg(place.root().join("keeper.sh"))
+        .arg(programs.bin.join("postgres"))
+        .arg(place.data())
+        .arg(guard_pid.to_string())
+        .stdin(life)
+        // Only the keeper has it: when it exits, this tagd learns that the start failed.
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .process_group(guard_pid)
+        .spawn()
+        .map_err(ClusterError::at(Path::new(SHELL)))
 }
 
 /// The error for a server that does not become ready; `from` is the offset in the log to read from.
@@ -168,16 +234,19 @@ pub(super) fn late(place: &Place, from: u64, patience: Duration) -> ClusterError
     }
 }
 
-fn wait_ready(place: &Place, guard: &mut Child, from: u64, patience: Duration) -> Result<Server, ClusterError> {
+fn wait_ready(
+    place: &Place,
+    keeper: Option<&ChildStdout>,
+    from: u64,
+    patience: Duration,
+) -> Result<Server, ClusterError> {
     let begun = Instant::now();
     let mut reported = 0;
-    // Only the process that waits for the server has the other end.
-    let keeper = guard.stdout.take();
     loop {
         if let ServerState::Ready(server) = pidfile::state(place) {
             return Ok(server);
         }
-        if keeper.as_ref().is_none_or(|keeper| broken(keeper, 10)) {
+        if keeper.is_none_or(|keeper| broken(keeper, 10)) {
             return Err(explain(place, &read_log(place, from)));
         }
         if begun.elapsed() > patience {
@@ -239,11 +308,11 @@ fn broken(pipe: &impl AsFd, millis: u8) -> bool {
     ready.is_ok_and(|count| count > 0)
 }
 
-/// Waits for the guard in the background, so that a long-lived tagd collects no zombies.
-fn reap(mut guard: Child) {
-    let waiting = thread::Builder::new().name("postgres-guard".to_owned()).spawn(move || guard.wait());
+/// Waits for a shell in the background, so that a long-lived tagd collects no zombies.
+fn reap(mut shell: Child) {
+    let waiting = thread::Builder::new().name("postgres-guard".to_owned()).spawn(move || shell.wait());
     if let Err(error) = waiting {
-        tracing::debug!(%error, "cannot start the thread that waits for the guard");
+        tracing::debug!(%error, "cannot start the thread that waits for the shell");
     }
 }
 

@@ -4,7 +4,8 @@
 //! DATA/postgres/          owner: tagd's user
 //!   lock                  flock: one tagd at a time checks, creates or starts
 //!   holders               FIFO: every tagd holds the write end, the guard reads (guard.rs, guard.sh)
-//!   guard.sh              the guard's script
+//!   guard.sh, keeper.sh   scripts of guard and keeper
+//!   guard.pid             the guard's process number
 //!   tagd.conf             server settings, rewritten at each start (setup.rs)
 //!   server.log            the server's log
 //!   data/                 the cluster; owner: the server's user
@@ -20,6 +21,7 @@ mod guard;
 mod pidfile;
 mod place;
 mod programs;
+mod revival;
 mod settings;
 mod setup;
 
@@ -33,12 +35,14 @@ use std::{
 pub use error::ClusterError;
 use pidfile::{Server, ServerState};
 use place::Place;
+pub use place::log_file;
+pub use revival::Revival;
 pub use settings::ClusterSettings;
 use settings::{POLL_INTERVAL, SUPERUSER};
 
 /// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without recovery takes 0.2 s.
 const START_PATIENCE: Duration = Duration::from_mins(5);
-/// A guard restarts a killed server within 1 s; after this long it has stopped trying.
+/// A keeper restarts a killed server within 1 s; after this long it has been killed as well.
 const REVIVAL_PATIENCE: Duration = Duration::from_secs(10);
 /// The workers of a killed server exit within moments.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
@@ -54,6 +58,9 @@ pub struct Cluster {
     major: u32,
     started: bool,
     created: bool,
+    revival: Revival,
+    /// Since when there has been no server process, as far as [`Cluster::is_lost`] was asked.
+    absent_since: Option<Instant>,
 }
 
 impl Cluster {
@@ -69,13 +76,24 @@ impl Cluster {
         attached
     }
 
+    /// Gets the server of a cluster back: joins it if another tagd has started it, or else starts it.
+    ///
+    /// It is the same cluster at the same place and never a new one, which would answer as if there had never been data.
+    pub fn attach_again(revival: &Revival) -> Result<Self, ClusterError> {
+        revival.check()?;
+        let cluster = Self::attach(&revival.settings)?;
+        // connections of this process lead to the socket of before
+        revival.check_socket(&cluster.socket_dir)?;
+        Ok(cluster)
+    }
+
     fn attach_locked(settings: &ClusterSettings, place: Place) -> Result<Self, ClusterError> {
         let begun = Instant::now();
         loop {
             if let Some(hold) = guard::join(&place)? {
                 if let Some(server) = wait_joined(&place)? {
                     tracing::debug!(socket_dir = %server.socket_dir.display(), "joined the running Postgres");
-                    return Self::held(place, hold, server, false, false);
+                    return Self::held(settings, place, hold, server, false, false);
                 }
                 // Something else has stopped this guard's server, so the guard is of no use.
                 guard::end(&place, hold)?;
@@ -87,7 +105,7 @@ impl Cluster {
                 }
                 outcome => {
                     let (hold, server, created) = outcome?;
-                    return Self::held(place, hold, server, true, created);
+                    return Self::held(settings, place, hold, server, true, created);
                 }
             }
         }
@@ -99,6 +117,23 @@ impl Cluster {
     /// For a tagd that is the first process of a container: when it exits, all other processes are killed at once.
     pub fn leave(self, patience: Duration) -> bool {
         guard::leave(&self.place, self.hold, patience)
+    }
+
+    /// Whether the server is gone and nobody will start it again: its guard has ended, or has had no server for a while.
+    pub fn is_lost(&mut self) -> bool {
+        if guard::is_gone(&self.hold) {
+            return true;
+        }
+        if pidfile::is_running(&self.place) {
+            self.absent_since = None;
+            return false;
+        }
+        self.absent_since.get_or_insert_with(Instant::now).elapsed() > REVIVAL_PATIENCE
+    }
+
+    /// What is needed to get the server back.
+    pub fn revival(&self) -> Revival {
+        self.revival.clone()
     }
 
     /// The directory of the server's Unix socket, which is the host of a connection.
@@ -150,9 +185,18 @@ impl Cluster {
         Ok((hold, server, existing.is_none()))
     }
 
-    fn held(place: Place, hold: File, server: Server, started: bool, created: bool) -> Result<Self, ClusterError> {
+    fn held(
+        settings: &ClusterSettings,
+        place: Place,
+        hold: File,
+        server: Server,
+        started: bool,
+        created: bool,
+    ) -> Result<Self, ClusterError> {
         let major = setup::version(&place)?.ok_or_else(|| ClusterError::NotACluster { path: place.data() })?;
-        Ok(Self { hold, place, socket_dir: server.socket_dir, port: server.port, major, started, created })
+        let Server { socket_dir, port } = server;
+        let revival = Revival::new(settings, &place, &socket_dir)?;
+        Ok(Self { hold, place, socket_dir, port, major, started, created, revival, absent_since: None })
     }
 }
 

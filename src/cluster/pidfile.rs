@@ -78,11 +78,27 @@ pub(super) fn state(place: &Place) -> ServerState {
     if works_on(place, notice.pid) { ServerState::Pending } else { ServerState::Absent }
 }
 
+/// Whether there is a server process on this data; a killed one is none.
+pub(super) fn is_running(place: &Place) -> bool {
+    Notice::read(&place.data().join("postmaster.pid")).is_some_and(|notice| works_on(place, notice.pid))
+}
+
 /// Ensures that no server uses the data and that a dead one has left nothing that would stop the next from starting.
 ///
 /// Call it with the lock held and no guard running: a server found here lost its guard to a kill -9, or is already
 /// stopping.
 pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
+    stop(place, STOP_PATIENCE)?;
+    let sockets = place.sockets()?;
+    for name in [format!(".s.PGSQL.{PORT}"), format!(".s.PGSQL.{PORT}.lock")] {
+        // Usually the file does not exist; Postgres reports any other problem.
+        let _ = fs::remove_file(sockets.join(name));
+    }
+    Ok(())
+}
+
+/// Stops the server on this data, if there is one, under the same conditions.
+pub(super) fn stop(place: &Place, patience: Duration) -> Result<(), ClusterError> {
     let data = place.data();
     let path = data.join("postmaster.pid");
     let begun = Instant::now();
@@ -109,21 +125,17 @@ pub(super) fn clear(place: &Place) -> Result<(), ClusterError> {
             }
             break;
         }
-        if begun.elapsed() > STOP_PATIENCE {
+        if begun.elapsed() > patience {
             return Err(ClusterError::Busy { data, pid });
         }
         if asked.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             tracing::debug!(pid, "waiting for a Postgres without a guard to stop");
-            // SIGINT is the fast, clean shutdown. A failure means that it has just exited.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+            // SIGINT is the fast, clean shutdown; a suspended server has to be resumed. A failure means that it has just
+            // exited.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGINT).and_then(|()| kill(Pid::from_raw(pid), Signal::SIGCONT));
             asked = Some(Instant::now());
         }
         thread::sleep(POLL_INTERVAL);
-    }
-    let sockets = place.sockets()?;
-    for name in [format!(".s.PGSQL.{PORT}"), format!(".s.PGSQL.{PORT}.lock")] {
-        // Usually the file does not exist; Postgres reports any other problem.
-        let _ = fs::remove_file(sockets.join(name));
     }
     Ok(())
 }

@@ -109,11 +109,6 @@ impl Place {
         self.root.join("server.log")
     }
 
-    /// The guard's script (guard.rs).
-    pub(super) fn script(&self) -> PathBuf {
-        self.root.join("guard.sh")
-    }
-
     /// The user that runs the server.
     pub(super) fn runner(&self) -> &Runner {
         &self.runner
@@ -334,6 +329,11 @@ impl Runner {
         };
         directory.mode() & bit != 0
     }
+}
+
+/// The server's log below a data directory.
+pub fn log_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("postgres/server.log")
 }
 
 /// A file's metadata; links are not followed.

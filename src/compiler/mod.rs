@@ -20,6 +20,7 @@
 
 mod arguments;
 mod catalogue;
+mod cost;
 mod disjoint_sum;
 mod fragments;
 mod general;
@@ -35,6 +36,7 @@ mod values;
 
 pub use arguments::Argument;
 pub use catalogue::statement;
+pub use cost::Cost;
 pub use shape::{NameSearch, ResourceFilter, ScopeCount, Shape, Strategy, shapes};
 pub use statement::{Parameter, Statement};
 
@@ -54,6 +56,8 @@ pub struct Compiled {
     pub arguments: Vec<Argument>,
     /// The key of statements that it can be [batched](batch) with; `None` if it cannot be batched.
     pub batch_key: Option<BatchKey>,
+    /// What it costs.
+    pub cost: Cost,
 }
 
 /// Statements with the same key can be [batched](batch).
@@ -87,7 +91,12 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
         (Strategy::Single(_), [scope_id]) if is_small => Some(BatchKey { scope_id: *scope_id, page }),
         _ => None,
     };
-    Compiled { text: &statement.text, arguments: arguments(&statement.parameters, &groups, scopes, output), batch_key }
+    Compiled {
+        text: &statement.text,
+        arguments: arguments(&statement.parameters, &groups, scopes, output),
+        batch_key,
+        cost: Cost::of_query(strategy, &groups, scopes.len()),
+    }
 }
 
 /// Combines several statements with the same [`BatchKey`] into one. It returns the rows of each, with the number of the
@@ -103,7 +112,7 @@ pub fn batch(several: &[Compiled]) -> Result<Compiled, RequestError> {
         _ => gather(several.iter().filter_map(|compiled| compiled.arguments.get(column))),
     };
     let arguments = statement.parameters.iter().enumerate().map(argument).collect();
-    Ok(Compiled { text: &statement.text, arguments, batch_key: None })
+    Ok(Compiled { text: &statement.text, arguments, batch_key: None, cost: Cost::Cheap })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Why settings cannot be used.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
-use crate::domain::NetworkError;
+use crate::domain::{ListenAddress, NetworkError};
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +69,24 @@ pub enum ConfigError {
         /// The setting.
         setting: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What makes this insecure.
         reason: &'static str,
     },
+    /// HTTPS on a Unix socket.
+    #[error(
+        "{setting}: a Unix socket is for plain HTTP; with tls_cert and tls_key it must be an IP address and a port"
+    )]
+    TlsOnSocket {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// Two places to listen on for one.
+    #[error("listen: must not be set where systemd passes a socket (LISTEN_FDS); got {0}")]
+    ListenAndPassed(ListenAddress),
+    /// systemd has passed something that tagd cannot listen on.
+    #[error("LISTEN_FDS: systemd must pass one listening socket, of TCP or a Unix stream socket, got {0}")]
+    Passed(String),
     /// The file with the password cannot be read.
     #[error("keystone_password_file: cannot read {}: {source}", path.display())]
     KeystonePassword {

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -12,9 +11,9 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::{
     auth::{AuthMode, KeySetting},
     error::ConfigError,
-    values::{LogFormat, read_address},
+    values::LogFormat,
 };
-use crate::domain::reason::without_value;
+use crate::domain::{ListenAddress, ListenAddressError, reason::without_value};
 
 /// The settings file.
 #[derive(Default, Deserialize)]
@@ -27,7 +26,7 @@ pub(super) struct SettingsFile {
     pub(super) log_format: Option<LogFormat>,
     pub(super) log: Option<String>,
     #[serde(default, deserialize_with = "deserialize_address")]
-    pub(super) listen: Option<SocketAddr>,
+    pub(super) listen: Option<ListenAddress>,
     pub(super) master_key_file: Option<PathBuf>,
     pub(super) auth: Option<Vec<AuthMode>>,
     pub(super) keys: Option<Vec<KeySetting>>,
@@ -43,7 +42,7 @@ pub(super) struct SettingsFile {
     pub(super) tls_key: Option<PathBuf>,
     pub(super) tls_client_ca: Option<PathBuf>,
     #[serde(default, deserialize_with = "deserialize_http_address")]
-    pub(super) http_listen: Option<SocketAddr>,
+    pub(super) http_listen: Option<ListenAddress>,
     pub(super) workers: Option<u32>,
     pub(super) statement_timeout: Option<u32>,
     pub(super) region: Option<String>,
@@ -53,6 +52,8 @@ pub(super) struct SettingsFile {
     pub(super) trusted_proxies: Option<Vec<String>>,
     pub(super) rate_limit_principal: Option<u32>,
     pub(super) rate_limit_address: Option<u32>,
+    pub(super) max_requests: Option<u32>,
+    pub(super) request_timeout: Option<u32>,
 }
 
 impl SettingsFile {
@@ -90,15 +91,17 @@ fn reason(message: &str, line: Option<&str>) -> String {
     }
 }
 
-fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
     address_of("listen", deserializer)
 }
 
-fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
     address_of("http_listen", deserializer)
 }
 
-fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    read_address(&text).map(Some).map_err(|reason| D::Error::custom(format!("{setting}: {reason}, got {text:?}")))
+    text.parse()
+        .map(Some)
+        .map_err(|reason: ListenAddressError| D::Error::custom(format!("{setting}: {reason}, got {text:?}")))
 }

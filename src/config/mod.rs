@@ -9,12 +9,18 @@ mod keystone;
 mod limits;
 mod values;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::OwnedFd,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
 use validator::Validate;
 
-use crate::domain::Network;
+use crate::domain::{ListenAddress, Network};
 pub use auth::{AuthMode, KeySetting, MasterKeySource};
 use auth::{auth_modes, read_mode};
 pub use error::ConfigError;
@@ -23,7 +29,7 @@ pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
 pub use values::{LogFormat, Switch};
-use values::{host_name, path_parser, read_address, read_flag, read_switch, secret_files, set_path};
+use values::{host_name, path_parser, read_flag, read_switch, secret_files, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -68,9 +74,10 @@ pub struct CommonArgs {
 /// Settings of `serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
-    #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT", value_parser = read_address)]
-    pub listen: Option<SocketAddr>,
+    /// Address and port to listen on, where port 0 picks a free one, or unix: and the path of a socket [default:
+    /// 127.0.0.1:8080, or the socket that systemd passes]
+    #[arg(long, env = "TAGD_LISTEN", value_name = "ADDRESS:PORT|unix:PATH")]
+    pub listen: Option<ListenAddress>,
 
     /// Credentials that requests must have: keys (requests are signed with an access key), tokens (of tagd), keystone (tokens of
     /// a Keystone), or none. Separate several with commas. With none, anyone who can reach tagd can read and change everything [default: none]
@@ -100,9 +107,9 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_TLS_CLIENT_CA", value_name = "FILE", value_parser = path_parser())]
     pub tls_client_ca: Option<PathBuf>,
 
-    /// Address and port for plain HTTP beside HTTPS, for clients on this machine [default: none]
-    #[arg(long, env = "TAGD_HTTP_LISTEN", value_name = "ADDRESS:PORT", value_parser = read_address)]
-    pub http_listen: Option<SocketAddr>,
+    /// The same for plain HTTP beside HTTPS, for clients on this machine [default: none]
+    #[arg(long, env = "TAGD_HTTP_LISTEN", value_name = "ADDRESS:PORT|unix:PATH")]
+    pub http_listen: Option<ListenAddress>,
 
     /// Number of threads that handle requests, 1 to 256 [default: one for each processor]
     #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
@@ -164,14 +171,14 @@ pub struct Settings {
     pub keys: Vec<KeySetting>,
     /// The Keystone, if its tokens are accepted.
     pub keystone: Option<KeystoneSetting>,
-    /// Where to listen.
-    pub listen: SocketAddr,
+    /// Where to listen, if that was given.
+    pub listen: Option<ListenAddress>,
     /// Whether other machines may reach that address.
     pub insecure_listen: bool,
     /// The files of TLS, if that address speaks HTTPS.
     pub tls: Option<TlsSettings>,
     /// Where to listen for plain HTTP beside HTTPS.
-    pub http_listen: Option<SocketAddr>,
+    pub http_listen: Option<ListenAddress>,
     /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
@@ -194,6 +201,12 @@ pub struct Settings {
     /// Requests a second of each address.
     #[validate(range(min = 1, max = 1_000_000))]
     pub rate_limit_address: Option<u32>,
+    /// Requests under way at the same time.
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub max_requests: u32,
+    /// Time for a request as a whole, in seconds.
+    #[validate(range(min = 1, max = 7200))]
+    pub request_timeout: u32,
 }
 
 /// The files of TLS.
@@ -218,12 +231,12 @@ impl Settings {
         let data_dir = common.data_dir.clone().or(file.data_dir);
         let hosts = given(&serve.allowed_hosts, file.allowed_hosts);
         let proxies = given(&serve.limits.trusted_proxies, file.trusted_proxies);
-        let http_listen = serve.http_listen.or(file.http_listen);
+        let http_listen = serve.http_listen.clone().or(file.http_listen);
         let tls = tls(
             set_path(serve.tls_cert.as_ref(), file.tls_cert),
             set_path(serve.tls_key.as_ref(), file.tls_key),
             set_path(serve.tls_client_ca.as_ref(), file.tls_client_ca),
-            http_listen,
+            http_listen.as_ref(),
         )?;
         let auth = auth_modes(Some(&serve.auth).filter(|modes| !modes.is_empty()).cloned().or(file.auth))?;
         let keystone = serve.keystone.or(KeystoneArgs {
@@ -241,6 +254,8 @@ impl Settings {
             ("tls_key", tls.as_ref().map(|tls| &tls.key)),
             ("keystone_password_file", keystone.keystone_password_file.as_ref()),
         ])?;
+        let statement_timeout = serve.statement_timeout.or(file.statement_timeout).unwrap_or(30);
+        let request_timeout = serve.limits.request_timeout.or(file.request_timeout);
         let settings = Self {
             // compose files and shells turn a variable that is not set into an empty one
             database_url: [common.database_url.clone(), file.database_url]
@@ -260,12 +275,12 @@ impl Settings {
             keystone: keystone::keystone(&auth, keystone, env("TAGD_KEYSTONE_PASSWORD"), file.keystone_roles)?,
             auth,
             keys: file.keys.unwrap_or_default(),
-            listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            listen: serve.listen.clone().or(file.listen),
             insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
             tls,
             http_listen,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
-            statement_timeout: serve.statement_timeout.or(file.statement_timeout).unwrap_or(30),
+            statement_timeout,
             region: serve
                 .region
                 .clone()
@@ -278,28 +293,45 @@ impl Settings {
             trusted_proxies: networks(&proxies)?,
             rate_limit_principal: serve.limits.rate_limit_principal.or(file.rate_limit_principal),
             rate_limit_address: serve.limits.rate_limit_address.or(file.rate_limit_address),
+            max_requests: serve.limits.max_requests.or(file.max_requests).unwrap_or(4096),
+            request_timeout: limits::request_timeout(request_timeout, statement_timeout),
         };
         settings.validate().map_err(|errors| range_error(&errors))?;
         check_principal_rate(settings.rate_limit_principal, &settings.auth)?;
         Ok(settings)
     }
 
+    /// Where to listen if systemd passes no socket.
+    pub fn listen(&self) -> ListenAddress {
+        self.listen.clone().unwrap_or(ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
+    }
+
+    /// Checks both addresses to listen on.
+    pub fn check_listen(&self) -> Result<(), ConfigError> {
+        self.check_address("listen", &self.listen(), self.tls.is_some())?;
+        self.http_listen.as_ref().map_or(Ok(()), |address| self.check_address("http_listen", address, false))
+    }
+
     /// Refuses to listen on an address that other machines can reach, unless its requests are authenticated and encrypted
     /// or `--insecure-listen` is set.
-    pub fn check_listen(&self) -> Result<(), ConfigError> {
-        let listen = ("listen", Some(self.listen), self.tls.is_some());
-        for (setting, address, is_encrypted) in [listen, ("http_listen", self.http_listen, false)] {
-            let Some(address) = address.filter(|address| !address.ip().is_loopback()) else { continue };
-            let reason = match (!self.auth.is_empty(), is_encrypted) {
-                (true, true) => continue,
-                (false, _) => "requests are not authenticated",
-                (true, false) => "plain HTTP is not encrypted",
-            };
-            if !self.insecure_listen {
-                return Err(ConfigError::OpenListen { setting, address, reason });
-            }
+    pub fn check_address(
+        &self,
+        setting: &'static str,
+        address: &ListenAddress,
+        is_encrypted: bool,
+    ) -> Result<(), ConfigError> {
+        if is_encrypted && matches!(address, ListenAddress::Unix(_)) {
+            return Err(ConfigError::TlsOnSocket { setting });
         }
-        Ok(())
+        let reason = match (!self.auth.is_empty(), is_encrypted) {
+            (true, true) => return Ok(()),
+            (false, _) => "requests are not authenticated",
+            (true, false) => "plain HTTP is not encrypted",
+        };
+        if self.insecure_listen || !address.is_reachable_from_outside() {
+            return Ok(());
+        }
+        Err(ConfigError::OpenListen { setting, address: address.clone(), reason })
     }
 
     /// Timeout of a statement of a request.
@@ -318,7 +350,7 @@ fn tls(
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
-    http_listen: Option<SocketAddr>,
+    http_listen: Option<&ListenAddress>,
 ) -> Result<Option<TlsSettings>, ConfigError> {
     let (setting, required) = match (cert, key) {
         (Some(cert), Some(key)) => return Ok(Some(TlsSettings { cert, key, client_ca })),
@@ -348,6 +380,12 @@ fn default_data_dir() -> Result<PathBuf, ConfigError> {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn env(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The sockets that systemd passes to this process, by the variables `LISTEN_PID` and `LISTEN_FDS`.
+pub fn passed_sockets() -> Result<Vec<OwnedFd>, ConfigError> {
+    let passed = sd_listen_fds::get().map_err(|error| ConfigError::Passed(error.to_string()))?;
+    Ok(passed.into_iter().map(|(_, socket)| socket.into_std()).collect())
 }
 
 fn processors() -> u32 {

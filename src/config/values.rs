@@ -1,9 +1,6 @@
 //! Values of settings that are written as text.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{
     ValueEnum,
@@ -61,11 +58,6 @@ pub(super) fn host_name(given: &str) -> Result<String, ConfigError> {
     } else {
         Err(ConfigError::Host(given.to_owned()))
     }
-}
-
-/// An address to listen on. A host name may have several, so it is not resolved.
-pub(super) fn read_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 /// Any path, and an empty one, which counts as not set.

@@ -23,12 +23,22 @@ pub enum Outage {
     Schema,
     /// It accepts no new connections.
     Closed,
+    /// Its connections do not keep their sessions: they lead through a pooler in transaction mode.
+    Sessions,
     /// Its operating system reports errors of files or disks.
     Failing,
     /// Not the database, but the Keystone that knows whether a token is valid.
     Keystone,
     /// Not the database, but the memory for bodies whose senders are not verified yet.
     Bodies,
+    /// Not the database, but the memory for bodies.
+    Memory,
+    /// Not the database, but the memory for large answers.
+    Answers,
+    /// As many requests are under way as may be.
+    Crowded,
+    /// The time of the request is over.
+    Late,
 }
 
 impl fmt::Display for Outage {
@@ -43,9 +53,14 @@ impl fmt::Display for Outage {
             Self::Rights => "tagd lacks privileges in the database",
             Self::Schema => "the schema of tagd in the database is missing or outdated",
             Self::Closed => "the database accepts no connections",
+            Self::Sessions => "the database is behind a connection pooler that does not keep sessions",
             Self::Failing => "the database reported a system error",
             Self::Keystone => "Keystone cannot say whether the token is valid",
             Self::Bodies => "body: the memory for bodies of requests that are not verified yet is used up",
+            Self::Memory => "body: the memory for bodies is used up",
+            Self::Answers => "the memory for large answers is used up",
+            Self::Crowded => "as many requests are under way as may be",
+            Self::Late => "the request did not end within its time",
         })
     }
 }

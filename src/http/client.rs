@@ -1,6 +1,6 @@
 //! The address of a client, even if its requests come through proxies.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::{
     HttpRequest,
@@ -13,19 +13,24 @@ use crate::domain::Network;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of the client that sent a request: that of its connection, unless a trusted proxy is at the other end.
-pub(super) fn address(request: &ServiceRequest, trusted: &[Network]) -> Option<IpAddr> {
-    let peer = request.peer_addr()?.ip().to_canonical();
+pub(super) fn address(request: &ServiceRequest, trusted: &[Network]) -> IpAddr {
+    let peer = peer_of(request.peer_addr());
     if trusted.is_empty() {
-        return Some(peer);
+        return peer;
     }
     let forwarded = request.headers().get_all(FORWARDED_FOR).rev();
     let entries = forwarded.flat_map(|value: &HeaderValue| value.as_bytes().rsplit(|&byte| byte == b','));
-    Some(follow(peer, entries, trusted))
+    follow(peer, entries, trusted)
 }
 
 /// Whether the connection of a request is one of a trusted proxy.
 pub(super) fn is_proxied(request: &HttpRequest, trusted: &[Network]) -> bool {
-    request.peer_addr().is_some_and(|peer| is_trusted(peer.ip().to_canonical(), trusted))
+    is_trusted(peer_of(request.peer_addr()), trusted)
+}
+
+/// The address at the other end of a connection. That of a Unix socket has none, and is on this machine.
+fn peer_of(address: Option<SocketAddr>) -> IpAddr {
+    address.map_or(Ipv4Addr::LOCALHOST.into(), |address| address.ip().to_canonical())
 }
 
 fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {

@@ -7,11 +7,13 @@ use actix_web::{
 };
 
 use super::{
-    body,
+    body::{self, Held},
     conditions::{self, Outcome},
+    outgoing::{self, Read},
     path,
     pieces::Pieces,
     principal, refusal,
+    room::Taken,
     state::AppState,
 };
 use crate::{
@@ -47,7 +49,8 @@ impl Call {
         // authenticate
         let principal = principal::identify(&self.request).map_err(|error| self.refuse(&error))?;
         // decode
-        let command = self.decode(payload).await?;
+        // the room of the body is kept with the command, which was made of it
+        let (command, _room) = self.decode(payload).await?;
         // run: each use case has `service/access.rs` authorize the principal, then compiles and runs
         let answer = state.service.run(&principal, &command).await.map_err(|error| self.refuse_as(&error, &command))?;
         // encode
@@ -57,23 +60,25 @@ impl Call {
     }
 
     /// Reads the request as the dialect's command.
-    async fn decode(&self, payload: Payload) -> Result<Command, HttpResponse> {
+    async fn decode(&self, payload: Payload) -> Result<(Command, Taken), HttpResponse> {
         let Self { dialect, route, request } = self;
         // a path that is not UTF-8 once decoded names nothing
         let path = path::parameters(request).ok_or_else(|| refusal::not_found(request))?;
         if route.operation.body {
             body::check_type(request).map_err(|reason| refusal::wrong_type(dialect, &reason))?;
         }
-        let body = body::read(payload).await.map_err(|error| refusal::bad_body(dialect, request, error))?;
+        let Held { bytes, room } = body::read(request, payload)
+            .await
+            .map_err(|error| refusal::bad_body(dialect, &refusal::id_of(request), error))?;
         let client_project = client_project(request).map_err(|error| self.refuse(&error))?;
-        let wire = WireRequest { path, query: request.query_string(), client_project, body: &body };
+        let wire = WireRequest { path, query: request.query_string(), client_project, body: &bytes };
         let command = (route.operation.decode)(&wire).map_err(|error| self.refuse(&error))?;
         if command.is_write() {
             body::check_change(request).map_err(|reason| refusal::wrong_type(dialect, &reason))?;
             conditions::none(request, "is not supported here, only registered resources have an ETag")
                 .map_err(|error| self.refuse(&error))?;
         }
-        Ok(command)
+        Ok((command, room))
     }
 
     /// The response to send, after the conditions of the request.
@@ -95,6 +100,9 @@ impl Call {
             return Ok(response.finish());
         }
         response.content_type("application/json");
+        if reply.body.len() > outgoing::SMALL && !command.is_write() {
+            response.extensions_mut().insert(Read);
+        }
         let (Some(writer), Answer::TagList(list)) = (reply.rest, answer) else { return Ok(response.body(reply.body)) };
         let pieces = Pieces::new(state.service.clone(), principal, reply.body, writer, list);
         // HTTP/1.0 has no chunked coding, so a client could not distinguish a truncated response from a complete one

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, dev::ResourceDef, http::Method as HttpMethod};
+use actix_web::{dev::ResourceDef, http::Method as HttpMethod};
 
 use crate::dialects::{DIALECTS, Dialect, Method, Route};
 
@@ -15,9 +15,8 @@ impl Paths {
         Self(DIALECTS.iter().flat_map(|dialect| places(dialect)).collect())
     }
 
-    /// The first dialect that has the path of a request, whatever its method.
-    pub(super) fn dialect_of(&self, request: &HttpRequest) -> Option<&'static Dialect> {
-        let path = request.match_info().as_str();
+    /// The first dialect that has a path, whatever the method.
+    pub(super) fn dialect_of(&self, path: &str) -> Option<&'static Dialect> {
         self.0.iter().find(|place| place.pattern.is_match(path)).map(|place| place.dialect)
     }
 }

@@ -15,9 +15,10 @@ use futures_util::stream;
 use time::OffsetDateTime;
 
 use super::{
-    body::{self, BodyError, Hashed, Place},
-    limits::{Limits, Throttled},
-    state::AppState,
+    body::{self, BodyError, Hashed},
+    limits::Throttled,
+    room::Place,
+    state::{AppState, ServerState},
 };
 use crate::{
     auth::{
@@ -116,7 +117,7 @@ pub(super) async fn authenticate(
 ) -> Result<(), Refused> {
     let (authenticator, limits) = (&state.authenticator, &state.server.limits);
     limits.check_failures(client)?;
-    let found = who(request, authenticator, limits, client).await;
+    let found = who(request, authenticator, &state.server, client).await;
     // other requests of the address may have failed meanwhile: of all that were sent at the same time to find out which
     // one is right, none shows it
     limits.check_failures(client)?;
@@ -144,7 +145,7 @@ pub(super) fn identify(request: &HttpRequest) -> Result<Principal, RequestError>
 async fn who(
     request: &mut ServiceRequest,
     authenticator: &Authenticator,
-    limits: &Limits,
+    server: &ServerState,
     client: Option<IpAddr>,
 ) -> Result<Option<Authenticated>, Unidentified> {
     if let Some((field, token)) = token_of(request.headers())? {
@@ -172,13 +173,13 @@ async fn who(
         // a body that is not signed may be of any length
         Some(SignedBody::Unsigned) => None,
         Some(signed) => {
-            let body = take_body(request, None).await?;
+            let body = take_body(request, server, Place::of(server.limits.bodies())).await?;
             signed.check(&body.hash)?;
             Some(body)
         }
         None => {
-            let attempt = limits.attempt(client);
-            let body = take_body(request, Some(attempt.place())).await?;
+            let attempt = server.limits.attempt(client);
+            let body = take_body(request, server, attempt.place()).await?;
             attempt.received();
             let headers = RequestHeaders(request.headers());
             let signed = signed(request, &headers);
@@ -275,17 +276,21 @@ fn signed<'a>(request: &'a ServiceRequest, headers: &'a RequestHeaders<'a>) -> R
     }
 }
 
-/// Reads the body. `place` is for those whose signature is not verified yet.
-async fn take_body<'r>(request: &mut ServiceRequest, place: Option<Place<'r, '_>>) -> Result<Hashed<'r>, Unidentified> {
+/// Reads the body, which is kept in some place.
+async fn take_body(
+    request: &mut ServiceRequest,
+    server: &ServerState,
+    place: Place<'_>,
+) -> Result<Hashed, Unidentified> {
     let length = body::length_of(request.headers());
     let payload = request.extract::<web::Payload>().await;
     let payload = payload.map_err(|error| Unidentified::Body(BodyError::Broken(error.to_string())))?;
-    body::read_hashed(payload, length, place).await.map_err(Unidentified::Body)
+    body::read_hashed(payload, length, server, place).await.map_err(Unidentified::Body)
 }
 
 /// Leaves a body that was read to be read again.
-fn give_back(request: &mut ServiceRequest, body: Hashed<'_>) -> Result<(), RequestError> {
-    let bytes = body.kept.ok_or_else(body::no_room)?;
+fn give_back(request: &mut ServiceRequest, body: Hashed) -> Result<(), RequestError> {
+    let (bytes, _) = body.kept?;
     if !bytes.is_empty() {
         request.set_payload(Payload::Stream { payload: Box::pin(stream::once(ready(Ok(bytes)))) });
     }

@@ -3,21 +3,24 @@
 //! If the path belongs to a dialect, the body has the dialect's form. If it does not, or if the request is refused before
 //! a dialect is selected, the body has the form of the gateway in front of such services.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
-        ConnectionType, StatusCode,
+        ConnectionType, Method, StatusCode,
         header::{self, HeaderValue},
     },
 };
 use serde_json::json;
 
 use super::{
-    body::{BodyError, LARGEST, PATIENCE},
+    body::{BodyError, PATIENCE},
     error_log,
     guard::Denied,
     limits::Throttled,
     request_id::RequestId,
+    room::LARGEST,
 };
 use crate::{
     dialects::Dialect,
@@ -42,8 +45,12 @@ pub(super) fn error(dialect: &Dialect, error: &RequestError, command: Option<&Co
 
 /// No such path.
 pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
-    let message = format!("path: no route matches {} {}", request.method(), quote(request.uri().path()));
-    gateway(request, 404, "APIGW.0101", &message)
+    not_found_at(&id_of(request), request.method(), request.uri().path())
+}
+
+/// The same for a request whose path is known otherwise.
+pub(super) fn not_found_at(request_id: &str, method: &Method, path: &str) -> HttpResponse {
+    of_gateway(request_id, 404, "APIGW.0101", &format!("path: no route matches {method} {}", quote(path)))
 }
 
 /// The request may come from a foreign web page, or requests an upgrade to another protocol.
@@ -98,10 +105,11 @@ pub(super) fn wrong_type(dialect: &Dialect, reason: &str) -> HttpResponse {
 }
 
 /// The body could not be read.
-pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyError) -> HttpResponse {
+pub(super) fn bad_body(dialect: &Dialect, request_id: &str, refused: BodyError) -> HttpResponse {
     match refused {
         BodyError::TooLarge => {
-            let mut answer = gateway(request, 413, "APIGW.0201", &format!("body: must be at most {LARGEST} bytes"));
+            let reason = format!("body: must be at most {LARGEST} bytes");
+            let mut answer = of_gateway(request_id, 413, "APIGW.0201", &reason);
             // the rest of the body is not read, so the connection cannot be reused
             answer.head_mut().set_connection_type(ConnectionType::Close);
             answer
@@ -114,13 +122,23 @@ pub(super) fn bad_body(dialect: &Dialect, request: &HttpRequest, refused: BodyEr
             answer
         }
         BodyError::Broken(reason) => general(dialect, 400, format!("body: {reason}")).body_of_error(),
+        BodyError::Refused(reason) => error(dialect, &reason, None),
     }
 }
 
 /// An error in the form of the gateway.
 pub(super) fn gateway(request: &HttpRequest, code: u16, error_code: &str, message: &str) -> HttpResponse {
-    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let body = json!({ "error_code": error_code, "error_msg": message, "request_id": &*request_id });
+    of_gateway(&id_of(request), code, error_code, message)
+}
+
+/// The id of a request.
+pub(super) fn id_of(request: &HttpRequest) -> Arc<str> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+/// An error in the form of the gateway, of a request with this id.
+pub(super) fn of_gateway(request_id: &str, code: u16, error_code: &str, message: &str) -> HttpResponse {
+    let body = json!({ "error_code": error_code, "error_msg": message, "request_id": request_id });
     status(code).content_type("application/json").body(body.to_string())
 }
 

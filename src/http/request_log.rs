@@ -1,30 +1,38 @@
 //! The request id, in every response and in every log line of the request.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{ConnectionType, header::HeaderValue},
+    error::InternalError,
+    http::{ConnectionType, StatusCode, header::HeaderValue},
     middleware::Next,
     web::Data,
 };
 use tracing::{Instrument, Span, field::display};
 
 use super::{
-    client, guard,
+    body, client,
+    connection::{Connection, Gone},
+    guard, limits, outgoing,
     principal::{self, Refused},
     refusal,
+    registry::is_bulk,
     request_id::{HEADER, RequestId},
     shown_path,
     state::AppState,
-    unidentified,
+    unidentified::{self, Asked},
+    watch::{self, Bounds, Cut},
 };
-use crate::auth::Principal;
+use crate::{
+    auth::Principal,
+    domain::{Outage, RequestError},
+};
 
-/// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, and logs one line when it
-/// is answered.
+/// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, cuts it off if its client
+/// has gone or its time is over, and logs one line when it is answered.
 ///
 /// All of it is called here, since a second middleware would cost additional time.
 pub(super) async fn log<B: MessageBody + 'static>(
@@ -34,54 +42,97 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let start = Instant::now();
     let RequestId(id) = RequestId::of(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let line = tracing::enabled!(tracing::Level::INFO)
-        .then(|| (id.clone(), request.method().clone(), shown_path::shown(request.uri().path())));
     // only the id: a span is formatted for every request, and few requests log anything before their response
     let span = tracing::error_span!("request", request_id = &*id);
+    let asked = Asked { method: request.method().clone(), uri: request.uri().clone(), request_id: id };
+    let state = match AppState::of(request.request()) {
+        Ok(state) => Data::clone(state),
+        Err(error) => return Ok(request.into_response(unidentified::gateway(&asked, &error)).map_into_right_body()),
+    };
+    let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
+    let _active = connection.as_ref().map(Connection::activate);
     // upgrades are not supported, and actix would copy the request's `Upgrade` header into the response
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
-    let server = request.app_data::<Data<AppState>>().map(|state| &state.server);
-    let _in_flight = server.map(|server| Arc::clone(&server.in_flight));
-    let client = client::address(&request, server.map_or(&[][..], |server| &server.trusted_proxies));
-    let allowed = server.map_or(&[][..], |server| &server.allowed_hosts);
-    let denied = guard::check(&request, allowed).err().map(|denied| refusal::denied(request.request(), &denied));
-    let refused = match denied {
-        Some(denied) => Some(denied),
-        None => authenticate(&mut request, &id, client, &span).await,
+    let _in_flight = Arc::clone(&state.server.in_flight);
+    let client = Some(client::address(&request, &state.server.trusted_proxies));
+    let work = async {
+        if let Some(connection) = &connection {
+            connection.settle(state.server.limits.patience).await?;
+        }
+        let refused = match refuse(&request, &asked, &state) {
+            Some(refused) => Some(refused),
+            None => authenticate(&mut request, &asked, &state, client, &span).await,
+        };
+        Ok(match refused {
+            None => next.call(request).instrument(span).await.map(ServiceResponse::map_into_left_body),
+            Some(refused) => Ok(request.into_response(refused).map_into_right_body()),
+        })
     };
-    let mut answer = match refused {
-        None => next.call(request).instrument(span).await?.map_into_left_body(),
-        Some(refused) => request.into_response(refused).map_into_right_body(),
+    let bounds = || bounds(&asked, &state);
+    let cut = match watch::run(connection.as_deref(), bounds, work).await {
+        Ok(Ok(answer)) => {
+            let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state);
+            if asks_upgrade {
+                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            if let Ok(value) = HeaderValue::from_str(&asked.request_id) {
+                answer.headers_mut().insert(HEADER, value);
+            }
+            let extensions = answer.request().extensions();
+            log_line(&asked, client, extensions.get::<Principal>(), answer.status(), start);
+            drop(extensions);
+            return Ok(answer);
+        }
+        Ok(Err(Gone)) => Cut::Gone,
+        Err(cut) => cut,
     };
-    if asks_upgrade {
-        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    let mut answer = cut_off(cut, &asked, &state);
+    if let Ok(value) = HeaderValue::from_str(&asked.request_id) {
         answer.headers_mut().insert(HEADER, value);
     }
-    if let Some((request_id, method, path)) = line {
-        let status = answer.status().as_u16();
-        let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let client = client.map(display);
-        let extensions = answer.request().extensions();
-        let principal = extensions.get::<Principal>();
-        let credential = principal.and_then(Principal::credential_id);
-        let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);
-        let principal = principal.map(|principal| &*principal.caller.principal);
-        let (request_id, method) = (&*request_id, shown_path::shown_method(method.as_str()));
-        tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
+    log_line(&asked, client, None, answer.status(), start);
+    Err(InternalError::from_response("cut off", answer).into())
+}
+
+/// Refuses a request before anything is done for it.
+fn refuse(request: &ServiceRequest, asked: &Asked, state: &AppState) -> Option<HttpResponse> {
+    if let Err(denied) = guard::check(request, &state.server.allowed_hosts) {
+        return Some(refusal::denied(request.request(), &denied));
     }
-    Ok(answer)
+    // like all that does not depend on what is asked for, it has the form of the gateway
+    (state.server.is_crowded() && limits::has_limits(asked.uri.path()))
+        .then(|| unidentified::gateway(asked, &body::crowded()))
+}
+
+/// How long a request may run.
+fn bounds(asked: &Asked, state: &AppState) -> Bounds {
+    let is_bulk = is_bulk(&asked.method, asked.uri.path());
+    Bounds { deadline: (!is_bulk).then_some(state.server.limits.deadline), may_end: is_bulk }
+}
+
+/// The response to a request that was cut off.
+fn cut_off(cut: Cut, asked: &Asked, state: &AppState) -> HttpResponse {
+    let mut answer = match cut {
+        Cut::Late => {
+            let source = format!("after {} seconds", state.server.limits.deadline.as_secs()).into();
+            unidentified::respond(asked, state, RequestError::Unavailable { outage: Outage::Late, source }.into())
+        }
+        // for the log: nobody receives it. nginx has this status for it
+        Cut::Gone => HttpResponse::build(StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)).finish(),
+    };
+    answer.head_mut().set_connection_type(ConnectionType::Close);
+    answer
 }
 
 /// Counts a request for the rate of its address, and authenticates it. The response, if it is refused.
 async fn authenticate(
     request: &mut ServiceRequest,
-    id: &Arc<str>,
+    asked: &Asked,
+    state: &AppState,
     client: Option<IpAddr>,
     span: &Span,
 ) -> Option<HttpResponse> {
-    let state = request.app_data::<Data<AppState>>()?;
+    let id = &asked.request_id;
     if let Err(throttled) = state.server.limits.count_address(request.path(), client) {
         return Some(refusal::throttled(request.request(), &throttled));
     }
@@ -89,12 +140,26 @@ async fn authenticate(
         principal::admit_anyone(request, id, client);
         return None;
     }
-    let state = state.clone();
     // a future is as large as its largest branch: most of this one is not needed where nobody is authenticated
-    let authenticated = Box::pin(principal::authenticate(request, &state, id, client)).instrument(span.clone());
+    let authenticated = Box::pin(principal::authenticate(request, state, id, client)).instrument(span.clone());
     Some(match authenticated.await.err()? {
         // limits belong to the gateway, whatever the path is
         Refused::Throttled(throttled) => refusal::throttled(request.request(), &throttled),
-        Refused::Unidentified(reason) => unidentified::respond(request.request(), &state.paths, reason),
+        Refused::Unidentified(reason) => unidentified::respond(asked, state, reason),
     })
+}
+
+fn log_line(asked: &Asked, client: Option<IpAddr>, principal: Option<&Principal>, status: StatusCode, start: Instant) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let path = shown_path::shown(asked.uri.path());
+    let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let client = client.map(display);
+    let credential = principal.and_then(Principal::credential_id);
+    let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);
+    let principal = principal.map(|principal| &*principal.caller.principal);
+    let (request_id, method, status) =
+        (&*asked.request_id, shown_path::shown_method(asked.method.as_str()), status.as_u16());
+    tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    net::{SocketAddr, TcpListener},
+    iter,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -10,12 +10,17 @@ use std::{
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
 
 use super::{
+    connection,
     limits::{Failed, LimitSettings, Limits},
+    listener::{Listener, ListeningSocket, SocketFile},
     request_log, router,
     state::{AppState, ServerState},
     tls::Tls,
 };
-use crate::{app::App, domain::Network};
+use crate::{
+    app::App,
+    domain::{ListenAddress, Network},
+};
 
 /// How long requests in flight may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -31,11 +36,11 @@ const MAX_HANDSHAKES: usize = 8192;
 #[derive(Debug)]
 pub struct ServerSettings<'a> {
     /// Where to listen.
-    pub listener: TcpListener,
-    /// Makes that HTTPS.
+    pub listener: Listener,
+    /// Makes that HTTPS; not for a Unix socket.
     pub tls: Option<&'a Tls>,
     /// Where to listen for plain HTTP as well.
-    pub http_listener: Option<TcpListener>,
+    pub http_listener: Option<Listener>,
     /// Host names that requests may be addressed to, besides `localhost` and IP addresses; in lower case, without a
     /// trailing dot.
     pub allowed_hosts: Vec<String>,
@@ -50,15 +55,16 @@ pub struct ServerSettings<'a> {
 /// A running server.
 pub struct Running {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// Where it listens for plain HTTP as well.
-    pub http_address: Option<SocketAddr>,
+    pub http_address: Option<ListenAddress>,
     /// Its requests in flight.
     pub in_flight: InFlight,
     /// Its failed authentications that are not in the audit log yet.
     pub failed: Failed,
     handle: ServerHandle,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
+    _files: Vec<Option<SocketFile>>,
 }
 
 /// The requests in flight of a server.
@@ -76,10 +82,17 @@ impl InFlight {
 /// Starts the server, on the runtime of the caller.
 pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let ServerSettings { listener, tls, http_listener, allowed_hosts, trusted_proxies, limits, app } = settings;
-    let address = listener.local_addr()?;
-    let http_address = http_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+    let address = listener.address()?;
+    let http_address = http_listener.as_ref().map(Listener::address).transpose()?;
+    for listener in iter::once(&listener).chain(&http_listener) {
+        if let ListeningSocket::Tcp(socket) = &listener.socket {
+            connection::limit_silence(socket, limits.patience)?;
+        }
+    }
+    let patience = limits.patience;
     let limits = Limits::new(&limits);
-    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight: Arc::default() });
+    let (in_flight, at_clients) = (Arc::default(), Arc::default());
+    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight, at_clients });
     let in_flight = InFlight(Arc::downgrade(&state.in_flight));
     let failed = state.limits.failed().clone();
     let workers = app.workers();
@@ -93,17 +106,24 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     .shutdown_timeout(DRAIN.as_secs())
     .tls_handshake_timeout(HANDSHAKE)
     .max_connection_rate(MAX_HANDSHAKES)
+    .on_connect(move |stream, data| connection::note(stream, data, patience))
     .disable_signals();
-    server = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls.config())?,
-        None => server.listen(listener)?,
+    let mut files = vec![listener.file];
+    server = match (listener.socket, tls) {
+        (ListeningSocket::Tcp(socket), Some(tls)) => server.listen_rustls_0_23(socket, tls.config())?,
+        (ListeningSocket::Tcp(socket), None) => server.listen(socket)?,
+        (ListeningSocket::Unix(socket), _) => server.listen_uds(socket)?,
     };
-    if let Some(listener) = http_listener {
-        server = server.listen(listener)?;
+    if let Some(Listener { socket, file }) = http_listener {
+        server = match socket {
+            ListeningSocket::Tcp(socket) => server.listen(socket)?,
+            ListeningSocket::Unix(socket) => server.listen_uds(socket)?,
+        };
+        files.push(file);
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, http_address, in_flight, failed, handle, ended: tokio::spawn(server) })
+    Ok(Running { address, http_address, in_flight, failed, handle, ended: tokio::spawn(server), _files: files })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds

@@ -23,15 +23,30 @@ pub(super) struct ServerState {
     pub(super) limits: Limits,
     /// Has a clone for each request in flight.
     pub(super) in_flight: Arc<()>,
+    /// Has a clone for each of them that waits for its client.
+    pub(super) at_clients: Arc<()>,
 }
 
 impl ServerState {
-    /// A body in pieces, whose request is in flight until the last one is taken.
+    /// A body in pieces, whose request is in flight until the last one is taken. Its memory is bounded with that of answers.
     pub(super) fn in_flight<S: Stream>(&self, pieces: S) -> impl Stream<Item = S::Item> + use<S> {
-        let in_flight = Arc::clone(&self.in_flight);
+        let held = (Arc::clone(&self.in_flight), self.wait_for_client());
         pieces.inspect(move |_| {
-            let _ = &in_flight;
+            let _ = &held;
         })
+    }
+
+    /// Lets a request wait for its client until this is dropped. It does not count as under way meanwhile, so that slow clients
+    /// do not keep out others.
+    pub(super) fn wait_for_client(&self) -> Arc<()> {
+        Arc::clone(&self.at_clients)
+    }
+
+    /// Whether more requests are under way than may be, with the one that asks.
+    pub(super) fn is_crowded(&self) -> bool {
+        // the server itself has one of each
+        let under_way = Arc::strong_count(&self.in_flight).saturating_sub(Arc::strong_count(&self.at_clients));
+        under_way > self.limits.max_requests
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Authenticator, Caches, ProjectCache, ScopeCache, SettledFeed};
 use crate::{
     auth::Principal,
     domain::{ProjectFilter, RequestError, Rights, Role, command::ResourceRef, is_storable},
-    store::Store,
+    store::{Share, Store},
 };
 
 /// The stores, and the check that guards them.
@@ -77,6 +77,14 @@ impl<'a> Target<'a> {
         project_id.map_or(Self::Everywhere, Self::Project)
     }
 
+    /// The project, if it is about one.
+    fn project_id(self) -> Option<&'a str> {
+        match self {
+            Self::Project(project_id) | Self::NewProject(project_id) => Some(project_id),
+            Self::Everywhere | Self::Account | Self::Types => None,
+        }
+    }
+
     /// The project or projects in which a resource is searched for.
     pub(super) fn of(resource: &'a ResourceRef) -> Self {
         Self::projects(resource.project_id.as_deref())
@@ -89,6 +97,8 @@ pub(super) struct Grant<'a> {
     access: &'a AccessControl,
     principal: &'a Principal,
     target: Target<'a>,
+    /// Whom its statements are for.
+    share: Share,
 }
 
 impl AccessControl {
@@ -122,7 +132,9 @@ impl AccessControl {
             }
             Target::Everywhere | Target::Account | Target::Types => {}
         }
-        Ok(Grant { access: self, principal, target })
+        let project_id = target.project_id();
+        let share = Share::of(project_id.or(rights.confined_to().map(|domain_id| &**domain_id)).unwrap_or_default());
+        Ok(Grant { access: self, principal, target, share })
     }
 
     /// Whether the rights cover a project.
@@ -144,7 +156,8 @@ impl AccessControl {
             return Ok(Some(domain_id));
         }
         let generation = self.projects.generation();
-        let Some(project) = self.store.find_project(project_id).await? else { return Ok(None) };
+        let store = self.store.sharing(Share::of(project_id));
+        let Some(project) = store.find_project(project_id).await? else { return Ok(None) };
         let domain_id: Arc<str> = project.domain_id.into();
         self.projects.put(project_id, Arc::clone(&domain_id), generation);
         Ok(Some(domain_id))
@@ -178,18 +191,18 @@ impl<'a> Grant<'a> {
     }
 
     /// The store for reads.
-    pub(super) fn store(&self) -> &'a Store {
-        &self.access.store
+    pub(super) fn store(&self) -> Store {
+        self.access.store.sharing(self.share)
     }
 
     /// The store for changes, which passes the caller to the database.
     pub(super) fn writer(&self) -> Store {
-        self.access.store.acting_for(Arc::clone(&self.principal.caller))
+        self.store().acting_for(Arc::clone(&self.principal.caller))
     }
 
     /// The same for work without a deadline.
     pub(super) fn bulk(&self) -> Store {
-        self.access.bulk.acting_for(Arc::clone(&self.principal.caller))
+        self.access.bulk.sharing(self.share).acting_for(Arc::clone(&self.principal.caller))
     }
 
     /// The cache of scopes.
@@ -199,10 +212,7 @@ impl<'a> Grant<'a> {
 
     /// The project, if the action is about one.
     pub(super) fn project_id(&self) -> Option<&'a str> {
-        match self.target {
-            Target::Project(project_id) | Target::NewProject(project_id) => Some(project_id),
-            Target::Everywhere | Target::Account | Target::Types => None,
-        }
+        self.target.project_id()
     }
 
     /// The projects that it covers, for what spans projects.

@@ -12,14 +12,18 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{CredentialCache, clock::now, credential_cache::KnownCredential};
+use super::{
+    CredentialCache,
+    clock::{is_over, now},
+    credential_cache::KnownCredential,
+};
 use crate::{
     auth::{
         Authenticated, CredentialRef, IssuedRef, Keystone, MasterKeys, Principal, Secret,
         random::{TOKEN_PREFIX, hash_of, is_hash_of, may_be_secret, token_id},
     },
     domain::{RequestError, Rights, credential::CredentialKind, is_storable},
-    store::Store,
+    store::{Share, Store},
 };
 
 /// What is said of a token that does not hold.
@@ -287,7 +291,7 @@ impl Authenticator {
             return Ok(None);
         }
         let generation = self.cache.generation();
-        let found = self.store.find_credential(id).await?;
+        let found = self.store.sharing(Share::of(id)).find_credential(id).await?;
         let known = found.filter(|(credential, _)| credential.kind == kind).and_then(|(credential, stored)| {
             let secret = match kind {
                 CredentialKind::Token => Secret::new(stored.secret),
@@ -332,7 +336,7 @@ impl Authenticator {
 fn report_lost(access_key: &str) {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let (now, last) = (now(), LAST.load(Ordering::Relaxed));
-    if now - last >= 60 && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    if is_over(60, last, now) && LAST.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
         tracing::error!(
             access_key,
             "the secret of an access key is sealed with a master key that this tagd does not have"

@@ -93,14 +93,14 @@ impl Registry {
 impl Import<'_> {
     /// The types of all aliases: a resource may give its type by an alias.
     pub(crate) async fn aliases(&self) -> Result<Aliases, RequestError> {
-        Ok(self.store().aliases().await?)
+        Ok(self.grant.store().aliases().await?)
     }
 
     /// What the principal may import; `None` for everything.
     pub(crate) async fn covered(&self) -> Result<Option<Covered>, RequestError> {
         let Some(domain_id) = self.grant.confined_to() else { return Ok(None) };
         let projects = self.grant.covered().projects.map(<[String]>::to_vec);
-        Ok(Some(Covered::read(&self.store(), domain_id.into(), projects).await?))
+        Ok(Some(Covered::read(&self.grant.store(), domain_id.into(), projects).await?))
     }
 
     /// Imports what the batches have.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::clock::now;
+use super::clock::{is_over, now};
 use crate::{
     auth::{Authenticated, CredentialRef, IssuedRef, Secret, random::hash_of},
     domain::{
@@ -87,7 +87,7 @@ impl KnownCredential {
     /// Whether this use of it is to be noted.
     pub(super) fn is_to_note(&self, now: i64) -> bool {
         let last = self.last_noted.load(Ordering::Relaxed);
-        now - last >= NOTED_EVERY
+        is_over(NOTED_EVERY, last, now)
             && self.last_noted.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

@@ -88,7 +88,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Compliance>, RequestError> {
         let rows = self
-            .pool
+            .expensive()
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ComplianceRow,
@@ -130,7 +130,7 @@ impl Store {
         covered: ProjectFilter<'_>,
     ) -> Result<Vec<Compliance>, RequestError> {
         let rows = self
-            .pool
+            .expensive()
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ComplianceRow,
@@ -167,7 +167,7 @@ impl Store {
     ) -> Result<(u64, Vec<Offender>), RequestError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let rows = self
-            .pool
+            .expensive()
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
                     r#"with part as materialized (

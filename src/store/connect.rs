@@ -7,8 +7,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use super::failure::StoreError;
-use crate::cluster::Cluster;
+use super::{
+    failure::{StoreError, outage_of},
+    pooler::SessionCheck,
+};
+use crate::{cluster::Cluster, domain::Outage};
 
 /// Connection settings of the database.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
     pub statement_timeout: Duration,
+    /// Checks that connections keep their sessions; `None` if nothing can be between tagd and the server.
+    session_check: Option<SessionCheck>,
 }
 
 /// Prepared statements that a connection keeps: enough for every compiled and every fixed one.
@@ -40,7 +45,7 @@ impl StoreSettings {
             Some(socket) => socket.display().to_string(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
-        Ok(Self::new(options, place))
+        Ok(Self { session_check: Some(SessionCheck::default()), ..Self::new(options, place) })
     }
 
     /// A database of the private cluster.
@@ -63,6 +68,7 @@ impl StoreSettings {
             connections: 16,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            session_check: None,
         }
     }
 
@@ -82,8 +88,13 @@ impl StoreSettings {
         !is_here && matches!(self.options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow)
     }
 
-    pub(super) fn options(&self) -> &PgConnectOptions {
-        &self.options
+    /// A new connection that keeps its session, with the login's own rights and settings.
+    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        if let Some(check) = &self.session_check {
+            check.run(&mut connection, &self.options).await?;
+        }
+        Ok(connection)
     }
 
     /// The same server, another database.
@@ -96,13 +107,16 @@ impl StoreSettings {
     /// One connection with the login's own privileges, for statements that the service's role may not run.
     pub(super) async fn connect_as_login(&self) -> Result<PgConnection, StoreError> {
         // a server that accepts the connection and then sends nothing would block forever
-        match tokio::time::timeout(self.acquire_timeout, self.options.connect()).await {
+        match tokio::time::timeout(self.acquire_timeout, self.connect()).await {
             Ok(connected) => connected.map_err(|source| self.unreachable(source)),
             Err(_) => Err(self.unreachable(sqlx::Error::PoolTimedOut)),
         }
     }
 
     pub(super) fn unreachable(&self, source: sqlx::Error) -> StoreError {
+        if outage_of(&source) == Some(Outage::Sessions) {
+            return StoreError::Sessions { place: self.place.clone() };
+        }
         StoreError::Connect { place: self.place.clone(), source }
     }
 }

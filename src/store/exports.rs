@@ -34,7 +34,7 @@ impl Store {
     /// Takes the snapshot and checks that it can be read: once an answer has begun, an error can no longer be reported.
     pub async fn export(&self, covered: ProjectFilter<'_>) -> Result<Exporter, StoreError> {
         let begin = || async {
-            let mut connection = self.pool.acquire().await?;
+            let mut connection = self.cheap().acquire().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
             // reads along the primary key, so that the first row comes immediately and nothing is sorted on disk
             connection.execute("select set_config('enable_sort', 'off', true)").await?;
@@ -54,7 +54,7 @@ impl Store {
             connection.execute("select from tagd.resource limit 0").await?;
             Ok(Exporter { connection, scopes })
         };
-        Ok(self.pool.begin(begin).await?)
+        Ok(self.cheap().begin(begin).await?)
     }
 }
 

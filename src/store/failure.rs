@@ -6,6 +6,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::{
     policy_rows::against_policy,
+    pooler::SessionLost,
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
     version::SchemaVersion,
 };
@@ -24,6 +25,15 @@ pub enum StoreError {
         place: String,
         /// Why.
         source: sqlx::Error,
+    },
+    /// Connections do not keep their sessions.
+    #[error(
+        "the database at {place} is behind a connection pooler that does not keep sessions, such as PgBouncer in transaction \
+         mode: use its session mode, or give the address of Postgres itself"
+    )]
+    Sessions {
+        /// Host and port, or socket.
+        place: String,
     },
     /// The schema is newer than this program.
     #[error("the database has schema version {found}, this tagd knows only up to {known}: use a newer tagd")]
@@ -61,6 +71,12 @@ pub enum StoreError {
     /// A migration failed.
     #[error("the migrations cannot be applied: {0}")]
     Migrate(String),
+    /// The database has another encoding.
+    #[error(
+        "the encoding of the database must be UTF8, got {0}; create another one with `create database NAME encoding 'UTF8' \
+         template template0`"
+    )]
+    Encoding(String),
     /// The login cannot take the role of the service.
     #[error(
         "the login is not a member of the role tagd_service; an administrator must run `grant tagd_service to` this login"
@@ -101,6 +117,14 @@ fn cause(error: &sqlx::Error) -> String {
 }
 
 impl StoreError {
+    /// Whether there is no connection to the database, or it was lost.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } | Self::Database(source) => outage_of(source) == Some(Outage::Unreachable),
+            _ => false,
+        }
+    }
+
     /// Maps the driver's errors that have a message of their own.
     pub(super) fn of(error: sqlx::Error) -> Self {
         match meaning_of(&error) {
@@ -134,6 +158,20 @@ pub(super) struct NoConnection {
     source: sqlx::Error,
     /// Whether attempts lasted until the acquire timeout.
     timed_out: bool,
+}
+
+/// Too many statements wait for a connection.
+#[derive(Debug, thiserror::Error)]
+#[error("as many statements wait for a connection as may")]
+struct Crowded;
+
+/// The error of a statement that is not let into the line for a connection, which is too long.
+pub(super) fn crowded() -> sqlx::Error {
+    sqlx::Error::Configuration(Crowded.into())
+}
+
+fn is_crowded(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Configuration(source) if source.is::<Crowded>())
 }
 
 impl NoConnection {
@@ -175,6 +213,8 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Meaning::Outage(Outage::Unreachable),
+        other if SessionLost::is_within(other) => Meaning::Outage(Outage::Sessions),
+        other if is_crowded(other) => Meaning::Outage(Outage::Busy),
         other => NoConnection::within(other).map_or(Meaning::Bug, |refused| Meaning::Outage(refused.outage())),
     }
 }
@@ -270,9 +310,11 @@ pub(super) fn is_stale(error: &sqlx::Error) -> bool {
     is_refusal(error) && matches!(meaning_of(error), Meaning::Stale(_))
 }
 
-/// Whether no connection could be acquired in time.
+/// Whether no connection could be acquired in time, or none at all because too many wait.
 pub(super) fn is_without_connection(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut) || NoConnection::within(error).is_some_and(|refused| refused.timed_out)
+    matches!(error, sqlx::Error::PoolTimedOut)
+        || is_crowded(error)
+        || NoConnection::within(error).is_some_and(|refused| refused.timed_out)
 }
 
 /// The SQLSTATE of an error that the server sent, while connecting or later.

@@ -5,33 +5,54 @@ use std::sync::Arc;
 use sqlx::Connection;
 
 use super::{
+    canceller::Canceller,
     connect::StoreSettings,
     failure::{StoreError, outage_of},
-    pool::Pool,
+    pool::{Home, Lane, Pool},
     read_queue::ReadQueue,
     session::{Connector, SessionProfile},
+    turns::{Limits, Share},
     write_queue::WriteQueue,
 };
-use crate::domain::{Caller, Outage};
+use crate::{
+    compiler::Cost,
+    domain::{Caller, Outage},
+};
 
 /// The database. Its methods run the statements; each family of statements has its own file.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(super) pool: Pool,
-    pub(super) writes: WriteQueue,
-    pub(super) reads: ReadQueue,
+    pub(super) connections: Arc<Connections>,
+    /// Whom its statements are for, of those that share its connections.
+    pub(super) share: Share,
     /// The caller of its writes.
     pub(super) caller: Arc<Caller>,
 }
 
+/// The connections of a store, by what they are for.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// For cheap reads.
+    pub(super) cheap: Pool,
+    /// For expensive ones.
+    pub(super) expensive: Pool,
+    pub(super) writes: WriteQueue,
+    pub(super) reads: ReadQueue,
+}
+
 impl Store {
-    /// A store whose connections are opened when they are needed.
+    /// A store whose connections are opened when they are needed. It has one pool for everything.
     pub fn connect_lazy(settings: &StoreSettings, profile: SessionProfile) -> Self {
-        let connector = Connector::new(settings, profile);
-        let pool = Pool::new(connector, settings.connections, settings.acquire_timeout);
-        let writes = WriteQueue::new(pool.clone());
-        let reads = ReadQueue::new(pool.clone());
-        Self { pool, writes, reads, caller: Arc::default() }
+        let limits = Limits::of(settings.connections);
+        let pool = open_pool(settings, profile, &Canceller::new(settings), limits, Home::Pool);
+        Self::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
+    }
+
+    /// A store over pools.
+    pub(super) fn over(cheap: Pool, expensive: Pool, writes: WriteQueue) -> Self {
+        let reads = ReadQueue::new(cheap.clone());
+        let connections = Connections { cheap, expensive, writes, reads };
+        Self { connections: Arc::new(connections), share: Share::default(), caller: Arc::default() }
     }
 
     /// The same store for the writes of one caller, which is passed to the database with each change.
@@ -40,15 +61,34 @@ impl Store {
         Self { caller, ..self.clone() }
     }
 
-    /// The queue in which this store's writes are batched.
-    pub fn queue(&self) -> &WriteQueue {
-        &self.writes
+    /// The same store for statements of one share: shares take turns in the use of its connections.
+    #[must_use]
+    pub fn sharing(&self, share: Share) -> Self {
+        Self { share, ..self.clone() }
     }
 
-    /// The same store with the queue of another, so that writes through both are batched together.
-    #[must_use]
-    pub fn with_queue(self, queue: &WriteQueue) -> Self {
-        Self { writes: queue.clone(), ..self }
+    /// For cheap reads.
+    pub(super) fn cheap(&self) -> Lane<'_> {
+        self.reading(Cost::Cheap)
+    }
+
+    /// For reads that may take long.
+    pub(super) fn expensive(&self) -> Lane<'_> {
+        self.reading(Cost::Expensive)
+    }
+
+    /// For reads of some cost.
+    pub(super) fn reading(&self, cost: Cost) -> Lane<'_> {
+        let pool = match cost {
+            Cost::Cheap => &self.connections.cheap,
+            Cost::Expensive => &self.connections.expensive,
+        };
+        pool.lane(self.share, cost)
+    }
+
+    /// For writes. They may wait for locks of others, and so do not use the connections of reads.
+    pub(super) fn writing(&self) -> Lane<'_> {
+        self.connections.writes.lane(self.share)
     }
 
     /// Opens a store, with one connection to check that it works.
@@ -56,15 +96,26 @@ impl Store {
         // not through the pool, which would retry a refused connection until the acquire timeout
         settings.connect_as_login().await?.close().await?;
         let store = Self::connect_lazy(settings, profile);
-        match store.pool.acquire().await.and_then(|connection| connection.release(Ok(()))) {
+        match store.cheap().acquire().await.and_then(|connection| connection.release(Ok(()))) {
             Ok(()) => Ok(store),
             Err(error) if outage_of(&error) == Some(Outage::Rights) => Err(StoreError::Role),
             Err(source) => Err(settings.unreachable(source)),
         }
     }
 
-    /// Waits for running statements and closes the connections.
+    /// Waits for running statements and closes the connections for cheap reads, which are all of a store that has one pool.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.connections.cheap.close().await;
     }
+}
+
+/// A pool on the runtime of the caller.
+pub(super) fn open_pool(
+    settings: &StoreSettings,
+    profile: SessionProfile,
+    canceller: &Canceller,
+    limits: Limits,
+    home: Home,
+) -> Pool {
+    Pool::new(Connector::new(settings, profile), canceller.clone(), limits, settings.acquire_timeout, home)
 }

@@ -1,6 +1,10 @@
 //! Bulk import: batches of resources are sent by COPY, and one call turns each into resources, tags and index.
 
-use std::{fmt::Write, ops::Range, sync::Arc};
+use std::{
+    fmt::Write,
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use sqlx::Executor;
 
@@ -78,47 +82,93 @@ impl<'a> FromIterator<&'a Registration> for ImportBatch {
     }
 }
 
-/// An import in progress, on its own connection, which is closed when the import is dropped.
+/// How long a batch waits for a connection while others import.
+const TURN: Duration = Duration::from_secs(30);
+
+/// An import in progress. While it imports batches it has a connection of its own, which is closed when the import rests or
+/// is dropped.
 #[derive(Debug)]
 pub struct Importer {
-    connection: PooledConnection,
-    caller: Arc<Caller>,
+    store: Store,
+    connection: Option<PooledConnection>,
 }
 
 impl Store {
     /// Starts an import that imports each part of a batch in a separate transaction.
     pub async fn import(&self) -> Result<Importer, StoreError> {
-        Ok(Importer { connection: self.import_connection().await?, caller: Arc::clone(&self.caller) })
+        Ok(Importer { connection: Some(self.import_connection().await?), ..self.importer() })
+    }
+
+    /// The same, without a connection until the first batch.
+    pub fn importer(&self) -> Importer {
+        Importer { store: self.clone(), connection: None }
     }
 
     /// A connection with the temporary tables that `tagd.import_batch` uses.
     pub(super) async fn import_connection(&self) -> Result<PooledConnection, StoreError> {
         let begin = || async {
-            let mut connection = self.pool.acquire().await?;
+            let mut connection = self.cheap().acquire().await?;
             // memory for sorting and hashing a batch
             connection.execute("select set_config('work_mem', '64MB', false)").await?;
             sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
             Ok(connection)
         };
-        Ok(self.pool.begin(begin).await?)
+        Ok(self.cheap().begin(begin).await?)
     }
 }
 
 impl Importer {
     /// Imports a part of a batch: in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
-        begin(&mut self.connection).await?;
-        let outcome = self.run_in_transaction(batch.slice(&part)).await;
-        end(&mut self.connection, outcome).await
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(in_turn(&self.store).await?),
+        };
+        begin(connection).await?;
+        let outcome = Self::run_in_transaction(connection, &self.store.caller, batch.slice(&part)).await;
+        end(connection, outcome).await
     }
 
-    async fn run_in_transaction(&mut self, rows: &str) -> Result<BatchOutcome, sqlx::Error> {
-        sqlx::query!("select tagd.enter_import(false)").execute(&mut *self.connection).await?;
+    /// Whether it has a connection, which nobody else can use.
+    pub fn has_connection(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Gives up its connection until the next batch.
+    pub fn rest(&mut self) {
+        self.connection = None;
+    }
+
+    /// The same if somebody waits for a connection.
+    pub fn make_way(&mut self) {
+        if self.has_connection() && self.store.cheap().pool.has_waiting() {
+            self.rest();
+        }
+    }
+
+    async fn run_in_transaction(
+        connection: &mut PooledConnection,
+        caller: &Caller,
+        rows: &str,
+    ) -> Result<BatchOutcome, sqlx::Error> {
+        sqlx::query!("select tagd.enter_import(false)").execute(&mut **connection).await?;
         let statement = "copy pg_temp.import_line
                    (line, project_id, project_name, domain_id, resource_type, resource_id, resource_name, name_folded, detail, tags)
                  from stdin";
-        copy_rows(&mut self.connection, statement, rows).await?;
-        import_rows(&mut self.connection, &self.caller).await
+        copy_rows(connection, statement, rows).await?;
+        import_rows(connection, caller).await
+    }
+}
+
+/// A connection for the next batch of an import. Others may have them all for longer than the acquire timeout, but each only
+/// for a batch.
+async fn in_turn(store: &Store) -> Result<PooledConnection, StoreError> {
+    let until = Instant::now() + TURN;
+    loop {
+        match store.import_connection().await {
+            Err(StoreError::Database(sqlx::Error::PoolTimedOut)) if Instant::now() < until => {}
+            outcome => return outcome,
+        }
     }
 }
 

@@ -179,6 +179,12 @@ enum Task {
 /// Version of the schema in the database and what is to be done. Refuses a schema that is not an earlier version of this
 /// program's.
 async fn inspect(connection: &mut PgConnection, functions: &FunctionSet) -> Result<(SchemaVersion, Task), StoreError> {
+    let encoding: String =
+        sqlx::query_scalar("select current_setting('server_encoding')").fetch_one(&mut *connection).await?;
+    // others lack characters of tags, or count bytes as characters
+    if encoding != "UTF8" {
+        return Err(StoreError::Encoding(encoding));
+    }
     let known = SchemaVersion { migration: SCHEMA_VERSION, functions: functions.number() };
     let found =
         SchemaVersion { migration: last_migration(connection).await?, functions: applied_set(connection).await? };

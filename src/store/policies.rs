@@ -5,14 +5,14 @@ use sqlx::Executor;
 use super::{
     Store,
     caller::row_of as caller_row_of,
-    failure::{detail_of, outage_of, refusal_of},
+    failure::{detail_of, refusal_of, state_of},
     policy_rows::row_of,
     registry::matched,
     retry::Retry,
     states::Refusal,
 };
 use crate::domain::{
-    CheckedPolicy, FieldKind, Outage, Policy, ProjectFilter, RequestError,
+    CheckedPolicy, FieldKind, Policy, ProjectFilter, RequestError,
     policy::StoredPolicy,
     reason,
     registry::{Condition, RegistryError},
@@ -88,24 +88,27 @@ impl Store {
     /// Whether Postgres prepares a regular expression in 50 ms, which it would do once in each session that uses it. A write may
     /// need 24 of them.
     pub async fn is_prepared_in_time(&self, are: &str) -> Result<bool, RequestError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut prepared = Ok(false);
-        // one try in time is enough: the others may have waited for a processor
-        for _ in 0..TRIES {
-            connection.execute("begin").await?;
-            connection.execute("select set_config('statement_timeout', '50', true)").await?;
-            prepared = match sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await {
-                Ok(_) => Ok(true),
-                Err(error) if outage_of(&error) == Some(Outage::Busy) => Ok(false),
-                Err(error) => Err(error.into()),
-            };
-            connection.execute("rollback").await?;
-            if !matches!(prepared, Ok(false)) {
-                break;
+        let lane = self.expensive();
+        let prepared = lane.begin(|| async {
+            let mut connection = lane.acquire().await?;
+            let mut prepared = Ok(false);
+            // one try in time is enough: the others may have waited for a processor
+            for _ in 0..TRIES {
+                connection.execute("begin").await?;
+                connection.execute("select set_config('statement_timeout', '50', true)").await?;
+                prepared = match sqlx::query("select '' ~ $1").bind(are).execute(&mut *connection).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if state_of(&error).as_deref() == Some("57014") => Ok(false),
+                    Err(error) => Err(error),
+                };
+                connection.execute("rollback").await?;
+                if !matches!(prepared, Ok(false)) {
+                    break;
+                }
             }
-        }
-        connection.release(Ok(()))?;
-        prepared
+            connection.release(prepared)
+        });
+        Ok(prepared.await?)
     }
 
     /// A page of the policies that concern the projects that are covered, by name and domain, behind a marker: name and domain
@@ -119,7 +122,7 @@ impl Store {
         let (name, domain_id) = marker.unzip();
         let domain_id = domain_id.flatten();
         let rows = self
-            .pool
+            .cheap()
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -151,7 +154,7 @@ impl Store {
     pub async fn find_policy(&self, name: &str, place: PolicyPlace<'_>) -> Result<Option<StoredPolicy>, RequestError> {
         let PolicyPlace { domain_id, or_of_all, covered } = place;
         let row = self
-            .pool
+            .cheap()
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -184,7 +187,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<PutPolicy, RegistryError> {
         let row = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
@@ -227,7 +230,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<bool, RegistryError> {
         let removed = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_policy($1, $2, $3, $4, $5::text::tagd.caller)",

@@ -1,22 +1,27 @@
 //! The connection pool, which runs no statement when a connection is acquired or released.
 //!
-//! `docs/adr/0007-a-pool-of-our-own.md` explains why it is not sqlx's.
+//! `docs/adr/0007-a-pool-of-our-own.md` explains why it is not sqlx's, `docs/adr/0033-lanes-and-shares.md` who gets a
+//! connection and what becomes of one whose statement was dropped.
 
 use std::{
     io::{self, ErrorKind},
     mem,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
 use sqlx::{Connection, PgConnection};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{runtime::Handle, sync::Notify, task::JoinSet};
 
 use super::{
-    failure::{NoConnection, is_refusal, is_stale},
+    canceller::{Canceller, Session},
+    failure::{NoConnection, crowded, is_refusal, is_stale},
     session::Connector,
+    turns::{Limits, NoTurn, Share, Turn, Turns},
 };
+use crate::compiler::Cost;
 
 /// How long a connection may be idle before it is closed.
 const MAX_IDLE: Duration = Duration::from_mins(10);
@@ -30,15 +35,46 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 /// The session of a connection younger than this is not considered stale.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How long it may take until a connection whose statement was dropped can be used again.
+const RECOVERY: Duration = Duration::from_secs(3);
+
+/// How often that is done with one connection. A statement that is dropped while it is prepared stays prepared at the
+/// server, and nobody knows of it.
+const MOST_RECOVERIES: u32 = 100;
+
 /// A pool of connections, each opened when it is needed. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Pool {
-    connector: Arc<Connector>,
+pub(super) struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    connector: Connector,
+    canceller: Canceller,
     acquire_timeout: Duration,
     max_connections: u32,
-    /// A permit for each connection that may be acquired.
-    permits: Arc<Semaphore>,
-    idle: Arc<Idle>,
+    turns: Arc<Turns>,
+    idle: Idle,
+    /// The runtime that the pool was created on.
+    runtime: Handle,
+    home: Home,
+}
+
+/// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// Those of the runtime that the pool was created on.
+    Pool,
+    /// The one that opened it, which gets it again if possible. Another one is woken later, and has to retry what it reads
+    /// if the first ends.
+    Caller,
+}
+
+/// A pool as one share uses it for statements of one cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lane<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) share: Share,
+    pub(super) cost: Cost,
 }
 
 /// Idle connections; the most recently used is the last.
@@ -51,57 +87,97 @@ struct Idle {
 
 #[derive(Debug)]
 struct IdleConnection {
-    connection: PgConnection,
-    opened: Instant,
+    connection: OpenConnection,
     idle_since: Instant,
 }
 
-/// A connection in use. Unless it is [released](PooledConnection::release), it is closed: after a dropped statement its
-/// result is still to arrive, and the next user must not see what an import or export has changed in the session.
+/// A connection, and what is known of it.
+#[derive(Debug)]
+struct OpenConnection {
+    connection: PgConnection,
+    session: Option<Session>,
+    opened: Instant,
+    recoveries: u32,
+    opened_by: ThreadId,
+}
+
+/// A connection in use. Unless it is [released](PooledConnection::release), it is closed: the next user must not see what
+/// an import or export has changed in the session.
 #[derive(Debug)]
 pub(super) struct PooledConnection {
-    connection: PgConnection,
-    opened: Instant,
-    idle: Arc<Idle>,
+    open: OpenConnection,
+    pool: Pool,
     // dropped after the connection, so that the connection is closed first
-    permit: OwnedSemaphorePermit,
+    turn: Turn,
+}
+
+/// A connection with one statement. If it is dropped before it is [released](Running::release), the statement is
+/// cancelled, and then the connection can be used again.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Empty only when it is dropped.
+    connection: Option<PooledConnection>,
+    since: Instant,
 }
 
 impl Pool {
-    /// A pool of at most `max_connections` connections; [`acquire`](Self::acquire) waits no longer than
-    /// `acquire_timeout`.
-    pub(super) fn new(connector: Connector, max_connections: u32, acquire_timeout: Duration) -> Self {
-        let permits = Arc::new(Semaphore::new(usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS)));
-        let idle = Arc::default();
-        tokio::spawn(close_idle(Arc::downgrade(&idle)));
-        Self { connector: Arc::new(connector), acquire_timeout, max_connections, permits, idle }
+    /// A pool of at most `limits.connections` connections; who acquires one waits no longer than `acquire_timeout`.
+    pub(super) fn new(
+        connector: Connector,
+        canceller: Canceller,
+        limits: Limits,
+        acquire_timeout: Duration,
+        home: Home,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            connector,
+            canceller,
+            acquire_timeout,
+            max_connections: limits.connections,
+            turns: Arc::new(Turns::new(limits)),
+            idle: Idle::default(),
+            runtime: Handle::current(),
+            home,
+        });
+        tokio::spawn(close_idle(Arc::downgrade(&shared)));
+        Self(shared)
+    }
+
+    /// The pool as one share uses it for statements of one cost.
+    pub(super) fn lane(&self, share: Share, cost: Cost) -> Lane<'_> {
+        Lane { pool: self, share, cost }
     }
 
     /// Maximum time to wait for a connection.
     pub(super) fn acquire_timeout(&self) -> Duration {
-        self.acquire_timeout
+        self.0.acquire_timeout
     }
 
     /// Maximum number of connections.
     pub(super) fn max_connections(&self) -> u32 {
-        self.max_connections
+        self.0.max_connections
     }
 
     /// The statement timeout of the server; `None` if there is no limit.
     pub(super) fn statement_timeout(&self) -> Option<Duration> {
-        self.connector.statement_timeout()
+        self.0.connector.statement_timeout()
     }
 
     /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
-        let most = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
-        self.idle.lock().len() + most.saturating_sub(self.permits.available_permits())
+        let in_use = self.0.max_connections.saturating_sub(self.0.turns.free());
+        self.0.idle.lock().len() + usize::try_from(in_use).unwrap_or(usize::MAX)
+    }
+
+    /// Whether somebody waits for a connection.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.0.turns.has_waiting()
     }
 
     /// Deadline of a statement, including its connection: the statement timeout of the server plus twice the acquire
     /// timeout, once to acquire a connection and once to receive the result. `None` if there is no limit.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.connector.statement_timeout().map(|timeout| timeout + 2 * self.acquire_timeout)
+        self.0.connector.statement_timeout().map(|timeout| timeout + 2 * self.0.acquire_timeout)
     }
 
     /// The error of a statement that was not answered within its deadline. The server cancels statements that take too
@@ -109,43 +185,25 @@ impl Pool {
     /// take hours to report it.
     pub(super) fn give_up(&self) -> sqlx::Error {
         // idle connections are dead as well, and the next statement would wait just as long to find out
-        let silent = mem::take(&mut *self.idle.lock());
+        let silent = mem::take(&mut *self.0.idle.lock());
         tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
         sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time"))
     }
 
-    /// The most recently used connection, or a new one. Waits while all are in use or the server does not accept new ones
-    /// yet.
-    pub(super) async fn acquire(&self) -> Result<PooledConnection, sqlx::Error> {
-        let refused = Mutex::new(None);
-        match tokio::time::timeout(self.acquire_timeout, self.wait(&refused)).await {
-            Ok(acquired) => acquired,
-            // the server's reason, if it gave one
-            Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                Some(refusal) => NoConnection::error(refusal, true),
-                None => sqlx::Error::PoolTimedOut,
-            }),
-        }
-    }
-
-    async fn wait(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
-        let permits = Arc::clone(&self.permits);
-        let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let used_last = self.idle.pop();
-        let (connection, opened) = match used_last {
-            Some(connection) => connection,
-            // rare, and a large future: see Service::run
-            None => Box::pin(self.open(refused)).await?,
-        };
-        Ok(PooledConnection { connection, opened, idle: Arc::clone(&self.idle), permit })
-    }
-
     /// Opens a connection, or returns one that is released while the server does not accept new ones.
-    async fn open(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<(PgConnection, Instant), sqlx::Error> {
+    async fn open(&self, refused: &Mutex<Option<sqlx::Error>>) -> Result<OpenConnection, sqlx::Error> {
         let (mut pause, longest) = PAUSES;
         loop {
-            let refusal = match self.connector.connect().await {
-                Ok(connection) => return Ok((connection, Instant::now())),
+            let refusal = match self.connect().await {
+                Ok((connection, session)) => {
+                    return Ok(OpenConnection {
+                        connection,
+                        session,
+                        opened: Instant::now(),
+                        recoveries: 0,
+                        opened_by: thread::current().id(),
+                    });
+                }
                 Err(refusal) => refusal,
             };
             let is_transient = match &refusal {
@@ -157,20 +215,69 @@ impl Pool {
                 return Err(NoConnection::error(refusal, false));
             }
             *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
-            if let Ok(released) = tokio::time::timeout(pause, self.idle.next()).await {
+            if let Ok(released) = tokio::time::timeout(pause, self.0.idle.next()).await {
                 return Ok(released);
             }
             pause = longest.min(pause * 2);
         }
     }
 
+    /// Opens a connection on the runtime that is to be its home. Ends if it is dropped.
+    async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
+        if self.0.home == Home::Caller {
+            return self.0.connector.connect().await;
+        }
+        let shared = Arc::clone(&self.0);
+        let mut task = JoinSet::new();
+        task.spawn_on(async move { shared.connector.connect().await }, &self.0.runtime);
+        // only the end of the runtime stops it
+        task.join_next().await.and_then(Result::ok).unwrap_or(Err(sqlx::Error::PoolClosed))
+    }
+
     /// Waits until no connection is in use and closes all. None can be acquired afterwards.
     pub(super) async fn close(&self) {
-        let all = self.permits.acquire_many(self.max_connections).await;
-        self.permits.close();
-        drop(all);
-        let idle = mem::take(&mut *self.idle.lock());
+        self.0.turns.close().await;
+        let idle = mem::take(&mut *self.0.idle.lock());
         close_all(idle).await;
+    }
+}
+
+impl Lane<'_> {
+    /// The most recently used connection, or a new one. Waits while all are in use or the server does not accept new ones
+    /// yet.
+    pub(super) async fn acquire(self) -> Result<PooledConnection, sqlx::Error> {
+        let refused = Mutex::new(None);
+        match tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await {
+            Ok(acquired) => acquired,
+            // the server's reason, if it gave one
+            Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(refusal) => NoConnection::error(refusal, true),
+                None => sqlx::Error::PoolTimedOut,
+            }),
+        }
+    }
+
+    /// The same for one statement that leaves nothing behind in the session.
+    pub(super) async fn begin_statement(self) -> Result<Running, sqlx::Error> {
+        Ok(Running { connection: Some(self.acquire().await?), since: Instant::now() })
+    }
+
+    async fn wait(self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
+        let Pool(shared) = self.pool;
+        let turn = shared.turns.take(self.share, self.cost).await.map_err(|error| match error {
+            NoTurn::Crowded => crowded(),
+            NoTurn::Closed => sqlx::Error::PoolClosed,
+        })?;
+        let used_last = match shared.home {
+            Home::Pool => shared.idle.pop(),
+            Home::Caller => shared.idle.pop_own(shared.turns.free()),
+        };
+        let open = match used_last {
+            Some(open) => open,
+            // rare, and a large future: see Service::run
+            None => Box::pin(self.pool.open(refused)).await?,
+        };
+        Ok(PooledConnection { open, pool: self.pool.clone(), turn })
     }
 }
 
@@ -178,18 +285,74 @@ impl PooledConnection {
     /// Releases the connection with the outcome of its statement, which must not have changed the session. The connection
     /// is reused unless the statement has lost it.
     pub(super) fn release<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let idle = &self.pool.0.idle;
         if let Err(error) = &outcome
             && is_stale(error)
-            && self.opened.elapsed() > FRESH
+            && self.open.opened.elapsed() > FRESH
         {
             // the sessions of idle connections may be stale too
-            self.idle.lock().retain(|idle| idle.opened.elapsed() <= FRESH);
+            idle.lock().retain(|idle| idle.connection.opened.elapsed() <= FRESH);
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
-            self.idle.push(self.connection, self.opened);
-            // only now is a connection available for the permit
-            drop(self.permit);
+            idle.push(self.open);
+            // only now is a connection available for the turn
+            drop(self.turn);
         }
         outcome
+    }
+
+    /// Cancels the statement of the connection, which was dropped half-way, and reads what is still to arrive, so that the
+    /// next one on it gets only its own rows. The turn is held meanwhile. A connection of which this is not possible is
+    /// closed.
+    async fn recover(mut self) {
+        let recovered = tokio::time::timeout(RECOVERY, async {
+            let Some(session) = self.open.session else { return false };
+            self.pool.0.canceller.cancel(session).await && drain(&mut self.open.connection).await
+        });
+        self.open.recoveries += 1;
+        if recovered.await == Ok(true) && self.open.recoveries < MOST_RECOVERIES {
+            // the outcome of the statement is nobody's
+            let _ = self.release(Ok(()));
+        }
+    }
+}
+
+/// Reads what is still to arrive on a connection. The server only answers the ping once it has ended the statement.
+async fn drain(connection: &mut PgConnection) -> bool {
+    // the error that says that it was cancelled, and one of the statement itself
+    for _ in 0..3 {
+        match connection.ping().await {
+            Ok(()) => return true,
+            Err(error) if is_refusal(&error) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+impl Running {
+    /// The connection.
+    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Releases the connection with the outcome of its statement.
+    pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        match self.connection.take() {
+            Some(connection) => connection.release(outcome),
+            None => outcome,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let Pool(shared) = connection.pool.clone();
+        // the server would have ended it by now, so it does not answer
+        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout);
+        if !is_silent {
+            shared.runtime.spawn(connection.recover());
+        }
     }
 }
 
@@ -197,29 +360,40 @@ impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        &self.open.connection
     }
 }
 
 impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        &mut self.open.connection
     }
 }
 
 impl Idle {
-    fn push(&self, connection: PgConnection, opened: Instant) {
-        self.lock().push(IdleConnection { connection, opened, idle_since: Instant::now() });
+    fn push(&self, connection: OpenConnection) {
+        self.lock().push(IdleConnection { connection, idle_since: Instant::now() });
         self.released.notify_one();
     }
 
-    /// The most recently used idle connection, with the time when it was opened.
-    fn pop(&self) -> Option<(PgConnection, Instant)> {
-        self.lock().pop().map(|idle| (idle.connection, idle.opened))
+    /// The most recently used idle connection.
+    fn pop(&self) -> Option<OpenConnection> {
+        self.lock().pop().map(|idle| idle.connection)
+    }
+
+    /// The most recently used one of this thread; one of another thread if there are as many connections as there may be.
+    fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
+        let (caller, unused) = (thread::current().id(), usize::try_from(unused).unwrap_or(usize::MAX));
+        let mut idle = self.lock();
+        let own = idle.iter().rposition(|idle| idle.connection.opened_by == caller);
+        // each turn that is in use has a connection or will open one
+        let any = || if idle.len() > unused { idle.len().checked_sub(1) } else { None };
+        let at = own.or_else(any)?;
+        Some(idle.remove(at).connection)
     }
 
     /// The next connection that is released.
-    async fn next(&self) -> (PgConnection, Instant) {
+    async fn next(&self) -> OpenConnection {
         loop {
             // another task may have taken the connection
             if let Some(connection) = self.pop() {
@@ -235,12 +409,13 @@ impl Idle {
 }
 
 /// Closes connections that have been idle for too long, until the pool is dropped.
-async fn close_idle(idle: Weak<Idle>) {
+async fn close_idle(pool: Weak<Shared>) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
-        let Some(idle) = idle.upgrade() else { return };
+        let Some(pool) = pool.upgrade() else { return };
         // the connections at the front have been idle longest
-        let expired: Vec<_> = idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
+        let expired: Vec<_> = pool.idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
+        drop(pool);
         close_all(expired).await;
     }
 }
@@ -248,6 +423,6 @@ async fn close_idle(idle: Weak<Idle>) {
 async fn close_all(connections: Vec<IdleConnection>) {
     for idle in connections {
         // an error here means that the server has already closed it
-        let _ = idle.connection.close().await;
+        let _ = idle.connection.connection.close().await;
     }
 }

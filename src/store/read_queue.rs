@@ -10,9 +10,10 @@ use super::{
     pool::Pool,
     retry::Retry,
     rows::bind,
+    turns::Share,
 };
 use crate::{
-    compiler::{BatchKey, Compiled, batch},
+    compiler::{BatchKey, Compiled, Cost, batch},
     domain::RequestError,
 };
 
@@ -22,6 +23,13 @@ use crate::{
 pub(super) struct ReadQueue {
     pool: Pool,
     batcher: Batcher<Self>,
+}
+
+/// A query that may be batched, and whom it is for.
+#[derive(Debug)]
+pub(super) struct BatchedQuery {
+    query: Compiled,
+    share: Share,
 }
 
 /// The outcome of a batched query.
@@ -39,30 +47,29 @@ impl ReadQueue {
         Self { pool, batcher }
     }
 
-    /// The rows of a query, which runs alone or in a batch.
-    pub(super) async fn fetch_all(&self, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
+    /// The rows of a cheap query, which runs alone or in a batch.
+    pub(super) async fn fetch_all(&self, share: Share, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
         // held until the statement has ended
-        let _leader = match query.batch_key {
-            None => None,
-            Some(key) => match self.batcher.try_lead(self, key) {
-                Some(leader) => Some(leader),
-                // the worker may be stuck: then this query leaves the queue and acquires its own connection
-                None => match self.batcher.submit(self, key, query.clone(), Some(self.pool.acquire_timeout())).await {
-                    Some(Coalesced::Rows(rows)) => return Ok(rows),
-                    Some(Coalesced::Failed(error)) => return Err(error),
-                    Some(Coalesced::Single) | None => None,
-                },
-            },
-        };
-        Ok(self.pool.fetch_all(Retry::Read, || bind(query)).await?)
+        let leader = query.batch_key.and_then(|key| self.batcher.try_lead(self, key));
+        if let (Some(key), None) = (query.batch_key, &leader) {
+            let request = BatchedQuery { query: query.clone(), share };
+            match self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await {
+                Some(Coalesced::Rows(rows)) => return Ok(rows),
+                Some(Coalesced::Failed(error)) => return Err(error),
+                // or the worker may be stuck: then this query leaves the queue and acquires its own connection
+                Some(Coalesced::Single) | None => {}
+            }
+        }
+        Ok(self.pool.lane(share, Cost::Cheap).fetch_all(Retry::Read, || bind(query)).await?)
     }
 
     /// The rows of each query of a batch.
-    async fn fetch_batch(&self, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
+    async fn fetch_batch(&self, share: Share, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
         let joined = batch(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let lane = self.pool.lane(share, Cost::Cheap);
         let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
         // no retry: if the batch fails, each query runs alone
-        for row in self.pool.fetch_all(Retry::Never, || bind(&joined)).await? {
+        for row in lane.fetch_all(Retry::Never, || bind(&joined)).await? {
             let number: i64 = row.try_get_unchecked(1)?;
             let answer = usize::try_from(number - 1).ok().and_then(|number| answers.get_mut(number));
             answer.ok_or_else(|| sqlx::Error::Decode(format!("a row is of query {number}").into()))?.push(row);
@@ -73,15 +80,18 @@ impl ReadQueue {
 
 impl BatchHandler for ReadQueue {
     type Key = BatchKey;
-    type Request = Compiled;
+    type Request = BatchedQuery;
     type Outcome = Coalesced;
 
     /// Small, since the first query of a batch waits for the last.
     const MAX_BATCH: usize = 16;
 
     async fn handle(&self, key: BatchKey, batch: Vec<Pending<Self>>) {
-        let (queries, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
-        let error = match self.fetch_batch(&queries).await {
+        // all are of one scope, so hardly ever of two shares
+        let share = batch.first().map(|pending| pending.request.share).unwrap_or_default();
+        let (queries, responders): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(Pending::split).map(|(request, responder)| (request.query, responder)).unzip();
+        let error = match self.fetch_batch(share, &queries).await {
             Ok(answers) => {
                 for (responder, rows) in responders.into_iter().zip(answers) {
                     responder.send(Coalesced::Rows(rows));

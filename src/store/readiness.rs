@@ -203,7 +203,7 @@ impl Shared {
             kept => kept,
         };
         match (self.connector.connect().await, kept) {
-            (Ok(connection), _) => Ok(Kept { connection, made: Instant::now() }),
+            (Ok((connection, _)), _) => Ok(Kept { connection, made: Instant::now() }),
             (Err(error), Some(kept)) if state_of(&error).as_deref() == Some("53300") => Ok(kept),
             (Err(error), _) => Err(NoConnection::error(error, false)),
         }

@@ -8,18 +8,21 @@ use super::{
     rows::{parts_of, tags_of},
     states::Refusal,
 };
-use crate::domain::{
-    ProjectFilter, RequestError, Resource, Tag,
-    command::ResourceType,
-    matching::fold,
-    registry::{Aliases, Condition, Project, Registered, RegistryError},
+use crate::{
+    compiler::Cost,
+    domain::{
+        ProjectFilter, RequestError, Resource, Tag,
+        command::ResourceType,
+        matching::fold,
+        registry::{Aliases, Condition, Project, Registered, RegistryError},
+    },
 };
 
 impl Store {
     /// A resource type by its name or by an alias; `None` if it is unknown.
     pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, RequestError> {
         let row = self
-            .pool
+            .cheap()
             .fetch_optional(Retry::Read, || {
                 sqlx::query!(
                     r#"select t.resource_type, t.service, t.regional, t.tag_quota,
@@ -45,7 +48,7 @@ impl Store {
     /// The types of all aliases.
     pub async fn aliases(&self) -> Result<Aliases, StoreError> {
         let rows = self
-            .pool
+            .cheap()
             .fetch_all(Retry::Begin, || {
                 sqlx::query!(
                     r#"select t.resource_type as alias, t.alias_of as "resource_type!"
@@ -65,7 +68,7 @@ impl Store {
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
         let row = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", aliases as "aliases!"
@@ -86,7 +89,7 @@ impl Store {
     /// Deletes a resource type that has no scopes, with its aliases.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
         let removed = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_type($1, $2::text::tagd.caller)",
@@ -107,8 +110,10 @@ impl Store {
         limit: u32,
         covered: ProjectFilter<'_>,
     ) -> Result<Vec<Project>, RequestError> {
+        // there is no index of names
+        let cost = if name.is_some() { Cost::Expensive } else { Cost::Cheap };
         Ok(self
-            .pool
+            .reading(cost)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     Project,
@@ -132,7 +137,7 @@ impl Store {
     /// The domains that projects belong to, sorted.
     pub async fn list_domains(&self, limit: u32) -> Result<Vec<String>, RequestError> {
         Ok(self
-            .pool
+            .cheap()
             .fetch_all(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select distinct p.domain_id from tagd.project p where p.domain_id <> '' order by 1 limit $1",
@@ -150,7 +155,7 @@ impl Store {
         covered: ProjectFilter<'_>,
     ) -> Result<Vec<Project>, RequestError> {
         Ok(self
-            .pool
+            .cheap()
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     Project,
@@ -173,7 +178,7 @@ impl Store {
     /// A project; `None` if it is unknown.
     pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, RequestError> {
         Ok(self
-            .pool
+            .cheap()
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     Project,
@@ -195,7 +200,7 @@ impl Store {
         domain_id: Option<&str>,
     ) -> Result<Option<(bool, String)>, RequestError> {
         let row = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"with d as materialized (
@@ -216,7 +221,7 @@ impl Store {
     /// Deletes a project. If it has resources, they are deleted if `with_resources` is set; otherwise it is an error.
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
         let removed = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_project($1, $2, $3::text::tagd.caller)",
@@ -233,7 +238,7 @@ impl Store {
     /// A resource in its current state; `None` if it is unknown.
     pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, RequestError> {
         let row = self
-            .pool
+            .cheap()
             .fetch_optional(Retry::Read, || {
                 sqlx::query!(
                     r#"select r.resource_name, r.detail::text as detail, r.tags,
@@ -263,7 +268,7 @@ impl Store {
     ) -> Result<(u64, Vec<(i32, Resource)>), RequestError> {
         // this slot is never assigned, so all resources come before it
         let slot = slot.unwrap_or(i32::MAX);
-        let rows = self.pool.fetch_all(Retry::Read, || { sqlx::query!(
+        let rows = self.cheap().fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
                               r.resource_name as "resource_name?", r.detail as "detail?", r.tags as "tags?"
                          from (select coalesce(sum(coalesce(cardinality(l.slots),
@@ -308,7 +313,7 @@ impl Store {
     ) -> Result<(bool, Registered), RegistryError> {
         let tags = with_tags.then(|| parts_of(&resource.tags));
         let row = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
@@ -346,7 +351,7 @@ impl Store {
         resource_id: &str,
         condition: &Condition,
     ) -> Result<(), RegistryError> {
-        self.pool
+        self.writing()
             .execute(Retry::Write, || {
                 sqlx::query!(
                     "select tagd.unregister_resource($1, $2, $3, $4::text::tagd.caller)",
@@ -372,7 +377,7 @@ impl Store {
     ) -> Result<String, RegistryError> {
         let parts = parts_of(tags);
         let etag = self
-            .pool
+            .writing()
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.replace_tags_if($1, $2, $3, $4, $5::text::tagd.caller, $6)",

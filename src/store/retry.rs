@@ -10,7 +10,7 @@ use sqlx::{
 
 use super::{
     failure::{is_lost_connection, is_stale, meaning_of},
-    pool::Pool,
+    pool::Lane,
     states::Meaning,
 };
 
@@ -52,65 +52,65 @@ pub(super) trait Statement: Send {
     ) -> impl Future<Output = Result<Option<Self::Row>, sqlx::Error>> + Send;
 }
 
-impl Pool {
+impl Lane<'_> {
     /// All rows of a statement.
     pub(super) async fn fetch_all<S: Statement>(
-        &self,
+        self,
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<Vec<S::Row>, sqlx::Error> {
         self.run(retry, || async {
-            let mut connection = self.acquire().await?;
-            let outcome = statement().fetch_all(&mut connection).await;
-            connection.release(outcome)
+            let mut running = self.begin_statement().await?;
+            let outcome = statement().fetch_all(running.connection()?).await;
+            running.release(outcome)
         })
         .await
     }
 
     /// The only row of a statement.
     pub(super) async fn fetch_one<S: Statement>(
-        &self,
+        self,
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<S::Row, sqlx::Error> {
         self.run(retry, || async {
-            let mut connection = self.acquire().await?;
-            let outcome = statement().fetch_one(&mut connection).await;
-            connection.release(outcome)
+            let mut running = self.begin_statement().await?;
+            let outcome = statement().fetch_one(running.connection()?).await;
+            running.release(outcome)
         })
         .await
     }
 
     /// The row of a statement, if it has one.
     pub(super) async fn fetch_optional<S: Statement>(
-        &self,
+        self,
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<Option<S::Row>, sqlx::Error> {
         self.run(retry, || async {
-            let mut connection = self.acquire().await?;
-            let outcome = statement().fetch_optional(&mut connection).await;
-            connection.release(outcome)
+            let mut running = self.begin_statement().await?;
+            let outcome = statement().fetch_optional(running.connection()?).await;
+            running.release(outcome)
         })
         .await
     }
 
     /// Runs a statement and ignores its rows.
     pub(super) async fn execute(
-        &self,
+        self,
         retry: Retry,
         statement: impl Fn() -> Query<'static, Postgres, PgArguments>,
     ) -> Result<(), sqlx::Error> {
         self.run(retry, || async {
-            let mut connection = self.acquire().await?;
-            let outcome = statement().execute(&mut *connection).await.map(|_| ());
-            connection.release(outcome)
+            let mut running = self.begin_statement().await?;
+            let outcome = statement().execute(running.connection()?).await.map(|_| ());
+            running.release(outcome)
         })
         .await
     }
 
     /// Begins work that keeps its connection: `work` acquires one and prepares it.
-    pub(super) async fn begin<T, F>(&self, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    pub(super) async fn begin<T, F>(self, work: impl Fn() -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
@@ -122,13 +122,13 @@ impl Pool {
     ///
     /// Futures are created where they are awaited and not passed on: each async function that takes a future would make
     /// the future of a request larger by its size.
-    async fn run<T, F>(&self, retry: Retry, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    async fn run<T, F>(self, retry: Retry, work: impl Fn() -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        let deadline = if retry == Retry::Begin { Some(2 * self.acquire_timeout()) } else { self.deadline() };
+        let deadline = if retry == Retry::Begin { Some(2 * self.pool.acquire_timeout()) } else { self.pool.deadline() };
         let mut left = match retry {
-            Retry::Read | Retry::Begin => self.size() + 1,
+            Retry::Read | Retry::Begin => self.pool.size() + 1,
             Retry::Write => WRITE_ATTEMPTS - 1,
             Retry::Never => 0,
         };
@@ -136,7 +136,7 @@ impl Pool {
             let outcome = match deadline {
                 Some(deadline) => match tokio::time::timeout(deadline, work()).await {
                     Ok(outcome) => outcome,
-                    Err(_) => Err(self.give_up()),
+                    Err(_) => Err(self.pool.give_up()),
                 },
                 None => work().await,
             };

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Store, retry::Retry};
-use crate::domain::{ProjectFilter, RequestError, Scope};
+use crate::{
+    compiler::Cost,
+    domain::{ProjectFilter, RequestError, Scope},
+};
 
 /// The scopes of resource types.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +38,7 @@ impl Store {
     /// The number of a scope; `None` if no resource was ever registered in it.
     pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, RequestError> {
         Ok(self
-            .pool
+            .cheap()
             .fetch_optional(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select s.scope_id
@@ -55,7 +58,9 @@ impl Store {
         project_id: Option<&str>,
         covered: ProjectFilter<'_>,
     ) -> Result<TypeScopes, RequestError> {
-        let rows = self.pool.fetch_all(Retry::Read, || { sqlx::query!(
+        // those of all projects may be many
+        let cost = if project_id.is_some() { Cost::Cheap } else { Cost::Expensive };
+        let rows = self.reading(cost).fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
                               coalesce(t.resource_type, w.resource_type) as "named!",
                               s.scope_id as "scope_id?", s.project_id as "project_id?", p.project_name as "project_name?"

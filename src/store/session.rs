@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::PgConnection;
 
-use super::connect::StoreSettings;
+use super::{canceller::Session, connect::StoreSettings};
 
 /// The purpose of a session: requests, or work that may take long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum SessionProfile {
 /// Opens connections that act as the service.
 #[derive(Debug)]
 pub(super) struct Connector {
-    options: PgConnectOptions,
+    settings: StoreSettings,
     statement_timeout: Option<Duration>,
     idle_timeout: &'static str,
     joins: &'static str,
@@ -30,7 +30,7 @@ impl Connector {
             SessionProfile::Serve => (Some(settings.statement_timeout), "60000", "off"),
             SessionProfile::Bulk => (None, "0", "on"),
         };
-        Self { options: settings.options().clone(), statement_timeout, idle_timeout, joins }
+        Self { settings: settings.clone(), statement_timeout, idle_timeout, joins }
     }
 
     /// How long the server lets a statement run; `None` if there is no limit.
@@ -38,17 +38,20 @@ impl Connector {
         self.statement_timeout
     }
 
-    /// A new connection, as the service, with the planner's settings.
+    /// A new connection, as the service, with the planner's settings, and its session if that can be told.
     ///
     /// The plan of a compiled statement is good for all values, so it is planned once. For requests it only uses index
     /// look-ups, since every table is accessed by scope and label. Memoize nodes do not pay off: no label is looked up
     /// twice, and they would copy bitmaps. Where the server supports it (on Linux), it checks every second whether the
-    /// client of a running statement is still connected: otherwise a statement whose request was dropped would run until
+    /// client of a running statement is still connected: otherwise a statement that could not be cancelled would run until
     /// its deadline, in addition to the connection that has replaced it.
-    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
-        sqlx::query(
-            "select set_config('role', 'tagd_service', false),
+    pub(super) async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
+        let mut connection = self.settings.connect().await?;
+        // the login may see when its session began, the role may not: what is joined is read before the role is set
+        let (pid, started): (i32, Option<i64>) = sqlx::query_as(
+            "select s.pid,
+                    (extract(epoch from a.backend_start) * 1000000)::int8 as started,
+                    set_config('role', 'tagd_service', false),
                     set_config('search_path', 'pg_catalog', false),
                     set_config('plan_cache_mode', 'force_generic_plan', false),
                     set_config('jit', 'off', false),
@@ -60,14 +63,16 @@ impl Connector {
                     set_config('client_connection_check_interval',
                                case when version() like '%linux%' then '1s' else '0' end, false),
                     set_config('statement_timeout', $1, false),
-                    set_config('idle_in_transaction_session_timeout', $3, false)",
+                    set_config('idle_in_transaction_session_timeout', $3, false)
+               from (select pg_backend_pid() as pid) s
+               left join lateral pg_stat_get_activity(s.pid) a on true",
         )
         .bind(self.statement_timeout.unwrap_or_default().as_millis().to_string())
         .bind(self.joins)
         .bind(self.idle_timeout)
         .persistent(false)
-        .execute(&mut connection)
+        .fetch_one(&mut connection)
         .await?;
-        Ok(connection)
+        Ok((connection, started.map(|started| Session { pid, started })))
     }
 }

@@ -9,14 +9,14 @@ use super::{
     caller::row_of,
     failure::{is_without_connection, outage_of, unavailable},
     policy_rows::against_policy,
-    pool::Pool,
+    pool::{Lane, Pool},
     retry::Retry,
+    turns::Share,
 };
-use crate::domain::{Caller, Outage, RequestError};
-
-/// Maximum number of connections for writes. One scope may use half of them, but at least two, so that a scope whose
-/// statements wait for locks does not block the others.
-pub const WRITE_CONNECTIONS: u32 = 8;
+use crate::{
+    compiler::Cost,
+    domain::{Caller, Outage, RequestError},
+};
 
 /// How a write changes the tags of its resource; the numbers are those of `tagd.write_tags`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) struct TagWrite {
     pub(super) parts: Vec<Option<String>>,
     /// The caller that it is for.
     pub(super) caller: Arc<Caller>,
+    /// Whose connections it uses.
+    pub(super) share: Share,
 }
 
 /// The outcome of a write, a row of `tagd.write_tags`.
@@ -52,9 +54,10 @@ pub(super) enum Written {
 }
 
 /// Batches writes of the same scope. The first runs immediately; those that arrive meanwhile are batched into the next
-/// statement. Clones share one queue.
+/// statement. One scope may use half of the connections, but at least two, so that a scope whose statements wait for locks
+/// does not block the others. Clones share one queue.
 #[derive(Debug, Clone)]
-pub struct WriteQueue {
+pub(super) struct WriteQueue {
     pool: Pool,
     batcher: Batcher<Self>,
 }
@@ -63,6 +66,11 @@ impl WriteQueue {
     pub(super) fn new(pool: Pool) -> Self {
         let batcher = Batcher::new(pool.max_connections() / 2);
         Self { pool, batcher }
+    }
+
+    /// The connections of writes, for writes that are not batched.
+    pub(super) fn lane(&self, share: Share) -> Lane<'_> {
+        self.pool.lane(share, Cost::Cheap)
     }
 
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
@@ -78,6 +86,7 @@ impl WriteQueue {
         scope_id: i64,
         writes: impl Iterator<Item = &TagWrite>,
     ) -> Result<Vec<OutcomeRow>, sqlx::Error> {
+        let mut share = Share::default();
         let (mut ids, mut modes, mut ends, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut callers = Vec::new();
         for write in writes {
@@ -87,8 +96,11 @@ impl WriteQueue {
             // requests have far fewer
             ends.push(i32::try_from(parts.len()).unwrap_or(i32::MAX));
             callers.push(row_of(&write.caller));
+            // all are of one scope, so hardly ever of two shares
+            share = write.share;
         }
-        let outcomes = self.pool.fetch_all(Retry::Write, || {
+        let lane = self.lane(share);
+        let outcomes = lane.fetch_all(Retry::Write, || {
             sqlx::query_as!(
                 OutcomeRow,
                 r#"select outcome as "outcome!", tag_count, quota

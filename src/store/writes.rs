@@ -46,8 +46,9 @@ impl Store {
             mode,
             parts: parts.into_iter().collect(),
             caller: Arc::clone(&self.caller),
+            share: self.share,
         };
-        self.writes.write(scope_id, write).await
+        self.connections.writes.write(scope_id, write).await
     }
 }
 

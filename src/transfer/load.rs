@@ -5,6 +5,7 @@ use std::{ops::Range, time::Duration};
 use super::{
     batches::{Batch, Batches, Rejected},
     staged_lines::StagedLines,
+    target::Target,
 };
 use crate::{
     domain::{RequestError, reason::quote, registration::check_tag_counts},
@@ -17,6 +18,9 @@ use crate::{
 
 /// How often an import that waits for its input asks whether it is still allowed. It asks before each batch as well.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long an import keeps its connection while it waits for its input.
+const KEEP: Duration = Duration::from_millis(200);
 
 /// Counts of an import.
 #[derive(Debug, Default)]
@@ -156,8 +160,7 @@ pub(crate) async fn load(
             load.run_whole(stage, batches, strict).await?;
         }
         Atomicity::Batches | Atomicity::Lines => {
-            let importer = store.import().await.map_err(LoadError::Store)?;
-            load.run_batches(Target::Direct(importer), batches, atomicity).await?;
+            load.run_batches(Target::Direct(store.importer()), batches, atomicity).await?;
         }
     }
     Ok(load.finish())
@@ -186,25 +189,6 @@ pub(crate) async fn load_with_tags(
     Ok(load.finish())
 }
 
-/// Where a batch is imported: from its own lines, or together with staged tags.
-enum Target {
-    Direct(Importer),
-    WithTags(StagedImport),
-}
-
-impl Target {
-    async fn run(
-        &mut self,
-        resources: &ImportBatch,
-        part: Range<usize>,
-    ) -> Result<(BatchOutcome, Vec<TagError>), StoreError> {
-        match self {
-            Self::Direct(importer) => Ok((importer.run(resources, part).await?, Vec::new())),
-            Self::WithTags(stage) => stage.run(resources, part).await,
-        }
-    }
-}
-
 /// An import in progress.
 struct Load<R, C> {
     outcome: Outcome,
@@ -215,11 +199,20 @@ struct Load<R, C> {
 }
 
 impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C> {
-    /// The next batch. A client may take as long as it likes to send one, so it is also asked meanwhile whether the import is
-    /// still allowed.
-    async fn next(&mut self, batches: &mut Batches) -> Result<Option<Batch>, LoadError> {
+    /// The next batch. A client may take as long as it likes to send one, so the importer rests meanwhile, and it is asked
+    /// whether the import is still allowed.
+    async fn next(
+        &mut self,
+        batches: &mut Batches,
+        mut importer: Option<&mut Importer>,
+    ) -> Result<Option<Batch>, LoadError> {
+        if let Some(importer) = &mut importer {
+            importer.make_way();
+        }
         loop {
-            match tokio::time::timeout(CHECK_EVERY, batches.recv()).await {
+            let holder = importer.as_mut().filter(|importer| importer.has_connection());
+            let patience = if holder.is_some() { KEEP } else { CHECK_EVERY };
+            match tokio::time::timeout(patience, batches.recv()).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(batch)) => {
                     if !batch.lines.is_empty() {
@@ -229,7 +222,10 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                     self.next_line = last.map_or(self.next_line, |last| last + 1);
                     return Ok(Some(batch));
                 }
-                Err(_) => self.check_from(self.next_line).await?,
+                Err(_) => match holder {
+                    Some(importer) => importer.rest(),
+                    None => self.check_from(self.next_line).await?,
+                },
             }
         }
     }
@@ -276,7 +272,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         }
         let mut staged_lines = Vec::new();
         let mut staged = 0;
-        while let Some(batch) = self.next(&mut batches).await? {
+        while let Some(batch) = self.next(&mut batches, None).await? {
             let Batch { resources, lines, rejected, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);
@@ -342,7 +338,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         mut batches: Batches,
         atomicity: Atomicity,
     ) -> Result<(), LoadError> {
-        while let Some(batch) = self.next(&mut batches).await? {
+        while let Some(batch) = self.next(&mut batches, target.importer()).await? {
             let Batch { resources, lines, rejected, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);

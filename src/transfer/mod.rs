@@ -6,6 +6,7 @@ pub(crate) mod line;
 mod load;
 pub(crate) mod policy_line;
 mod staged_lines;
+mod target;
 
 pub(crate) use covered::Covered;
 pub(crate) use load::{

@@ -6,10 +6,7 @@ mod wire;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex as StdMutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -43,7 +40,7 @@ const TOKEN_LENGTH: usize = 8192;
 const RENEW_BEFORE: i64 = 60;
 
 /// Seconds for which the service token is not renewed after Keystone refused a new one too.
-const RENEW_AGAIN: i64 = 5;
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long tagd does not log in again after that failed, so that a Keystone that locks users out does not lock this one.
 const LOGIN_AGAIN: Duration = Duration::from_secs(5);
@@ -73,8 +70,8 @@ pub struct Keystone {
     agent: Agent,
     cache: TokenCache,
     login: Mutex<Login>,
-    /// When Keystone last refused a service token that was new, in seconds since 1970.
-    refused_new_at: AtomicI64,
+    /// When Keystone last refused a service token that was new.
+    refused_new_at: StdMutex<Option<Instant>>,
     permits: Arc<Semaphore>,
 }
 
@@ -110,7 +107,7 @@ impl Keystone {
         let is_https = settings.url.starts_with("https:");
         let agent = client::agent(is_https, settings.authorities.as_deref());
         let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        let (cache, login, refused_new_at) = (TokenCache::default(), Mutex::default(), AtomicI64::default());
+        let (cache, login, refused_new_at) = (TokenCache::default(), Mutex::default(), StdMutex::default());
         Self { settings, agent, cache, login, refused_new_at, permits }
     }
 
@@ -155,12 +152,12 @@ impl Keystone {
     async fn ask(&self, token: &[u8], hash: Vec<u8>, deadline: Instant) -> Result<Known, RequestError> {
         let mut own = self.service_token(None, deadline).await?;
         let mut reply = self.validate(&own, token, deadline).await?;
-        if reply.status == 401 && now() - self.refused_new_at.load(Ordering::Relaxed) >= RENEW_AGAIN {
+        if reply.status == 401 && !self.was_refused_just_now() {
             // the service token was revoked, or Keystone has other keys now
             own = self.service_token(Some(own), deadline).await?;
             reply = self.validate(&own, token, deadline).await?;
             if reply.status == 401 {
-                self.refused_new_at.store(now(), Ordering::Relaxed);
+                *self.refused_new_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
         }
         match reply.status {
@@ -180,6 +177,12 @@ impl Keystone {
             }
             status => Err(unavailable(format!("Keystone answered {status} when asked about a token"))),
         }
+    }
+
+    /// Whether Keystone has refused a new token of tagd a short time ago.
+    fn was_refused_just_now(&self) -> bool {
+        let refused_at = *self.refused_new_at.lock().unwrap_or_else(PoisonError::into_inner);
+        refused_at.is_some_and(|at| at.elapsed() < RENEW_AGAIN)
     }
 
     async fn validate(&self, own: &str, token: &[u8], deadline: Instant) -> Result<Reply, RequestError> {

@@ -189,7 +189,7 @@ async fn run_batches(
             LoadError::Store(error) => error.into(),
             LoadError::Refused { line, source } => {
                 transfer::log_refusal(line, &source);
-                CliError::Stopped(format!("from line {line} on: {source}; {kept}"))
+                CliError::Batch { line, kept, source }
             }
             LoadError::Denied { line, source } => CliError::Stopped(format!("from line {line} on: {source}; {kept}")),
             LoadError::Strict => CliError::Stopped("nothing was imported, because of --strict".into()),

@@ -93,11 +93,9 @@ fn is_served(state: Option<&Data<AppState>>) -> bool {
 }
 
 /// Whether a path belongs to the identity API, and this server has it.
-pub(super) fn has(request: &HttpRequest) -> bool {
-    let is_of = |collection: &&str| {
-        request.path().strip_prefix(collection).is_some_and(|id| !id.is_empty() && !id.contains('/'))
-    };
-    is_served(request.app_data()) && (PATHS.contains(&request.path()) || COLLECTIONS.iter().any(is_of))
+pub(super) fn has(state: &AppState, path: &str) -> bool {
+    let is_of = |collection: &&str| path.strip_prefix(collection).is_some_and(|id| !id.is_empty() && !id.contains('/'));
+    state.authenticator.settings().serves_identity() && (PATHS.contains(&path) || COLLECTIONS.iter().any(is_of))
 }
 
 /// The response to a request without valid credentials.
@@ -165,10 +163,12 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
         return Ok(gateway::throttled(&request, &throttled));
     }
     let attempt = limits.attempt(client);
-    let body = body::read_open(payload, body::length_of(request.headers()), attempt.place()).await;
+    let body =
+        body::read_open(payload, body::length_of(request.headers()), &access.state.server, attempt.place()).await;
     let body = body.map_err(Refusal::Body)?;
     attempt.received();
-    let read = wire::read_login(body.kept.as_ref().ok_or_else(body::no_room)?);
+    let (body, _room) = body?;
+    let read = wire::read_login(&body);
     if let Err(RequestError::Unauthenticated { .. }) = &read {
         limits.count_failure(client);
     }

@@ -14,8 +14,9 @@ use serde_json::json;
 use crate::{
     domain::{RequestError, reason::quote},
     http::{
-        body::{BodyError, LARGEST_OPEN, PATIENCE},
+        body::{BodyError, PATIENCE},
         error_log,
+        room::LARGEST_OPEN,
     },
 };
 
@@ -54,7 +55,7 @@ impl From<RequestError> for Refusal {
 
 fn status_of(refusal: &Refusal) -> u16 {
     match refusal {
-        Refusal::Error(error) => match error {
+        Refusal::Error(error) | Refusal::Body(BodyError::Refused(error)) => match error {
             RequestError::Unauthenticated { .. } => 401,
             RequestError::Forbidden { .. } => 403,
             RequestError::UnknownResource { .. } => 404,
@@ -77,7 +78,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Error(RequestError::UnknownResource { .. }) => f.write_str("X-Subject-Token: unknown token"),
-            Self::Error(error) => error.fmt(f),
+            Self::Error(error) | Self::Body(BodyError::Refused(error)) => error.fmt(f),
             Self::Body(BodyError::TooLarge) => write!(f, "body: must be at most {LARGEST_OPEN} bytes"),
             Self::Body(BodyError::TooSlow) => {
                 write!(f, "body: was not received within {} seconds", PATIENCE.as_secs())
@@ -100,7 +101,7 @@ impl ResponseError for Refusal {
         let status = self.status_code();
         let mut answer = HttpResponse::build(status);
         match self {
-            Self::Error(error) => {
+            Self::Error(error) | Self::Body(BodyError::Refused(error)) => {
                 error_log::log(error);
                 if status == StatusCode::SERVICE_UNAVAILABLE {
                     answer.insert_header((header::RETRY_AFTER, "1"));

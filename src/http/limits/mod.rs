@@ -1,4 +1,4 @@
-//! Limits: requests a second of a principal and of an address, failed authentications of an address, unverified bodies.
+//! Limits: requests a second of a principal and of an address, failed authentications of an address, memory, time.
 //!
 //! All workers share them. A limit that is not set costs nothing: no lock and no allocation.
 
@@ -14,8 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::body::{Place, Room};
-use crate::{auth::Principal, domain::Network};
+use super::room::{Budget, Place, Room};
+use crate::{
+    auth::Principal,
+    domain::{Network, Outage},
+};
 pub use failed::Failed;
 pub use failures::FailureLimit;
 use failures::Failures;
@@ -35,6 +38,18 @@ pub struct LimitSettings {
     pub unverified_bytes: usize,
     /// The same for the first 64 KiB of each.
     pub unverified_beginnings: usize,
+    /// Bytes of bodies of all requests under way together: of what each has beyond its first 64 KiB.
+    pub body_bytes: usize,
+    /// The same for the first 64 KiB of each.
+    pub body_beginnings: usize,
+    /// Bytes of large answers that are being sent, of all requests together.
+    pub answer_bytes: usize,
+    /// Requests under way, without those that wait for their client.
+    pub max_requests: usize,
+    /// Time for a request as a whole, apart from streams.
+    pub deadline: Duration,
+    /// How long a client may stop while it sends an import or receives a large answer.
+    pub patience: Duration,
 }
 
 impl Default for LimitSettings {
@@ -45,6 +60,12 @@ impl Default for LimitSettings {
             failures: FailureLimit::default(),
             unverified_bytes: 64 * 1024 * 1024,
             unverified_beginnings: 64 * 1024 * 1024,
+            body_bytes: 96 * 1024 * 1024,
+            body_beginnings: 32 * 1024 * 1024,
+            answer_bytes: 128 * 1024 * 1024,
+            max_requests: 4096,
+            deadline: Duration::from_secs(75),
+            patience: Duration::from_secs(30),
         }
     }
 }
@@ -60,7 +81,12 @@ pub(super) struct Limits {
     addresses: Option<Rate<IpAddr>>,
     failures: Failures,
     failed: Failed,
-    unverified: Room,
+    unverified: Arc<Room>,
+    bodies: Arc<Room>,
+    answers: Arc<Budget>,
+    pub(super) max_requests: usize,
+    pub(super) deadline: Duration,
+    pub(super) patience: Duration,
 }
 
 /// An attempt to authenticate whose body is still to come. If it is dropped before that, also because the client has gone, it
@@ -73,10 +99,10 @@ pub(super) struct Attempt<'a> {
     held: Cell<usize>,
 }
 
-impl<'a> Attempt<'a> {
+impl Attempt<'_> {
     /// Where its body is kept.
-    pub(super) fn place(&self) -> Place<'a, '_> {
-        Place { room: &self.limits.unverified, held: &self.held }
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { room: &self.limits.unverified, held: Some(&self.held) }
     }
 
     /// The body has come, and what it proves is found out now.
@@ -106,6 +132,15 @@ pub(super) struct Throttled {
 /// Paths that are never limited: health checks must be answered under load as well.
 const UNLIMITED: [&str; 2] = ["/healthz", "/readyz"];
 
+/// Whether a path is limited.
+pub(super) fn has_limits(path: &str) -> bool {
+    !UNLIMITED.contains(&path)
+}
+
+fn room(beginnings: usize, rest: usize, outage: Outage) -> Arc<Room> {
+    Arc::new(Room::new(beginnings, rest, outage))
+}
+
 impl Limits {
     pub(super) fn new(settings: &LimitSettings) -> Self {
         Self {
@@ -113,8 +148,23 @@ impl Limits {
             addresses: settings.address_rate.map(Rate::new),
             failures: Failures::new(settings.failures),
             failed: Failed::default(),
-            unverified: Room::new(settings.unverified_beginnings, settings.unverified_bytes),
+            unverified: room(settings.unverified_beginnings, settings.unverified_bytes, Outage::Bodies),
+            bodies: room(settings.body_beginnings, settings.body_bytes, Outage::Memory),
+            answers: Arc::new(Budget::new(settings.answer_bytes)),
+            max_requests: settings.max_requests,
+            deadline: settings.deadline,
+            patience: settings.patience,
         }
+    }
+
+    /// The room for bodies, apart from those whose senders are not verified yet.
+    pub(super) fn bodies(&self) -> &Arc<Room> {
+        &self.bodies
+    }
+
+    /// The memory for large answers.
+    pub(super) fn answers(&self) -> &Arc<Budget> {
+        &self.answers
     }
 
     /// The failed authentications that are not in the audit log yet.
@@ -125,7 +175,7 @@ impl Limits {
     /// Counts a request for the rate of its address.
     pub(super) fn count_address(&self, path: &str, client: Option<IpAddr>) -> Result<(), Throttled> {
         let (Some(rate), Some(client)) = (&self.addresses, client) else { return Ok(()) };
-        if UNLIMITED.contains(&path) {
+        if !has_limits(path) {
             return Ok(());
         }
         let counted = rate.count(subscriber(client), Instant::now());

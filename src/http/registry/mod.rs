@@ -89,8 +89,18 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 }
 
 /// Whether a path belongs to the registry.
-pub(super) fn has(request: &HttpRequest) -> bool {
-    request.path().starts_with("/registry/v1/")
+pub(super) fn has(path: &str) -> bool {
+    path.starts_with("/registry/v1/")
+}
+
+/// Whether a request may take as long as its client and the database need: an import, an export, or the deletion of a project.
+/// These have connections of their own.
+pub(super) fn is_bulk(method: &Method, path: &str) -> bool {
+    match path.strip_prefix("/registry/v1/") {
+        Some("import" | "export") => true,
+        Some(rest) => *method == Method::DELETE && rest.strip_prefix("projects/").is_some_and(|id| !id.contains('/')),
+        None => false,
+    }
 }
 
 /// The response to a request without valid credentials.

@@ -14,9 +14,10 @@ use serde_json::json;
 use crate::{
     domain::{RequestError, reason, registry::RegistryError},
     http::{
-        body::{BodyError, LARGEST, PATIENCE},
+        body::{BodyError, PATIENCE},
         error_log,
         principal::CHALLENGE,
+        room::LARGEST,
     },
 };
 
@@ -53,6 +54,13 @@ pub(super) enum Refusal {
         kept: &'static str,
         /// Why.
         source: RequestError,
+    },
+    /// The body of an import is sent too slowly.
+    Slow {
+        /// Bytes a second that it must bring.
+        rate: u64,
+        /// What was imported before.
+        kept: &'static str,
     },
     /// Types or projects that an import uses were changed while it ran.
     Changed(String),
@@ -92,12 +100,12 @@ fn code_of(refusal: &Refusal) -> (u16, &'static str) {
             RegistryError::NotKept { .. } => (410, "REGISTRY.0025"),
             RegistryError::Other(error) => code_of_request_error(error),
         },
-        Refusal::Denied { source, .. } => code_of_request_error(source),
+        Refusal::Denied { source, .. } | Refusal::Body(BodyError::Refused(source)) => code_of_request_error(source),
         Refusal::Line { .. } => (400, "REGISTRY.0010"),
         Refusal::Input(_) | Refusal::Body(BodyError::Broken(_)) => (400, "REGISTRY.0011"),
         Refusal::PruneLimit { .. } => (409, "REGISTRY.0029"),
         Refusal::Changed(_) => (503, "REGISTRY.0015"),
-        Refusal::Body(BodyError::TooSlow) => (408, "REGISTRY.0012"),
+        Refusal::Slow { .. } | Refusal::Body(BodyError::TooSlow) => (408, "REGISTRY.0012"),
         Refusal::Body(BodyError::TooLarge) => (413, "REGISTRY.0013"),
         Refusal::Type(_) => (415, "REGISTRY.0014"),
         Refusal::Method { .. } => (405, "REGISTRY.0017"),
@@ -130,7 +138,11 @@ impl fmt::Display for Refusal {
                 write!(f, "body: was not received within {} seconds", PATIENCE.as_secs())
             }
             Self::Body(BodyError::Broken(reason)) => write!(f, "body: {reason}"),
+            Self::Body(BodyError::Refused(error)) => error.fmt(f),
             Self::Type(reason) | Self::Input(reason) | Self::Changed(reason) => f.write_str(reason),
+            Self::Slow { rate, kept } => {
+                write!(f, "body: must arrive at {rate} bytes a second or more, without the blanks in it; {kept}")
+            }
             Self::Denied { line, kept, source } => write!(f, "from line {line} on: {source}; {kept}"),
             Self::Line { line, reason } => write!(f, "line {line}: {reason}; nothing was imported"),
             Self::PruneLimit { unlisted, limit } => {
@@ -152,7 +164,10 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::RequestError(RegistryError::Other(error)) | Self::Denied { source: error, .. } = self {
+        if let Self::RequestError(RegistryError::Other(error))
+        | Self::Denied { source: error, .. }
+        | Self::Body(BodyError::Refused(error)) = self
+        {
             error_log::log(error);
         }
         let mut answer = HttpResponse::build(self.status_code());
@@ -169,8 +184,15 @@ impl ResponseError for Refusal {
             Self::Method { allowed, .. } => {
                 answer.insert_header((header::ALLOW, *allowed));
             }
+            // its body was read to the end
+            Self::Body(BodyError::Refused(_)) => {}
             // the rest of the body is not read, so the connection cannot be reused
-            Self::Body(_) | Self::Line { .. } | Self::Input(_) | Self::Changed(_) | Self::Denied { .. } => {
+            Self::Body(_)
+            | Self::Slow { .. }
+            | Self::Line { .. }
+            | Self::Input(_)
+            | Self::Changed(_)
+            | Self::Denied { .. } => {
                 answer.force_close();
             }
             _ => {}

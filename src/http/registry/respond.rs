@@ -1,7 +1,7 @@
 //! What the handlers of the registry have in common: methods, bodies, responses.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage, HttpRequest, HttpResponse,
     http::{
         Method, StatusCode,
         header::{self, HeaderName},
@@ -15,7 +15,7 @@ use crate::{
     domain::registry::RegistryError,
     http::{
         access::Access,
-        body,
+        body::{self, Held},
         conditions::{self, Outcome},
         refusal::options,
     },
@@ -91,5 +91,8 @@ pub(super) async fn read_with_secrets<T: DeserializeOwned>(
 
 async fn receive(request: &HttpRequest, payload: Payload) -> Result<Bytes, Refusal> {
     body::check_changing(request, body::JSON, &[]).map_err(Refusal::Type)?;
-    body::read(payload).await.map_err(Refusal::Body)
+    let Held { bytes, room } = body::read(request, payload).await.map_err(Refusal::Body)?;
+    // until the end of the request, since what is made of the body is about as large
+    request.extensions_mut().insert(room);
+    Ok(bytes)
 }

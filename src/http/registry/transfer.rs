@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
@@ -25,10 +25,7 @@ use super::{
 };
 use crate::{
     domain::RequestError,
-    http::{
-        body::{BodyError, PATIENCE},
-        error_log,
-    },
+    http::error_log,
     service::{ExportError, ImportError, Snapshot},
     transfer::{Atomicity, Progress, Strict, batches, line},
 };
@@ -37,8 +34,9 @@ use crate::{
 const REPORTED: usize = 1000;
 /// Number of bytes of lines that are buffered before they are sent.
 const FLUSH_SIZE: usize = 64 * 1024;
-/// How long a client may take to send or receive the next bytes.
-const STALL: Duration = PATIENCE;
+/// Bytes of an import a second that a client must send on average. It may be slower for as long as its patience is not used up,
+/// which every byte renews. In lines, blanks do not count.
+const RATE: u64 = 1024;
 /// How long the rest of a refused body is still read, so that the client can read the response.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -81,7 +79,7 @@ pub(super) async fn import(
             std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
         tokio::select! {
             outcome = &mut load => outcome,
-            () = feed(&mut payload, sender) => load.await,
+            () = feed(&mut payload, sender, Pace::new(access.state.server.limits.patience, is_packed)) => load.await,
         }
     };
     let outcome = match outcome {
@@ -115,7 +113,7 @@ fn refusal_of(error: ImportError, atomicity: Atomicity, rejected: Vec<RejectedRe
         },
         ImportError::PruneLimit { unlisted, limit } => Refusal::PruneLimit { unlisted, limit },
         ImportError::Encoding(wrong) => RequestError::Body { reason: format!("body: {wrong}") }.into(),
-        ImportError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Body(BodyError::TooSlow),
+        ImportError::Broken(source) if source.kind() == ErrorKind::TimedOut => Refusal::Slow { rate: RATE, kept },
         ImportError::Broken(source) if source.kind() == ErrorKind::InvalidData => {
             Refusal::Input(format!("Content-Encoding: gzip: {source}; {kept}"))
         }
@@ -125,12 +123,39 @@ fn refusal_of(error: ImportError, atomicity: Atomicity, rejected: Vec<RejectedRe
 
 type Piece = io::Result<Bytes>;
 
-/// Forwards the body; ends when it is complete, when the connection breaks, or when the receiver is dropped.
-async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>) {
+/// How much longer a client may take to send.
+struct Pace {
+    left: Duration,
+    most: Duration,
+    /// Blanks are bytes like others.
+    is_packed: bool,
+}
+
+impl Pace {
+    fn new(patience: Duration, is_packed: bool) -> Self {
+        Self { left: patience, most: patience, is_packed }
+    }
+
+    /// Counts what arrived after some time.
+    fn count(&mut self, waited: Duration, piece: &[u8]) {
+        let counts = |byte: &&u8| self.is_packed || !byte.is_ascii_whitespace();
+        let useful = u64::try_from(piece.iter().filter(counts).count()).unwrap_or(u64::MAX);
+        let earned = Duration::from_millis(useful.saturating_mul(1000) / RATE);
+        self.left = self.left.saturating_sub(waited).saturating_add(earned).min(self.most);
+    }
+}
+
+/// Forwards the body; ends when it is complete, when the connection breaks, when the client is too slow, or when the receiver is
+/// dropped. The time that the receiver takes is not the client's.
+async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace) {
     loop {
-        let piece = match tokio::time::timeout(STALL, payload.next()).await {
+        let begun = Instant::now();
+        let piece = match tokio::time::timeout(pace.left, payload.next()).await {
             Ok(None) => return,
-            Ok(Some(Ok(piece))) => Ok(piece),
+            Ok(Some(Ok(piece))) => {
+                pace.count(begun.elapsed(), &piece);
+                Ok(piece)
+            }
             Ok(Some(Err(error))) => Err(io::Error::other(error.to_string())),
             Err(_) => Err(ErrorKind::TimedOut.into()),
         };
@@ -216,7 +241,8 @@ pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Re
     let snapshot = export.begin().await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
     // the log says which request it belongs to, also when it is cut off
-    actix_web::rt::spawn(run_export(snapshot, Outgoing::new(is_packed), sender).in_current_span());
+    let outgoing = Outgoing::new(is_packed, access.state.server.limits.patience);
+    actix_web::rt::spawn(run_export(snapshot, outgoing, sender).in_current_span());
     let pieces = stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
     let mut answer = HttpResponse::Ok();
     answer.content_type(NDJSON).insert_header((header::VARY, "Accept-Encoding"));
@@ -237,13 +263,15 @@ fn takes_gzip(request: &HttpRequest) -> bool {
 struct Outgoing {
     lines: Vec<u8>,
     encoder: Option<GzEncoder<Vec<u8>>>,
+    /// How long a client may take to receive the next bytes.
+    patience: Duration,
 }
 
 impl Outgoing {
-    fn new(is_packed: bool) -> Self {
+    fn new(is_packed: bool, patience: Duration) -> Self {
         // the fastest level: it runs on a thread that also serves requests, and takes half a millisecond per flush
         let encoder = is_packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-        Self { lines: Vec::with_capacity(FLUSH_SIZE + FLUSH_SIZE / 4), encoder }
+        Self { lines: Vec::with_capacity(FLUSH_SIZE + FLUSH_SIZE / 4), encoder, patience }
     }
 
     /// The bytes that can be sent now.
@@ -277,6 +305,7 @@ enum Stopped {
 }
 
 async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Sender<Piece>) {
+    let patience = outgoing.patience;
     let outcome = snapshot
         .run(async |registration| {
             line::encode(&mut outgoing.lines, &registration).map_err(Stopped::Line)?;
@@ -284,7 +313,7 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
                 let piece = outgoing.take().map_err(Stopped::Line)?;
                 // gzip may have buffered everything
                 if !piece.is_empty() {
-                    send(&sender, Ok(piece)).await?;
+                    send(&sender, Ok(piece), patience).await?;
                 }
             }
             Ok(())
@@ -300,7 +329,7 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
         // the connection is closed, so that the client does not take the response for complete
         Err(ExportError::Denied(error)) => {
             error_log::log_cut("an export", &error);
-            let _ = send(&sender, Err(io::Error::other("access to the export has ended"))).await;
+            let _ = send(&sender, Err(io::Error::other("access to the export has ended")), patience).await;
             return;
         }
         Err(ExportError::Store(error)) => Err(io::Error::other(error.to_string())),
@@ -308,12 +337,35 @@ async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Se
     if let Err(error) = &last {
         tracing::error!(%error, "an export failed");
     }
-    let _ = send(&sender, last).await;
+    let _ = send(&sender, last, patience).await;
 }
 
-async fn send(sender: &mpsc::Sender<Piece>, piece: Piece) -> Result<(), Stopped> {
-    match tokio::time::timeout(STALL, sender.send(piece)).await {
+async fn send(sender: &mpsc::Sender<Piece>, piece: Piece, patience: Duration) -> Result<(), Stopped> {
+    match tokio::time::timeout(patience, sender.send(piece)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Stopped::Gone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_with_blanks_and_is_renewed_by_all_else() {
+        let second = Duration::from_secs(1);
+        let mut lines = Pace::new(30 * second, false);
+        lines.count(20 * second, b" \r\n\t");
+        assert_eq!(lines.left, 10 * second);
+        lines.count(5 * second, &[b'x'; 1024]);
+        assert_eq!(lines.left, 6 * second);
+        // what was sent fast does not make up for a longer stop afterwards
+        lines.count(second, &vec![b'x'; 1024 * 1024]);
+        assert_eq!(lines.left, 30 * second);
+        lines.count(60 * second, b"x");
+        assert_eq!(lines.left, Duration::ZERO);
+        let mut packed = Pace::new(30 * second, true);
+        packed.count(2 * second, &[b' '; 1024]);
+        assert_eq!(packed.left, 29 * second);
     }
 }

@@ -188,17 +188,19 @@ fn a_killed_server_comes_back_for_its_holders() {
 #[cfg(target_os = "linux")]
 fn a_server_that_lost_its_guard_gets_a_new_one() {
     let dir = TempDir::new().unwrap();
-    let cluster = attach(&dir);
+    let mut cluster = attach(&dir);
     let server = postmaster(&dir).unwrap();
-    let keeper = parent(&server);
-    let guard = parent(&keeper);
-    kill("-KILL", &guard);
-    kill("-KILL", &keeper);
+    let guard = fs::read_to_string(dir.path().join("postgres/guard.pid")).unwrap();
+    assert!(!cluster.is_lost());
+    kill("-KILL", guard.trim());
+    kill("-KILL", &parent(&server));
+    eventually("the loss is noticed", || cluster.is_lost());
     let second = attach(&dir);
     assert!(second.started());
     drop(second);
     thread::sleep(Duration::from_millis(300));
     assert!(answers(&cluster), "the new guard does not count the old holder");
+    assert!(!cluster.is_lost(), "the new guard reads the old pipe");
     drop(cluster);
     wait_stopped(&dir);
 }

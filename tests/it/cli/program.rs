@@ -60,7 +60,11 @@ fn help_explains_every_setting_with_its_default() {
         ("--log <FILTER>", "TAGD_LOG", "[default: info for serve, warn for the other commands]"),
     ];
     let serve = [
-        ("--listen <ADDRESS:PORT>", "TAGD_LISTEN", "[default: 127.0.0.1:8080]"),
+        (
+            "--listen <ADDRESS:PORT|unix:PATH>",
+            "TAGD_LISTEN",
+            "[default: 127.0.0.1:8080, or the socket that systemd passes]",
+        ),
         ("--auth <MODES>", "TAGD_AUTH", "[default: none]"),
         ("--insecure-listen", "TAGD_INSECURE_LISTEN", "[default: off]"),
         ("--keystone-url <URL>", "TAGD_KEYSTONE_URL", "[default: none]"),
@@ -69,7 +73,7 @@ fn help_explains_every_setting_with_its_default() {
         ("--tls-cert <FILE>", "TAGD_TLS_CERT", "[default: none]"),
         ("--tls-key <FILE>", "TAGD_TLS_KEY", "[default: none]"),
         ("--tls-client-ca <FILE>", "TAGD_TLS_CLIENT_CA", "[default: none]"),
-        ("--http-listen <ADDRESS:PORT>", "TAGD_HTTP_LISTEN", "[default: none]"),
+        ("--http-listen <ADDRESS:PORT|unix:PATH>", "TAGD_HTTP_LISTEN", "[default: none]"),
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
         ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),
@@ -77,6 +81,8 @@ fn help_explains_every_setting_with_its_default() {
         ("--trusted-proxy <ADDRESS[/PREFIX]>", "TAGD_TRUSTED_PROXIES", "[default: none]"),
         ("--rate-limit-principal <N>", "TAGD_RATE_LIMIT_PRINCIPAL", "[default: no limit]"),
         ("--rate-limit-address <N>", "TAGD_RATE_LIMIT_ADDRESS", "[default: no limit]"),
+        ("--max-requests <N>", "TAGD_MAX_REQUESTS", "[default: 4096]"),
+        ("--request-timeout <SECONDS>", "TAGD_REQUEST_TIMEOUT", "[default: 45 more than the statement timeout]"),
     ];
     for command in COMMANDS {
         let help = program.expect(&[command, &["--help"]].concat());
@@ -174,7 +180,7 @@ fn bad_settings_are_one_clear_line() {
         ("connections = 4\nlisten = 5\n", "the settings file tagd.toml: line 2: listen: must be a string"),
         (
             "listen = \"localhost\"\n",
-            "the settings file tagd.toml: line 1: listen: must be an IP address and a port, such as 127.0.0.1:8080, got \"localhost\"",
+            "the settings file tagd.toml: line 1: listen: must be an IP address and a port, such as 127.0.0.1:8080, or unix: and an absolute path, got \"localhost\"",
         ),
         ("connections = -1\n", "the settings file tagd.toml: line 1: "),
         ("connections = \n", "the settings file tagd.toml: line 1: "),
@@ -184,7 +190,7 @@ fn bad_settings_are_one_clear_line() {
         ("tls_key = \"key.pem\"\ntls_cert = \"\"\n", "tls_key: requires tls_cert"),
         (
             "http_listen = \"localhost:1\"\n",
-            "the settings file tagd.toml: line 1: http_listen: must be an IP address and a port, such as 127.0.0.1:8080, got",
+            "the settings file tagd.toml: line 1: http_listen: must be an IP address and a port, such as 127.0.0.1:8080, or",
         ),
         ("auth = []\n", "auth: must not be empty; must be keys, tokens, keystone or none"),
         ("connections = 501\n", "connections: must be an integer between 1 and 500, got 501"),
@@ -224,6 +230,8 @@ fn bad_settings_are_one_clear_line() {
             &["serve", "--rate-limit-address", "0"],
             "rate_limit_address: must be an integer between 1 and 1000000, got 0",
         ),
+        (&["serve", "--max-requests", "0"], "max_requests: must be an integer between 1 and 1000000, got 0"),
+        (&["serve", "--request-timeout", "7201"], "request_timeout: must be an integer between 1 and 7200, got 7201"),
         (
             &["serve", "--rate-limit-principal", "5"],
             "rate_limit_principal: requires auth with keys, tokens or keystone",
@@ -238,6 +246,10 @@ fn bad_settings_are_one_clear_line() {
         (
             &["serve", "--auth", "keystone", "--keystone-url", "https://u:secret@k", "--keystone-user", "u"],
             "keystone_url: must not have a user or a password",
+        ),
+        (
+            &["serve", "--listen", "unix:/tmp/x", "--tls-cert", "cert.pem", "--tls-key", "key.pem"],
+            "listen: a Unix socket is for plain HTTP; with tls_cert and tls_key it must be an IP address and a port",
         ),
         (&["serve", "--tls-cert", "cert.pem"], "tls_cert: requires tls_key"),
         (&["serve", "--tls-key", "key.pem"], "tls_key: requires tls_cert"),
@@ -259,6 +271,7 @@ fn bad_settings_are_one_clear_line() {
     for args in [
         &["migrate", "--connections", "many"][..],
         &["serve", "--listen", "localhost:8080"],
+        &["serve", "--listen", "unix:tagd.sock"],
         &["migrate", "--listen", "127.0.0.1:0"],
         &["migrate", "--log-format", "xml"],
         &["serve", "--auth", ""],
@@ -297,6 +310,9 @@ fn what_other_machines_can_reach_must_be_encrypted_and_authenticated() {
     for (listen, http_listen, has_tls, is_authenticated, expected) in [
         (here, None, false, false, Ok(())),
         (here, Some(other), true, false, Ok(())),
+        ("unix:/tmp/x", None, false, false, Ok(())),
+        ("unix:/tmp/x", None, false, true, Ok(())),
+        (open, Some("unix:/tmp/x"), true, true, Ok(())),
         (open, None, false, false, refused("listen", unknown)),
         (open, None, false, true, refused("listen", plain)),
         (open, None, true, false, refused("listen", unknown)),
@@ -356,6 +372,19 @@ fn a_database_that_is_not_there_is_told_soon_and_nothing_takes_its_place() {
             }
         }
     });
+}
+
+#[test]
+fn a_database_in_another_encoding_is_refused() {
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let db = TestDb::encoded(encoding);
+        let program = Program::new().on(&db);
+        for args in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"]] {
+            let said = program.run(args);
+            let expected = format!("the encoding of the database must be UTF8, got {encoding}; create another one");
+            assert!(refusal(&said).starts_with(&expected), "{}", said.err);
+        }
+    }
 }
 
 #[test]
@@ -645,11 +674,11 @@ impl Private {
         Self(Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0"))
     }
 
-    fn pidfile(&self) -> PathBuf {
+    pub(super) fn pidfile(&self) -> PathBuf {
         self.0.dir().join("data/postgres/data/postmaster.pid")
     }
 
-    fn postmaster(&self) -> Option<i32> {
+    pub(super) fn postmaster(&self) -> Option<i32> {
         let text = fs::read_to_string(self.pidfile()).ok()?;
         text.lines().next()?.parse().ok()
     }
@@ -662,7 +691,7 @@ impl Private {
     }
 
     /// The demo fleet as it is answered.
-    fn total(serving: &Serving) -> Value {
+    pub(super) fn total(serving: &Serving) -> Value {
         let body = r#"{"project_id":"fd73a4a14a4a4dfb9771a8475e5198ea","resource_types":["ecs","images","vpcs"]}"#;
         let answer = serving.post("/v1.0/resource-instances/filter", body);
         assert_eq!(answer.status, 200, "{}", answer.body);

@@ -3,11 +3,14 @@
 mod adoption;
 mod callers;
 pub mod catalogue;
+mod dropped;
 mod durability;
 mod functions;
 mod index;
+mod lanes;
 mod migrations;
 mod pool;
+mod pooler;
 mod reads;
 mod states;
 mod writers;

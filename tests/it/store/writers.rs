@@ -17,7 +17,7 @@ use tagd::{
         NameMatch, QueryOutput, RequestError, Resource, Scope, Tag, TagQuery, Term, ValueMatch, change::Registration,
         registry::Condition,
     },
-    store::{ImportBatch, SessionProfile, Store},
+    store::{ImportBatch, ServerConnections, SessionProfile, Store},
 };
 use tokio::task::JoinHandle;
 
@@ -685,7 +685,10 @@ fn an_import_of_all_or_nothing_that_is_not_finished_leaves_nothing() {
 fn writes_that_wait_together_are_one_transaction_and_each_has_its_own_outcome() {
     let db = TestDb::new();
     block_on(async {
-        let store = db.store(SessionProfile::Serve, 8).await;
+        let mut settings = db.settings();
+        settings.connections = 8;
+        let connections = ServerConnections::new(&settings, 2);
+        let store = connections.serving();
         for i in 0..12 {
             register(&store, &resource(&format!("r{i:02}"), "")).await;
         }
@@ -693,7 +696,7 @@ fn writes_that_wait_together_are_one_transaction_and_each_has_its_own_outcome() 
         store.put_tags(scope, "r05", &(0..10).map(|i| tag(&format!("k{i}"), "")).collect::<Vec<_>>()).await.unwrap();
         let write = |id: &'static str, tags: Vec<Tag>| {
             // one worker's store or another's, the queue is one
-            let other = Store::connect_lazy(&db.settings(), SessionProfile::Serve).with_queue(store.queue());
+            let other = connections.serving();
             begin(async move { other.put_tags(scope, id, &tags).await })
         };
         // as many statements as there may be stand still at resources that someone else has locked

@@ -109,6 +109,11 @@ impl TestDb {
         Self::create("template template0")
     }
 
+    /// The same, in another encoding.
+    pub fn encoded(encoding: &str) -> Self {
+        Self::create(&format!("template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
+    }
+
     fn create(how: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

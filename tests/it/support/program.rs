@@ -206,8 +206,13 @@ impl Serving {
 
     /// The same, for a server that may end instead.
     pub fn try_start(mut command: Command) -> Result<Self, Said> {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        command.stdin(Stdio::null());
+        Self::try_start_as_it_is(command)
+    }
+
+    /// The same, with the standard input that the command has.
+    pub fn try_start_as_it_is(mut command: Command) -> Result<Self, Said> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
         let log = Arc::new(Mutex::new(String::new()));
         let logging = thread::spawn({
             let (log, mut from) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()));

@@ -112,7 +112,7 @@ impl World {
             let allowed_hosts = vec!["tagd".into()];
             let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store, auth });
             start(ServerSettings {
-                listener,
+                listener: listener.into(),
                 tls: None,
                 http_listener: None,
                 allowed_hosts,

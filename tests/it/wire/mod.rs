@@ -9,6 +9,7 @@ mod lists;
 mod messages;
 mod methods;
 mod operations;
+mod overload;
 mod principals;
 mod prune;
 mod registry;

@@ -17,11 +17,12 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use serde_json::{Value, json};
-use sqlx::Connection as _;
+use sqlx::{Connection as _, Executor};
 use tagd::http::{Tls, TlsFiles};
 
 use crate::support::{
     Authority, PATIENCE, Program, Serving, Signed, TestDb, block_on, eventually, eventually_found, json_lines,
+    waiting_for_locks,
 };
 
 // ---- certificates
@@ -727,4 +728,35 @@ fn plain_http_has_an_address_of_its_own_beside_https() {
     let said = serving.stop();
     assert_eq!((said.code, said.out.as_str()), (Some(0), ""));
     assert!(said.err.contains(&format!("a query to try: curl -s http://{plain}/")), "{}", said.err);
+}
+
+// ---- overload
+
+#[test]
+fn a_request_over_tls_ends_with_its_client() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let ca = Authority::new("CA");
+    ca.sign().write(&program);
+    let serving = program.serve(&[&TLS[..], &["--max-requests", "1"]].concat());
+    let config = client(&ca, None);
+    let is_crowded = || get(&mut connect(&serving, &config), "/v2", HOST) == 503;
+    assert!(!is_crowded());
+    let (mut owner, mut looking) = block_on(async { (db.connect().await, db.connect().await) });
+    block_on(owner.execute("begin; lock table tagd.resource, tagd.tag, tagd.label, tagd.chunk, tagd.scope")).unwrap();
+    // with the alert that ends a session of TLS, and without
+    for is_polite in [true, false] {
+        let mut stream = connect(&serving, &config);
+        stream.write_all((count_head("") + COUNT).as_bytes()).unwrap();
+        eventually("it waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
+        eventually("it is under way", is_crowded);
+        if is_polite {
+            stream.conn.send_close_notify();
+            stream.conn.complete_io(&mut stream.sock).unwrap();
+        }
+        drop(stream);
+        eventually("it has ended", || !is_crowded());
+    }
+    block_on(owner.execute("rollback")).unwrap();
+    count(&mut connect(&serving, &config));
 }

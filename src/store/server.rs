@@ -1,0 +1,84 @@
+//! The connections of a server: which are shared by its workers, and how many each has.
+//!
+//! `docs/adr/0033-lanes-and-shares.md` explains why.
+
+use super::{
+    Store,
+    canceller::Canceller,
+    connect::StoreSettings,
+    handle::open_pool,
+    pool::{Home, Pool},
+    session::SessionProfile,
+    turns::Limits,
+    write_queue::WriteQueue,
+};
+
+/// Maximum number of connections for writes.
+const WRITE_CONNECTIONS: u32 = 8;
+
+/// Connections of a worker for imports, exports and other work without a deadline.
+const WORK_CONNECTIONS: u32 = 2;
+
+/// Connections for other purposes: readiness, and to cancel statements.
+const OTHER_CONNECTIONS: u32 = 2;
+
+/// The connections of a server. Clones share those that its workers share.
+#[derive(Debug, Clone)]
+pub struct ServerConnections {
+    settings: StoreSettings,
+    canceller: Canceller,
+    /// Connections of each worker for cheap reads; 0 if they use those for expensive ones.
+    cheap: u32,
+    expensive: Pool,
+    writes: WriteQueue,
+}
+
+impl ServerConnections {
+    /// The connections of a server with so many workers, on the runtime of the caller, which must outlive the workers. None
+    /// is opened yet.
+    ///
+    /// Half of the connections for reads are for expensive ones, and are shared by the workers. The others are divided among
+    /// the workers, so that a connection is only woken by the thread that waits for it. If there is only one, both kinds
+    /// take turns.
+    pub fn new(settings: &StoreSettings, workers: u32) -> Self {
+        let canceller = Canceller::new(settings);
+        let expensive = (settings.connections / 2).max(1);
+        let cheap = match settings.connections.saturating_sub(expensive) {
+            0 => 0,
+            cheap => (cheap / workers.max(1)).max(1),
+        };
+        let writing = settings.connections.min(WRITE_CONNECTIONS);
+        // so that a project whose writes wait for locks does not stop those of others
+        let limits = Limits { of_a_share: (writing / 2).max(2), ..Limits::of(writing) };
+        Self {
+            cheap,
+            expensive: open_pool(settings, SessionProfile::Serve, &canceller, Limits::of(expensive), Home::Caller),
+            writes: WriteQueue::new(open_pool(settings, SessionProfile::Serve, &canceller, limits, Home::Pool)),
+            canceller,
+            settings: settings.clone(),
+        }
+    }
+
+    /// The most connections that a server has.
+    pub fn most(connections: u32, workers: u32) -> u32 {
+        let expensive = (connections / 2).max(1);
+        let cheap = connections.saturating_sub(expensive).max(workers);
+        expensive + cheap + connections.min(WRITE_CONNECTIONS) + workers * WORK_CONNECTIONS + OTHER_CONNECTIONS
+    }
+
+    /// The store of one worker for requests. Its own connections are on the runtime of the caller.
+    pub fn serving(&self) -> Store {
+        let cheap = match self.cheap {
+            0 => self.expensive.clone(),
+            cheap => open_pool(&self.settings, SessionProfile::Serve, &self.canceller, Limits::of(cheap), Home::Pool),
+        };
+        Store::over(cheap, self.expensive.clone(), self.writes.clone())
+    }
+
+    /// The store of one worker for work without a deadline.
+    pub fn working(&self) -> Store {
+        let limits = Limits::of(WORK_CONNECTIONS);
+        let pool = open_pool(&self.settings, SessionProfile::Bulk, &self.canceller, limits, Home::Pool);
+        Store::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
+    }
+}
