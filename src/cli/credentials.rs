@@ -370,7 +370,8 @@ pub(super) fn configured_keys(settings: &Settings) -> Result<Vec<ConfiguredKey>,
     let mut configured: Vec<ConfiguredKey> = Vec::new();
     for (i, key) in settings.keys.iter().enumerate() {
         let rights = (key.role.as_str(), key.domain.as_deref(), key.projects.as_deref());
-        let key = configured_key(&key.access, &key.secret, key.name.as_deref(), rights).map_err(|error| {
+        let secret = key.secret.as_deref().unwrap_or_default();
+        let key = configured_key(&key.access, secret, key.name.as_deref(), rights).map_err(|error| {
             let reason = renamed(&error.to_string(), &[("domain_id", "domain")]);
             CliError::Stopped(format!("keys[{i}]: {reason}"))
         })?;

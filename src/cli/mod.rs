@@ -5,6 +5,7 @@ mod demo;
 mod descriptors;
 mod error;
 mod export;
+mod health;
 mod history;
 mod import;
 mod index;
@@ -75,6 +76,11 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Load a small, realistic fleet to try queries on
     Demo,
+    /// Ask a running server whether it is ready: exit code 0 if it is, else 1
+    ///
+    /// It asks the server that the environment and the settings file describe. One that was started with other flags is
+    /// named by --url.
+    Health(health::HealthArgs),
 }
 
 /// How long threads may take to end.
@@ -96,6 +102,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), CliError> {
     let (serve, default_log) = match &cli.command {
         Command::Serve(args) => (args.clone(), "info"),
+        Command::Health(_) => (Box::new(ServeArgs::of_environment()?), "warn"),
         _ => (Box::default(), "warn"),
     };
     let settings = Settings::load(&cli.common, &serve)?;
@@ -118,6 +125,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Policy(command) => policy::run(&settings, command).await,
             Command::Demo => demo::run(&settings).await,
+            Command::Health(args) => health::run(&settings, &args),
         }
     });
     // a thread that waits for Postgres or for input must not delay the end

@@ -30,7 +30,10 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
     let mut opened = match &settings.database_url {
         // if a database is given, it is used or the command fails: never fall back to the private one
         Some(url) => {
-            let store = StoreSettings::of_url(url)?;
+            let mut store = StoreSettings::of_url(url)?;
+            if let Some(password) = &settings.database_password {
+                store = store.password(password.expose());
+            }
             if store.may_be_in_plain_text() {
                 tracing::warn!(
                     "the connection to the database at {} may be unencrypted: its URL leaves sslmode open; add sslmode=verify-full, \

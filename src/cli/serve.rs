@@ -299,7 +299,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// The address at which this machine reaches a server that listens on `address`, which may be the one for all interfaces.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         let loopback: IpAddr = match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

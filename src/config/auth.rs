@@ -39,8 +39,10 @@ impl AuthMode {
 pub struct KeySetting {
     /// Access key.
     pub access: String,
-    /// Its secret.
-    pub secret: String,
+    /// Its secret, which is there once the settings are read.
+    pub secret: Option<String>,
+    /// The file with the secret, in place of the secret itself.
+    pub secret_file: Option<PathBuf>,
     /// Name, as the log shows it; the access key if none is given.
     pub name: Option<String>,
     /// Role.

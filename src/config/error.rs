@@ -87,25 +87,51 @@ pub enum ConfigError {
     /// systemd has passed something that tagd cannot listen on.
     #[error("LISTEN_FDS: systemd must pass one listening socket, of TCP or a Unix stream socket, got {0}")]
     Passed(String),
-    /// The file with the password cannot be read.
-    #[error("keystone_password_file: cannot read {}: {source}", path.display())]
-    KeystonePassword {
-        /// The file.
-        path: PathBuf,
+    /// The file with a secret cannot be read.
+    #[error("{setting}: cannot read {}: {source}", path.as_ref().map_or("the file".into(), |path| path.display().to_string()))]
+    SecretFile {
+        /// The setting that names the file.
+        setting: &'static str,
+        /// The file, if what was given is its path and not the secret by mistake.
+        path: Option<PathBuf>,
         /// Why.
         source: std::io::Error,
     },
+    /// A secret that cannot be used.
+    #[error("{setting}: {reason}")]
+    Secret {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A secret that was given twice.
+    #[error("{first}, {second}: must not both be set")]
+    Both {
+        /// One setting.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A key without a secret, or with two: its position and what is wrong.
+    #[error("keys[{0}]: {1}")]
+    KeySecret(usize, &'static str),
     /// The URL of Keystone has no scheme that tagd speaks.
     #[error("keystone_url: must begin with http:// or https://, got {0:?}")]
     KeystoneUrl(String),
+    /// A variable that cannot be read.
+    #[error("{0}")]
+    Environment(String),
     /// An empty list of modes.
     #[error("auth: must not be empty; must be keys, tokens, keystone or none")]
     NoMode,
     /// A key in place of the name of its file.
-    #[error("{setting}: must be the name of a file, got the key itself")]
+    #[error("{setting}: must be the name of a file, got {got}")]
     NotAFile {
         /// The setting.
         setting: &'static str,
+        /// What it seems to be.
+        got: &'static str,
     },
     /// The URL of Keystone has a login.
     #[error("keystone_url: must not have a user or a password; keystone_user and keystone_password_file have them")]

@@ -20,6 +20,8 @@ use crate::domain::{ListenAddress, ListenAddressError, reason::without_value};
 #[serde(deny_unknown_fields)]
 pub(super) struct SettingsFile {
     pub(super) database_url: Option<String>,
+    pub(super) database_url_file: Option<PathBuf>,
+    pub(super) database_password_file: Option<PathBuf>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) postgres_bin: Option<PathBuf>,
     pub(super) connections: Option<u32>,
@@ -73,7 +75,8 @@ impl SettingsFile {
 
     /// Whether it has secrets: keys, or a URL that may have a password.
     pub(super) fn has_secrets(&self) -> bool {
-        self.keys.is_some() || self.database_url.is_some()
+        let has_key = |keys: &Vec<KeySetting>| keys.iter().any(|key| key.secret.is_some());
+        self.keys.as_ref().is_some_and(has_key) || self.database_url.is_some()
     }
 }
 

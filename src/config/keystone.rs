@@ -7,6 +7,7 @@ use clap::Args;
 use super::{
     AuthMode,
     error::ConfigError,
+    secrets::of_variable,
     values::{path_parser, set_path},
 };
 
@@ -115,15 +116,9 @@ pub(super) fn keystone(
     if keystone_ca_file.is_some() && !url.starts_with("https://") {
         return Err(ConfigError::Requires { setting: "keystone_ca_file", required: "a keystone_url with https://" });
     }
-    let password = match (password, keystone_password_file) {
-        (Some(password), _) => password.to_string_lossy().into_owned(),
-        (None, Some(path)) => {
-            let text =
-                std::fs::read_to_string(&path).map_err(|source| ConfigError::KeystonePassword { path, source })?;
-            text.trim_end_matches(['\r', '\n']).to_owned()
-        }
-        (None, None) => return Err(missing("keystone_password_file or the variable TAGD_KEYSTONE_PASSWORD")),
-    };
+    let file = ("keystone_password_file", keystone_password_file.as_deref());
+    let password = of_variable(("TAGD_KEYSTONE_PASSWORD", password), file)?
+        .ok_or_else(|| missing("keystone_password_file or the variable TAGD_KEYSTONE_PASSWORD"))?;
     Ok(Some(KeystoneSetting {
         url,
         ca_file: keystone_ca_file,

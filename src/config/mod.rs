@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod keystone;
 mod limits;
+mod secrets;
 mod values;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, Parser};
 use validator::Validate;
 
 use crate::domain::{ListenAddress, Network};
@@ -28,6 +29,8 @@ use file::SettingsFile;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
+pub use secrets::DatabasePassword;
+use secrets::{DatabaseSettings, PASSWORD, not_both, read_keys};
 pub use values::{LogFormat, Switch};
 use values::{host_name, path_parser, read_flag, read_switch, secret_files, set_path};
 
@@ -38,6 +41,15 @@ pub struct CommonArgs {
     /// Database to use, postgres://USER:PASSWORD@HOST:PORT/NAME. Without one, tagd runs a private Postgres of its own
     #[arg(long, global = true, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+
+    /// File with this URL [default: none]
+    #[arg(long, global = true, env = "DATABASE_URL_FILE", value_name = "FILE", value_parser = path_parser())]
+    pub database_url_file: Option<PathBuf>,
+
+    /// File with the password of the database, whatever characters it has; the URL then has none. The variable
+    /// TAGD_DATABASE_PASSWORD may have the password itself [default: none]
+    #[arg(long, global = true, env = "TAGD_DATABASE_PASSWORD_FILE", value_name = "FILE", value_parser = path_parser())]
+    pub database_password_file: Option<PathBuf>,
 
     /// Folder of the private Postgres [default: /var/lib/tagd as root, else $XDG_DATA_HOME/tagd or ~/.local/share/tagd]
     #[arg(long, global = true, env = "TAGD_DATA_DIR", value_name = "DIR")]
@@ -143,11 +155,31 @@ pub struct ServeArgs {
     pub allowed_hosts: Vec<String>,
 }
 
+impl ServeArgs {
+    /// What the environment has of them, for a command that asks a server which the same environment started.
+    pub fn of_environment() -> Result<Self, ConfigError> {
+        /// Nothing but the settings of `serve`.
+        #[derive(Parser)]
+        struct Environment {
+            #[command(flatten)]
+            serve: ServeArgs,
+        }
+        let read = Environment::try_parse_from(["tagd"]).map_err(|error| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            ConfigError::Environment(line.strip_prefix("error: ").unwrap_or(line).to_owned())
+        });
+        Ok(read?.serve)
+    }
+}
+
 /// Every setting, with its default filled in.
 #[derive(Debug, Clone, Validate)]
 pub struct Settings {
     /// Database, if one was given.
     pub database_url: Option<String>,
+    /// Its password, if the URL has none.
+    pub database_password: Option<DatabasePassword>,
     /// Folder of the private Postgres.
     pub data_dir: PathBuf,
     /// Folder with its programs, if one was given.
@@ -247,34 +279,45 @@ impl Settings {
             keystone_domain: file.keystone_domain,
             keystone_project: file.keystone_project,
         });
-        let master_key_file = set_path(common.master_key_file.as_ref(), file.master_key_file);
-        let secret_files = secret_files([
+        let master_key = env("TAGD_MASTER_KEY");
+        let flag = set_path(common.master_key_file.as_ref(), None);
+        not_both(("TAGD_MASTER_KEY", master_key.is_some()), ("master_key_file", flag.is_some()))?;
+        let master_key_file = set_path(flag.as_ref(), file.master_key_file);
+        let database = DatabaseSettings::new(
+            (common.database_url.as_ref(), common.database_url_file.as_ref()),
+            (env(PASSWORD), common.database_password_file.as_ref()),
+            (file.database_url, file.database_url_file, file.database_password_file),
+        );
+        let keys = file.keys.unwrap_or_default();
+        let mut files = vec![
             ("config", common.config.as_ref().filter(|_| has_secrets)),
+            ("database_url_file", database.url_file.as_ref()),
+            ("database_password_file", database.password_file.as_ref()),
             ("master_key_file", master_key_file.as_ref()),
             ("tls_key", tls.as_ref().map(|tls| &tls.key)),
             ("keystone_password_file", keystone.keystone_password_file.as_ref()),
-        ])?;
+        ];
+        files.extend(keys.iter().map(|key| ("keys.secret_file", key.secret_file.as_ref())));
+        let secret_files = secret_files(files)?;
+        let (database_url, database_password) = database.read()?;
         let statement_timeout = serve.statement_timeout.or(file.statement_timeout).unwrap_or(30);
         let request_timeout = serve.limits.request_timeout.or(file.request_timeout);
         let settings = Self {
-            // compose files and shells turn a variable that is not set into an empty one
-            database_url: [common.database_url.clone(), file.database_url]
-                .into_iter()
-                .flatten()
-                .find(|url| !url.is_empty()),
+            database_url,
+            database_password,
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             postgres_bin: common.postgres_bin.clone().or(file.postgres_bin),
             path: env("PATH"),
             connections: common.connections.or(file.connections).unwrap_or(16),
             log_format: common.log_format.or(file.log_format).unwrap_or_default(),
             log: common.log.clone().or(file.log),
-            master_key: env("TAGD_MASTER_KEY")
+            master_key: master_key
                 .map(|text| MasterKeySource::Text(text.to_string_lossy().into_owned()))
                 .or(master_key_file.map(MasterKeySource::File)),
             secret_files,
             keystone: keystone::keystone(&auth, keystone, env("TAGD_KEYSTONE_PASSWORD"), file.keystone_roles)?,
             auth,
-            keys: file.keys.unwrap_or_default(),
+            keys: read_keys(keys)?,
             listen: serve.listen.clone().or(file.listen),
             insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
             tls,

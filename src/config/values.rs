@@ -72,15 +72,20 @@ pub(super) fn set_path(flag: Option<&PathBuf>, file: Option<PathBuf>) -> Option<
 
 /// The files with secrets, of those that settings name.
 pub(super) fn secret_files(
-    named: [(&'static str, Option<&PathBuf>); 4],
+    named: Vec<(&'static str, Option<&PathBuf>)>,
 ) -> Result<Vec<(&'static str, PathBuf)>, ConfigError> {
     let named = named.into_iter().filter_map(|(setting, path)| Some((setting, path?.clone())));
     named.map(|(setting, path)| not_a_secret(setting, &path).map(|()| (setting, path))).collect()
 }
 
-/// Refuses a key where the name of its file belongs: an error that names the file would show it.
+/// Refuses a key or a URL where the name of its file belongs: an error that names the file would show it.
 fn not_a_secret(setting: &'static str, path: &Path) -> Result<(), ConfigError> {
     let text = path.to_string_lossy();
     let is_hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if is_hex || text.contains("-----BEGIN") { Err(ConfigError::NotAFile { setting }) } else { Ok(()) }
+    let got = match text {
+        _ if is_hex || text.contains("-----BEGIN") => "the key itself",
+        _ if text.contains("://") => "the URL itself",
+        _ => return Ok(()),
+    };
+    Err(ConfigError::NotAFile { setting, got })
 }

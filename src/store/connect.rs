@@ -48,6 +48,13 @@ impl StoreSettings {
         Ok(Self { session_check: Some(SessionCheck::default()), ..Self::new(options, place) })
     }
 
+    /// The same database, with a password that its URL does not have.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.options = self.options.password(password);
+        self
+    }
+
     /// A database of the private cluster.
     pub fn of_cluster(cluster: &Cluster, database: &str) -> Self {
         let options = PgConnectOptions::new_without_pgpass()

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tagd::domain::Outage;
+
 use crate::support::{files_of, repository, sources_of};
 
 /// The line of an ADR that lists what it names and a later decision removed.
@@ -111,6 +113,27 @@ fn the_readme_is_short_and_has_the_two_commands() {
     assert!(readme.lines().count() < 200);
     for command in ["./tools/up ", "./tools/test "] {
         assert!(readme.lines().any(|line| line.starts_with(command)), "README.md does not show {command}");
+    }
+}
+
+#[test]
+fn the_table_of_readiness_has_the_words_of_the_program() {
+    let page = read("docs/OPERATIONS.md");
+    let (_, section) = page.split_once("\n## Health\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    for outage in [
+        Outage::Unreachable,
+        Outage::Silent,
+        Outage::Busy,
+        Outage::ReadOnly,
+        Outage::Login,
+        Outage::Rights,
+        Outage::Schema,
+        Outage::Closed,
+        Outage::Sessions,
+        Outage::Failing,
+    ] {
+        assert!(section.contains(&format!("| `{outage}` | ")), "docs/OPERATIONS.md lacks: {outage}");
     }
 }
 

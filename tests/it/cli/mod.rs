@@ -1,11 +1,14 @@
-//! The program as a user runs it: commands, settings, import and export, CSV files, the private Postgres, sockets.
+//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers.
 
 mod cluster;
+mod compose;
 mod credentials;
 mod csv_files;
+mod health;
 mod import_export;
 mod listen;
 mod private;
 mod program;
 mod prune;
 mod report;
+mod secrets;

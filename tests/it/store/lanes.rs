@@ -50,7 +50,7 @@ fn is_crowded(outcome: &Result<(), RequestError>) -> bool {
     let Err(RequestError::Unavailable { source, .. }) = outcome else { return false };
     let mut source: Option<&dyn std::error::Error> = Some(&**source);
     while let Some(error) = source {
-        if error.to_string().contains("too many statements wait") {
+        if error.to_string().contains("as many statements wait") {
             return true;
         }
         source = error.source();

@@ -23,7 +23,7 @@ pub use dice::Dice;
 pub use files::Files;
 pub use golden::{check_golden, golden_dir, is_update};
 pub use pgbouncer::PgBouncer;
-pub use program::{Program, Said, Serving, Stopper, json_lines, untimed};
+pub use program::{Program, Said, Serving, Stopper, finish, json_lines, untimed};
 pub use python::run_python;
 pub use relay::Relay;
 pub use site::{Behind, Site};
