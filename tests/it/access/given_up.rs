@@ -14,14 +14,11 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 use tagd::{
-    auth::{
-        Keystone, Secret,
-        keystone::{KeystoneSettings, default_roles},
-    },
+    auth::{Keystone, keystone::default_roles},
     domain::Role,
 };
 
-use super::{guarded, token};
+use super::{guarded, keystone::source, token};
 use crate::support::{Behind, Site, block_on, eventually, waiting_for_locks};
 
 /// A Keystone that answers the login of tagd and questions about tokens, and how often it was asked for each.
@@ -36,15 +33,7 @@ fn keystone(
         if token.is_empty() { login() } else { None }
     };
     let site = Site::new("", Behind::Keystone(Box::new(script)));
-    let keystone = Keystone::new(KeystoneSettings {
-        url: site.url("127.0.0.1", ""),
-        authorities: None,
-        user: "service".into(),
-        password: Secret::new("SK"),
-        domain: "Default".into(),
-        project: None,
-        roles: default_roles(),
-    });
+    let keystone = source(&site.url("127.0.0.1", ""), "SK", default_roles());
     (site, Arc::new(keystone), asked)
 }
 

@@ -49,9 +49,9 @@ fn keystone() -> World {
     world
 }
 
-/// A tagd that accepts tokens of a Keystone.
-fn tagd(url: &str, password: &str, roles: RoleNames) -> World {
-    let keystone = Keystone::new(KeystoneSettings {
+/// A Keystone at some address, to which tagd logs in as `service`.
+pub fn source(url: &str, password: &str, roles: RoleNames) -> Keystone {
+    Keystone::new(KeystoneSettings {
         url: url.into(),
         authorities: None,
         user: "service".into(),
@@ -59,7 +59,12 @@ fn tagd(url: &str, password: &str, roles: RoleNames) -> World {
         domain: "Default".into(),
         project: None,
         roles,
-    });
+    })
+}
+
+/// A tagd that accepts tokens of a Keystone.
+fn tagd(url: &str, password: &str, roles: RoleNames) -> World {
+    let keystone = source(url, password, roles);
     let world = World::with_auth(AuthSettings { keystone: Some(Arc::new(keystone)), ..AuthSettings::default() });
     world.load(&[project("p", "shop"), project("q", "shop"), project("x", "other")]);
     world
@@ -357,15 +362,7 @@ fn with_a_keystone_alone_there_is_no_identity_api_and_no_signature_is_accepted()
         (401, Some("no credentials: send a token in X-Auth-Token"))
     );
     // beside keys and tokens, each is recognised
-    let beside = Keystone::new(KeystoneSettings {
-        url: keystone.url.clone(),
-        authorities: None,
-        user: "service".into(),
-        password: Secret::new("SK"),
-        domain: "Default".into(),
-        project: None,
-        roles: default_roles(),
-    });
+    let beside = source(&keystone.url, "SK", default_roles());
     let all = World::with_auth(AuthSettings { keystone: Some(Arc::new(beside)), ..settings() });
     all.load(&[project("p", "shop")]);
     let own = super::token(&all, Role::Reader, "shop", &[]);

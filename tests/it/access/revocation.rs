@@ -9,15 +9,12 @@ use std::{
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{
-    auth::{
-        Keystone, Secret,
-        keystone::{KeystoneSettings, default_roles},
-    },
+    auth::{Secret, keystone::default_roles},
     domain::{Rights, Role, change::Registration, credential::CredentialKind},
     service::{AuthSettings, ConfiguredKey, NewCredential},
 };
 
-use super::{borrowed, guarded, issue, settings, signed, token};
+use super::{borrowed, guarded, issue, keystone::source, settings, signed, token};
 use crate::support::{PATIENCE, World, block_on, eventually, registration, waiting_for_locks};
 
 // ---- requests that stay open
@@ -315,15 +312,7 @@ fn an_import_with_a_token_of_a_keystone_ends_with_it_and_while_keystone_is_down(
     let administrator = Rights::in_domain(Role::Administrator, "d".into(), None);
     let configured = vec![key("administrator", administrator), key("service", Rights::operator(None))];
     let keystone = World::with_auth(AuthSettings { configured, ..settings() });
-    let source = Keystone::new(KeystoneSettings {
-        url: keystone.url.clone(),
-        authorities: None,
-        user: "service".into(),
-        password: Secret::new("SK"),
-        domain: "Default".into(),
-        project: None,
-        roles: default_roles(),
-    });
+    let source = source(&keystone.url, "SK", default_roles());
     let world = World::with_auth(AuthSettings { keystone: Some(Arc::new(source)), ..AuthSettings::default() });
     world.load(&[of_domain(registration("images", "r", "n", &[]))]);
     // What Keystone says is kept for a minute, or until the token ends if that is sooner: so these end soon. On a busy machine

@@ -1,10 +1,8 @@
 //! A real browser, Chromium without a window, which `tools/browser` finds or installs.
 
 use std::{
-    io::{self, Write},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
-    sync::LazyLock,
     thread,
     time::Duration,
 };
@@ -15,10 +13,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use super::repository;
-
-/// The exit code of `tools/browser` where there is no browser and none can be installed.
-const NONE_HERE: i32 = 3;
+use super::tool::Tool;
 
 /// A browser with one page, until it is dropped.
 pub struct Browser {
@@ -31,23 +26,8 @@ impl Browser {
     /// The program; none if this machine has no browser, which is said on standard error, since a test without one does
     /// not run.
     pub fn program(test: &str) -> Option<&'static str> {
-        static PROGRAM: LazyLock<Result<String, String>> = LazyLock::new(|| {
-            let found = Command::new(repository("tools/browser")).stdin(Stdio::null()).output().unwrap();
-            let said = String::from_utf8_lossy(&found.stderr).into_owned();
-            match found.status.code() {
-                Some(0) => Ok(String::from_utf8(found.stdout).unwrap().trim().to_owned()),
-                Some(NONE_HERE) => Err(said),
-                code => panic!("tools/browser ended with {code:?}: {said}"),
-            }
-        });
-        match &*PROGRAM {
-            Ok(program) => Some(program),
-            Err(said) => {
-                // not by a macro, whose text is only shown for tests that fail
-                io::stderr().write_all(format!("{test} DID NOT RUN: {said}").as_bytes()).unwrap();
-                None
-            }
-        }
+        static PROGRAM: Tool = Tool::of("tools/browser");
+        PROGRAM.path(test)
     }
 
     /// Opens a page. Every host name but `localhost` and those that are given leads nowhere; these lead to 127.0.0.1.

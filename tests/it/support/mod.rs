@@ -12,6 +12,7 @@ mod python;
 mod relay;
 mod site;
 mod source;
+mod tool;
 mod waiting;
 mod wire;
 mod world;

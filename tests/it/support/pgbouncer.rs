@@ -2,12 +2,10 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
     net::{TcpListener, TcpStream},
     os::unix::fs::{MetadataExt, chown},
     process::{Child, Command, Stdio},
     str::FromStr,
-    sync::LazyLock,
 };
 
 use nix::{
@@ -17,10 +15,7 @@ use nix::{
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 
-use super::{TestDb, eventually, repository};
-
-/// The exit code of `tools/pgbouncer` where there is none and none can be installed.
-const NONE_HERE: i32 = 3;
+use super::{TestDb, eventually, tool::Tool};
 
 /// A PgBouncer on loopback that can be ended and started again in another mode; ended when it goes out of scope.
 pub struct PgBouncer {
@@ -38,23 +33,8 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// The program; none if this machine has none, which is said on standard error, since a test without it does not run.
     pub fn program(test: &str) -> Option<&'static str> {
-        static PROGRAM: LazyLock<Result<String, String>> = LazyLock::new(|| {
-            let found = Command::new(repository("tools/pgbouncer")).stdin(Stdio::null()).output().unwrap();
-            let said = String::from_utf8_lossy(&found.stderr).into_owned();
-            match found.status.code() {
-                Some(0) => Ok(String::from_utf8(found.stdout).unwrap().trim().to_owned()),
-                Some(NONE_HERE) => Err(said),
-                code => panic!("tools/pgbouncer ended with {code:?}: {said}"),
-            }
-        });
-        match &*PROGRAM {
-            Ok(program) => Some(program),
-            Err(said) => {
-                // not by a macro, whose text is only shown for tests that fail
-                io::stderr().write_all(format!("{test} DID NOT RUN: {said}").as_bytes()).unwrap();
-                None
-            }
-        }
+        static PROGRAM: Tool = Tool::of("tools/pgbouncer");
+        PROGRAM.path(test)
     }
 
     /// One in front of a database, not started yet.
