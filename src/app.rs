@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     dialects::DIALECTS,
     domain::{Outage, services::CloudService},
+    metrics::Source,
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
-    store::{Readiness, ServerConnections, Store, StoreSettings},
+    store::{Readiness, ServerConnections, Store, StoreMetrics, StoreSettings},
 };
 
 /// Settings of a server.
@@ -32,6 +33,7 @@ pub struct App {
     caches: Caches,
     auth: Arc<AuthSettings>,
     readiness: Readiness,
+    store_metrics: Arc<StoreMetrics>,
 }
 
 /// What one worker needs to answer requests.
@@ -65,6 +67,7 @@ impl App {
             caches: Caches::default(),
             auth: auth.into(),
             readiness: Readiness::new(&store),
+            store_metrics: Arc::clone(&store.metrics),
         }
     }
 
@@ -90,6 +93,16 @@ impl App {
             identity,
             authenticator,
         }
+    }
+
+    /// The metrics of the database.
+    pub fn metrics(&self) -> Vec<Arc<dyn Source>> {
+        vec![Arc::clone(&self.store_metrics) as Arc<dyn Source>]
+    }
+
+    /// Statements that were refused because too many waited for a connection.
+    pub fn refused_statements(&self) -> u64 {
+        self.store_metrics.refused.value()
     }
 
     /// Whether reads and writes can be served; if not, the reason.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod build;
 mod credentials;
 mod demo;
 mod descriptors;

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     CliError,
+    build::Build,
     credentials::configured_keys,
     demo, descriptors, master_key,
     open::{Opened, open},
@@ -31,12 +32,14 @@ use crate::{
     config::{AuthMode, ConfigError, KeystoneSetting, Settings, passed_sockets},
     domain::{ListenAddress, credential::CredentialKind},
     http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
+    metrics::{Process, Source},
     pem,
     service::AuthSettings,
     store::{SessionProfile, Store},
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
+    let process = Process::started_now();
     settings.check_listen()?;
     // files and addresses before the database, so that what is wrong with them is reported at once
     let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
@@ -44,6 +47,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
     let listener = listener(settings)?;
     let http_listener = settings.http_listen.as_ref().map(bind).transpose()?;
+    let metrics_listener = settings.metrics_listen.as_ref().map(bind).transpose()?;
     secret_files::warn(settings);
     // before signals are handled, since it may be a pipe to which nobody writes
     let master_key = master_key::given_to_server(settings)?;
@@ -69,9 +73,14 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         trusted_proxies: settings.trusted_proxies.clone(),
         limits: limit_settings(settings),
         app,
+        metrics_listener,
+        sources: metrics(process),
     })
     .map_err(|source| CliError::Listen { address: settings.listen(), source })?;
     tell_modes(settings);
+    if let Some(address) = &server.metrics_address {
+        tracing::info!(%address, "serving metrics");
+    }
     let urls = urls(&server, tls.is_some());
     // standard output may be closed; tagd serves anyway
     let _ = writeln!(stdout(), "tagd is ready on {urls} ({})", opened.description);
@@ -124,6 +133,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     opened.close().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// The metrics of this program, besides those of requests and of the database.
+fn metrics(process: Process) -> Vec<Arc<dyn Source>> {
+    vec![Arc::new(Build), Arc::new(process)]
 }
 
 /// Says in the log which credentials requests must have.

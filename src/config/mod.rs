@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod keystone;
 mod limits;
+mod metrics;
 mod secrets;
 mod values;
 
@@ -29,10 +30,11 @@ use file::SettingsFile;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
+pub use metrics::MetricsArgs;
 pub use secrets::DatabasePassword;
 use secrets::{DatabaseSettings, PASSWORD, not_both, read_keys};
 pub use values::{LogFormat, Switch};
-use values::{host_name, path_parser, read_flag, read_switch, secret_files, set_path};
+use values::{given, host_name, path_parser, processors, read_flag, read_switch, secret_files, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -123,6 +125,10 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_HTTP_LISTEN", value_name = "ADDRESS:PORT|unix:PATH")]
     pub http_listen: Option<ListenAddress>,
 
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+
     /// Number of threads that handle requests, 1 to 256 [default: one for each processor]
     #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
     pub workers: Option<u32>,
@@ -211,6 +217,8 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Where to listen for plain HTTP beside HTTPS.
     pub http_listen: Option<ListenAddress>,
+    /// Where to serve metrics, if they have an address of their own.
+    pub metrics_listen: Option<ListenAddress>,
     /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
@@ -322,6 +330,7 @@ impl Settings {
             insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
             tls,
             http_listen,
+            metrics_listen: serve.metrics.metrics_listen.clone().or(file.metrics_listen),
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
             statement_timeout,
             region: serve
@@ -383,11 +392,6 @@ impl Settings {
     }
 }
 
-/// The list of a flag, or else of the file. An empty variable counts as not set.
-fn given(flags: &[String], file: Option<Vec<String>>) -> Vec<String> {
-    if flags.iter().any(|flag| !flag.is_empty()) { flags.to_vec() } else { file.unwrap_or_default() }
-}
-
 /// The settings of TLS, which need each other.
 fn tls(
     cert: Option<PathBuf>,
@@ -429,10 +433,6 @@ fn env(name: &str) -> Option<OsString> {
 pub fn passed_sockets() -> Result<Vec<OwnedFd>, ConfigError> {
     let passed = sd_listen_fds::get().map_err(|error| ConfigError::Passed(error.to_string()))?;
     Ok(passed.into_iter().map(|(_, socket)| socket.into_std()).collect())
-}
-
-fn processors() -> u32 {
-    std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(2).min(256)
 }
 
 fn range_error(errors: &validator::ValidationErrors) -> ConfigError {

@@ -1,6 +1,11 @@
 //! The request id, in every response and in every log line of the request.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse,
@@ -21,7 +26,7 @@ use super::{
     refusal,
     registry::is_bulk,
     request_id::{HEADER, RequestId},
-    shown_path,
+    routes, shown_path,
     state::AppState,
     unidentified::{self, Asked},
     watch::{self, Bounds, Cut},
@@ -72,6 +77,9 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let cut = match watch::run(connection.as_deref(), bounds, work).await {
         Ok(Ok(answer)) => {
             let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state);
+            let route = routes::of(answer.request()).unwrap_or_else(|| state.patterns().find(&asked.uri));
+            let elapsed = start.elapsed();
+            state.server.counts.answered(route, &asked.method, answer.status(), elapsed);
             if asks_upgrade {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
@@ -79,18 +87,25 @@ pub(super) async fn log<B: MessageBody + 'static>(
                 answer.headers_mut().insert(HEADER, value);
             }
             let extensions = answer.request().extensions();
-            log_line(&asked, client, extensions.get::<Principal>(), answer.status(), start);
+            log_line(&asked, client, extensions.get::<Principal>(), answer.status(), elapsed);
             drop(extensions);
             return Ok(answer);
         }
         Ok(Err(Gone)) => Cut::Gone,
-        Err(cut) => cut,
+        Err(cut) => {
+            if cut == Cut::Gone {
+                state.server.counts.shed.client_gone.increment();
+            }
+            cut
+        }
     };
     let mut answer = cut_off(cut, &asked, &state);
+    let elapsed = start.elapsed();
+    state.server.counts.answered(state.patterns().find(&asked.uri), &asked.method, answer.status(), elapsed);
     if let Ok(value) = HeaderValue::from_str(&asked.request_id) {
         answer.headers_mut().insert(HEADER, value);
     }
-    log_line(&asked, client, None, answer.status(), start);
+    log_line(&asked, client, None, answer.status(), elapsed);
     Err(InternalError::from_response("cut off", answer).into())
 }
 
@@ -101,7 +116,7 @@ fn refuse(request: &ServiceRequest, asked: &Asked, state: &AppState) -> Option<H
     }
     // like all that does not depend on what is asked for, it has the form of the gateway
     (state.server.is_crowded() && limits::has_limits(asked.uri.path()))
-        .then(|| unidentified::gateway(asked, &body::crowded()))
+        .then(|| unidentified::gateway(asked, &body::crowded(&state.server)))
 }
 
 /// How long a request may run.
@@ -114,6 +129,7 @@ fn bounds(asked: &Asked, state: &AppState) -> Bounds {
 fn cut_off(cut: Cut, asked: &Asked, state: &AppState) -> HttpResponse {
     let mut answer = match cut {
         Cut::Late => {
+            state.server.counts.shed.deadline.increment();
             let source = format!("after {} seconds", state.server.limits.deadline.as_secs()).into();
             unidentified::respond(asked, state, RequestError::Unavailable { outage: Outage::Late, source }.into())
         }
@@ -149,12 +165,18 @@ async fn authenticate(
     })
 }
 
-fn log_line(asked: &Asked, client: Option<IpAddr>, principal: Option<&Principal>, status: StatusCode, start: Instant) {
+fn log_line(
+    asked: &Asked,
+    client: Option<IpAddr>,
+    principal: Option<&Principal>,
+    status: StatusCode,
+    elapsed: Duration,
+) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
     let path = shown_path::shown(asked.uri.path());
-    let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     let client = client.map(display);
     let credential = principal.and_then(Principal::credential_id);
     let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);

@@ -7,19 +7,27 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
+use actix_web::{
+    HttpServer,
+    dev::ServerHandle,
+    middleware::from_fn,
+    web::{self, Data},
+};
 
 use super::{
     connection,
+    counts::Counts,
     limits::{Failed, LimitSettings, Limits},
     listener::{Listener, ListeningSocket, SocketFile},
     request_log, router,
+    scrape::{self, Scrape},
     state::{AppState, ServerState},
     tls::Tls,
 };
 use crate::{
     app::App,
     domain::{ListenAddress, Network},
+    metrics::Source,
 };
 
 /// How long requests in flight may take to finish when the server stops.
@@ -50,6 +58,10 @@ pub struct ServerSettings<'a> {
     pub limits: LimitSettings,
     /// The application state.
     pub app: App,
+    /// Where to serve metrics and health, and nothing else. Without it, the other addresses serve metrics as well, to operators.
+    pub metrics_listener: Option<Listener>,
+    /// Metrics of other parts of the program.
+    pub sources: Vec<Arc<dyn Source>>,
 }
 
 /// A running server.
@@ -58,11 +70,14 @@ pub struct Running {
     pub address: ListenAddress,
     /// Where it listens for plain HTTP as well.
     pub http_address: Option<ListenAddress>,
+    /// Where it serves metrics, if that is an address of its own.
+    pub metrics_address: Option<ListenAddress>,
     /// Its requests in flight.
     pub in_flight: InFlight,
     /// Its failed authentications that are not in the audit log yet.
     pub failed: Failed,
     handle: ServerHandle,
+    metrics: Option<scrape::Running>,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
     _files: Vec<Option<SocketFile>>,
 }
@@ -81,7 +96,17 @@ impl InFlight {
 
 /// Starts the server, on the runtime of the caller.
 pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
-    let ServerSettings { listener, tls, http_listener, allowed_hosts, trusted_proxies, limits, app } = settings;
+    let ServerSettings {
+        listener,
+        tls,
+        http_listener,
+        allowed_hosts,
+        trusted_proxies,
+        limits,
+        app,
+        metrics_listener,
+        sources,
+    } = settings;
     let address = listener.address()?;
     let http_address = http_listener.as_ref().map(Listener::address).transpose()?;
     for listener in iter::once(&listener).chain(&http_listener) {
@@ -90,15 +115,28 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
         }
     }
     let patience = limits.patience;
-    let limits = Limits::new(&limits);
+    let counts = Counts::new();
+    let limits = Limits::new(&limits, Arc::clone(&counts));
     let (in_flight, at_clients) = (Arc::default(), Arc::default());
-    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight, at_clients });
+    let state = Arc::new(ServerState {
+        allowed_hosts,
+        trusted_proxies,
+        limits,
+        counts: Arc::clone(&counts),
+        has_metrics_apart: metrics_listener.is_some(),
+        in_flight,
+        at_clients,
+    });
     let in_flight = InFlight(Arc::downgrade(&state.in_flight));
     let failed = state.limits.failed().clone();
     let workers = app.workers();
+    let metrics_address = metrics_listener.as_ref().map(Listener::address).transpose()?;
+    let scrape = Data::new(Scrape::new(&app, &state, sources));
+    let metrics = metrics_listener.map(|listener| scrape::start(listener, &scrape, &app)).transpose()?;
     let mut server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(worker_state(&app, &state))
+            .app_data(Data::clone(&scrape))
             .wrap(from_fn(request_log::log))
             .configure(router::configure)
     })
@@ -106,7 +144,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     .shutdown_timeout(DRAIN.as_secs())
     .tls_handshake_timeout(HANDSHAKE)
     .max_connection_rate(MAX_HANDSHAKES)
-    .on_connect(move |stream, data| connection::note(stream, data, patience))
+    .on_connect(move |stream, data| connection::note(stream, data, patience, &counts))
     .disable_signals();
     let mut files = vec![listener.file];
     server = match (listener.socket, tls) {
@@ -123,7 +161,8 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, http_address, in_flight, failed, handle, ended: tokio::spawn(server), _files: files })
+    let ended = tokio::spawn(server);
+    Ok(Running { address, http_address, metrics_address, in_flight, failed, handle, metrics, ended, _files: files })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds
@@ -143,6 +182,10 @@ impl Running {
     /// Stops accepting connections and waits for the requests in flight.
     pub async fn stop(self) -> std::io::Result<()> {
         self.handle.stop(true).await;
+        if let Some(metrics) = &self.metrics {
+            // only now: what happens while requests end is of interest
+            metrics.stop().await;
+        }
         self.ended().await
     }
 

@@ -42,6 +42,8 @@ pub(super) enum Action {
     ChangeTypes,
     /// Read the audit log, which has the acts in all domains.
     ReadAudit,
+    /// Read the metrics of the server.
+    ReadMetrics,
 }
 
 impl Action {
@@ -51,7 +53,7 @@ impl Action {
             Self::Read | Self::Identify => Role::Reader,
             Self::Tag => Role::Tagger,
             Self::Register | Self::ManageCredentials | Self::ManagePolicies => Role::Administrator,
-            Self::ChangeTypes | Self::ReadAudit => Role::Operator,
+            Self::ChangeTypes | Self::ReadAudit | Self::ReadMetrics => Role::Operator,
         }
     }
 }

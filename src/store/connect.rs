@@ -1,6 +1,6 @@
 //! Address, login and timeouts of the database.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection,
@@ -9,6 +9,7 @@ use sqlx::{
 
 use super::{
     failure::{StoreError, outage_of},
+    metrics::StoreMetrics,
     pooler::SessionCheck,
 };
 use crate::{cluster::Cluster, domain::Outage};
@@ -24,6 +25,8 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
     pub statement_timeout: Duration,
+    /// What is counted of it.
+    pub metrics: Arc<StoreMetrics>,
     /// Checks that connections keep their sessions; `None` if nothing can be between tagd and the server.
     session_check: Option<SessionCheck>,
 }
@@ -75,6 +78,7 @@ impl StoreSettings {
             connections: 16,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            metrics: Arc::default(),
             session_check: None,
         }
     }

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use sqlx::Executor;
 
-use super::{Store, StoreError, pool::PooledConnection, rows::tags_of};
+use super::{Store, StoreError, forms::Form, pool::PooledConnection, rows::tags_of};
 use crate::domain::{ProjectFilter, Resource, change::Registration};
 
 /// An export in progress: a connection that reads one snapshot.
@@ -34,7 +34,7 @@ impl Store {
     /// Takes the snapshot and checks that it can be read: once an answer has begun, an error can no longer be reported.
     pub async fn export(&self, covered: ProjectFilter<'_>) -> Result<Exporter, StoreError> {
         let begin = || async {
-            let mut connection = self.cheap().acquire().await?;
+            let mut connection = self.cheap(Form::BeginExport).acquire().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
             // reads along the primary key, so that the first row comes immediately and nothing is sorted on disk
             connection.execute("select set_config('enable_sort', 'off', true)").await?;
@@ -54,7 +54,7 @@ impl Store {
             connection.execute("select from tagd.resource limit 0").await?;
             Ok(Exporter { connection, scopes })
         };
-        Ok(self.cheap().begin(begin).await?)
+        Ok(self.cheap(Form::BeginExport).begin(begin).await?)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     Store, StoreError,
     caller::row_of,
     copy_text::{copy_rows, write_array, write_column},
+    forms::Form,
     policy_rows::against_policy,
     pool::PooledConnection,
 };
@@ -107,13 +108,13 @@ impl Store {
     /// A connection with the temporary tables that `tagd.import_batch` uses.
     pub(super) async fn import_connection(&self) -> Result<PooledConnection, StoreError> {
         let begin = || async {
-            let mut connection = self.cheap().acquire().await?;
+            let mut connection = self.cheap(Form::BeginImport).acquire().await?;
             // memory for sorting and hashing a batch
             connection.execute("select set_config('work_mem', '64MB', false)").await?;
             sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
             Ok(connection)
         };
-        Ok(self.cheap().begin(begin).await?)
+        Ok(self.cheap(Form::BeginImport).begin(begin).await?)
     }
 }
 
@@ -141,7 +142,7 @@ impl Importer {
 
     /// The same if somebody waits for a connection.
     pub fn make_way(&mut self) {
-        if self.has_connection() && self.store.cheap().pool.has_waiting() {
+        if self.has_connection() && self.store.connections.cheap.has_waiting() {
             self.rest();
         }
     }
@@ -200,12 +201,14 @@ pub(super) async fn import_rows(
     sqlx::query!("select tagd.lock_import_projects_shared($1::text::tagd.caller)", caller)
         .execute(&mut **connection)
         .await?;
+    let begun = Instant::now();
     let row = sqlx::query!(
         "select created, changed, unchanged, new_types from tagd.import_batch($1::text::tagd.caller)",
         caller
     )
     .fetch_one(&mut **connection)
     .await?;
+    connection.metrics().observe_statement(Form::ImportBatch, begun.elapsed());
     let refused: Vec<(i64, String)> =
         sqlx::query_as("select r.line, r.violation from pg_temp.import_refused r order by r.line")
             .fetch_all(&mut **connection)

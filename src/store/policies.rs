@@ -6,6 +6,7 @@ use super::{
     Store,
     caller::row_of as caller_row_of,
     failure::{detail_of, refusal_of, state_of},
+    forms::Form,
     policy_rows::row_of,
     registry::matched,
     retry::Retry,
@@ -88,7 +89,7 @@ impl Store {
     /// Whether Postgres prepares a regular expression in 50 ms, which it would do once in each session that uses it. A write may
     /// need 24 of them.
     pub async fn is_prepared_in_time(&self, are: &str) -> Result<bool, RequestError> {
-        let lane = self.expensive();
+        let lane = self.expensive(Form::IsPreparedInTime);
         let prepared = lane.begin(|| async {
             let mut connection = lane.acquire().await?;
             let mut prepared = Ok(false);
@@ -122,7 +123,7 @@ impl Store {
         let (name, domain_id) = marker.unzip();
         let domain_id = domain_id.flatten();
         let rows = self
-            .cheap()
+            .cheap(Form::ListPolicies)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -154,7 +155,7 @@ impl Store {
     pub async fn find_policy(&self, name: &str, place: PolicyPlace<'_>) -> Result<Option<StoredPolicy>, RequestError> {
         let PolicyPlace { domain_id, or_of_all, covered } = place;
         let row = self
-            .cheap()
+            .cheap(Form::FindPolicy)
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -187,7 +188,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<PutPolicy, RegistryError> {
         let row = self
-            .writing()
+            .writing(Form::PutPolicy)
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
@@ -230,7 +231,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<bool, RegistryError> {
         let removed = self
-            .writing()
+            .writing(Form::RemovePolicy)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_policy($1, $2, $3, $4, $5::text::tagd.caller)",

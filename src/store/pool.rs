@@ -7,26 +7,26 @@ use std::{
     io::{self, ErrorKind},
     mem,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread::{self, ThreadId},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
 use sqlx::{Connection, PgConnection};
-use tokio::{runtime::Handle, sync::Notify, task::JoinSet};
+use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
     canceller::{Canceller, Session},
     failure::{NoConnection, crowded, is_refusal, is_stale},
+    forms::Form,
+    idle::{Idle, OpenConnection, close_all},
+    metrics::{PoolKind, PoolUsage, ShownPool, StoreMetrics},
     session::Connector,
     turns::{Limits, NoTurn, Share, Turn, Turns},
 };
 use crate::compiler::Cost;
 
-/// How long a connection may be idle before it is closed.
-const MAX_IDLE: Duration = Duration::from_mins(10);
-
-/// How often idle connections are checked for that.
+/// How often idle connections are checked for how long they have been so.
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Delay before a refused connection is retried, at first and at most.
@@ -57,6 +57,15 @@ struct Shared {
     /// The runtime that the pool was created on.
     runtime: Handle,
     home: Home,
+    metrics: PoolMetrics,
+}
+
+/// Where a pool is counted.
+#[derive(Debug, Clone)]
+pub(super) struct PoolMetrics {
+    pub(super) store: Arc<StoreMetrics>,
+    /// As which of the pools that metrics show.
+    pub(super) kind: Option<PoolKind>,
 }
 
 /// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
@@ -75,30 +84,7 @@ pub(super) struct Lane<'a> {
     pub(super) pool: &'a Pool,
     pub(super) share: Share,
     pub(super) cost: Cost,
-}
-
-/// Idle connections; the most recently used is the last.
-#[derive(Debug, Default)]
-struct Idle {
-    connections: Mutex<Vec<IdleConnection>>,
-    /// Notifies tasks that wait while the server does not accept new connections that one was released.
-    released: Notify,
-}
-
-#[derive(Debug)]
-struct IdleConnection {
-    connection: OpenConnection,
-    idle_since: Instant,
-}
-
-/// A connection, and what is known of it.
-#[derive(Debug)]
-struct OpenConnection {
-    connection: PgConnection,
-    session: Option<Session>,
-    opened: Instant,
-    recoveries: u32,
-    opened_by: ThreadId,
+    pub(super) form: Form,
 }
 
 /// A connection in use. Unless it is [released](PooledConnection::release), it is closed: the next user must not see what
@@ -118,6 +104,7 @@ pub(super) struct Running {
     /// Empty only when it is dropped.
     connection: Option<PooledConnection>,
     since: Instant,
+    form: Form,
 }
 
 impl Pool {
@@ -128,6 +115,7 @@ impl Pool {
         limits: Limits,
         acquire_timeout: Duration,
         home: Home,
+        metrics: PoolMetrics,
     ) -> Self {
         let shared = Arc::new(Shared {
             connector,
@@ -138,14 +126,20 @@ impl Pool {
             idle: Idle::default(),
             runtime: Handle::current(),
             home,
+            metrics,
         });
+        let PoolMetrics { store, kind } = &shared.metrics;
+        if let Some(kind) = kind {
+            let pool = Arc::downgrade(&shared);
+            store.show_pool(*kind, pool);
+        }
         tokio::spawn(close_idle(Arc::downgrade(&shared)));
         Self(shared)
     }
 
     /// The pool as one share uses it for statements of one cost.
-    pub(super) fn lane(&self, share: Share, cost: Cost) -> Lane<'_> {
-        Lane { pool: self, share, cost }
+    pub(super) fn lane(&self, share: Share, cost: Cost, form: Form) -> Lane<'_> {
+        Lane { pool: self, share, cost, form }
     }
 
     /// Maximum time to wait for a connection.
@@ -167,6 +161,11 @@ impl Pool {
     pub(super) fn size(&self) -> usize {
         let in_use = self.0.max_connections.saturating_sub(self.0.turns.free());
         self.0.idle.lock().len() + usize::try_from(in_use).unwrap_or(usize::MAX)
+    }
+
+    /// What is counted of the database.
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        &self.0.metrics.store
     }
 
     /// Whether somebody waits for a connection.
@@ -246,26 +245,39 @@ impl Lane<'_> {
     /// The most recently used connection, or a new one. Waits while all are in use or the server does not accept new ones
     /// yet.
     pub(super) async fn acquire(self) -> Result<PooledConnection, sqlx::Error> {
+        self.acquire_since(Instant::now()).await.map(|(connection, _)| connection)
+    }
+
+    /// The same for who began to wait at a time; also when it ended.
+    async fn acquire_since(self, begun: Instant) -> Result<(PooledConnection, Instant), sqlx::Error> {
         let refused = Mutex::new(None);
-        match tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await {
+        let acquired = match tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await {
             Ok(acquired) => acquired,
             // the server's reason, if it gave one
             Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
             }),
-        }
+        }?;
+        let now = Instant::now();
+        let PoolMetrics { store, kind } = &self.pool.0.metrics;
+        store.observe_wait(*kind, now - begun);
+        Ok((acquired, now))
     }
 
     /// The same for one statement that leaves nothing behind in the session.
     pub(super) async fn begin_statement(self) -> Result<Running, sqlx::Error> {
-        Ok(Running { connection: Some(self.acquire().await?), since: Instant::now() })
+        let (connection, since) = self.acquire_since(Instant::now()).await?;
+        Ok(Running { connection: Some(connection), since, form: self.form })
     }
 
     async fn wait(self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
         let Pool(shared) = self.pool;
         let turn = shared.turns.take(self.share, self.cost).await.map_err(|error| match error {
-            NoTurn::Crowded => crowded(),
+            NoTurn::Crowded => {
+                shared.metrics.store.refused.increment();
+                crowded()
+            }
             NoTurn::Closed => sqlx::Error::PoolClosed,
         })?;
         let used_last = match shared.home {
@@ -282,6 +294,11 @@ impl Lane<'_> {
 }
 
 impl PooledConnection {
+    /// What is counted of the database.
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        self.pool.metrics()
+    }
+
     /// Releases the connection with the outcome of its statement, which must not have changed the session. The connection
     /// is reused unless the statement has lost it.
     pub(super) fn release<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
@@ -338,7 +355,10 @@ impl Running {
     /// Releases the connection with the outcome of its statement.
     pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self.connection.take() {
-            Some(connection) => connection.release(outcome),
+            Some(connection) => {
+                connection.metrics().observe_statement(self.form, self.since.elapsed());
+                connection.release(outcome)
+            }
             None => outcome,
         }
     }
@@ -351,6 +371,7 @@ impl Drop for Running {
         // the server would have ended it by now, so it does not answer
         let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout);
         if !is_silent {
+            shared.metrics.store.cancelled.increment();
             shared.runtime.spawn(connection.recover());
         }
     }
@@ -370,41 +391,16 @@ impl DerefMut for PooledConnection {
     }
 }
 
-impl Idle {
-    fn push(&self, connection: OpenConnection) {
-        self.lock().push(IdleConnection { connection, idle_since: Instant::now() });
-        self.released.notify_one();
-    }
-
-    /// The most recently used idle connection.
-    fn pop(&self) -> Option<OpenConnection> {
-        self.lock().pop().map(|idle| idle.connection)
-    }
-
-    /// The most recently used one of this thread; one of another thread if there are as many connections as there may be.
-    fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
-        let (caller, unused) = (thread::current().id(), usize::try_from(unused).unwrap_or(usize::MAX));
-        let mut idle = self.lock();
-        let own = idle.iter().rposition(|idle| idle.connection.opened_by == caller);
-        // each turn that is in use has a connection or will open one
-        let any = || if idle.len() > unused { idle.len().checked_sub(1) } else { None };
-        let at = own.or_else(any)?;
-        Some(idle.remove(at).connection)
-    }
-
-    /// The next connection that is released.
-    async fn next(&self) -> OpenConnection {
-        loop {
-            // another task may have taken the connection
-            if let Some(connection) = self.pop() {
-                return connection;
-            }
-            self.released.notified().await;
+impl ShownPool for Shared {
+    fn usage(&self) -> PoolUsage {
+        let limit = self.max_connections;
+        let busy = limit.saturating_sub(self.turns.free());
+        PoolUsage {
+            limit: limit.into(),
+            busy: busy.into(),
+            idle: self.idle.lock().len(),
+            waiting: self.turns.waiting(),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -413,16 +409,8 @@ async fn close_idle(pool: Weak<Shared>) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
-        // the connections at the front have been idle longest
-        let expired: Vec<_> = pool.idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
+        let expired = pool.idle.take_expired();
         drop(pool);
         close_all(expired).await;
-    }
-}
-
-async fn close_all(connections: Vec<IdleConnection>) {
-    for idle in connections {
-        // an error here means that the server has already closed it
-        let _ = idle.connection.connection.close().await;
     }
 }

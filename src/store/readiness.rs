@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use tokio::{runtime::Handle, sync::Mutex};
 
 use super::{
-    FUNCTION_SET, SCHEMA_VERSION, SessionProfile, StoreSettings,
+    FUNCTION_SET, SCHEMA_VERSION, SessionProfile, StoreMetrics, StoreSettings,
     failure::{NoConnection, is_lost_connection, outage_of, state_of},
     session::Connector,
 };
@@ -117,6 +117,7 @@ pub struct Readiness {
 struct Shared {
     connector: Connector,
     probe: Mutex<Probe>,
+    metrics: Arc<StoreMetrics>,
 }
 
 /// State of earlier checks. One runs at a time; requests that arrive meanwhile share its outcome.
@@ -138,7 +139,7 @@ impl Readiness {
         let mut settings = settings.clone();
         settings.statement_timeout = DEADLINE;
         let connector = Connector::new(&settings, SessionProfile::Serve);
-        let shared = Shared { connector, probe: Mutex::default() };
+        let shared = Shared { connector, probe: Mutex::default(), metrics: settings.metrics };
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
@@ -180,6 +181,7 @@ impl Shared {
             Ok(()) if before.is_some_and(|before| before.is_err()) => tracing::info!("ready again"),
             _ => {}
         }
+        self.metrics.ready.set(i64::from(outcome.is_ok()));
         probe.last = Some((Instant::now(), outcome));
         outcome
     }

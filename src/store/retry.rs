@@ -9,7 +9,7 @@ use sqlx::{
 };
 
 use super::{
-    failure::{is_lost_connection, is_stale, meaning_of},
+    failure::{is_lost_connection, is_stale, meaning_of, outage_of, refusal_of},
     pool::Lane,
     states::Meaning,
 };
@@ -117,6 +117,14 @@ impl Lane<'_> {
         self.run(Retry::Begin, work).await
     }
 
+    /// Counts an error that is no refusal of a function of the schema.
+    fn failed(self, error: sqlx::Error) -> sqlx::Error {
+        if refusal_of(&error).is_none() {
+            self.pool.metrics().count_error(outage_of(&error));
+        }
+        error
+    }
+
     /// Runs a function that acquires and releases a connection, within the deadline of the pool, as often as `retry`
     /// allows.
     ///
@@ -142,7 +150,7 @@ impl Lane<'_> {
             };
             let Err(error) = outcome else { return outcome };
             if left == 0 {
-                return Err(error);
+                return Err(self.failed(error));
             }
             match retry {
                 Retry::Read | Retry::Begin if is_lost_connection(&error) => left -= 1,
@@ -155,7 +163,7 @@ impl Lane<'_> {
                 }
                 // one attempt on a new connection shows whether the session was the cause
                 _ if is_stale(&error) => left = 0,
-                _ => return Err(error),
+                _ => return Err(self.failed(error)),
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{
     canceller::Canceller,
     connect::StoreSettings,
     handle::open_pool,
+    metrics::PoolKind,
     pool::{Home, Pool},
     session::SessionProfile,
     turns::Limits,
@@ -52,8 +53,22 @@ impl ServerConnections {
         let limits = Limits { of_a_share: (writing / 2).max(2), ..Limits::of(writing) };
         Self {
             cheap,
-            expensive: open_pool(settings, SessionProfile::Serve, &canceller, Limits::of(expensive), Home::Caller),
-            writes: WriteQueue::new(open_pool(settings, SessionProfile::Serve, &canceller, limits, Home::Pool)),
+            expensive: open_pool(
+                settings,
+                SessionProfile::Serve,
+                &canceller,
+                Limits::of(expensive),
+                Home::Caller,
+                Some(PoolKind::Expensive),
+            ),
+            writes: WriteQueue::new(open_pool(
+                settings,
+                SessionProfile::Serve,
+                &canceller,
+                limits,
+                Home::Pool,
+                Some(PoolKind::Writes),
+            )),
             canceller,
             settings: settings.clone(),
         }
@@ -70,7 +85,14 @@ impl ServerConnections {
     pub fn serving(&self) -> Store {
         let cheap = match self.cheap {
             0 => self.expensive.clone(),
-            cheap => open_pool(&self.settings, SessionProfile::Serve, &self.canceller, Limits::of(cheap), Home::Pool),
+            cheap => open_pool(
+                &self.settings,
+                SessionProfile::Serve,
+                &self.canceller,
+                Limits::of(cheap),
+                Home::Pool,
+                Some(PoolKind::Cheap),
+            ),
         };
         Store::over(cheap, self.expensive.clone(), self.writes.clone())
     }
@@ -78,7 +100,8 @@ impl ServerConnections {
     /// The store of one worker for work without a deadline.
     pub fn working(&self) -> Store {
         let limits = Limits::of(WORK_CONNECTIONS);
-        let pool = open_pool(&self.settings, SessionProfile::Bulk, &self.canceller, limits, Home::Pool);
+        let kind = Some(PoolKind::Bulk);
+        let pool = open_pool(&self.settings, SessionProfile::Bulk, &self.canceller, limits, Home::Pool, kind);
         Store::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
     }
 }

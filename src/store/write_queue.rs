@@ -8,6 +8,8 @@ use super::{
     batcher::{BatchHandler, Batcher, Pending},
     caller::row_of,
     failure::{is_without_connection, outage_of, unavailable},
+    forms::Form,
+    metrics::BatchKind,
     policy_rows::against_policy,
     pool::{Lane, Pool},
     retry::Retry,
@@ -69,8 +71,8 @@ impl WriteQueue {
     }
 
     /// The connections of writes, for writes that are not batched.
-    pub(super) fn lane(&self, share: Share) -> Lane<'_> {
-        self.pool.lane(share, Cost::Cheap)
+    pub(super) fn lane(&self, share: Share, form: Form) -> Lane<'_> {
+        self.pool.lane(share, Cost::Cheap, form)
     }
 
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
@@ -99,7 +101,7 @@ impl WriteQueue {
             // all are of one scope, so hardly ever of two shares
             share = write.share;
         }
-        let lane = self.lane(share);
+        let lane = self.lane(share, Form::WriteTags);
         let outcomes = lane.fetch_all(Retry::Write, || {
             sqlx::query_as!(
                 OutcomeRow,
@@ -131,6 +133,7 @@ impl BatchHandler for WriteQueue {
 
     /// Runs a batch. If its statement fails, each write runs alone, so that only the one that causes the error gets it.
     async fn handle(&self, scope_id: i64, batch: Vec<Pending<Self>>) {
+        self.pool.metrics().observe_batch(BatchKind::Write, batch.len());
         let outcome = self.run(scope_id, batch.iter().map(|pending| &pending.request)).await;
         let (writes, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
         match outcome {

@@ -40,7 +40,7 @@ use crate::{
 pub(crate) use credentials::{CredentialReply, IssuedReply, time_of};
 
 use refusal::Refusal;
-use respond::{ALL, Handled, READ, RegistryAccess, only, put_status, read, reply, reply_read, reply_with};
+use respond::{ALL, Handled, READ, ROOT, RegistryAccess, only, put_status, read, reply, reply_read, reply_with};
 use wire::{
     MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
     TagList, TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
@@ -49,7 +49,7 @@ use wire::{
 pub(super) fn configure(config: &mut ServiceConfig) {
     let one = "/projects/{project_id}/types/{resource_type}/resources/{resource_id}";
     config.service(
-        web::scope("/registry/v1")
+        web::scope(ROOT)
             .service(only("/types", READ).route(get_or_head().to(list_types)))
             .service(
                 only("/types/{resource_type}", ALL)

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::RequestError,
-    http::error_log,
+    http::{counts::Counts, error_log},
     service::{ExportError, ImportError, Snapshot},
     transfer::{Atomicity, Progress, Strict, batches, line},
 };
@@ -63,6 +63,7 @@ pub(super) async fn import(
     let import = access.state.registry.import(&access.principal).await?;
     let aliases = import.aliases().await?;
     let covered = import.covered().await?;
+    let server = &access.state.server;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let idle = is_packed.then_some(UNPACKED_IDLE);
@@ -79,7 +80,7 @@ pub(super) async fn import(
             std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
         tokio::select! {
             outcome = &mut load => outcome,
-            () = feed(&mut payload, sender, Pace::new(access.state.server.limits.patience, is_packed)) => load.await,
+            () = feed(&mut payload, sender, Pace::new(server.limits.patience, is_packed), &server.counts) => load.await,
         }
     };
     let outcome = match outcome {
@@ -147,7 +148,7 @@ impl Pace {
 
 /// Forwards the body; ends when it is complete, when the connection breaks, when the client is too slow, or when the receiver is
 /// dropped. The time that the receiver takes is not the client's.
-async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace) {
+async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace, counts: &Counts) {
     loop {
         let begun = Instant::now();
         let piece = match tokio::time::timeout(pace.left, payload.next()).await {
@@ -157,7 +158,10 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace
                 Ok(piece)
             }
             Ok(Some(Err(error))) => Err(io::Error::other(error.to_string())),
-            Err(_) => Err(ErrorKind::TimedOut.into()),
+            Err(_) => {
+                counts.shed.slow_client.increment();
+                Err(ErrorKind::TimedOut.into())
+            }
         };
         let is_last = piece.is_err();
         if sender.send(piece).await.is_err() || is_last {

@@ -161,6 +161,7 @@ fn codes(path: &str) -> (&'static str, &'static str) {
         Some(Wire::Cts) => ("APIGW.0301", "CTS.0013"),
         Some(Wire::Tms) => ("TMS.0003", "TMS.0004"),
         None if path.starts_with("/registry") => ("REGISTRY.0021", "REGISTRY.0022"),
+        None if path == "/metrics" => ("APIGW.0301", "APIGW.0302"),
         // the identity API
         None => (r#""title":"Unauthorized""#, r#""title":"Forbidden""#),
     }

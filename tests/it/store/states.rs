@@ -187,7 +187,7 @@ fn a_statement_that_answers_no_row_is_a_fault_and_never_an_empty_answer() {
     block_on(async {
         let store = db.store(SessionProfile::Serve, 1).await;
         for text in ["", "select 1::int8, null, null, null, null, null where false"] {
-            let compiled = Compiled { text, arguments: Vec::new(), batch_key: None, cost: Cost::Cheap };
+            let compiled = Compiled { text, arguments: Vec::new(), batch_key: None, cost: Cost::Cheap, shape: 0 };
             let (page, count) = (store.list(&compiled, &[]).await, store.count(&compiled).await);
             assert!(matches!(page, Err(RequestError::Internal { .. })), "{page:?}");
             assert!(matches!(count, Err(RequestError::Internal { .. })), "{count:?}");

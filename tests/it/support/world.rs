@@ -119,6 +119,8 @@ impl World {
                 trusted_proxies,
                 limits,
                 app,
+                metrics_listener: None,
+                sources: Vec::new(),
             })
             .unwrap()
         });
@@ -211,7 +213,7 @@ impl Drop for World {
 }
 
 /// Sends a request to a server.
-pub(super) fn send(
+pub fn send(
     agent: &ureq::Agent,
     url: &str,
     method: &str,

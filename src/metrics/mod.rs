@@ -1,0 +1,12 @@
+//! Metrics: values that are counted while tagd works, and the text that Prometheus reads.
+//!
+//! Values are plain atomics, changed where something happens. Who has some implements [`Source`], and writes its families to a
+//! [`Page`] for each scrape. `docs/adr/0037-metrics.md` explains why.
+
+mod page;
+mod process;
+mod value;
+
+pub use page::{Format, Page, Source, encode};
+pub use process::Process;
+pub use value::{Bounds, Counter, Gauge, Histogram, REQUEST_SECONDS, STATEMENT_SECONDS};
