@@ -95,9 +95,9 @@ impl App {
         }
     }
 
-    /// The metrics of the database.
+    /// The metrics of the database and of caches.
     pub fn metrics(&self) -> Vec<Arc<dyn Source>> {
-        vec![Arc::clone(&self.store_metrics) as Arc<dyn Source>]
+        vec![Arc::clone(&self.store_metrics) as Arc<dyn Source>, Arc::new(self.caches.clone())]
     }
 
     /// Statements that were refused because too many waited for a connection.

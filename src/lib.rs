@@ -18,7 +18,7 @@
 //! | [`store`] | the only module that runs SQL | domain, metrics, compiler, cluster |
 //! | [`auth`] | principals, signatures, secrets, tokens of a Keystone | domain |
 //! | [`transfer`] | bulk import and export as NDJSON | domain, json, text, store |
-//! | [`service`] | use cases and access control | domain, text, `expiring_table`, store, auth, compiler, transfer |
+//! | [`service`] | use cases and access control | domain, metrics, text, `expiring_table`, store, auth, compiler, transfer |
 //! | [`app`] | creates pools, queues, caches and use cases | domain, metrics, dialects, auth, store, service |
 //! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, metrics, text, `expiring_table`, pem, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |

@@ -20,6 +20,7 @@ mod report;
 mod secret_files;
 mod serve;
 mod time;
+mod totals;
 mod upkeep;
 
 use std::{process::ExitCode, time::Duration};

@@ -21,6 +21,7 @@ use super::{
     demo, descriptors, master_key,
     open::{Opened, open},
     private, secret_files,
+    totals::Totals,
     upkeep::{Upkeep, apply_retention, server_caller, switch_history},
 };
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
     config::{AuthMode, ConfigError, KeystoneSetting, Settings, passed_sockets},
     domain::{ListenAddress, credential::CredentialKind},
     http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
-    metrics::{Process, Source},
+    metrics::Process,
     pem,
     service::AuthSettings,
     store::{SessionProfile, Store},
@@ -59,6 +60,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         () = stop.asked() => return Ok(()),
     };
     descriptors::raise_limit();
+    let totals = Totals::default();
     let app = App::new(AppSettings {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
@@ -74,7 +76,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         limits: limit_settings(settings),
         app,
         metrics_listener,
-        sources: metrics(process),
+        sources: vec![Arc::new(Build), Arc::new(process), Arc::new(totals.clone())],
     })
     .map_err(|source| CliError::Listen { address: settings.listen(), source })?;
     tell_modes(settings);
@@ -103,12 +105,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             tracing::info!("a query to try: {query}");
         }
     }
-    let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone());
+    let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone(), totals.clone());
     let failure = tokio::select! {
         () = stop.asked() => None,
         () = hangup.reload_until_closed() => None,
         () = upkeep.run() => None,
-        error = private::keep_running(&mut opened.cluster) => Some(CliError::Cluster(error)),
+        error = private::keep_running(&mut opened.cluster, &totals) => Some(CliError::Cluster(error)),
     };
     let in_flight = server.in_flight.clone();
     let outcome = if let Some(error) = failure {
@@ -133,11 +135,6 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     opened.close().await;
     tracing::info!("stopped");
     outcome
-}
-
-/// The metrics of this program, besides those of requests and of the database.
-fn metrics(process: Process) -> Vec<Arc<dyn Source>> {
-    vec![Arc::new(Build), Arc::new(process)]
 }
 
 /// Says in the log which credentials requests must have.

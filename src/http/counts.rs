@@ -31,6 +31,7 @@ pub(super) struct Counts {
     pub(super) shed: Shed,
     pub(super) throttled: Throttles,
     pub(super) failures: AuthFailures,
+    pub(super) imports: Imports,
 }
 
 /// What is counted of one route.
@@ -104,6 +105,38 @@ impl AuthFailures {
     }
 }
 
+/// Imports over the registry.
+#[derive(Debug, Default)]
+pub(super) struct Imports {
+    /// Those that run.
+    running: Gauge,
+    /// Lines that were imported or, in a strict import, staged.
+    pub(super) accepted: Counter,
+    /// Lines that were not.
+    pub(super) rejected: Counter,
+}
+
+/// An import that runs until this is dropped.
+pub(super) struct RunningImport<'a>(&'a Imports);
+
+impl Imports {
+    pub(super) fn begin(&self) -> RunningImport<'_> {
+        self.running.add(1);
+        RunningImport(self)
+    }
+
+    /// How many run.
+    pub(super) fn running(&self) -> i64 {
+        self.running.value()
+    }
+}
+
+impl Drop for RunningImport<'_> {
+    fn drop(&mut self) {
+        self.0.running.add(-1);
+    }
+}
+
 /// Answers to requests of one route, method and status.
 #[derive(Debug)]
 pub(super) struct Answered {
@@ -121,6 +154,7 @@ impl Counts {
             shed: Shed::default(),
             throttled: Throttles::default(),
             failures: AuthFailures::default(),
+            imports: Imports::default(),
         })
     }
 

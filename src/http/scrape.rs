@@ -167,7 +167,8 @@ impl Source for Requests {
         )?;
         page.gauge("tagd_http_connections", "Connections of clients.", counts.connections.value())?;
         self.write_refused(page)?;
-        self.write_memory(page)
+        self.write_memory(page)?;
+        self.write_imports(page)
     }
 }
 
@@ -200,6 +201,17 @@ impl Requests {
             "tagd_auth_failures_total",
             "Requests whose credentials were missing or wrong.",
             failures.all().map(|(kind, count)| ([("kind", kind)], count)),
+        )
+    }
+
+    fn write_imports(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let imports = &self.server.counts.imports;
+        page.gauge("tagd_imports_in_progress", "Imports over the registry that run.", imports.running())?;
+        page.counters(
+            "tagd_import_lines_total",
+            "Lines of imports over the registry; accepted are those that were imported or, in a strict import, staged.",
+            [("accepted", &imports.accepted), ("rejected", &imports.rejected)]
+                .map(|(outcome, count)| ([("outcome", outcome)], count.value())),
         )
     }
 

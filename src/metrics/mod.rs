@@ -9,4 +9,4 @@ mod value;
 
 pub use page::{Format, Page, Source, encode};
 pub use process::Process;
-pub use value::{Bounds, Counter, Gauge, Histogram, REQUEST_SECONDS, STATEMENT_SECONDS};
+pub use value::{Bounds, Counter, Gauge, Histogram, Lookups, REQUEST_SECONDS, STATEMENT_SECONDS};

@@ -49,6 +49,30 @@ impl Gauge {
     }
 }
 
+/// Look-ups in a cache.
+#[derive(Debug, Default)]
+pub struct Lookups {
+    hits: Counter,
+    misses: Counter,
+}
+
+impl Lookups {
+    /// Counts a look-up by what it has found.
+    pub fn count<T>(&self, found: Option<T>) -> Option<T> {
+        if found.is_some() {
+            self.hits.increment()
+        } else {
+            self.misses.increment()
+        }
+        found
+    }
+
+    /// Hits and misses.
+    pub fn all(&self) -> [(&'static str, u64); 2] {
+        [("hit", self.hits.value()), ("miss", self.misses.value())]
+    }
+}
+
 /// The buckets of a histogram.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {

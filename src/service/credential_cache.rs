@@ -17,6 +17,7 @@ use crate::{
         credential::{Credential, CredentialKind},
     },
     expiring_table::{CAPACITY, Row, Table},
+    metrics::Lookups,
 };
 
 /// How long a credential is used without another look-up. Where several tagd serve one database, a credential that one of
@@ -121,13 +122,14 @@ pub struct CredentialCache {
     again: Table<(bool, String), Until<()>>,
     /// How often something was forgotten, so that what was read before is not put into the cache afterwards.
     forgotten: AtomicU64,
+    pub(super) lookups: Lookups,
 }
 
 impl Default for CredentialCache {
     fn default() -> Self {
         let new = || Table::new(CAPACITY);
         let (asked, again) = (Table::new(CAPACITY), Table::new(CAPACITY));
-        Self { keys: new(), tokens: new(), asked, again, forgotten: AtomicU64::default() }
+        Self { keys: new(), tokens: new(), asked, again, forgotten: AtomicU64::default(), lookups: Lookups::default() }
     }
 }
 
@@ -142,7 +144,12 @@ impl CredentialCache {
     /// What is remembered of an identifier; `None` if nothing is.
     pub(super) fn get(&self, kind: CredentialKind, id: &str) -> Option<Found> {
         let now = Instant::now();
-        self.of(kind).get(id, |Until(found, end)| (*end > now).then(|| found.clone())).flatten()
+        self.lookups.count(self.of(kind).get(id, |Until(found, end)| (*end > now).then(|| found.clone())).flatten())
+    }
+
+    /// How many credentials are cached, with those that are unknown and those whose time is over.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len() + self.tokens.len()
     }
 
     /// Whether an address has asked for a key a short time ago.

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::metrics::Lookups;
+
 /// How long an entry is used. Where another tagd serves the same database, a project that an operator moves to another
 /// domain is readable by the old one for this long.
 const PROJECT_CACHE_TIME: Duration = Duration::from_secs(5);
@@ -22,14 +24,20 @@ pub struct ProjectCache {
     projects: RwLock<HashMap<String, (Arc<str>, Instant)>>,
     /// How often a project was removed, so that what was read before is not put into the cache afterwards.
     removed: AtomicU64,
+    pub(super) lookups: Lookups,
 }
 
 impl ProjectCache {
     /// The domain of a project, if it is cached.
     pub fn get(&self, project_id: &str) -> Option<Arc<str>> {
         let projects = self.projects.read().unwrap_or_else(PoisonError::into_inner);
-        let (domain_id, since) = projects.get(project_id)?;
-        (since.elapsed() < PROJECT_CACHE_TIME).then(|| Arc::clone(domain_id))
+        let fresh = projects.get(project_id).filter(|(_, since)| since.elapsed() < PROJECT_CACHE_TIME);
+        self.lookups.count(fresh.map(|(domain_id, _)| Arc::clone(domain_id)))
+    }
+
+    /// How many projects are cached, with those whose time is over.
+    pub(super) fn len(&self) -> usize {
+        self.projects.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// To be read before a look-up.

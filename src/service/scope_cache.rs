@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::domain::Scope;
+use crate::{domain::Scope, metrics::Lookups};
 
 /// Maximum number of cached scopes; a few hundred bytes each.
 const CAPACITY: usize = 50_000;
@@ -15,13 +15,19 @@ const CAPACITY: usize = 50_000;
 #[derive(Debug, Default)]
 pub struct ScopeCache {
     scopes: RwLock<HashMap<String, HashMap<String, Arc<Scope>>>>,
+    pub(super) lookups: Lookups,
 }
 
 impl ScopeCache {
     /// A scope, if it is cached.
     pub fn get(&self, project_id: &str, resource_type: &str) -> Option<Arc<Scope>> {
         let scopes = self.scopes.read().unwrap_or_else(PoisonError::into_inner);
-        scopes.get(resource_type)?.get(project_id).cloned()
+        self.lookups.count(scopes.get(resource_type).and_then(|of_type| of_type.get(project_id)).cloned())
+    }
+
+    /// How many scopes are cached.
+    pub(super) fn len(&self) -> usize {
+        self.scopes.read().unwrap_or_else(PoisonError::into_inner).values().map(HashMap::len).sum()
     }
 
     /// Caches a scope. A full cache is cleared, which costs each scope one look-up.

@@ -34,6 +34,7 @@ forms! {
     CheckPosition = "check_position",
     Compliance = "compliance",
     CoveredScopes = "covered_scopes",
+    DataTotals = "data_totals",
     ExistingProjects = "existing_projects",
     FeedBeginning = "feed_beginning",
     FeedEnd = "feed_end",

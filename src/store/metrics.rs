@@ -203,6 +203,11 @@ impl Source for StoreMetrics {
             reasons.zip(&self.errors).map(|(reason, count)| ([("reason", reason)], count.value())),
         )?;
         page.counter(
+            "tagd_import_batches_total",
+            "Batches of imports that were written.",
+            self.statements.get(Form::ImportBatch.number()).map(Histogram::count).unwrap_or_default(),
+        )?;
+        page.counter(
             "tagd_statements_cancelled_total",
             "Statements that were cancelled because nobody waited for them any more.",
             self.cancelled.value(),

@@ -68,13 +68,22 @@ pub(super) async fn import(
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let idle = is_packed.then_some(UNPACKED_IDLE);
     let input: Box<dyn Read + Send> = if is_packed { Box::new(Unpacked::Fresh(Some(input))) } else { Box::new(input) };
-    let mut rejected = Vec::new();
+    let imports = &server.counts.imports;
+    let _running = imports.begin();
+    let (mut rejected, mut accepted) = (Vec::new(), 0);
     let outcome = {
         let report = |step: Progress<'_>| match step {
-            Progress::Rejected(bad) if rejected.len() < REPORTED => {
-                rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
+            Progress::Rejected(bad) => {
+                imports.rejected.increment();
+                if rejected.len() < REPORTED {
+                    rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
+                }
             }
-            Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } | Progress::Removed { .. } => {}
+            Progress::Read { resources, .. } => {
+                imports.accepted.add(resources.saturating_sub(accepted));
+                accepted = resources;
+            }
+            Progress::Imported { .. } | Progress::Removed { .. } => {}
         };
         let mut load =
             std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));

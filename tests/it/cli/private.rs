@@ -106,6 +106,7 @@ fn a_killed_guard_is_noticed_and_postgres_is_started_again() {
     let before = private.processes();
     signal(before.guard, Signal::SIGKILL);
     private.wait_answered(&serving, before.server);
+    eventually("it is counted", || serving.get("/metrics").body.contains("\ntagd_cluster_restarts_total 1\n"));
     let said = stops_soon(serving);
     assert!(said.err.contains("the private Postgres has ended; starting it again"), "{}", said.err);
     private.wait_gone();

@@ -213,14 +213,7 @@ impl Drop for World {
 }
 
 /// Sends a request to a server.
-pub fn send(
-    agent: &ureq::Agent,
-    url: &str,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Answer {
+pub fn send(agent: &ureq::Agent, url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
