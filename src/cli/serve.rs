@@ -177,6 +177,7 @@ fn limit_settings(settings: &Settings) -> LimitSettings {
         address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
         max_requests: usize::try_from(settings.max_requests).unwrap_or(usize::MAX),
         deadline: Duration::from_secs(settings.request_timeout.into()),
+        slow: settings.slow_request,
         ..LimitSettings::default()
     }
 }

@@ -23,6 +23,14 @@ pub enum ConfigError {
         /// What and where.
         message: String,
     },
+    /// A time out of its range, or no number.
+    #[error("slow_request: must be a number of seconds between 0 and {most}, got {given}")]
+    SlowRequest {
+        /// What was given.
+        given: f64,
+        /// The longest.
+        most: f64,
+    },
     /// A number out of its range.
     #[error("{name}: must be an integer between {min} and {max}, got {value}")]
     Range {

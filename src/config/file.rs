@@ -47,6 +47,7 @@ pub(super) struct SettingsFile {
     pub(super) http_listen: Option<ListenAddress>,
     #[serde(default, deserialize_with = "deserialize_metrics_address")]
     pub(super) metrics_listen: Option<ListenAddress>,
+    pub(super) slow_request: Option<f64>,
     pub(super) workers: Option<u32>,
     pub(super) statement_timeout: Option<u32>,
     pub(super) region: Option<String>,

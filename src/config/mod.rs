@@ -219,6 +219,8 @@ pub struct Settings {
     pub http_listen: Option<ListenAddress>,
     /// Where to serve metrics, if they have an address of their own.
     pub metrics_listen: Option<ListenAddress>,
+    /// The time after which a request is slow, if there is one.
+    pub slow_request: Option<Duration>,
     /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
@@ -331,6 +333,7 @@ impl Settings {
             tls,
             http_listen,
             metrics_listen: serve.metrics.metrics_listen.clone().or(file.metrics_listen),
+            slow_request: metrics::slow_request(serve.metrics.slow_request.or(file.slow_request))?,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
             statement_timeout,
             region: serve

@@ -1,6 +1,7 @@
 //! The request id, in every response and in every log line of the request.
 
 use std::{
+    cell::RefCell,
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -26,7 +27,8 @@ use super::{
     refusal,
     registry::is_bulk,
     request_id::{HEADER, RequestId},
-    routes, shown_path,
+    routes::{self, RouteId, RouteName},
+    shown_path,
     state::AppState,
     unidentified::{self, Asked},
     watch::{self, Bounds, Cut},
@@ -34,6 +36,7 @@ use super::{
 use crate::{
     auth::Principal,
     domain::{Outage, RequestError},
+    metrics::Record,
 };
 
 /// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, cuts it off if its client
@@ -74,7 +77,8 @@ pub(super) async fn log<B: MessageBody + 'static>(
         })
     };
     let bounds = || bounds(&asked, &state);
-    let cut = match watch::run(connection.as_deref(), bounds, work).await {
+    let record = RefCell::default();
+    let cut = match watch::run(connection.as_deref(), bounds, &record, work).await {
         Ok(Ok(answer)) => {
             let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state);
             let route = routes::of(answer.request()).unwrap_or_else(|| state.patterns().find(&asked.uri));
@@ -87,7 +91,9 @@ pub(super) async fn log<B: MessageBody + 'static>(
                 answer.headers_mut().insert(HEADER, value);
             }
             let extensions = answer.request().extensions();
-            log_line(&asked, client, extensions.get::<Principal>(), answer.status(), elapsed);
+            let principal = extensions.get::<Principal>();
+            log_line(&asked, client, principal, answer.status(), elapsed);
+            tell_slow(&asked, &state, route, principal, answer.status(), elapsed, &record);
             drop(extensions);
             return Ok(answer);
         }
@@ -101,11 +107,13 @@ pub(super) async fn log<B: MessageBody + 'static>(
     };
     let mut answer = cut_off(cut, &asked, &state);
     let elapsed = start.elapsed();
-    state.server.counts.answered(state.patterns().find(&asked.uri), &asked.method, answer.status(), elapsed);
+    let route = state.patterns().find(&asked.uri);
+    state.server.counts.answered(route, &asked.method, answer.status(), elapsed);
     if let Ok(value) = HeaderValue::from_str(&asked.request_id) {
         answer.headers_mut().insert(HEADER, value);
     }
     log_line(&asked, client, None, answer.status(), elapsed);
+    tell_slow(&asked, &state, route, None, answer.status(), elapsed, &record);
     Err(InternalError::from_response("cut off", answer).into())
 }
 
@@ -184,4 +192,39 @@ fn log_line(
     let (request_id, method, status) =
         (&*asked.request_id, shown_path::shown_method(asked.method.as_str()), status.as_u16());
     tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
+}
+
+/// Tells what a slow request did in the database, without values of anybody. Imports, exports and deletions of projects take as long as
+/// there is to do, and are left out.
+fn tell_slow(
+    asked: &Asked,
+    state: &AppState,
+    route: RouteId,
+    principal: Option<&Principal>,
+    status: StatusCode,
+    elapsed: Duration,
+    record: &RefCell<Record>,
+) {
+    let is_slow = state.server.limits.slow.is_some_and(|slow| elapsed > slow);
+    if !is_slow || is_bulk(&asked.method, asked.uri.path()) {
+        return;
+    }
+    let record = record.take();
+    let RouteName { dialect, path } = routes::name(route);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    tracing::warn!(
+        request_id = &*asked.request_id,
+        dialect,
+        route = path,
+        method = shown_path::shown_method(asked.method.as_str()),
+        status = status.as_u16(),
+        principal = principal.map(|principal| &*principal.caller.principal),
+        forms = record.forms(),
+        statements = record.statements,
+        scopes = record.scopes,
+        waited_us = micros(record.waited),
+        statements_us = micros(record.ran),
+        elapsed_us = micros(elapsed),
+        "a slow request"
+    );
 }

@@ -37,7 +37,7 @@ pub(super) fn number(dialect: &str, path: &str) -> RouteId {
     let name = RouteName { dialect: dialect.to_ascii_lowercase(), path: path.to_owned() };
     let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
     if names.is_empty() {
-        names.push(RouteName { dialect: "none".to_owned(), path: "none".to_owned() });
+        names.push(RouteName::none());
     }
     if let Some(known) = names.iter().position(|known| *known == name) {
         return RouteId(known);
@@ -47,6 +47,19 @@ pub(super) fn number(dialect: &str, path: &str) -> RouteId {
     }
     names.push(name);
     RouteId(names.len() - 1)
+}
+
+impl RouteName {
+    /// What no route matches.
+    pub(super) fn none() -> Self {
+        Self { dialect: "none".to_owned(), path: "none".to_owned() }
+    }
+}
+
+/// The name of a route.
+pub(super) fn name(route: RouteId) -> RouteName {
+    let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+    names.get(route.0).cloned().unwrap_or_else(RouteName::none)
 }
 
 /// The names of all routes, by their numbers.

@@ -134,7 +134,7 @@ impl Source for Requests {
     fn write(&self, page: &mut Page<'_, '_>) -> fmt::Result {
         let counts = &self.server.counts;
         let names = routes::names();
-        let none = RouteName { dialect: "none".to_owned(), path: "none".to_owned() };
+        let none = RouteName::none();
         let name_of = |route: usize| names.get(route).unwrap_or(&none);
         let answers = counts.answers();
         page.counters(

@@ -5,8 +5,10 @@
 
 mod page;
 mod process;
+mod record;
 mod value;
 
 pub use page::{Format, Page, Source, encode};
 pub use process::Process;
+pub use record::{Record, note_end, note_scopes, note_statement};
 pub use value::{Bounds, Counter, Gauge, Histogram, Lookups, REQUEST_SECONDS, STATEMENT_SECONDS};

@@ -59,11 +59,8 @@ pub struct Lookups {
 impl Lookups {
     /// Counts a look-up by what it has found.
     pub fn count<T>(&self, found: Option<T>) -> Option<T> {
-        if found.is_some() {
-            self.hits.increment()
-        } else {
-            self.misses.increment()
-        }
+        let count = if found.is_some() { &self.hits } else { &self.misses };
+        count.increment();
         found
     }
 

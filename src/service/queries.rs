@@ -8,6 +8,7 @@ use crate::{
     auth::Principal,
     compiler::compile,
     domain::{Page, QueryOutput, RequestError, ResourceQuery, ScopeSelector},
+    metrics::note_scopes,
 };
 
 impl Service {
@@ -27,6 +28,7 @@ impl Service {
             return Ok(Page::default());
         }
         let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
+        note_scopes(scopes.len());
         let compiled = compile(&query.query, &numbers, query.output);
         match query.output {
             QueryOutput::Count => Ok(Page { total: grant.store().count(&compiled).await?, items: Vec::new() }),

@@ -109,6 +109,11 @@ impl Form {
         Self(NAMES.len() + shape)
     }
 
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        names().get(self.0).map_or("other", String::as_str)
+    }
+
     /// Its place among all.
     pub(super) const fn number(self) -> usize {
         self.0

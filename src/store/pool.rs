@@ -24,7 +24,10 @@ use super::{
     session::Connector,
     turns::{Limits, NoTurn, Share, Turn, Turns},
 };
-use crate::compiler::Cost;
+use crate::{
+    compiler::Cost,
+    metrics::{note_end, note_statement},
+};
 
 /// How often idle connections are checked for how long they have been so.
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
@@ -262,6 +265,7 @@ impl Lane<'_> {
         let now = Instant::now();
         let PoolMetrics { store, kind } = &self.pool.0.metrics;
         store.observe_wait(*kind, now - begun);
+        note_statement(self.form.name(), now - begun);
         Ok((acquired, now))
     }
 
@@ -356,7 +360,9 @@ impl Running {
     pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self.connection.take() {
             Some(connection) => {
-                connection.metrics().observe_statement(self.form, self.since.elapsed());
+                let ran = self.since.elapsed();
+                connection.metrics().observe_statement(self.form, ran);
+                note_end(ran);
                 connection.release(outcome)
             }
             None => outcome,

@@ -2,6 +2,8 @@
 //!
 //! `docs/adr/0013-cheap-reads-together.md` explains why.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
 use crate::{
     compiler::{BatchKey, Compiled, Cost, batch},
     domain::RequestError,
+    metrics::{note_end, note_statement},
 };
 
 /// Batches queries that read the same scope with the same statement. The first runs immediately and alone; those that
@@ -58,7 +61,11 @@ impl ReadQueue {
         }
         if let (Some(key), None) = (query.batch_key, &leader) {
             let request = BatchedQuery { query: query.clone(), share };
-            match self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await {
+            note_statement(Form::of_query(query.shape).name(), Duration::ZERO);
+            let begun = Instant::now();
+            let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
+            note_end(begun.elapsed());
+            match outcome {
                 Some(Coalesced::Rows(rows)) => return Ok(rows),
                 Some(Coalesced::Failed(error)) => return Err(error),
                 // or the worker may be stuck: then this query leaves the queue and acquires its own connection

@@ -2,7 +2,10 @@
 //!
 //! `docs/adr/0010-writes-together.md` explains why.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
@@ -18,6 +21,7 @@ use super::{
 use crate::{
     compiler::Cost,
     domain::{Caller, Outage, RequestError},
+    metrics::{note_end, note_statement},
 };
 
 /// How a write changes the tags of its resource; the numbers are those of `tagd.write_tags`.
@@ -78,7 +82,10 @@ impl WriteQueue {
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
     /// the write may or may not be done, but never partially.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
+        note_statement(Form::WriteTags.name(), Duration::ZERO);
+        let begun = Instant::now();
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
+        note_end(begun.elapsed());
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 

@@ -53,6 +53,8 @@ pub struct LimitSettings {
     pub deadline: Duration,
     /// How long a client may stop while it sends an import or receives a large answer.
     pub patience: Duration,
+    /// A request that takes longer is told in the log with what it did; `None` for none.
+    pub slow: Option<Duration>,
 }
 
 impl Default for LimitSettings {
@@ -69,6 +71,7 @@ impl Default for LimitSettings {
             max_requests: 4096,
             deadline: Duration::from_secs(75),
             patience: Duration::from_secs(30),
+            slow: None,
         }
     }
 }
@@ -91,6 +94,7 @@ pub(super) struct Limits {
     pub(super) max_requests: usize,
     pub(super) deadline: Duration,
     pub(super) patience: Duration,
+    pub(super) slow: Option<Duration>,
 }
 
 /// An attempt to authenticate whose body is still to come. If it is dropped before that, also because the client has gone, it
@@ -160,6 +164,7 @@ impl Limits {
             max_requests: settings.max_requests,
             deadline: settings.deadline,
             patience: settings.patience,
+            slow: settings.slow,
         }
     }
 

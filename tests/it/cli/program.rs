@@ -78,6 +78,7 @@ fn help_explains_every_setting_with_its_default() {
         ("--tls-client-ca <FILE>", "TAGD_TLS_CLIENT_CA", "[default: none]"),
         ("--http-listen <ADDRESS:PORT|unix:PATH>", "TAGD_HTTP_LISTEN", "[default: none]"),
         ("--metrics-listen <ADDRESS:PORT|unix:PATH>", "TAGD_METRICS_LISTEN", "[default: none]"),
+        ("--slow-request <SECONDS>", "TAGD_SLOW_REQUEST", "[default: 1]"),
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
         ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),

@@ -3,6 +3,7 @@
 mod database;
 mod places;
 mod requests;
+mod slow;
 
 use std::collections::BTreeMap;
 
