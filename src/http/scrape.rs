@@ -1,6 +1,6 @@
 //! `GET /metrics`: on the address of the API, for operators, or on one of its own.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpServer,
@@ -10,6 +10,7 @@ use actix_web::{
 };
 
 use super::{
+    connection,
     counts::Counts,
     health::{self, only_read},
     listener::{Listener, ListeningSocket, SocketFile},
@@ -95,7 +96,7 @@ impl Running {
 }
 
 /// Serves metrics and health on an address of their own, where nobody needs credentials.
-pub(super) fn start(listener: Listener, scrape: &Data<Scrape>, app: &App) -> io::Result<Running> {
+pub(super) fn start(listener: Listener, scrape: &Data<Scrape>, app: &App, patience: Duration) -> io::Result<Running> {
     let (scrape, app) = (Data::clone(scrape), Data::new(app.clone()));
     let server = HttpServer::new(move || {
         let scraped =
@@ -114,7 +115,11 @@ pub(super) fn start(listener: Listener, scrape: &Data<Scrape>, app: &App) -> io:
     .max_connections(MAX_CONNECTIONS)
     .disable_signals();
     let server = match listener.socket {
-        ListeningSocket::Tcp(socket) => server.listen(socket)?,
+        ListeningSocket::Tcp(socket) => {
+            // who takes nothing must not keep a Prometheus out
+            connection::limit_silence(&socket, patience)?;
+            server.listen(socket)?
+        }
         ListeningSocket::Unix(socket) => server.listen_uds(socket)?,
     };
     let server = server.run();

@@ -132,7 +132,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let workers = app.workers();
     let metrics_address = metrics_listener.as_ref().map(Listener::address).transpose()?;
     let scrape = Data::new(Scrape::new(&app, &state, sources));
-    let metrics = metrics_listener.map(|listener| scrape::start(listener, &scrape, &app)).transpose()?;
+    let metrics = metrics_listener.map(|listener| scrape::start(listener, &scrape, &app, patience)).transpose()?;
     let mut server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(worker_state(&app, &state))

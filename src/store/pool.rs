@@ -254,7 +254,15 @@ impl Lane<'_> {
     /// The same for who began to wait at a time; also when it ended.
     async fn acquire_since(self, begun: Instant) -> Result<(PooledConnection, Instant), sqlx::Error> {
         let refused = Mutex::new(None);
-        let acquired = match tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await {
+        let waited = tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await;
+        let now = Instant::now();
+        // one that is refused has not waited
+        if !matches!(waited, Ok(Err(_))) {
+            let PoolMetrics { store, kind } = &self.pool.0.metrics;
+            store.observe_wait(*kind, now - begun);
+        }
+        note_statement(self.form.name(), now - begun);
+        let acquired = match waited {
             Ok(acquired) => acquired,
             // the server's reason, if it gave one
             Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -262,10 +270,6 @@ impl Lane<'_> {
                 None => sqlx::Error::PoolTimedOut,
             }),
         }?;
-        let now = Instant::now();
-        let PoolMetrics { store, kind } = &self.pool.0.metrics;
-        store.observe_wait(*kind, now - begun);
-        note_statement(self.form.name(), now - begun);
         Ok((acquired, now))
     }
 
@@ -374,6 +378,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let Pool(shared) = connection.pool.clone();
+        shared.metrics.store.observe_statement(self.form, self.since.elapsed());
         // the server would have ended it by now, so it does not answer
         let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout);
         if !is_silent {
