@@ -17,7 +17,7 @@ use tagd::{
 use super::{Held, Samples};
 use crate::{
     access::{guarded, token},
-    support::{Dice, PATIENCE, Wire, World, eventually},
+    support::{Dice, PATIENCE, Wire, World, block_on, eventually, waiting_for_locks},
 };
 
 const IMS: &str = r#"dialect="ims",route="/v2/{project_id}/images/resource_instances/action""#;
@@ -158,6 +158,9 @@ fn a_client_that_hangs_up_is_counted_and_its_statement_as_cancelled() {
         .write_all(format!("POST {path} HTTP/1.1\r\nHost: tagd\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes())
         .unwrap();
     eventually("the request is under way", || Samples::of(&world).get("tagd_http_requests_in_flight") == 2.0);
+    // not while its connection is still being opened: then there is no statement to cancel
+    let mut looking = block_on(world.db.connect());
+    eventually("its statement waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
     drop(client);
     eventually("it is counted", || Samples::of(&world).get(&shed("client_gone")) == 1.0);
     let samples = Samples::of(&world);
