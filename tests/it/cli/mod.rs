@@ -1,4 +1,4 @@
-//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers.
+//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers, and what stands around it.
 
 mod cluster;
 mod compose;
@@ -9,6 +9,7 @@ mod import_export;
 mod listen;
 mod private;
 mod program;
+mod proxy;
 mod prune;
 mod report;
 mod secrets;
