@@ -4,6 +4,7 @@ mod cluster;
 mod compose;
 mod credentials;
 mod csv_files;
+mod deploy;
 mod health;
 mod import_export;
 mod listen;
