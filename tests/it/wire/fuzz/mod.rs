@@ -26,7 +26,7 @@ use sqlx::Connection;
 
 use self::{
     client::{Client, Outcome, Reply},
-    request::{Owed, Request, chance},
+    request::{Framing, Owed, Request, chance},
 };
 use crate::{
     access::{borrowed, signed},
@@ -243,10 +243,11 @@ impl Run {
                     request.set(name, value);
                 }
             }
-            7 => match drawn(&self.seen.subjects, dice) {
-                Some(token) => request.set("X-Auth-Token", token),
-                None => {}
-            },
+            7 => {
+                if let Some(token) = self.seen.subject(dice) {
+                    request.set("X-Auth-Token", token);
+                }
+            }
             8..12 => request.set("X-Auth-Token", other),
             _ => request.set("X-Auth-Token", &credentials.operator),
         }
@@ -259,6 +260,10 @@ impl Run {
         let changes = [0, 0, 1, 1, 1, 2, 2, 3][dice.roll(8)];
         for _ in 0..changes {
             mutations::mutate(dice, &mut request, &self.seen);
+        }
+        if request.version == "HTTP/1.0" && request.framing != Framing::Length && request.owed == Owed::Answer {
+            // which has no chunks
+            request.owed = Owed::AnswerOrEnd;
         }
         self.authenticate(dice, &mut request);
         request

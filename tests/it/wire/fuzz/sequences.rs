@@ -94,19 +94,18 @@ impl Asker<'_> {
         let mut earlier = (OffsetDateTime::now_utc(), tags.clone());
         for _ in 0..2 + self.dice.roll(6) {
             let before = tags.clone();
-            // what the tags are if the step is done, and if it may be done without an answer
+            // and what the tags are if the step is done
             let (request, after) = self.step(&project, &one, &ims, &tags, &etag, &earlier);
-            let is_certain = request.owed == Owed::Answer;
             let said = self.ask(request.clone())?;
             let read = self.answer("GET", &format!("{one}/tags"), None)?;
             let found = tags_of(&read)
                 .map_err(|why| format!("{why}: {} {}", read.status, String::from_utf8_lossy(&read.body)))?;
             let status = said.as_ref().map(|reply| reply.status);
-            let right = match (is_certain, status) {
-                (true, Some(200..300)) | (_, Some(200..300)) => found == after,
-                (true, _) | (false, Some(_)) => found == before,
+            let right = match status {
+                Some(200..300) => found == after,
+                Some(_) => found == before,
                 // the answer was lost, which says nothing, but half of it must not be there
-                (false, None) => found == before || found == after,
+                None => found == before || found == after,
             };
             if !right {
                 let said = said.map(|reply| String::from_utf8_lossy(&reply.body).into_owned());
@@ -114,6 +113,10 @@ impl Asker<'_> {
                     "{status:?} {said:?}: {before:?}, {after:?}, found {found:?}\n  {}",
                     request.shown()
                 ));
+            }
+            if status.is_none() {
+                // it may still be done at any time
+                return self.abandon(&project, &one, [&before, &after]);
             }
             if found != before && chance(self.dice, 2) {
                 earlier = (OffsetDateTime::now_utc(), found.clone());
@@ -192,6 +195,17 @@ impl Asker<'_> {
             request.owed = if chance(self.dice, 2) { Owed::AnswerOrEnd } else { Owed::Nothing };
         }
         (request, after)
+    }
+
+    /// Looks again after a request whose answer was lost.
+    fn abandon(&mut self, project: &str, one: &str, either: [&Tags; 2]) -> Result<(), String> {
+        let read = self.answer("GET", &format!("{one}/tags"), None)?;
+        let found = tags_of(&read)?;
+        if !either.contains(&&found) {
+            return Err(format!("neither of {either:?}: {found:?}"));
+        }
+        self.answer("DELETE", &format!("/registry/v1/projects/{project}?with_resources=true"), None)?;
+        Ok(())
     }
 
     /// Asks for the resource in other ways, and takes it away.
