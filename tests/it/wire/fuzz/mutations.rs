@@ -6,9 +6,10 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
 use super::{
-    MARK, SECRET_MARK, Seen,
+    MARK, SECRET_MARK,
     request::{Framing, Owed, Request, chance, chunks, one},
     routes::escaped,
+    seen::Seen,
 };
 use crate::support::Dice;
 

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    MARK, Seen,
+    MARK,
     request::{Request, chance, one},
+    seen::Seen,
 };
 use crate::support::Dice;
 

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    MARK, Run,
+    MARK,
     client::{Client, Reply},
     mutations::packed,
     request::{Framing, Owed, Request, chance, chunks},
+    run::Run,
 };
 use crate::support::Dice;
 
