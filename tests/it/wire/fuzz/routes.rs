@@ -42,7 +42,19 @@ fn policy(dice: &mut Dice) -> String {
 /// A type of the registry: one of a service, or one that users have made.
 fn resource_type(dice: &mut Dice) -> String {
     let own = word(dice, "type", 3);
-    one(dice, &["images", "ecs", "cdn", "vpc", "DNS-public_zone", "cts-tracker", &own]).to_owned()
+    let types = [
+        "images",
+        "images",
+        "ecs",
+        "cdn",
+        "vpc",
+        "DNS-public_zone",
+        "DNS-public_zone",
+        "cts-tracker",
+        "cts-tracker",
+        &own,
+    ];
+    one(dice, &types).to_owned()
 }
 
 /// A type that the cross-service API reaches.
@@ -459,7 +471,7 @@ pub fn draw(dice: &mut Dice, (method, path): (&str, &str), seen: &Seen) -> Optio
     }
     let mut request = Request::new(method, &target);
     if path == "/registry/v1/import" {
-        let lines: String = (0..dice.roll(12)).map(|_| format!("{}\n", line(dice))).collect();
+        let lines: String = (0..dice.roll(40)).map(|_| format!("{}\n", line(dice))).collect();
         request = request.with_body("application/x-ndjson", lines);
     } else if let Some(body) = body {
         request = request.with_body("application/json", body.to_string());

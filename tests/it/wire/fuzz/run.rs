@@ -155,9 +155,15 @@ impl Run {
 
     /// A request, changed in no way or in a few.
     fn draw(&self, dice: &mut Dice) -> Request {
-        let (method, path) = &self.routes[dice.roll(self.routes.len())];
+        // others have something to find only if enough is registered
+        let registers = chance(dice, 8);
+        let known = |(method, path): &&(&str, String)| {
+            *method == "PUT" && path.ends_with("/resources/r") || path.ends_with("/import")
+        };
+        let drawn = self.routes.iter().filter(|route| !registers || known(route)).collect::<Vec<_>>();
+        let (method, path) = drawn[dice.roll(drawn.len())];
         let mut request = routes::draw(dice, (method, path), &self.seen).unwrap();
-        let changes = [0, 0, 1, 1, 1, 2, 2, 3][dice.roll(8)];
+        let changes = if registers { 0 } else { [0, 0, 1, 1, 1, 2, 2, 3][dice.roll(8)] };
         for _ in 0..changes {
             mutations::mutate(dice, &mut request, &self.seen);
         }
