@@ -336,7 +336,8 @@ fn path(dice: &mut Dice, request: &mut Request) {
         2 => path = format!("/{path}"),
         _ => {}
     }
-    if !path.starts_with(['/', 'h']) || path.contains([' ', '"', '\\', '{', '|']) || path.starts_with("http://") {
+    // a path begins with a slash, and not every host is one of the server's
+    if !path.starts_with('/') || path.contains([' ', '"', '\\', '{', '|']) {
         request.owed = Owed::AnswerOrEnd;
     }
     request.target = join(&path, query.as_deref());

@@ -1,4 +1,6 @@
-//! A valid request to every route. A route that has none here fails the test.
+//! A valid request to every route.
+//!
+//! A route that has none here fails the test.
 
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};

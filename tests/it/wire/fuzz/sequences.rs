@@ -1,5 +1,6 @@
-//! Requests that build on each other: the life of a resource, beside all the others. After each step its tags are what
-//! the answers say.
+//! Requests that build on each other: the life of a resource, beside all the others.
+//!
+//! After each step its tags are what the answers say.
 
 use std::collections::BTreeMap;
 
