@@ -16,7 +16,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
-    cluster::{Cluster, ClusterSettings},
+    cluster::{Cluster, ClusterSettings, log_file},
     store::{FunctionSet, SessionProfile, Store, StoreSettings, migrate},
 };
 
@@ -218,6 +218,12 @@ impl TestDb {
     /// The database's URL, for commands.
     pub fn url(&self) -> String {
         Server::get().url(&self.name)
+    }
+
+    /// The log of the server, with the lines of all its databases; none if the server was given.
+    pub fn server_log(&self) -> Option<String> {
+        let log = || std::fs::read(log_file(&cluster_dir())).unwrap();
+        matches!(Server::get(), Server::Private(_)).then(|| String::from_utf8_lossy(&log()).into_owned())
     }
 
     /// A connection as the owner.
