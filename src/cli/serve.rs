@@ -32,7 +32,7 @@ use crate::{
     domain::{ListenAddress, credential::CredentialKind},
     http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
     pem,
-    service::AuthSettings,
+    service::{AuthSettings, MAX_AGE},
     store::{SessionProfile, Store},
 };
 
@@ -60,6 +60,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         region: settings.region.clone(),
         store: opened.store.clone(),
         auth,
+        max_age: MAX_AGE,
     });
     let server = http::start(ServerSettings {
         listener,

@@ -1,11 +1,15 @@
 //! The caches of the use cases.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{CredentialCache, ProjectCache, ScopeCache, SettledFeed};
+use super::{
+    ProjectCache, ScopeCache, SettledFeed,
+    credential_cache::{CredentialCache, MAX_AGE},
+};
+use crate::store::Changed;
 
 /// What is remembered of the database. Workers that share it need fewer look-ups.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Caches {
     /// Numbers of scopes.
     pub scopes: Arc<ScopeCache>,
@@ -15,4 +19,35 @@ pub struct Caches {
     pub credentials: Arc<CredentialCache>,
     /// Up to where the feed of all changes is complete.
     pub settled_feed: Arc<SettledFeed>,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self::new(MAX_AGE)
+    }
+}
+
+impl Caches {
+    /// Caches whose entries of projects and credentials are used for this long.
+    pub fn new(max_age: Duration) -> Self {
+        Self {
+            scopes: Arc::default(),
+            projects: ProjectCache::new(max_age).into(),
+            credentials: CredentialCache::new(max_age).into(),
+            settled_feed: Arc::default(),
+        }
+    }
+
+    /// Forgets what was changed.
+    pub fn forget(&self, changed: &Changed) {
+        if changed.credentials {
+            self.credentials.clear();
+        }
+        if !changed.projects.is_empty() {
+            self.projects.forget_changed(&changed.projects);
+        }
+        if changed.scopes {
+            self.scopes.clear();
+        }
+    }
 }

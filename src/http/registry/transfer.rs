@@ -73,7 +73,11 @@ pub(super) async fn import(
             Progress::Rejected(bad) if rejected.len() < REPORTED => {
                 rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
             }
-            Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } | Progress::Removed { .. } => {}
+            Progress::Rejected(_)
+            | Progress::Moving(_)
+            | Progress::Read { .. }
+            | Progress::Imported { .. }
+            | Progress::Removed { .. } => {}
         };
         let mut load =
             std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
