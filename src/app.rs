@@ -1,13 +1,13 @@
 //! The composition root: creates pools, queues and caches, once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     dialects::DIALECTS,
     domain::{Outage, services::CloudService},
     metrics::Source,
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
-    store::{Readiness, ServerConnections, Store, StoreMetrics, StoreSettings},
+    store::{Listener, Readiness, ServerConnections, Store, StoreMetrics, StoreSettings},
 };
 
 /// Settings of a server.
@@ -21,6 +21,8 @@ pub struct AppSettings {
     pub store: StoreSettings,
     /// Which credentials requests must have.
     pub auth: AuthSettings,
+    /// How long what is remembered of projects and credentials is used.
+    pub max_age: Duration,
 }
 
 /// What all workers of a server share, and the settings for what each creates for itself. Clones share it too.
@@ -31,6 +33,8 @@ pub struct App {
     services: Arc<[CloudService]>,
     connections: ServerConnections,
     caches: Caches,
+    /// Keeps the caches as the database is.
+    _listener: Arc<Listener>,
     auth: Arc<AuthSettings>,
     readiness: Readiness,
     store_metrics: Arc<StoreMetrics>,
@@ -57,14 +61,17 @@ impl App {
     /// Creates the shared state on the runtime of the caller, which must outlive every worker; the schema must be up to
     /// date.
     pub fn new(settings: AppSettings) -> Self {
-        let AppSettings { workers, region, store, auth } = settings;
+        let AppSettings { workers, region, store, auth, max_age } = settings;
         let workers = workers.max(1);
+        let caches = Caches::new(max_age);
+        let followed = caches.clone();
         Self {
             workers,
             region: region.into(),
             services: DIALECTS.iter().map(|dialect| dialect.service).collect(),
             connections: ServerConnections::new(&store, u32::try_from(workers).unwrap_or(u32::MAX)),
-            caches: Caches::default(),
+            caches,
+            _listener: Listener::start(&store, move |changed| followed.forget(changed)).into(),
             auth: auth.into(),
             readiness: Readiness::new(&store),
             store_metrics: Arc::clone(&store.metrics),

@@ -35,7 +35,7 @@ use crate::{
     http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
     metrics::Process,
     pem,
-    service::AuthSettings,
+    service::{AuthSettings, MAX_AGE},
     store::{SessionProfile, Store},
 };
 
@@ -66,6 +66,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         region: settings.region.clone(),
         store: opened.store.clone(),
         auth,
+        max_age: MAX_AGE,
     });
     let server = http::start(ServerSettings {
         listener,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     auth::Principal,
     domain::{RequestError, change::Registration, registry::Aliases},
-    store::{ExportTotals, Exporter, Store, StoreError},
+    store::{Changed, ExportTotals, Exporter, Store, StoreError},
     text::WrongEncoding,
     transfer::{self, Atomicity, Covered, LoadError, Outcome, Progress, batches::Batches},
 };
@@ -108,10 +108,18 @@ impl Import<'_> {
         &self,
         batches: Batches,
         atomicity: Atomicity,
-        report: impl FnMut(Progress<'_>),
+        mut report: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, ImportError> {
         let check = async || self.check_again().await;
-        transfer::load(&self.store(), batches, atomicity, report, check).await.map_err(ImportError::from)
+        let mut changed = Changed::default();
+        let report = |step: Progress<'_>| match step {
+            Progress::Moving(projects) => changed.projects.extend(projects),
+            other => report(other),
+        };
+        let outcome = transfer::load(&self.store(), batches, atomicity, report, check).await;
+        // earlier batches may have been imported also if it failed
+        self.grant.caches().forget(&changed);
+        outcome.map_err(ImportError::from)
     }
 
     /// Whether the credential of the principal still holds.

@@ -1,12 +1,18 @@
 //! The caches of the use cases.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::{CredentialCache, ProjectCache, ScopeCache, SettledFeed};
-use crate::metrics::{Page, Source};
+use super::{
+    ProjectCache, ScopeCache, SettledFeed,
+    credential_cache::{CredentialCache, MAX_AGE},
+};
+use crate::{
+    metrics::{Page, Source},
+    store::Changed,
+};
 
 /// What is remembered of the database. Workers that share it need fewer look-ups.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Caches {
     /// Numbers of scopes.
     pub scopes: Arc<ScopeCache>,
@@ -37,5 +43,36 @@ impl Source for Caches {
                 lookups.map(|(outcome, count)| ([("cache", *cache), ("outcome", outcome)], count))
             }),
         )
+    }
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self::new(MAX_AGE)
+    }
+}
+
+impl Caches {
+    /// Caches whose entries of projects and credentials are used for this long.
+    pub fn new(max_age: Duration) -> Self {
+        Self {
+            scopes: Arc::default(),
+            projects: ProjectCache::new(max_age).into(),
+            credentials: CredentialCache::new(max_age).into(),
+            settled_feed: Arc::default(),
+        }
+    }
+
+    /// Forgets what was changed.
+    pub fn forget(&self, changed: &Changed) {
+        if changed.credentials {
+            self.credentials.clear();
+        }
+        if !changed.projects.is_empty() {
+            self.projects.forget_changed(&changed.projects);
+        }
+        if changed.scopes {
+            self.scopes.clear();
+        }
     }
 }

@@ -1,8 +1,14 @@
-//! A cache of scope numbers: a scope is never deleted (docs/adr/0002), so its entries stay valid.
+//! A cache of scope numbers.
+//!
+//! A scope is never deleted (docs/adr/0002), so its entries stay valid, unless an earlier state of the database is restored.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    mem,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{domain::Scope, metrics::Lookups};
@@ -15,6 +21,8 @@ const CAPACITY: usize = 50_000;
 #[derive(Debug, Default)]
 pub struct ScopeCache {
     scopes: RwLock<HashMap<String, HashMap<String, Arc<Scope>>>>,
+    /// How often all were forgotten, so that what was read before is not put into the cache afterwards.
+    forgotten: AtomicU64,
     pub(super) lookups: Lookups,
 }
 
@@ -30,12 +38,31 @@ impl ScopeCache {
         self.scopes.read().unwrap_or_else(PoisonError::into_inner).values().map(HashMap::len).sum()
     }
 
-    /// Caches a scope. A full cache is cleared, which costs each scope one look-up.
-    pub fn put(&self, scope: Arc<Scope>) {
+    /// To be read before a look-up.
+    pub fn generation(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
+    /// Caches a scope that a look-up found which began in this generation. A full cache is cleared, which costs each scope one
+    /// look-up.
+    pub fn put(&self, scope: Arc<Scope>, generation: u64) {
         let mut scopes = self.scopes.write().unwrap_or_else(PoisonError::into_inner);
+        if generation != self.generation() {
+            return;
+        }
         if scopes.values().map(HashMap::len).sum::<usize>() >= CAPACITY {
             scopes.clear();
         }
         scopes.entry(scope.resource_type.clone()).or_default().insert(scope.project_id.clone(), scope);
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        let mut scopes = self.scopes.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::Release);
+        let all = mem::take(&mut *scopes);
+        drop(scopes);
+        // nobody has to wait meanwhile
+        drop(all);
     }
 }

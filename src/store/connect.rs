@@ -3,8 +3,8 @@
 use std::{net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgConnection,
-    postgres::{PgConnectOptions, PgSslMode},
+    Acquire, ConnectOptions, Connection, Executor, PgConnection,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode},
 };
 
 use super::{
@@ -106,6 +106,23 @@ impl StoreSettings {
             check.run(&mut connection, &self.options).await?;
         }
         Ok(connection)
+    }
+
+    /// The same for a connection that receives notifications. The driver makes those only from a pool of its own, of which this
+    /// is the only connection; once it is lost, it is not opened again.
+    pub(super) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(self.acquire_timeout)
+            // otherwise it warns
+            .acquire_slow_threshold(2 * self.acquire_timeout)
+            .connect_lazy_with(self.options.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        if let Some(check) = &self.session_check {
+            check.run(listener.acquire().await?, &self.options).await?;
+        }
+        Ok(listener)
     }
 
     /// The same server, another database.

@@ -9,7 +9,7 @@ use std::{
 use sqlx::Executor;
 
 use super::{
-    Store, StoreError,
+    ChangedProjects, Store, StoreError,
     caller::row_of,
     copy_text::{copy_rows, write_array, write_column},
     forms::Form,
@@ -49,6 +49,7 @@ pub struct ImportBatch {
     text: String,
     /// The end of each resource in the text.
     ends: Vec<usize>,
+    moved: ChangedProjects,
 }
 
 impl ImportBatch {
@@ -56,6 +57,14 @@ impl ImportBatch {
     pub fn push(&mut self, registration: &Registration) {
         write_row(&mut self.text, self.ends.len(), registration);
         self.ends.push(self.text.len());
+        if registration.domain_id.is_some() {
+            self.moved.add(&registration.project_id);
+        }
+    }
+
+    /// The projects that may get another domain.
+    pub fn moved(&self) -> &ChangedProjects {
+        &self.moved
     }
 
     /// The number of resources.

@@ -20,8 +20,8 @@ const WRITE_CONNECTIONS: u32 = 8;
 /// Connections of a worker for imports, exports and other work without a deadline.
 const WORK_CONNECTIONS: u32 = 2;
 
-/// Connections for other purposes: readiness, and to cancel statements.
-const OTHER_CONNECTIONS: u32 = 2;
+/// Connections for other purposes: readiness, to listen for changes, and to cancel statements.
+const OTHER_CONNECTIONS: u32 = 3;
 
 /// The connections of a server. Clones share those that its workers share.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Acquire, PgConnection, postgres::PgListener};
 
 use super::{canceller::Session, connect::StoreSettings};
 
@@ -47,6 +47,19 @@ impl Connector {
     /// its deadline, in addition to the connection that has replaced it.
     pub(super) async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
         let mut connection = self.settings.connect().await?;
+        let session = self.set_up(&mut connection).await?;
+        Ok((connection, session))
+    }
+
+    /// The same for a connection that receives notifications.
+    pub(super) async fn listen(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
+        let mut listener = self.settings.listener().await?;
+        self.set_up(listener.acquire().await?).await?;
+        listener.listen(channel).await?;
+        Ok(listener)
+    }
+
+    async fn set_up(&self, connection: &mut PgConnection) -> Result<Option<Session>, sqlx::Error> {
         // the login may see when its session began, the role may not: what is joined is read before the role is set
         let (pid, started): (i32, Option<i64>) = sqlx::query_as(
             "select s.pid,
@@ -71,8 +84,8 @@ impl Connector {
         .bind(self.joins)
         .bind(self.idle_timeout)
         .persistent(false)
-        .fetch_one(&mut connection)
+        .fetch_one(connection)
         .await?;
-        Ok((connection, started.map(|started| Session { pid, started })))
+        Ok(started.map(|started| Session { pid, started }))
     }
 }

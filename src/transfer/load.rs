@@ -10,8 +10,8 @@ use super::{
 use crate::{
     domain::{RequestError, reason::quote, registration::check_tag_counts},
     store::{
-        BatchOutcome, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError, TagStage,
-        WholeImport,
+        BatchOutcome, ChangedProjects, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError,
+        TagStage, WholeImport,
     },
     text::{self, WrongEncoding},
 };
@@ -82,6 +82,8 @@ pub(crate) struct Strict {
 pub(crate) enum Progress<'a> {
     /// A line was not imported.
     Rejected(&'a Rejected),
+    /// These projects may get another domain.
+    Moving(&'a ChangedProjects),
     /// A batch was imported or, in a strict import, staged.
     Read {
         /// Bytes read so far.
@@ -218,6 +220,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                     if !batch.lines.is_empty() {
                         self.check_from(self.next_line).await?;
                     }
+                    (self.report)(Progress::Moving(batch.resources.moved()));
                     let last = batch.lines.last().max(batch.rejected.last().map(|bad| &bad.line));
                     self.next_line = last.map_or(self.next_line, |last| last + 1);
                     return Ok(Some(batch));

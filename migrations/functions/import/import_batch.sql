@@ -10,6 +10,7 @@ as $$
 declare
   v_scope   record;
   v_project record;
+  v_updated text[] := '{}';
   v_now     timestamptz;
 begin
   -- project names: the last line that has one wins; lines without one change nothing
@@ -40,7 +41,9 @@ begin
   loop
     perform tagd.record_act(
       p_caller, 'project.put', v_project.project_id, v_project.domain_id, jsonb_build_object('project_name', v_project.project_name));
+    v_updated := v_updated || v_project.project_id;
   end loop;
+  perform tagd.notify_projects(v_updated);
 
   -- a type that was never registered is taken as one of the region, reached by the cross-service API; only a caller without
   -- a domain may register one

@@ -160,6 +160,8 @@ async fn run_batches(
                 progress.suspend(|| eprintln!("line {}: {}", bad.line, bad.reason));
             }
         }
+        // a command remembers nothing
+        Progress::Moving(_) => {}
         Progress::Read { bytes, resources } => {
             progress.set_position(bytes);
             #[expect(

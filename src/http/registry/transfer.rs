@@ -83,7 +83,7 @@ pub(super) async fn import(
                 imports.accepted.add(resources.saturating_sub(accepted));
                 accepted = resources;
             }
-            Progress::Imported { .. } | Progress::Removed { .. } => {}
+            Progress::Moving(_) | Progress::Imported { .. } | Progress::Removed { .. } => {}
         };
         let mut load =
             std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
