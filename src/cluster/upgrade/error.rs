@@ -11,7 +11,7 @@ pub enum UpgradeError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// There is nothing to upgrade.
-    #[error("there is no cluster in {} yet; the first `tagd serve` makes one, with the newest Postgres", path.display())]
+    #[error("there is no cluster in {} yet; the first `tagd serve` makes one", path.display())]
     NoCluster {
         /// Where it would be.
         path: PathBuf,

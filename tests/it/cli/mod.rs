@@ -11,4 +11,6 @@ mod private;
 mod program;
 mod prune;
 mod report;
+mod rolling;
 mod secrets;
+mod upgrade;
