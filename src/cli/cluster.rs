@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterSettings, ClusterStatus, Planned, Upgrade},
     config::Settings,
-    store::{SessionProfile, Store, StoreSettings, analyze, count_rows, list_databases},
+    store::{SessionProfile, Store, StoreSettings, analyze, count_rows, is_built_with_lz4, list_databases},
 };
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +117,8 @@ async fn carry_out(upgrade: &Upgrade) -> Result<(), CliError> {
     println!("2/5 copying roles and databases");
     let progress = bar(None, Unit::Bytes);
     progress.set_message("copied");
-    block_in_place(|| upgrade.copy(&old, &new, |bytes| progress.set_position(bytes)))?;
+    let with_lz4 = is_built_with_lz4(&StoreSettings::of_cluster(&new, "postgres")).await?;
+    block_in_place(|| upgrade.copy(&old, &new, with_lz4, |bytes| progress.set_position(bytes)))?;
     progress.finish_and_clear();
     println!("3/5 comparing the rows of all tables");
     let counted = count(&old).await?;

@@ -21,6 +21,7 @@
 mod error;
 mod folder;
 mod guard;
+mod leftovers;
 mod pidfile;
 mod place;
 mod programs;
@@ -95,7 +96,7 @@ impl Cluster {
     }
 
     fn attach_locked(settings: &ClusterSettings, place: Place) -> Result<Self, ClusterError> {
-        upgrade::finish_switch(&place)?;
+        leftovers::finish_switch(&place)?;
         let begun = Instant::now();
         loop {
             if let Some(hold) = guard::join(&place)? {
@@ -175,7 +176,10 @@ impl Cluster {
     }
 
     fn start(settings: &ClusterSettings, place: &Place) -> Result<(File, Server, bool), ClusterError> {
-        upgrade::discard(place)?;
+        if let Err(error) = leftovers::discard(place) {
+            // it does no harm, and is removed next time
+            tracing::warn!(%error, "cannot remove what an unfinished upgrade left");
+        }
         let existing = setup::version(place)?;
         let programs = programs::find(settings, place, existing)?;
         if existing.is_none() {

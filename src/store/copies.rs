@@ -51,3 +51,14 @@ pub async fn analyze(settings: &StoreSettings, database: &str) -> Result<(), Sto
     login.execute("vacuum (analyze)").await?;
     Ok(())
 }
+
+/// Whether a server was built with the compression lz4.
+pub async fn is_built_with_lz4(settings: &StoreSettings) -> Result<bool, StoreError> {
+    let mut login = settings.connect_as_login().await?;
+    let found = sqlx::query_scalar(
+        "select coalesce(bool_or('lz4' = any(s.enumvals)), false) from pg_settings s where s.name = 'default_toast_compression'",
+    )
+    .fetch_one(&mut login)
+    .await?;
+    Ok(found)
+}

@@ -46,7 +46,7 @@ mod writes;
 pub use audit::{MonthlyTable, Pruned, prune_months, set_retention};
 pub use compliance::{ComplianceFilter, ComplianceMarker, OffenderMarker};
 pub use connect::{StoreSettings, create_database};
-pub use copies::{analyze, count_rows, list_databases};
+pub use copies::{analyze, count_rows, is_built_with_lz4, list_databases};
 pub use exports::{ExportTotals, Exporter};
 pub use failure::StoreError;
 pub use functions::FunctionSet;

@@ -7,11 +7,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{STOP_PATIENCE, UpgradeError};
+use super::error::UpgradeError;
 use crate::cluster::{
     Cluster, ClusterError, SUPERUSER,
     error::{says_full, telling_line},
-    pidfile,
     place::Place,
     programs::Programs,
 };
@@ -26,9 +25,13 @@ pub(super) fn databases(
     programs: &Programs,
     old: &Cluster,
     new: &Cluster,
+    with_lz4: bool,
     mut progress: impl FnMut(u64),
 ) -> Result<(), UpgradeError> {
     let mut dump = client(programs, "pg_dumpall", old);
+    if !with_lz4 {
+        dump.arg("--no-toast-compression");
+    }
     let mut load = client(programs, "psql", new);
     load.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres"]);
     dump.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -125,7 +128,6 @@ impl Running {
 /// Copies the administrator's files into the new cluster, which is stopped. The server's user does it, since root
 /// follows no link of theirs.
 pub(super) fn files(old: &Place, new: &Place) -> Result<(), UpgradeError> {
-    pidfile::stop(new, STOP_PATIENCE)?;
     let mut command = old.runner().command("/bin/cp", None);
     command.arg("-p").args(FILES.map(|name| old.data().join(name))).arg(new.data());
     finish(command, "cp")

@@ -10,7 +10,6 @@ mod space;
 
 use std::{
     fs::{self, File},
-    io::ErrorKind,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -21,7 +20,9 @@ use error::megabytes;
 pub(super) use space::size_of;
 
 use super::{
-    Cluster, ClusterError, ClusterSettings, POLL_INTERVAL, START_PATIENCE, guard, pidfile,
+    Cluster, ClusterSettings, POLL_INTERVAL, START_PATIENCE, guard,
+    leftovers::{NEXT, STOP_PATIENCE, UNFINISHED, discard, finish_switch},
+    pidfile,
     place::Place,
     programs::{self, Programs},
     setup,
@@ -31,12 +32,6 @@ use super::{
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// A guard whose last holder has just left ends within moments.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
-/// A server stops with a checkpoint of all that was copied.
-const STOP_PATIENCE: Duration = Duration::from_mins(10);
-/// The directory of the new cluster.
-const UNFINISHED: &str = "upgrade";
-/// The new cluster when it is verified, between two renames.
-const NEXT: &str = "data.next";
 /// Programs of the new version that copy.
 const CLIENTS: [&str; 3] = ["pg_dumpall", "pg_dump", "psql"];
 
@@ -77,6 +72,10 @@ impl Upgrade {
         if !root.exists() {
             return Err(UpgradeError::NoCluster { path: root });
         }
+        let data = root.join("data");
+        if fs::symlink_metadata(&data).is_ok_and(|found| found.is_symlink()) {
+            return Err(UpgradeError::Linked { path: data });
+        }
         let place = Place::prepare(&settings.data_dir)?;
         let lock = place.lock(LOCK_PATIENCE)?;
         finish_switch(&place)?;
@@ -88,9 +87,6 @@ impl Upgrade {
             return Ok(Planned::Nothing { major: cluster });
         };
         let from = of_cluster(cluster, &installed, &place, from_bin)?;
-        if fs::symlink_metadata(place.data()).is_ok_and(|found| found.is_symlink()) {
-            return Err(UpgradeError::Linked { path: place.data() });
-        }
         refuse_users(&place)?;
         let size = size_of(&place.data());
         let (needed, free) = (space::needed(&place.data(), size), space::free(place.root())?);
@@ -148,6 +144,7 @@ impl Upgrade {
     /// Starts the new cluster as it will be from now on.
     pub fn start_copied(&self) -> Result<Cluster, UpgradeError> {
         let place = self.place.within(UNFINISHED)?;
+        pidfile::stop(&place, STOP_PATIENCE)?;
         copy::files(&self.place, &place)?;
         copy::sync(&place, &self.to)?;
         self.start(place, true)
@@ -160,9 +157,16 @@ impl Upgrade {
         Ok(Cluster::held(&settings, place, hold, server, true, !durable)?)
     }
 
-    /// Copies roles and databases from the old server to the new one. `progress` gets the number of bytes so far.
-    pub fn copy(&self, old: &Cluster, new: &Cluster, progress: impl FnMut(u64)) -> Result<(), UpgradeError> {
-        copy::databases(&self.to, old, new, progress)
+    /// Copies roles and databases from the old server to the new one. `with_lz4` says whether the new one was built with
+    /// this compression, which columns may ask for. `progress` gets the number of bytes so far.
+    pub fn copy(
+        &self,
+        old: &Cluster,
+        new: &Cluster,
+        with_lz4: bool,
+        progress: impl FnMut(u64),
+    ) -> Result<(), UpgradeError> {
+        copy::databases(&self.to, old, new, with_lz4, progress)
     }
 
     /// Stops one of the two servers.
@@ -269,43 +273,6 @@ fn refuse_users(place: &Place) -> Result<(), UpgradeError> {
             return Err(UpgradeError::InUse { path: place.root().to_path_buf() });
         }
         thread::sleep(POLL_INTERVAL * 20);
-    }
-    Ok(())
-}
-
-/// Finishes the renames of an upgrade that was killed between them. Call it with the lock held, before looking at `data`.
-///
-/// The new cluster only gets its name `data.next` when it is verified, and `data` is only moved away after that.
-pub(super) fn finish_switch(place: &Place) -> Result<(), ClusterError> {
-    let is_there = |name: &str| fs::symlink_metadata(place.root().join(name)).is_ok();
-    if is_there("data") || !is_there(NEXT) {
-        return Ok(());
-    }
-    tracing::warn!(data = %place.data().display(), "finishing an upgrade of the cluster that was interrupted");
-    place.folder().rename(NEXT, "data")?;
-    place.folder().sync()
-}
-
-/// Removes what an unfinished upgrade left. Call it with the lock held.
-pub(super) fn discard(place: &Place) -> Result<(), ClusterError> {
-    let root = place.root();
-    if fs::symlink_metadata(root.join(UNFINISHED)).is_ok() {
-        let unfinished = place.within(UNFINISHED)?;
-        // its guard has ended with its tagd and is stopping the server
-        pidfile::stop(&unfinished, STOP_PATIENCE)?;
-        let sockets = unfinished.sockets()?;
-        if sockets != unfinished.run() {
-            // below /tmp, and empty
-            let _ = fs::remove_dir(sockets);
-        }
-    }
-    for name in [UNFINISHED, NEXT] {
-        match fs::remove_dir_all(root.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(ClusterError::at(&root.join(name))(error));
-            }
-            _ => {}
-        }
     }
     Ok(())
 }

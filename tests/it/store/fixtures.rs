@@ -115,7 +115,7 @@ fn the_credentials_of_each_earlier_version_are_still_accepted() {
         let path = "/registry/v1/projects/empty";
         let ask = |token: &str| server.send("GET", path, &[("X-Auth-Token", token)], b"");
         let answer = ask(fixture.answers["token"].as_str().unwrap());
-        assert_eq!((answer.status, answer.json()["project_name"].as_str()), (200, Some("named")), "{}", answer.body);
+        assert_eq!((answer.status, answer.json()["project_name"].as_str()), (200, Some("empty")), "{}", answer.body);
         assert_eq!(ask("tagd_wrong").status, 401);
         assert_eq!(server.stop().code, Some(0));
     }

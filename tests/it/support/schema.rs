@@ -31,7 +31,7 @@ pub fn unzipped(path: &str) -> String {
 }
 
 /// Everything that the schemas are made of, a line for each object; rights without the name of the owner. Months are left
-/// out: which ones there are depends on the day.
+/// out: which ones there are depends on the day. So is the compression of columns, which depends on how Postgres was built.
 const OBJECTS: &str = "
 with space (oid, name) as (select n.oid, n.nspname::text from pg_namespace n where n.nspname in ('tagd', 'report')),
      acl (what, id, owner, acl) as (
@@ -54,7 +54,7 @@ select concat_ws(' | ', 'relation', c.oid::regclass, c.relkind, c.relpersistence
   from pg_class c join space s on s.oid = c.relnamespace where not c.relispartition
 union all
 select concat_ws(' | ', 'column', c.oid::regclass, row_number() over (partition by c.oid order by a.attnum), a.attname,
-                 format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage, a.attcompression,
+                 format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
                  a.attcollation::regcollation, case when a.attstattarget < 0 then null else a.attstattarget end,
                  pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum))
   from pg_class c
