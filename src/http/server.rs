@@ -10,6 +10,7 @@ use std::{
 use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
 
 use super::{
+    closing::Closing,
     connection,
     limits::{Failed, LimitSettings, Limits},
     listener::{Listener, ListeningSocket, SocketFile},
@@ -64,6 +65,7 @@ pub struct Running {
     pub failed: Failed,
     handle: ServerHandle,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
+    closing: Closing,
     _files: Vec<Option<SocketFile>>,
 }
 
@@ -89,6 +91,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
             connection::limit_silence(socket, limits.patience)?;
         }
     }
+    let closing = Closing::of(iter::once(&listener).chain(&http_listener))?;
     let patience = limits.patience;
     let limits = Limits::new(&limits);
     let (in_flight, at_clients) = (Arc::default(), Arc::default());
@@ -114,7 +117,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
         (ListeningSocket::Tcp(socket), None) => server.listen(socket)?,
         (ListeningSocket::Unix(socket), _) => server.listen_uds(socket)?,
     };
-    if let Some(Listener { socket, file }) = http_listener {
+    if let Some(Listener { socket, file, .. }) = http_listener {
         server = match socket {
             ListeningSocket::Tcp(socket) => server.listen(socket)?,
             ListeningSocket::Unix(socket) => server.listen_uds(socket)?,
@@ -123,7 +126,16 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, http_address, in_flight, failed, handle, ended: tokio::spawn(server), _files: files })
+    Ok(Running {
+        address,
+        http_address,
+        in_flight,
+        failed,
+        handle,
+        ended: tokio::spawn(server),
+        closing,
+        _files: files,
+    })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds
@@ -142,12 +154,17 @@ fn worker_state(app: &App, server: &Arc<ServerState>) -> web::Data<AppState> {
 impl Running {
     /// Stops accepting connections and waits for the requests in flight.
     pub async fn stop(self) -> std::io::Result<()> {
+        self.closing.refuse_connections().await;
         self.handle.stop(true).await;
-        self.ended().await
+        ended(self.ended).await
     }
 
     /// Waits until the server has ended by itself.
     pub async fn ended(self) -> std::io::Result<()> {
-        self.ended.await.map_err(std::io::Error::other)?
+        ended(self.ended).await
     }
+}
+
+async fn ended(server: tokio::task::JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {
+    server.await.map_err(std::io::Error::other)?
 }

@@ -19,22 +19,27 @@ struct Majors {
     new: (u32, String),
 }
 
-/// The oldest and the newest that can be had here; none where there are not two, which is said.
-fn majors(test: &str) -> Option<&'static Majors> {
-    static FOUND: LazyLock<Vec<(u32, String)>> = LazyLock::new(|| {
+/// Each that can be had here with the newest, the oldest first; nothing where there are not two, which is said.
+fn pairs(test: &str) -> &'static [Majors] {
+    static PAIRS: LazyLock<Vec<Majors>> = LazyLock::new(|| {
         let Some(lines) = MAJORS.path("tagd cluster upgrade") else { return Vec::new() };
         let found = lines.lines().map(|line| line.split_once(' ').expect("a major and its directory"));
-        found.map(|(major, dir)| (major.parse().unwrap(), dir.to_owned())).collect()
+        let mut found: Vec<(u32, String)> =
+            found.map(|(major, dir)| (major.parse().unwrap(), dir.to_owned())).collect();
+        found.sort();
+        let Some(new) = found.pop() else { return Vec::new() };
+        found.into_iter().map(|old| Majors { old, new: new.clone() }).collect()
     });
-    static PAIR: LazyLock<Option<Majors>> = LazyLock::new(|| {
-        let (old, new) = (FOUND.iter().min()?.clone(), FOUND.iter().max()?.clone());
-        (old.0 < new.0).then_some(Majors { old, new })
-    });
-    if PAIR.is_none() {
+    if PAIRS.is_empty() {
         let said = format!("{test} DID NOT RUN: there are no two major versions of Postgres here\n");
         std::io::Write::write_all(&mut std::io::stderr(), said.as_bytes()).unwrap();
     }
-    PAIR.as_ref()
+    &PAIRS
+}
+
+/// The oldest and the newest.
+fn majors(test: &str) -> Option<&'static Majors> {
+    pairs(test).first()
 }
 
 /// A program with a data directory of its own and the old programs.
@@ -164,6 +169,19 @@ fn an_upgrade_moves_everything_and_keeps_the_old_cluster() {
     fs::rename(root.join("data"), root.join("data.given-up")).unwrap();
     fs::rename(root.join(&kept), root.join("data")).unwrap();
     assert_eq!(site.program.expect(&["export"]), exported);
+}
+
+/// Builds differ in more than their version: some lack a compression that others have.
+#[test]
+fn every_version_moves_to_the_newest() {
+    for majors in pairs("every_version_moves_to_the_newest") {
+        let site = Site::filled(majors);
+        let exported = site.program.expect(&["export"]);
+        site.program.expect(&site.upgrade());
+        let program = site.with_new();
+        assert_eq!(program.expect(&["export"]), exported, "from {}", majors.old.0);
+        assert_eq!(program.expect(&["index", "verify"]), "1 scopes, index and tags agree\n", "from {}", majors.old.0);
+    }
 }
 
 #[test]
