@@ -13,6 +13,9 @@ pub fn restored(dump: &str) -> TestDb {
     let migrated = TestDb::new();
     let db = TestDb::empty();
     let text = if dump.ends_with(".gz") { unzipped(dump) } else { std::fs::read_to_string(repository(dump)).unwrap() };
+    // a server that was built without this compression refuses the statement
+    let is_taken = |line: &&str| !(line.starts_with("ALTER TABLE ") && line.ends_with(" SET COMPRESSION lz4;"));
+    let text: String = text.split_inclusive('\n').filter(|line| is_taken(&line.trim_end())).collect();
     block_on(async {
         let mut owner = db.connect().await;
         owner.execute(AssertSqlSafe(text)).await.unwrap();
