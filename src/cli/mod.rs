@@ -1,6 +1,7 @@
 //! The commands.
 
 mod build;
+mod cluster;
 mod credentials;
 mod demo;
 mod descriptors;
@@ -76,6 +77,9 @@ enum Command {
     /// Manage policies: which keys resources must have, and with which values
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Show and upgrade the private Postgres
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Load a small, realistic fleet to try queries on
     Demo,
     /// Ask a running server whether it is ready: exit code 0 if it is, else 1
@@ -126,6 +130,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Key(command) => credentials::run_key(&settings, command).await,
             Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Policy(command) => policy::run(&settings, command).await,
+            Command::Cluster(command) => cluster::run(&settings, command).await,
             Command::Demo => demo::run(&settings).await,
             Command::Health(args) => health::run(&settings, &args),
         }

@@ -9,6 +9,9 @@
 //!   tagd.conf             server settings, rewritten at each start (setup.rs)
 //!   server.log            the server's log
 //!   data/                 the cluster; owner: the server's user
+//!   data.postgres-15/     the cluster before an upgrade (upgrade/mod.rs)
+//!   data.next/            the cluster after an upgrade, for a moment
+//!   upgrade/              the new cluster during an upgrade, laid out as this directory
 //!   run/                  the socket, mode 0700; owner: the server's user
 //! ```
 //!
@@ -18,12 +21,15 @@
 mod error;
 mod folder;
 mod guard;
+mod leftovers;
 mod pidfile;
 mod place;
 mod programs;
 mod revival;
 mod settings;
 mod setup;
+mod status;
+mod upgrade;
 
 use std::{
     fs::File,
@@ -39,6 +45,8 @@ pub use place::log_file;
 pub use revival::Revival;
 pub use settings::ClusterSettings;
 use settings::{POLL_INTERVAL, SUPERUSER};
+pub use status::ClusterStatus;
+pub use upgrade::{Planned, Upgrade, UpgradeError};
 
 /// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without recovery takes 0.2 s.
 const START_PATIENCE: Duration = Duration::from_mins(5);
@@ -88,6 +96,7 @@ impl Cluster {
     }
 
     fn attach_locked(settings: &ClusterSettings, place: Place) -> Result<Self, ClusterError> {
+        leftovers::finish_switch(&place)?;
         let begun = Instant::now();
         loop {
             if let Some(hold) = guard::join(&place)? {
@@ -167,6 +176,10 @@ impl Cluster {
     }
 
     fn start(settings: &ClusterSettings, place: &Place) -> Result<(File, Server, bool), ClusterError> {
+        if let Err(error) = leftovers::discard(place) {
+            // it does no harm, and is removed next time
+            tracing::warn!(%error, "cannot remove what an unfinished upgrade left");
+        }
         let existing = setup::version(place)?;
         let programs = programs::find(settings, place, existing)?;
         if existing.is_none() {

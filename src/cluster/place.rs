@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 /// The user that owns the data and runs the server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Runner {
     uid: u32,
     gid: u32,
@@ -71,6 +71,13 @@ impl Place {
             place.check_reachable()?;
         }
         Ok(place)
+    }
+
+    /// The directory of another cluster inside this one, for the same user.
+    pub(super) fn within(&self, name: &str) -> Result<Self, ClusterError> {
+        let folder = self.folder.make_inner(name, if self.runner.dropped { 0o711 } else { 0o700 })?;
+        let owner = Box::new(folder.metadata()?);
+        Ok(Self { root: self.root.join(name), folder, owner, runner: self.runner.clone() })
     }
 
     /// Creates the directory of the socket. Call it under the lock: of two processes that create it and change its owner

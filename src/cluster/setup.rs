@@ -151,6 +151,15 @@ pub(super) fn configure(place: &Place, sockets: &Path, settings: &ClusterSetting
     place.write("tagd.conf", &render(sockets, settings))
 }
 
+/// The same, for a server that is only read.
+pub(super) fn configure_read_only(
+    place: &Place,
+    sockets: &Path,
+    settings: &ClusterSettings,
+) -> Result<(), ClusterError> {
+    place.write("tagd.conf", &format!("{}default_transaction_read_only = on\n", render(sockets, settings)))
+}
+
 fn render(sockets: &Path, settings: &ClusterSettings) -> String {
     let rest = if settings.durable { DURABLE } else { FLEETING };
     format!(

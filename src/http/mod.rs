@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod client;
+mod closing;
 mod conditions;
 mod connection;
 mod counts;

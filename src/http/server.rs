@@ -15,6 +15,7 @@ use actix_web::{
 };
 
 use super::{
+    closing::Closing,
     connection,
     counts::Counts,
     limits::{Failed, LimitSettings, Limits},
@@ -79,6 +80,7 @@ pub struct Running {
     handle: ServerHandle,
     metrics: Option<scrape::Running>,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
+    closing: Closing,
     _files: Vec<Option<SocketFile>>,
 }
 
@@ -114,6 +116,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
             connection::limit_silence(socket, limits.patience)?;
         }
     }
+    let closing = Closing::of(iter::once(&listener).chain(&http_listener))?;
     let patience = limits.patience;
     let counts = Counts::new();
     let limits = Limits::new(&limits, Arc::clone(&counts));
@@ -152,7 +155,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
         (ListeningSocket::Tcp(socket), None) => server.listen(socket)?,
         (ListeningSocket::Unix(socket), _) => server.listen_uds(socket)?,
     };
-    if let Some(Listener { socket, file }) = http_listener {
+    if let Some(Listener { socket, file, .. }) = http_listener {
         server = match socket {
             ListeningSocket::Tcp(socket) => server.listen(socket)?,
             ListeningSocket::Unix(socket) => server.listen_uds(socket)?,
@@ -162,7 +165,18 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let server = server.run();
     let handle = server.handle();
     let ended = tokio::spawn(server);
-    Ok(Running { address, http_address, metrics_address, in_flight, failed, handle, metrics, ended, _files: files })
+    Ok(Running {
+        address,
+        http_address,
+        metrics_address,
+        in_flight,
+        failed,
+        handle,
+        metrics,
+        ended,
+        closing,
+        _files: files,
+    })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds
@@ -181,16 +195,21 @@ fn worker_state(app: &App, server: &Arc<ServerState>) -> web::Data<AppState> {
 impl Running {
     /// Stops accepting connections and waits for the requests in flight.
     pub async fn stop(self) -> std::io::Result<()> {
+        self.closing.refuse_connections().await;
         self.handle.stop(true).await;
         if let Some(metrics) = &self.metrics {
             // only now: what happens while requests end is of interest
             metrics.stop().await;
         }
-        self.ended().await
+        ended(self.ended).await
     }
 
     /// Waits until the server has ended by itself.
     pub async fn ended(self) -> std::io::Result<()> {
-        self.ended.await.map_err(std::io::Error::other)?
+        ended(self.ended).await
     }
+}
+
+async fn ended(server: tokio::task::JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {
+    server.await.map_err(std::io::Error::other)?
 }

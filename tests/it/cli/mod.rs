@@ -13,4 +13,6 @@ mod program;
 mod proxy;
 mod prune;
 mod report;
+mod rolling;
 mod secrets;
+mod upgrade;
