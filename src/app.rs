@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    dialects::DIALECTS,
-    domain::{Outage, services::CloudService},
+    dialects::{DIALECTS, PREDEFINED_LIMITS},
+    domain::{Outage, definition::DefinitionLimits, services::CloudService},
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
     store::{Readiness, ServerConnections, Store, StoreSettings},
 };
@@ -107,6 +107,12 @@ fn service_of(store: &Store) -> Service {
 /// The use cases of credentials for a command.
 pub fn credentials_of(store: &Store, auth: AuthSettings) -> Credentials {
     service_of(store).credentials(Arc::default(), auth.into())
+}
+
+/// What an import holds resource types and predefined tags to.
+pub fn definition_limits() -> DefinitionLimits {
+    let services = DIALECTS.iter().map(|dialect| dialect.service.name).collect();
+    DefinitionLimits { services, predefined: &PREDEFINED_LIMITS }
 }
 
 /// The registry for a command.

@@ -12,6 +12,7 @@ mod revocation;
 mod roles;
 mod roots;
 mod sealing;
+mod transfer;
 
 use ring::hmac;
 use sha2::{Digest, Sha256};

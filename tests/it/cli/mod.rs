@@ -4,6 +4,7 @@ mod cluster;
 mod compose;
 mod credentials;
 mod csv_files;
+mod definitions;
 mod health;
 mod import_export;
 mod listen;
