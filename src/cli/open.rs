@@ -13,7 +13,7 @@ use crate::{
 const OTHER_CONNECTIONS: u32 = 20;
 
 /// Name of the database in the private cluster.
-const DATABASE: &str = "tagd";
+pub(super) const DATABASE: &str = "tagd";
 
 /// Maximum number of connections of the private Postgres, including those of a concurrent import.
 const CLUSTER_CONNECTIONS: u16 = 100;

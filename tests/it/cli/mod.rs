@@ -1,5 +1,6 @@
-//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers.
+//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers, backups.
 
+mod backup;
 mod cluster;
 mod compose;
 mod credentials;
