@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    dialects::DIALECTS,
-    domain::{Outage, services::CloudService},
+    dialects::{DIALECTS, PREDEFINED_LIMITS},
+    domain::{Outage, definition::DefinitionLimits, services::CloudService},
     metrics::Source,
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
     store::{Listener, Readiness, ServerConnections, Store, StoreMetrics, StoreSettings},
@@ -127,6 +127,12 @@ fn service_of(store: &Store) -> Service {
 /// The use cases of credentials for a command.
 pub fn credentials_of(store: &Store, auth: AuthSettings) -> Credentials {
     service_of(store).credentials(Arc::default(), auth.into())
+}
+
+/// What an import holds resource types and predefined tags to.
+pub fn definition_limits() -> DefinitionLimits {
+    let services = DIALECTS.iter().map(|dialect| dialect.service.name).collect();
+    DefinitionLimits { services, predefined: &PREDEFINED_LIMITS }
 }
 
 /// The registry for a command.

@@ -15,6 +15,7 @@ mod master_key;
 mod migrate;
 mod open;
 mod policy;
+mod postgres;
 mod private;
 mod progress;
 mod report;
@@ -80,6 +81,12 @@ enum Command {
     /// Show and upgrade the private Postgres
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// Run a program of Postgres on the private database: psql, pg_dump, pg_restore, pg_basebackup
+    ///
+    /// The private Postgres runs as long as the program does, and the program finds it by its environment. The database is
+    /// taken as it is: a new one is empty. Example: tagd postgres -- pg_dump -Fc -f tagd.dump
+    #[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
+    Postgres(postgres::PostgresArgs),
     /// Load a small, realistic fleet to try queries on
     Demo,
     /// Ask a running server whether it is ready: exit code 0 if it is, else 1
@@ -131,6 +138,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Policy(command) => policy::run(&settings, command).await,
             Command::Cluster(command) => cluster::run(&settings, command).await,
+            Command::Postgres(args) => postgres::run(&settings, args).await,
             Command::Demo => demo::run(&settings).await,
             Command::Health(args) => health::run(&settings, &args),
         }

@@ -165,6 +165,11 @@ impl Cluster {
         self.major
     }
 
+    /// The folder with Postgres's programs of this version.
+    pub fn programs(&self) -> Result<PathBuf, ClusterError> {
+        Ok(programs::find(&self.revival.settings, &self.place, Some(self.major))?.bin)
+    }
+
     /// Whether this call started the server, rather than joining a running one.
     pub fn started(&self) -> bool {
         self.started

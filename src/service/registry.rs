@@ -140,18 +140,8 @@ impl Registry {
         principal: &Principal,
         project: NewProject,
     ) -> Result<(bool, Project), RegistryError> {
-        let NewProject { project_id, project_name, domain_id } = project;
-        let grant = self.access.may(principal, Action::Register, Target::NewProject(&project_id)).await?;
-        if grant.covered().projects.is_some() {
-            return Err(RequestError::Forbidden { reason: SINGLE.to_owned() }.into());
-        }
-        let domain_id = match (domain_id, grant.confined_to()) {
-            (Some(given), Some(own)) if !given.is_empty() && given != own => {
-                return Err(RequestError::forbidden_domain().into());
-            }
-            (_, Some(own)) => Some(own.to_owned()),
-            (given, None) => given,
-        };
+        let (grant, domain_id) = self.may_put_project(principal, &project).await?;
+        let NewProject { project_id, project_name, .. } = project.clone();
         let (writer, caches) = (grant.writer(), grant.caches());
         finish(async move {
             let put = writer.put_project(&project_id, &project_name, domain_id.as_deref()).await;
@@ -163,6 +153,27 @@ impl Registry {
             }
         })
         .await
+    }
+
+    /// Whether a principal may register or change a project, and the domain that it gets; `None` to leave it where it is.
+    pub(super) async fn may_put_project<'a>(
+        &'a self,
+        principal: &'a Principal,
+        project: &'a NewProject,
+    ) -> Result<(Grant<'a>, Option<String>), RequestError> {
+        let NewProject { project_id, domain_id, .. } = project;
+        let grant = self.access.may(principal, Action::Register, Target::NewProject(project_id)).await?;
+        if grant.covered().projects.is_some() {
+            return Err(RequestError::Forbidden { reason: SINGLE.to_owned() });
+        }
+        let domain_id = match (domain_id, grant.confined_to()) {
+            (Some(given), Some(own)) if !given.is_empty() && given != own => {
+                return Err(RequestError::forbidden_domain());
+            }
+            (_, Some(own)) => Some(own.to_owned()),
+            (given, None) => given.clone(),
+        };
+        Ok((grant, domain_id))
     }
 
     /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.

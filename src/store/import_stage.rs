@@ -166,6 +166,10 @@ impl StagedImport {
 }
 
 impl WholeImport {
+    pub(super) fn connection_and_caller(&mut self) -> (&mut PooledConnection, &Caller) {
+        (&mut self.connection, &self.caller)
+    }
+
     /// Imports the next batch; `None` after the last.
     pub async fn import_next(&mut self) -> Result<Option<BatchOutcome>, StoreError> {
         let Some(end) = self.ends.next() else { return Ok(None) };

@@ -130,13 +130,19 @@ impl Store {
 impl Importer {
     /// Imports a part of a batch: in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
+        let (connection, caller) = self.connection_and_caller().await?;
+        begin(connection).await?;
+        let outcome = Self::run_in_transaction(connection, caller, batch.slice(&part)).await;
+        end(connection, outcome).await
+    }
+
+    /// Its connection, which it gets if it has none.
+    pub(super) async fn connection_and_caller(&mut self) -> Result<(&mut PooledConnection, &Caller), StoreError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(in_turn(&self.store).await?),
         };
-        begin(connection).await?;
-        let outcome = Self::run_in_transaction(connection, &self.store.caller, batch.slice(&part)).await;
-        end(connection, outcome).await
+        Ok((connection, &self.store.caller))
     }
 
     /// Whether it has a connection, which nobody else can use.

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 74] = [
+pub const WANTED: [&str; 75] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -52,6 +52,7 @@ pub const WANTED: [&str; 74] = [
     "history_span",
     "history_state",
     "import_batch()",
+    "import_predefined()",
     "label",
     "last_change_id()",
     "last_set_bits()",

@@ -5,6 +5,7 @@ use super::{
     caller::row_of,
     failure::{detail_of, refusal_of},
     forms::Form,
+    put_queries::{put_project_query, put_type_query},
     retry::Retry,
     rows::{parts_of, tags_of},
     states::Refusal,
@@ -68,23 +69,9 @@ impl Store {
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
-        let row = self
-            .writing(Form::PutType)
-            .fetch_one(Retry::Write, || {
-                sqlx::query!(
-                    r#"select created as "created!", aliases as "aliases!"
-                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5, $6::text::tagd.caller)"#,
-                    resource_type.resource_type,
-                    resource_type.service,
-                    resource_type.regional,
-                    i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
-                    aliases,
-                    row_of(&self.caller)
-                )
-            })
-            .await
-            .map_err(registry_error)?;
-        Ok((row.created, row.aliases))
+        let statement = || put_type_query(resource_type, aliases, &self.caller);
+        let put = self.writing(Form::PutType).fetch_one(Retry::Write, statement).await.map_err(registry_error)?;
+        Ok((put.created, put.aliases))
     }
 
     /// Deletes a resource type that has no scopes, with its aliases.
@@ -200,23 +187,9 @@ impl Store {
         project_name: &str,
         domain_id: Option<&str>,
     ) -> Result<Option<(bool, String)>, RequestError> {
-        let row = self
-            .writing(Form::PutProject)
-            .fetch_one(Retry::Write, || {
-                sqlx::query!(
-                    r#"with d as materialized (
-                         select coalesce($3, (select p.domain_id from tagd.project p where p.project_id = $1), '') as domain_id)
-                       select tagd.put_project($1, $2, d.domain_id, $4::text::tagd.caller) as created,
-                              d.domain_id as "domain_id!"
-                         from d"#,
-                    project_id,
-                    project_name,
-                    domain_id,
-                    row_of(&self.caller)
-                )
-            })
-            .await?;
-        Ok(row.created.map(|created| (created, row.domain_id)))
+        let statement = || put_project_query(project_id, project_name, domain_id, &self.caller);
+        let put = self.writing(Form::PutProject).fetch_one(Retry::Write, statement).await?;
+        Ok(put.created.map(|created| (created, put.domain_id)))
     }
 
     /// Deletes a project. If it has resources, they are deleted if `with_resources` is set; otherwise it is an error.
@@ -423,7 +396,7 @@ fn name_taken(detail: &str) -> RegistryError {
 }
 
 /// The error for a failed statement of the registry.
-fn registry_error(error: sqlx::Error) -> RegistryError {
+pub(super) fn registry_error(error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
         Some(Refusal::Condition) => return RegistryError::Condition,
         Some(Refusal::UnknownType) => return RegistryError::unknown_type(""),

@@ -13,6 +13,7 @@ mod roles;
 mod roots;
 mod sealing;
 mod several;
+mod transfer;
 
 use ring::hmac;
 use sha2::{Digest, Sha256};

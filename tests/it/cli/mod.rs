@@ -1,10 +1,12 @@
-//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers, and what stands around it.
+//! The program as a user runs it: commands, settings, secrets in files, health, import and export, CSV files, the private Postgres, sockets, containers, backups, and what stands around it.
 
+mod backup;
 mod cluster;
 mod compose;
 mod credentials;
 mod csv_files;
 mod deploy;
+mod definitions;
 mod health;
 mod import_export;
 mod listen;

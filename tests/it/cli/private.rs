@@ -200,7 +200,7 @@ fn a_server_stops_soon_where_its_postgres_is_suspended() {
 fn a_suspended_guard_is_resumed_for_the_next_command() {
     let (private, serving) = Private::serving();
     signal(private.processes().guard, Signal::SIGSTOP);
-    assert_eq!(private.0.expect(&["export"]).lines().count(), 121);
+    assert_eq!(private.0.expect(&["export", "--only", "resource"]).lines().count(), 121);
     stops_soon(serving);
     private.wait_gone();
 }

@@ -29,7 +29,7 @@ fn what_was_in_an_adopted_database_is_found_and_can_be_changed() {
     let db = restored("tests/dumps/schema_20.sql");
     let program = Program::new().on(&db);
     let exported = std::fs::read_to_string(repository("tests/dumps/schema_20.ndjson")).unwrap();
-    assert_eq!(program.expect(&["export"]), exported);
+    assert_eq!(program.expect(&["export", "--only", "resource"]), exported);
     assert_eq!(program.expect(&["index", "verify"]), "4 scopes, index and tags agree\n");
     block_on(async {
         let store = Store::open_migrated(&db.settings(), SessionProfile::Serve).await.unwrap();

@@ -40,7 +40,7 @@ fn refused(answer: &Answer) -> (u16, String, String) {
 
 /// Project, type and id of what there is, as an operator sees it.
 fn there(world: &World) -> Vec<String> {
-    let lines = crate::support::json_lines(&Program::new().on(&world.db).expect(&["export"]));
+    let lines = crate::support::json_lines(&Program::new().on(&world.db).expect(&["export", "--only", "resource"]));
     let ids = lines.iter().map(|line| {
         ["project_id", "resource_type", "resource_id"].map(|field| line[field].as_str().unwrap()).join(" ")
     });
