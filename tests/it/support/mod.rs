@@ -29,6 +29,7 @@ pub use python::run_python;
 pub use relay::Relay;
 pub use site::{Behind, Site};
 pub use source::{Source, files_of, repository, sources_of};
+pub use tool::run_tool;
 pub use waiting::{PATIENCE, begin, eventually, eventually_found, waiting_for_locks};
 pub use wire::{Broken, QueryLimits, Wire, WriteLimits, every_route, fill, ids, in_all_dialects};
 pub use world::{Answer, World, import_all, registration, replace_tags, sparse_limit, tag, unregister, word_limit};
