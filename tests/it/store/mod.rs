@@ -5,6 +5,7 @@ mod callers;
 pub mod catalogue;
 mod dropped;
 mod durability;
+mod faults;
 mod functions;
 mod index;
 mod lanes;
