@@ -83,6 +83,7 @@ impl Exporter {
         mut self,
         mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         for scope in self.scopes {
             let mut rows = sqlx::query!(
                 "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
@@ -92,7 +93,7 @@ impl Exporter {
                 scope.scope_id
             )
             .fetch(&mut *self.connection);
-            while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+            while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
                 each(Registration {
                     project_id: scope.project_id.clone(),
                     project_name: Some(scope.project_name.clone()).filter(|name| !name.is_empty()),

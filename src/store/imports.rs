@@ -124,9 +124,13 @@ impl Importer {
             Some(connection) => connection,
             none => none.insert(in_turn(&self.store).await?),
         };
-        begin(connection).await?;
-        let outcome = Self::run_in_transaction(connection, &self.store.caller, batch.slice(&part)).await;
-        end(connection, outcome).await
+        let watcher = connection.watcher();
+        let imported = watcher.watch(async {
+            begin(connection).await?;
+            let outcome = Self::run_in_transaction(connection, &self.store.caller, batch.slice(&part)).await;
+            end(connection, outcome).await
+        });
+        imported.await
     }
 
     /// Whether it has a connection, which nobody else can use.
@@ -172,9 +176,10 @@ async fn in_turn(store: &Store) -> Result<PooledConnection, StoreError> {
     }
 }
 
-/// Begins the transaction of a part of a batch.
+/// Begins the transaction of a part of a batch. Between its statements is no wait: if the server hears nothing for a minute, the
+/// network was cut, and it must not hold locks any longer.
 pub(super) async fn begin(connection: &mut PooledConnection) -> Result<(), StoreError> {
-    connection.execute("begin").await?;
+    connection.execute("begin; set local idle_in_transaction_session_timeout = '60s'").await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod batcher;
+mod breaker;
 mod caller;
 mod canceller;
 mod compliance;
@@ -14,6 +15,7 @@ mod failure;
 mod functions;
 mod handle;
 mod history;
+mod idle;
 mod import_stage;
 mod imports;
 mod index;

@@ -5,19 +5,20 @@
 
 use std::{
     io::{self, ErrorKind},
-    mem,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread::{self, ThreadId},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
 use sqlx::{Connection, PgConnection};
-use tokio::{runtime::Handle, sync::Notify, task::JoinSet};
+use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
+    breaker::{Breaker, CurrentSession, Watcher},
     canceller::{Canceller, Session},
     failure::{NoConnection, crowded, is_refusal, is_stale},
+    idle::{Idle, OpenConnection, close_all},
     session::Connector,
     turns::{Limits, NoTurn, Share, Turn, Turns},
 };
@@ -30,7 +31,7 @@ const MAX_IDLE: Duration = Duration::from_mins(10);
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Delay before a refused connection is retried, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// The session of a connection younger than this is not considered stale.
 const FRESH: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub(super) struct Pool(Arc<Shared>);
 struct Shared {
     connector: Connector,
     canceller: Canceller,
+    breaker: Breaker,
     acquire_timeout: Duration,
     max_connections: u32,
     turns: Arc<Turns>,
@@ -77,30 +79,6 @@ pub(super) struct Lane<'a> {
     pub(super) cost: Cost,
 }
 
-/// Idle connections; the most recently used is the last.
-#[derive(Debug, Default)]
-struct Idle {
-    connections: Mutex<Vec<IdleConnection>>,
-    /// Notifies tasks that wait while the server does not accept new connections that one was released.
-    released: Notify,
-}
-
-#[derive(Debug)]
-struct IdleConnection {
-    connection: OpenConnection,
-    idle_since: Instant,
-}
-
-/// A connection, and what is known of it.
-#[derive(Debug)]
-struct OpenConnection {
-    connection: PgConnection,
-    session: Option<Session>,
-    opened: Instant,
-    recoveries: u32,
-    opened_by: ThreadId,
-}
-
 /// A connection in use. Unless it is [released](PooledConnection::release), it is closed: the next user must not see what
 /// an import or export has changed in the session.
 #[derive(Debug)]
@@ -125,6 +103,7 @@ impl Pool {
     pub(super) fn new(
         connector: Connector,
         canceller: Canceller,
+        breaker: Breaker,
         limits: Limits,
         acquire_timeout: Duration,
         home: Home,
@@ -132,6 +111,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             connector,
             canceller,
+            breaker,
             acquire_timeout,
             max_connections: limits.connections,
             turns: Arc::new(Turns::new(limits)),
@@ -140,6 +120,12 @@ impl Pool {
             home,
         });
         tokio::spawn(close_idle(Arc::downgrade(&shared)));
+        let pool = Arc::downgrade(&shared);
+        shared.breaker.on_silence(move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.close_silent();
+            }
+        });
         Self(shared)
     }
 
@@ -166,7 +152,7 @@ impl Pool {
     /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
         let in_use = self.0.max_connections.saturating_sub(self.0.turns.free());
-        self.0.idle.lock().len() + usize::try_from(in_use).unwrap_or(usize::MAX)
+        self.0.idle.len() + usize::try_from(in_use).unwrap_or(usize::MAX)
     }
 
     /// Whether somebody waits for a connection.
@@ -184,10 +170,13 @@ impl Pool {
     /// long; if not even that error arrives, the server is down or a firewall has dropped the connection, and TCP may
     /// take hours to report it.
     pub(super) fn give_up(&self) -> sqlx::Error {
-        // idle connections are dead as well, and the next statement would wait just as long to find out
-        let silent = mem::take(&mut *self.0.idle.lock());
-        tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
+        self.0.breaker.note_silence();
         sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time"))
+    }
+
+    /// Finds out whether the database responds.
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.0.breaker
     }
 
     /// Opens a connection, or returns one that is released while the server does not accept new ones.
@@ -237,8 +226,16 @@ impl Pool {
     /// Waits until no connection is in use and closes all. None can be acquired afterwards.
     pub(super) async fn close(&self) {
         self.0.turns.close().await;
-        let idle = mem::take(&mut *self.0.idle.lock());
-        close_all(idle).await;
+        close_all(self.0.idle.take_all()).await;
+    }
+}
+
+impl Shared {
+    fn close_silent(&self) {
+        let silent = self.idle.take_all();
+        if !silent.is_empty() {
+            tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
+        }
     }
 }
 
@@ -258,8 +255,11 @@ impl Lane<'_> {
     }
 
     /// The same for one statement that leaves nothing behind in the session.
-    pub(super) async fn begin_statement(self) -> Result<Running, sqlx::Error> {
-        Ok(Running { connection: Some(self.acquire().await?), since: Instant::now() })
+    pub(super) async fn begin_statement(self, session: &CurrentSession) -> Result<Running, sqlx::Error> {
+        session.set(None);
+        let connection = self.acquire().await?;
+        session.set(connection.open.session);
+        Ok(Running { connection: Some(connection), since: Instant::now() })
     }
 
     async fn wait(self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
@@ -291,13 +291,19 @@ impl PooledConnection {
             && self.open.opened.elapsed() > FRESH
         {
             // the sessions of idle connections may be stale too
-            idle.lock().retain(|idle| idle.connection.opened.elapsed() <= FRESH);
+            idle.close_opened_before(FRESH);
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
+            self.pool.0.breaker.note_answer();
             idle.push(self.open);
             // only now is a connection available for the turn
             drop(self.turn);
         }
         outcome
+    }
+
+    /// Watches work on the connection that has no deadline.
+    pub(super) fn watcher(&self) -> Watcher {
+        Watcher::new(&self.pool.0.breaker, self.open.session)
     }
 
     /// Cancels the statement of the connection, which was dropped half-way, and reads what is still to arrive, so that the
@@ -349,7 +355,9 @@ impl Drop for Running {
         let Some(connection) = self.connection.take() else { return };
         let Pool(shared) = connection.pool.clone();
         // the server would have ended it by now, so it does not answer
-        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout);
+        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout)
+            || shared.breaker.is_open()
+            || connection.open.session.is_some_and(|session| shared.breaker.is_lost(session));
         if !is_silent {
             shared.runtime.spawn(connection.recover());
         }
@@ -370,59 +378,13 @@ impl DerefMut for PooledConnection {
     }
 }
 
-impl Idle {
-    fn push(&self, connection: OpenConnection) {
-        self.lock().push(IdleConnection { connection, idle_since: Instant::now() });
-        self.released.notify_one();
-    }
-
-    /// The most recently used idle connection.
-    fn pop(&self) -> Option<OpenConnection> {
-        self.lock().pop().map(|idle| idle.connection)
-    }
-
-    /// The most recently used one of this thread; one of another thread if there are as many connections as there may be.
-    fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
-        let (caller, unused) = (thread::current().id(), usize::try_from(unused).unwrap_or(usize::MAX));
-        let mut idle = self.lock();
-        let own = idle.iter().rposition(|idle| idle.connection.opened_by == caller);
-        // each turn that is in use has a connection or will open one
-        let any = || if idle.len() > unused { idle.len().checked_sub(1) } else { None };
-        let at = own.or_else(any)?;
-        Some(idle.remove(at).connection)
-    }
-
-    /// The next connection that is released.
-    async fn next(&self) -> OpenConnection {
-        loop {
-            // another task may have taken the connection
-            if let Some(connection) = self.pop() {
-                return connection;
-            }
-            self.released.notified().await;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Closes connections that have been idle for too long, until the pool is dropped.
 async fn close_idle(pool: Weak<Shared>) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
-        // the connections at the front have been idle longest
-        let expired: Vec<_> = pool.idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
+        let expired = pool.idle.take_unused(MAX_IDLE);
         drop(pool);
         close_all(expired).await;
-    }
-}
-
-async fn close_all(connections: Vec<IdleConnection>) {
-    for idle in connections {
-        // an error here means that the server has already closed it
-        let _ = idle.connection.connection.close().await;
     }
 }

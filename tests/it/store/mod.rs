@@ -13,5 +13,6 @@ mod migrations;
 mod pool;
 mod pooler;
 mod reads;
+mod silence;
 mod states;
 mod writers;
