@@ -277,8 +277,11 @@ impl Shared {
             while let Some(probed) = next_of(&mut attempts, end).await {
                 match probed {
                     Probed::Answer(connection, idle) => {
+                        // a ping knows nothing of sessions
+                        if connection.is_some() {
+                            self.note_idle(&idle);
+                        }
                         kept = connection.or(kept);
-                        self.note_idle(&idle);
                         outage = None;
                     }
                     Probed::None(other) => outage = outage.map(|_| other),
