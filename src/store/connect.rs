@@ -116,15 +116,12 @@ impl StoreSettings {
     /// Whether the server responds at all: asks whether it encrypts connections, which it answers before a login. An error is one
     /// of the network.
     pub(super) async fn ping(&self) -> io::Result<()> {
-        match self.options.get_socket() {
-            Some(folder) => {
-                let socket = folder.join(format!(".s.PGSQL.{}", self.options.get_port()));
-                ask_for_encryption(UnixStream::connect(socket).await?).await
-            }
-            None => {
-                let place = (self.options.get_host(), self.options.get_port());
-                ask_for_encryption(TcpStream::connect(place).await?).await
-            }
+        if let Some(folder) = self.options.get_socket() {
+            let socket = folder.join(format!(".s.PGSQL.{}", self.options.get_port()));
+            ask_for_encryption(UnixStream::connect(socket).await?).await
+        } else {
+            let place = (self.options.get_host(), self.options.get_port());
+            ask_for_encryption(TcpStream::connect(place).await?).await
         }
     }
 
