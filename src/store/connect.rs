@@ -1,10 +1,14 @@
 //! Address, login and timeouts of the database.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     Acquire, ConnectOptions, Connection, Executor, PgConnection,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
 };
 
 use super::{
@@ -101,7 +105,7 @@ impl StoreSettings {
 
     /// A new connection that keeps its session, with the login's own rights and settings.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connect_unchecked().await?;
         if let Some(check) = &self.session_check {
             check.run(&mut connection, &self.options).await?;
         }
@@ -123,6 +127,23 @@ impl StoreSettings {
             check.run(listener.acquire().await?, &self.options).await?;
         }
         Ok(listener)
+    }
+
+    /// The same, whether or not it keeps its session.
+    pub(super) async fn connect_unchecked(&self) -> Result<PgConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+
+    /// Whether the server responds at all: asks whether it encrypts connections, which it answers before a login. An error is one
+    /// of the network.
+    pub(super) async fn ping(&self) -> io::Result<()> {
+        if let Some(folder) = self.options.get_socket() {
+            let socket = folder.join(format!(".s.PGSQL.{}", self.options.get_port()));
+            ask_for_encryption(UnixStream::connect(socket).await?).await
+        } else {
+            let place = (self.options.get_host(), self.options.get_port());
+            ask_for_encryption(TcpStream::connect(place).await?).await
+        }
     }
 
     /// The same server, another database.
@@ -147,6 +168,12 @@ impl StoreSettings {
         }
         StoreError::Connect { place: self.place.clone(), source }
     }
+}
+
+/// Sends the `SSLRequest` of the protocol and waits for the first byte of the answer.
+async fn ask_for_encryption(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).await?;
+    stream.read_u8().await.map(|_| ())
 }
 
 /// The parameters of a URL that the driver knows, besides `options[NAME]`.

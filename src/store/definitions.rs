@@ -76,18 +76,24 @@ impl Importer {
     ) -> Result<(Vec<DefinitionOutcome>, Aliases), StoreError> {
         for attempt in 1.. {
             let (connection, caller) = self.connection_and_caller().await?;
-            begin(connection).await?;
-            let outcome = match enter_and_put(connection, caller, definitions).await {
-                Err(error)
-                    if attempt < ATTEMPTS && matches!(meaning_of(&error), Meaning::RolledBack | Meaning::Gone) =>
-                {
-                    connection.execute("rollback").await.map_err(StoreError::of)?;
-                    tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
-                    continue;
+            let watcher = connection.watcher();
+            let stored = watcher.watch(async {
+                begin(connection).await?;
+                match enter_and_put(connection, caller, definitions).await {
+                    Err(error)
+                        if attempt < ATTEMPTS && matches!(meaning_of(&error), Meaning::RolledBack | Meaning::Gone) =>
+                    {
+                        connection.execute("rollback").await.map_err(StoreError::of)?;
+                        Ok(None)
+                    }
+                    outcome => end(connection, outcome).await.map(Some),
                 }
-                outcome => outcome,
-            };
-            return end(connection, outcome).await;
+            });
+            let stored: Result<_, StoreError> = stored.await;
+            match stored? {
+                Some(stored) => return Ok(stored),
+                None => tokio::time::sleep(Duration::from_millis(5 << attempt)).await,
+            }
         }
         Ok((Vec::new(), Aliases::default()))
     }
@@ -100,7 +106,8 @@ impl WholeImport {
         definitions: &[AdmittedDefinition],
     ) -> Result<Vec<DefinitionOutcome>, StoreError> {
         let (connection, caller) = self.connection_and_caller();
-        put_all(connection, caller, definitions).await.map_err(StoreError::of)
+        let watcher = connection.watcher();
+        watcher.watch(put_all(connection, caller, definitions)).await.map_err(StoreError::of)
     }
 }
 

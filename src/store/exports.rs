@@ -139,6 +139,7 @@ impl Exporter {
         &mut self,
         each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         let mut rows = sqlx::query!(
             r#"select t.resource_type, t.service, t.regional, t.tag_quota,
                       array(select a.resource_type from tagd.resource_type a
@@ -149,7 +150,7 @@ impl Exporter {
                 order by t.resource_type"#
         )
         .fetch(&mut *self.connection);
-        while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
             let resource_type = ResourceType {
                 resource_type: row.resource_type,
                 service: row.service,
@@ -167,6 +168,7 @@ impl Exporter {
         &mut self,
         each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         let mut rows = sqlx::query!(
             "select p.project_id, p.project_name, p.domain_id
                from tagd.project p
@@ -175,7 +177,7 @@ impl Exporter {
             self.domain_id
         )
         .fetch(&mut *self.connection);
-        while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
             let project = NewProject {
                 project_id: row.project_id,
                 project_name: row.project_name,
@@ -190,6 +192,7 @@ impl Exporter {
         &mut self,
         each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         let mut rows = sqlx::query!(
             r#"select t.domain_id, t.key, t.value,
                       (extract(epoch from t.updated_at) * 1000000)::bigint as "updated_at!"
@@ -199,7 +202,7 @@ impl Exporter {
             self.domain_id
         )
         .fetch(&mut *self.connection);
-        while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
             let new = NewPredefined {
                 domain_id: Some(row.domain_id),
                 tag: Tag { key: row.key, value: row.value },
@@ -214,6 +217,7 @@ impl Exporter {
         &mut self,
         each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         let mut rows = sqlx::query!(
             "select p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact, p.allowed_values,
                     p.pattern, p.is_enforced, p.description
@@ -227,7 +231,7 @@ impl Exporter {
             self.projects.as_deref()
         )
         .fetch(&mut *self.connection);
-        while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
             let policy = Policy {
                 name: row.policy_name,
                 domain_id: row.domain_id,
@@ -250,6 +254,7 @@ impl Exporter {
         &mut self,
         each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         for scope in &self.scopes {
             let mut rows = sqlx::query!(
                 "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
@@ -259,7 +264,7 @@ impl Exporter {
                 scope.scope_id
             )
             .fetch(&mut *self.connection);
-            while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
+            while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
                 let registration = Registration {
                     project_id: scope.project_id.clone(),
                     project_name: Some(scope.project_name.clone()).filter(|name| !name.is_empty()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::Connection;
 
 use super::{
+    breaker::Breaker,
     canceller::Canceller,
     connect::StoreSettings,
     failure::{StoreError, outage_of},
@@ -46,7 +47,8 @@ impl Store {
     /// A store whose connections are opened when they are needed. It has one pool for everything.
     pub fn connect_lazy(settings: &StoreSettings, profile: SessionProfile) -> Self {
         let limits = Limits::of(settings.connections);
-        let pool = open_pool(settings, profile, &Canceller::new(settings), limits, Home::Pool, None);
+        let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
+        let pool = open_pool(settings, profile, &canceller, &breaker, limits, Home::Pool, None);
         Self::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
     }
 
@@ -116,10 +118,12 @@ pub(super) fn open_pool(
     settings: &StoreSettings,
     profile: SessionProfile,
     canceller: &Canceller,
+    breaker: &Breaker,
     limits: Limits,
     home: Home,
     kind: Option<PoolKind>,
 ) -> Pool {
+    let connector = Connector::new(settings, profile);
     let metrics = PoolMetrics { store: Arc::clone(&settings.metrics), kind };
-    Pool::new(Connector::new(settings, profile), canceller.clone(), limits, settings.acquire_timeout, home, metrics)
+    Pool::new(connector, canceller.clone(), breaker.clone(), limits, settings.acquire_timeout, home, metrics)
 }

@@ -1,6 +1,7 @@
 //! The idle connections of a pool.
 
 use std::{
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
     thread::{self, ThreadId},
     time::{Duration, Instant},
@@ -10,9 +11,6 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 
 use super::canceller::Session;
-
-/// How long a connection may be idle before it is closed.
-const MAX_IDLE: Duration = Duration::from_mins(10);
 
 /// Idle connections; the most recently used is the last.
 #[derive(Debug, Default)]
@@ -24,7 +22,7 @@ pub(super) struct Idle {
 
 #[derive(Debug)]
 pub(super) struct IdleConnection {
-    pub(super) connection: OpenConnection,
+    connection: OpenConnection,
     idle_since: Instant,
 }
 
@@ -71,20 +69,30 @@ impl Idle {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn take_all(&self) -> Vec<IdleConnection> {
+        mem::take(&mut *self.lock())
+    }
+
+    /// Those that have been idle for longer.
+    pub(super) fn take_unused(&self, age: Duration) -> Vec<IdleConnection> {
+        self.lock().extract_if(.., |idle| idle.idle_since.elapsed() > age).collect()
+    }
+
+    /// Closes those that are older.
+    pub(super) fn close_opened_before(&self, age: Duration) {
+        self.lock().retain(|idle| idle.connection.opened.elapsed() <= age);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Idle {
-    /// Takes out those that have been idle for too long.
-    pub(super) fn take_expired(&self) -> Vec<IdleConnection> {
-        // the connections at the front have been idle longest
-        self.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect()
-    }
-}
-
-/// Closes connections.
+/// Closes connections, and tells the server.
 pub(super) async fn close_all(connections: Vec<IdleConnection>) {
     for idle in connections {
         // an error here means that the server has already closed it

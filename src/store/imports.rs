@@ -131,9 +131,13 @@ impl Importer {
     /// Imports a part of a batch: in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
         let (connection, caller) = self.connection_and_caller().await?;
-        begin(connection).await?;
-        let outcome = Self::run_in_transaction(connection, caller, batch.slice(&part)).await;
-        end(connection, outcome).await
+        let watcher = connection.watcher();
+        let imported = watcher.watch(async {
+            begin(connection).await?;
+            let outcome = Self::run_in_transaction(connection, caller, batch.slice(&part)).await;
+            end(connection, outcome).await
+        });
+        imported.await
     }
 
     /// Its connection, which it gets if it has none.
@@ -188,9 +192,10 @@ async fn in_turn(store: &Store) -> Result<PooledConnection, StoreError> {
     }
 }
 
-/// Begins the transaction of a part of a batch.
+/// Begins the transaction of a part of a batch. Between its statements is no wait: if the server hears nothing for a minute, the
+/// network was cut, and it must not hold locks any longer.
 pub(super) async fn begin(connection: &mut PooledConnection) -> Result<(), StoreError> {
-    connection.execute("begin").await?;
+    connection.execute("begin; set local idle_in_transaction_session_timeout = '60s'").await?;
     Ok(())
 }
 

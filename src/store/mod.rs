@@ -2,6 +2,7 @@
 
 mod audit;
 mod batcher;
+mod breaker;
 mod caller;
 mod canceller;
 mod changed;

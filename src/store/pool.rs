@@ -5,7 +5,6 @@
 
 use std::{
     io::{self, ErrorKind},
-    mem,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
@@ -16,6 +15,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
+    breaker::{Breaker, CurrentSession, Watcher},
     canceller::{Canceller, Session},
     failure::{NoConnection, crowded, is_refusal, is_stale},
     forms::Form,
@@ -33,7 +33,7 @@ use crate::{
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Delay before a refused connection is retried, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// The session of a connection younger than this is not considered stale.
 const FRESH: Duration = Duration::from_secs(1);
@@ -53,6 +53,7 @@ pub(super) struct Pool(Arc<Shared>);
 struct Shared {
     connector: Connector,
     canceller: Canceller,
+    breaker: Breaker,
     acquire_timeout: Duration,
     max_connections: u32,
     turns: Arc<Turns>,
@@ -115,6 +116,7 @@ impl Pool {
     pub(super) fn new(
         connector: Connector,
         canceller: Canceller,
+        breaker: Breaker,
         limits: Limits,
         acquire_timeout: Duration,
         home: Home,
@@ -123,6 +125,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             connector,
             canceller,
+            breaker,
             acquire_timeout,
             max_connections: limits.connections,
             turns: Arc::new(Turns::new(limits)),
@@ -137,6 +140,12 @@ impl Pool {
             store.show_pool(*kind, pool);
         }
         tokio::spawn(close_idle(Arc::downgrade(&shared)));
+        let pool = Arc::downgrade(&shared);
+        shared.breaker.on_silence(move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.close_silent();
+            }
+        });
         Self(shared)
     }
 
@@ -163,7 +172,7 @@ impl Pool {
     /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
         let in_use = self.0.max_connections.saturating_sub(self.0.turns.free());
-        self.0.idle.lock().len() + usize::try_from(in_use).unwrap_or(usize::MAX)
+        self.0.idle.len() + usize::try_from(in_use).unwrap_or(usize::MAX)
     }
 
     /// What is counted of the database.
@@ -186,10 +195,13 @@ impl Pool {
     /// long; if not even that error arrives, the server is down or a firewall has dropped the connection, and TCP may
     /// take hours to report it.
     pub(super) fn give_up(&self) -> sqlx::Error {
-        // idle connections are dead as well, and the next statement would wait just as long to find out
-        let silent = mem::take(&mut *self.0.idle.lock());
-        tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
+        self.0.breaker.note_silence();
         sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time"))
+    }
+
+    /// Finds out whether the database responds.
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.0.breaker
     }
 
     /// Opens a connection, or returns one that is released while the server does not accept new ones.
@@ -239,8 +251,16 @@ impl Pool {
     /// Waits until no connection is in use and closes all. None can be acquired afterwards.
     pub(super) async fn close(&self) {
         self.0.turns.close().await;
-        let idle = mem::take(&mut *self.0.idle.lock());
-        close_all(idle).await;
+        close_all(self.0.idle.take_all()).await;
+    }
+}
+
+impl Shared {
+    fn close_silent(&self) {
+        let silent = self.idle.take_all();
+        if !silent.is_empty() {
+            tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
+        }
     }
 }
 
@@ -274,8 +294,10 @@ impl Lane<'_> {
     }
 
     /// The same for one statement that leaves nothing behind in the session.
-    pub(super) async fn begin_statement(self) -> Result<Running, sqlx::Error> {
+    pub(super) async fn begin_statement(self, session: &CurrentSession) -> Result<Running, sqlx::Error> {
+        session.set(None);
         let (connection, since) = self.acquire_since(Instant::now()).await?;
+        session.set(connection.open.session);
         Ok(Running { connection: Some(connection), since, form: self.form })
     }
 
@@ -316,13 +338,19 @@ impl PooledConnection {
             && self.open.opened.elapsed() > FRESH
         {
             // the sessions of idle connections may be stale too
-            idle.lock().retain(|idle| idle.connection.opened.elapsed() <= FRESH);
+            idle.close_opened_before(FRESH);
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
+            self.pool.0.breaker.note_answer();
             idle.push(self.open);
             // only now is a connection available for the turn
             drop(self.turn);
         }
         outcome
+    }
+
+    /// Watches work on the connection that has no deadline.
+    pub(super) fn watcher(&self) -> Watcher {
+        Watcher::new(&self.pool.0.breaker, self.open.session)
     }
 
     /// Cancels the statement of the connection, which was dropped half-way, and reads what is still to arrive, so that the
@@ -380,7 +408,9 @@ impl Drop for Running {
         let Pool(shared) = connection.pool.clone();
         shared.metrics.store.observe_statement(self.form, self.since.elapsed());
         // the server would have ended it by now, so it does not answer
-        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout);
+        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout)
+            || shared.breaker.is_open()
+            || connection.open.session.is_some_and(|session| shared.breaker.is_lost(session));
         if !is_silent {
             shared.metrics.store.cancelled.increment();
             shared.runtime.spawn(connection.recover());
@@ -406,12 +436,7 @@ impl ShownPool for Shared {
     fn usage(&self) -> PoolUsage {
         let limit = self.max_connections;
         let busy = limit.saturating_sub(self.turns.free());
-        PoolUsage {
-            limit: limit.into(),
-            busy: busy.into(),
-            idle: self.idle.lock().len(),
-            waiting: self.turns.waiting(),
-        }
+        PoolUsage { limit: limit.into(), busy: busy.into(), idle: self.idle.len(), waiting: self.turns.waiting() }
     }
 }
 
@@ -420,7 +445,7 @@ async fn close_idle(pool: Weak<Shared>) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
-        let expired = pool.idle.take_expired();
+        let expired = pool.idle.take_unused(MAX_IDLE);
         drop(pool);
         close_all(expired).await;
     }

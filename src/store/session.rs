@@ -44,7 +44,8 @@ impl Connector {
     /// look-ups, since every table is accessed by scope and label. Memoize nodes do not pay off: no label is looked up
     /// twice, and they would copy bitmaps. Where the server supports it (on Linux), it checks every second whether the
     /// client of a running statement is still connected: otherwise a statement that could not be cancelled would run until
-    /// its deadline, in addition to the connection that has replaced it.
+    /// its deadline, in addition to the connection that has replaced it. It also asks a client from which it hears nothing
+    /// whether it is still there: a session that holds locks would else be kept for two hours after the network was cut.
     pub(super) async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
         let mut connection = self.settings.connect().await?;
         let session = self.set_up(&mut connection).await?;
@@ -75,6 +76,9 @@ impl Connector {
                     set_config('enable_memoize', $2, false),
                     set_config('client_connection_check_interval',
                                case when version() like '%linux%' then '1s' else '0' end, false),
+                    set_config('tcp_keepalives_idle', '10', false),
+                    set_config('tcp_keepalives_interval', '5', false),
+                    set_config('tcp_keepalives_count', '3', false),
                     set_config('statement_timeout', $1, false),
                     set_config('idle_in_transaction_session_timeout', $3, false)
                from (select pg_backend_pid() as pid) s

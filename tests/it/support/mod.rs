@@ -31,7 +31,7 @@ pub use relay::Relay;
 pub use schema::{assert_same_schema, restored, unzipped};
 pub use site::{Behind, Site};
 pub use source::{Source, files_of, repository, sources_of};
-pub use tool::Tool;
+pub use tool::{Tool, run_tool};
 pub use waiting::{PATIENCE, begin, eventually, eventually_found, waiting_for_locks};
 pub use wire::{Broken, QueryLimits, Wire, WriteLimits, every_route, fill, ids, in_all_dialects};
 pub use world::{
