@@ -12,8 +12,8 @@ use super::{
 use crate::{
     domain::{definition::Kind, reason::quote, registration::check_tag_counts},
     store::{
-        BatchOutcome, ChangedProjects, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError,
-        TagStage, WholeImport,
+        BatchOutcome, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError, TagStage,
+        WholeImport,
     },
 };
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::batches::Rejected;
 use crate::{
     domain::{RequestError, definition::Kind},
-    store::{BatchOutcome, Put, StoreError},
+    store::{BatchOutcome, ChangedProjects, Put, StoreError},
     text::{self, WrongEncoding},
 };
 
@@ -104,6 +104,8 @@ pub(crate) struct Strict {
 pub(crate) enum Progress<'a> {
     /// A line was not imported.
     Rejected(&'a Rejected),
+    /// These projects may get another domain.
+    Moving(&'a ChangedProjects),
     /// A batch was imported or, in a strict import, staged.
     Read {
         /// Bytes read so far.
