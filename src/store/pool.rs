@@ -29,7 +29,10 @@ use crate::{
     metrics::{note_end, note_statement},
 };
 
-/// How often idle connections are checked for how long they have been so.
+/// How long a connection may be idle before it is closed.
+const MAX_IDLE: Duration = Duration::from_mins(10);
+
+/// How often idle connections are checked for that.
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Delay before a refused connection is retried, at first and at most.
