@@ -183,7 +183,7 @@ mod tests {
             encode(Format::Prometheus, example()).unwrap(),
             "# HELP a_total Counts.\n# TYPE a_total counter\na_total{of=\"x\\\"y\\\\\\n\"} 3\n\
              # HELP b Goes up and down.\n# TYPE b gauge\nb 1.5\n\
-             # HELP c Sizes.\n# TYPE c histogram\nc_bucket{le=\"1\"} 1\nc_bucket{le=\"+Inf\"} 2\nc_sum 8\nc_count 2\n"
+             # HELP c Sizes.\n# TYPE c histogram\nc_bucket{le=\"1\"} 1\nc_bucket{le=\"+Inf\"} 2\nc_sum 8.0\nc_count 2\n"
         );
         let open = encode(Format::OpenMetrics, example()).unwrap();
         assert!(open.starts_with("# HELP a Counts.\n# TYPE a counter\na_total{of=\"x\\\"y\\\\\\n\"} 3\n"), "{open}");

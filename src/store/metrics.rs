@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -64,6 +64,14 @@ const BATCH_SIZES: Bounds = Bounds::whole(&[1, 2, 4, 8, 16, 32, 64]);
 pub(super) trait ShownPool: fmt::Debug + Send + Sync {
     /// Its connections.
     fn usage(&self) -> PoolUsage;
+}
+
+/// Where a pool is counted.
+#[derive(Debug, Clone)]
+pub(super) struct PoolMetrics {
+    pub(super) store: Arc<StoreMetrics>,
+    /// As which of the pools that metrics show.
+    pub(super) kind: Option<PoolKind>,
 }
 
 /// The connections of one or several pools.

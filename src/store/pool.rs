@@ -20,7 +20,7 @@ use super::{
     failure::{NoConnection, crowded, is_refusal, is_stale},
     forms::Form,
     idle::{Idle, OpenConnection, close_all},
-    metrics::{PoolKind, PoolUsage, ShownPool, StoreMetrics},
+    metrics::{PoolMetrics, PoolUsage, ShownPool, StoreMetrics},
     session::Connector,
     turns::{Limits, NoTurn, Share, Turn, Turns},
 };
@@ -65,14 +65,6 @@ struct Shared {
     runtime: Handle,
     home: Home,
     metrics: PoolMetrics,
-}
-
-/// Where a pool is counted.
-#[derive(Debug, Clone)]
-pub(super) struct PoolMetrics {
-    pub(super) store: Arc<StoreMetrics>,
-    /// As which of the pools that metrics show.
-    pub(super) kind: Option<PoolKind>,
 }
 
 /// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
