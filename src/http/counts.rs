@@ -13,7 +13,7 @@ use crate::metrics::{Counter, Gauge, Histogram, REQUEST_SECONDS};
 /// The methods that are told apart. All others are `other`.
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "other"];
 
-/// The status codes that are told apart: all that tagd and actix-http answer with. 499 stands for a client that has gone.
+/// The status codes that are told apart: all that tagd answers with. 499 stands for a client that has gone.
 const STATUSES: [u16; 28] = [
     200, 201, 202, 204, 206, 300, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 415, 416, 428, 429,
     431, 499, 500, 501, 503,

@@ -368,9 +368,15 @@ impl Shared {
     /// Waits until the server answers. What an attempt has sent may be lost although the next one would be answered, so
     /// attempts overlap.
     async fn wait_for_return(self: &Arc<Self>, attempts: &mut JoinSet<Probed>) -> Option<PgConnection> {
+        let mut next_login = Instant::now();
         loop {
             let end = Instant::now() + INTERVAL;
             attempts.spawn(Arc::clone(self).ping());
+            // whatever may be wrong with a ping
+            if next_login <= end {
+                next_login = end + ROUND;
+                attempts.spawn(Arc::clone(self).attempt(None, Vec::new()));
+            }
             while let Some(probed) = next_of(attempts, end).await {
                 if let Probed::Answer(connection, _) = probed {
                     return connection;

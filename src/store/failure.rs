@@ -252,7 +252,9 @@ pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
 impl From<sqlx::Error> for RequestError {
     fn from(error: sqlx::Error) -> Self {
         if let Some(outage) = outage_of(&error) {
-            return Self::Unavailable { outage, source: error.into() };
+            // the driver would call it an error with configuration
+            let source = refused_for(&error).map_or_else(|| error.into(), |outage| CircuitOpen(outage).into());
+            return Self::Unavailable { outage, source };
         }
         match refusal_of(&error) {
             Some(Refusal::TooManyTags) => {

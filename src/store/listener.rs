@@ -94,14 +94,21 @@ async fn receive(listener: &mut PgListener, forget: &impl Fn(&Changed)) -> sqlx:
                 let mut changed = Changed::default();
                 changed.add(first.payload());
                 let (apart, longest) = TOGETHER;
-                // an error is seen again by the next call
-                let _ = timeout(longest, async {
-                    while let Ok(Ok(other)) = timeout(apart, next(listener)).await {
-                        changed.add(other.payload());
+                // the driver reports a lost connection once, and opens another one for the next call
+                let lost = timeout(longest, async {
+                    while let Ok(received) = timeout(apart, next(listener)).await {
+                        match received {
+                            Ok(other) => changed.add(other.payload()),
+                            Err(error) => return Some(error),
+                        }
                     }
+                    None
                 })
                 .await;
                 forget(&changed);
+                if let Ok(Some(error)) = lost {
+                    return error;
+                }
             }
             Ok(Err(error)) => return error,
             Err(_) => {

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 75] = [
+pub const WANTED: [&str; 76] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -98,6 +98,7 @@ pub const WANTED: [&str; 75] = [
     "touch_credentials()",
     "unregister_resource()",
     "value_grams()",
+    "verification",
     "verify_scope()",
     "violations_of()",
     "wanted_grams()",

@@ -291,7 +291,7 @@ async fn export(request: HttpRequest, access: RegistryAccess) -> Handled {
         return Err(RegistryError::Condition.into());
     }
     if *request.method() == Method::HEAD {
-        Parameters::read(&request, &[])?;
+        Parameters::read(&request, &["only"])?.kinds()?;
         // headers that are only known once the body exists are left out, and no export runs
         let answer =
             HttpResponse::Ok().content_type(transfer::NDJSON).insert_header((header::VARY, "Accept-Encoding")).finish();
