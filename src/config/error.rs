@@ -31,6 +31,20 @@ pub enum ConfigError {
         /// The longest.
         most: f64,
     },
+    /// A part that is no number from 0 to 1.
+    #[error("{setting}: must be a number between 0 and 1, got {given}")]
+    Ratio {
+        /// The setting, or the variable.
+        setting: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// The URL of the collector cannot be used.
+    #[error("otlp_url: must be a URL such as http://collector:4318, got {0:?}")]
+    OtlpUrl(String),
+    /// The URL of the collector has a login.
+    #[error("otlp_url: must not have a user or a password")]
+    OtlpLogin,
     /// A number out of its range.
     #[error("{name}: must be an integer between {min} and {max}, got {value}")]
     Range {

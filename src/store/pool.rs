@@ -284,8 +284,11 @@ impl Lane<'_> {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
             }),
-        }?;
-        Ok((acquired, now))
+        };
+        if acquired.is_err() {
+            note_end(self.form.name(), Duration::ZERO, true);
+        }
+        Ok((acquired?, now))
     }
 
     /// The same for one statement that leaves nothing behind in the session.
@@ -389,7 +392,7 @@ impl Running {
             Some(connection) => {
                 let ran = self.since.elapsed();
                 connection.metrics().observe_statement(self.form, ran);
-                note_end(ran);
+                note_end(self.form.name(), ran, outcome.is_err());
                 connection.release(outcome)
             }
             None => outcome,
