@@ -135,7 +135,10 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         }
     };
     if let Some(exporter) = exporter {
-        exporter.stop().await;
+        tokio::select! {
+            () = exporter.stop() => {}
+            () = stop.asked() => {}
+        }
     }
     // a database that does not answer must not delay the end
     let _ = tokio::time::timeout(HINT, upkeep.report()).await;

@@ -40,11 +40,19 @@ pub enum ConfigError {
         given: String,
     },
     /// The URL of the collector cannot be used.
-    #[error("otlp_url: must be a URL such as http://collector:4318, got {0:?}")]
-    OtlpUrl(String),
+    #[error("{setting}: must be a URL without parameters, such as http://collector:4318, got {given:?}")]
+    OtlpUrl {
+        /// The setting, or the variable.
+        setting: &'static str,
+        /// What was given, up to its parameters.
+        given: String,
+    },
     /// The URL of the collector has a login.
-    #[error("otlp_url: must not have a user or a password")]
-    OtlpLogin,
+    #[error("{setting}: must not have a user or a password")]
+    OtlpLogin {
+        /// The setting, or the variable.
+        setting: &'static str,
+    },
     /// A number out of its range.
     #[error("{name}: must be an integer between {min} and {max}, got {value}")]
     Range {

@@ -50,20 +50,22 @@ pub(super) fn otlp(
 ) -> Result<Option<OtlpSetting>, ConfigError> {
     let text = |variable: OsString| variable.to_string_lossy().into_owned();
     let urls = [flags.otlp_url.clone(), file.0];
-    let url = urls.into_iter().flatten().find(|url| !url.is_empty()).or(variables.endpoint.map(text));
+    let url = urls.into_iter().flatten().find(|url| !url.is_empty()).map(|url| ("otlp_url", url));
+    let url = url.or(variables.endpoint.map(|url| ("OTEL_EXPORTER_OTLP_ENDPOINT", text(url))));
     let ratio = match (flags.otlp_sample.or(file.1), variables.ratio.map(text)) {
         (Some(ratio), _) => check("otlp_sample", &ratio.to_string(), Some(ratio))?,
         // of another program perhaps, so it is only read if it is used
         (None, Some(given)) if url.is_some() => check("OTEL_TRACES_SAMPLER_ARG", &given, given.trim().parse().ok())?,
         (None, _) => 1.0,
     };
-    let Some(url) = url else { return Ok(None) };
+    let Some((setting, url)) = url else { return Ok(None) };
     if url.contains('@') {
-        return Err(ConfigError::OtlpLogin);
+        return Err(ConfigError::OtlpLogin { setting });
     }
     let host = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) || url.contains(['?', '#', ' ']) {
-        return Err(ConfigError::OtlpUrl(url));
+        let given = url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        return Err(ConfigError::OtlpUrl { setting, given });
     }
     Ok(Some(OtlpSetting { url, ratio, service: variables.service.map_or_else(|| "tagd".to_owned(), text) }))
 }

@@ -277,18 +277,15 @@ impl Lane<'_> {
             store.observe_wait(*kind, now - begun);
         }
         note_statement(self.form.name(), now - begun);
-        let acquired = match waited {
-            Ok(acquired) => acquired,
+        let acquired = waited.unwrap_or_else(|_| {
             // the server's reason, if it gave one
-            Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
-            }),
-        };
-        if acquired.is_err() {
-            note_end(self.form.name(), Duration::ZERO, true);
-        }
-        Ok((acquired?, now))
+            })
+        });
+        let failed = |_: &_| note_end(self.form.name(), Duration::ZERO, true);
+        Ok((acquired.inspect_err(failed)?, now))
     }
 
     /// The same for one statement that leaves nothing behind in the session.

@@ -20,7 +20,10 @@ use prost::Message as _;
 use ureq::Agent;
 use uuid::Uuid;
 
-use super::{FLUSH, Message, Shared, TraceSettings, span};
+use super::{
+    queue::{Message, Shared},
+    span,
+};
 use crate::http_client;
 
 /// Spans in one request to the collector.
@@ -31,6 +34,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How long the collector may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the end of tagd waits until the last spans are sent.
+pub(super) const FLUSH: Duration = Duration::from_secs(3);
 
 /// How often a batch is tried while the collector is away.
 const TRIES: u32 = 3;
@@ -66,10 +72,10 @@ enum Failure {
 }
 
 impl Exporter {
-    pub(super) fn new(settings: &TraceSettings, messages: Receiver<Message>, shared: Arc<Shared>) -> Self {
-        let url = format!("{}/v1/traces", settings.url.trim_end_matches('/'));
+    pub(super) fn new(url: &str, service: &str, messages: Receiver<Message>, shared: Arc<Shared>) -> Self {
+        let url = format!("{}/v1/traces", url.trim_end_matches('/'));
         let attributes = vec![
-            span::text("service.name", &settings.service),
+            span::text("service.name", service),
             span::text("service.version", env!("CARGO_PKG_VERSION")),
             span::text("service.instance.id", &Uuid::new_v4().to_string()),
         ];

@@ -4,28 +4,14 @@
 //! `docs/adr/0042-traces.md` explains why.
 
 mod exporter;
+mod queue;
 mod span;
-
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{SyncSender, sync_channel},
-    },
-    time::{Duration, Instant, SystemTime},
-};
 
 use tokio::sync::oneshot;
 
-use crate::metrics::{RequestTrace, TraceContext, TraceParent};
-use exporter::Exporter;
-
-/// Requests that wait for the exporter. Those of more are lost.
-const QUEUE: usize = 4096;
-
-/// How long the end of tagd waits until the last spans are sent.
-const FLUSH: Duration = Duration::from_secs(3);
+use exporter::{Exporter, FLUSH};
+use queue::Stopper;
+pub use queue::{EndedRequest, Traces};
 
 /// Where spans go, and of which requests.
 #[derive(Debug, Clone)]
@@ -38,170 +24,33 @@ pub struct TraceSettings {
     pub service: String,
 }
 
-/// A request that has ended.
-#[derive(Debug)]
-pub struct EndedRequest {
-    /// Its place in the trace, and its statements.
-    pub trace: Box<RequestTrace>,
-    /// The dialect, or the part of tagd that answers.
-    pub dialect: String,
-    /// Template of the path; `None` if no route matches.
-    pub route: Option<String>,
-    /// Method, one of those that are known.
-    pub method: &'static str,
-    /// Status of the answer.
-    pub status: u16,
-    /// The kind of credential that its principal has; `None` if it is not known.
-    pub principal: Option<&'static str>,
-    /// When it began.
-    pub begun: Instant,
-    /// When it ended.
-    pub ended: Instant,
-    /// The same by the calendar.
-    pub ended_at: SystemTime,
-}
-
-/// What is sent to the exporter.
-enum Message {
-    Ended(EndedRequest),
-    /// Wakes it up, since tagd ends.
-    Stop,
-}
-
-/// What the exporter and those who give it spans share.
-#[derive(Debug, Default)]
-struct Shared {
-    is_stopping: AtomicBool,
-    /// Requests whose spans found no place in the queue.
-    dropped: AtomicU64,
-}
-
-/// Decides which requests have spans, and takes these.
-#[derive(Debug)]
-pub struct Traces {
-    queue: SyncSender<Message>,
-    shared: Arc<Shared>,
-    /// The identifiers of traces below this are sampled.
-    bound: u64,
-}
-
 /// The exporter, which is running.
 #[derive(Debug)]
 pub struct RunningExporter {
-    queue: SyncSender<Message>,
-    shared: Arc<Shared>,
+    stopper: Stopper,
     ended: oneshot::Receiver<()>,
 }
 
 /// Starts the thread that sends spans.
 pub fn start(settings: &TraceSettings) -> std::io::Result<(Traces, RunningExporter)> {
-    let (queue, messages) = sync_channel(QUEUE);
-    let shared = Arc::new(Shared::default());
+    let (traces, messages) = Traces::new(settings.ratio);
     let (end, ended) = oneshot::channel();
-    let exporter = Exporter::new(settings, messages, Arc::clone(&shared));
+    let exporter = Exporter::new(&settings.url, &settings.service, messages, traces.shared());
     std::thread::Builder::new().name("traces".to_owned()).spawn(move || {
         exporter.run();
         // who waits may have gone
         let _ = end.send(());
     })?;
-    let traces = Traces { queue: queue.clone(), shared: Arc::clone(&shared), bound: bound_of(settings.ratio) };
-    Ok((traces, RunningExporter { queue, shared, ended }))
-}
-
-/// The bound of sampled identifiers: 63 bits of them are compared, as the SDKs of OpenTelemetry do, so that programs with the same
-/// ratio sample the same traces.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a ratio between 0 and 1 of 63 bits, of which the first 53 matter"
-)]
-fn bound_of(ratio: f64) -> u64 {
-    if ratio >= 1.0 { u64::MAX } else { (ratio.max(0.0) * (1_u64 << 63) as f64) as u64 }
-}
-
-impl Traces {
-    /// The place of a new request in a trace: that of its caller, whose decision on sampling holds, or a new trace.
-    pub fn begin(&self, caller: Option<TraceParent>) -> TraceContext {
-        let span_id = new_id();
-        match caller {
-            Some(TraceParent { trace_id, span_id: parent_id, is_sampled }) => {
-                TraceContext { trace_id, span_id, parent_id: Some(parent_id), is_sampled }
-            }
-            None => {
-                let (high, low) = (new_id(), new_id());
-                let trace_id = u128::from(high) << 64 | u128::from(low);
-                TraceContext { trace_id, span_id, parent_id: None, is_sampled: low >> 1 < self.bound }
-            }
-        }
-    }
-
-    /// Takes what is known of a request whose spans are to be sent. They are lost if they arrive faster than they can be sent.
-    pub fn end(&self, request: EndedRequest) {
-        if self.queue.try_send(Message::Ended(request)).is_err() {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    let stopper = traces.stopper();
+    Ok((traces, RunningExporter { stopper, ended }))
 }
 
 impl RunningExporter {
     /// Sends what is left, as far as the collector takes it in a few seconds.
     pub async fn stop(self) {
-        self.shared.is_stopping.store(true, Ordering::Release);
-        // if there is no place, the exporter is awake
-        let _ = self.queue.try_send(Message::Stop);
+        self.stopper.stop();
         if tokio::time::timeout(FLUSH, self.ended).await.is_err() {
             tracing::warn!("the last traces were not sent in time");
         }
-    }
-}
-
-/// An identifier of a span, or half of one of a trace; never 0. As for request ids, reading random bytes for each would take longer.
-fn new_id() -> u64 {
-    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    KEY.hash_one(COUNT.fetch_add(1, Ordering::Relaxed)).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn traces(ratio: f64) -> Traces {
-        let (queue, _) = sync_channel(1);
-        Traces { queue, shared: Arc::default(), bound: bound_of(ratio) }
-    }
-
-    #[test]
-    fn the_ratio_is_that_of_traces_that_begin_here() {
-        for (ratio, least, most) in [(0.0, 0, 0), (0.25, 2000, 3000), (1.0, 10_000, 10_000)] {
-            let traces = traces(ratio);
-            let sampled = (0..10_000).filter(|_| traces.begin(None).is_sampled).count();
-            assert!((least..=most).contains(&sampled), "{ratio}: {sampled}");
-            for is_sampled in [true, false] {
-                let caller = TraceParent { trace_id: 7, span_id: 9, is_sampled };
-                let context = traces.begin(Some(caller));
-                assert_eq!((context.trace_id, context.parent_id, context.is_sampled), (7, Some(9), is_sampled));
-                assert_ne!(context.span_id, 9);
-            }
-        }
-    }
-
-    #[test]
-    fn what_finds_no_place_is_counted_and_nobody_waits() {
-        let traces = traces(1.0);
-        let ended = || EndedRequest {
-            trace: Box::new(RequestTrace::new(traces.begin(None))),
-            dialect: "ims".to_owned(),
-            route: None,
-            method: "GET",
-            status: 404,
-            principal: None,
-            begun: Instant::now(),
-            ended: Instant::now(),
-            ended_at: SystemTime::now(),
-        };
-        (0..5).for_each(|_| traces.end(ended()));
-        assert_eq!(traces.shared.dropped.load(Ordering::Relaxed), 5);
     }
 }

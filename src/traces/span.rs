@@ -1,5 +1,6 @@
-//! Spans of requests and their statements, as OTLP has them. Names of attributes are those of OpenTelemetry's semantic conventions
-//! where it has one.
+//! Spans of requests and their statements, as OTLP has them.
+//!
+//! Names of attributes are those of OpenTelemetry's semantic conventions, where it has one.
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, Status, span::SpanKind, status::StatusCode},
 };
 
-use super::{EndedRequest, new_id};
+use super::queue::{EndedRequest, new_id};
 use crate::metrics::StatementTrace;
 
 /// Adds the spans of a request: its own, and one for each statement.
