@@ -30,13 +30,14 @@ use crate::{
         Keystone, Secret,
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
-    config::{AuthMode, ConfigError, KeystoneSetting, Settings, passed_sockets},
+    config::{AuthMode, ConfigError, KeystoneSetting, OtlpSetting, Settings, passed_sockets},
     domain::{ListenAddress, credential::CredentialKind},
     http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
     metrics::Process,
     pem,
     service::{AuthSettings, MAX_AGE},
     store::{SessionProfile, Store},
+    traces::{self, RunningExporter, TraceSettings, Traces},
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
@@ -61,6 +62,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     };
     descriptors::raise_limit();
     let totals = Totals::default();
+    let (traces, exporter) = start_traces(settings)?.unzip();
     let app = App::new(AppSettings {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
@@ -78,6 +80,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         app,
         metrics_listener,
         sources: vec![Arc::new(Build), Arc::new(process), Arc::new(totals.clone())],
+        traces,
     })
     .map_err(|source| CliError::Listen { address: settings.listen(), source })?;
     tell_modes(settings);
@@ -131,11 +134,25 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             },
         }
     };
+    if let Some(exporter) = exporter {
+        tokio::select! {
+            () = exporter.stop() => {}
+            () = stop.asked() => {}
+        }
+    }
     // a database that does not answer must not delay the end
     let _ = tokio::time::timeout(HINT, upkeep.report()).await;
     opened.close().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// Starts to send traces, if they are sent anywhere.
+fn start_traces(settings: &Settings) -> Result<Option<(Traces, RunningExporter)>, CliError> {
+    let Some(OtlpSetting { url, ratio, service }) = settings.otlp.clone() else { return Ok(None) };
+    tracing::info!(url, ratio, "sending traces");
+    let started = traces::start(&TraceSettings { url, ratio, service });
+    started.map(Some).map_err(|source| CliError::File { what: "cannot start a thread for traces".to_owned(), source })
 }
 
 /// Says in the log which credentials requests must have.

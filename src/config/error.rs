@@ -31,6 +31,28 @@ pub enum ConfigError {
         /// The longest.
         most: f64,
     },
+    /// A part that is no number from 0 to 1.
+    #[error("{setting}: must be a number between 0 and 1, got {given}")]
+    Ratio {
+        /// The setting, or the variable.
+        setting: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// The URL of the collector cannot be used.
+    #[error("{setting}: must be a URL without parameters, such as http://collector:4318, got {given:?}")]
+    OtlpUrl {
+        /// The setting, or the variable.
+        setting: &'static str,
+        /// What was given, up to its parameters.
+        given: String,
+    },
+    /// The URL of the collector has a login.
+    #[error("{setting}: must not have a user or a password")]
+    OtlpLogin {
+        /// The setting, or the variable.
+        setting: &'static str,
+    },
     /// A number out of its range.
     #[error("{name}: must be an integer between {min} and {max}, got {value}")]
     Range {

@@ -48,6 +48,8 @@ pub(super) struct SettingsFile {
     #[serde(default, deserialize_with = "deserialize_metrics_address")]
     pub(super) metrics_listen: Option<ListenAddress>,
     pub(super) slow_request: Option<f64>,
+    pub(super) otlp_url: Option<String>,
+    pub(super) otlp_sample: Option<f64>,
     pub(super) workers: Option<u32>,
     pub(super) statement_timeout: Option<u32>,
     pub(super) region: Option<String>,

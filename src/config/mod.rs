@@ -8,7 +8,9 @@ mod file;
 mod keystone;
 mod limits;
 mod metrics;
+mod otlp;
 mod secrets;
+mod tls;
 mod values;
 
 use std::{
@@ -31,8 +33,12 @@ pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
 pub use metrics::MetricsArgs;
+pub use otlp::{OtlpArgs, OtlpSetting};
+use otlp::{Variables, otlp};
 pub use secrets::DatabasePassword;
 use secrets::{DatabaseSettings, PASSWORD, not_both, read_keys};
+pub use tls::TlsSettings;
+use tls::tls;
 pub use values::{LogFormat, Switch};
 use values::{given, host_name, path_parser, processors, read_flag, read_switch, secret_files, set_path};
 
@@ -129,6 +135,10 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub metrics: MetricsArgs,
 
+    /// Traces.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
+
     /// Number of threads that handle requests, 1 to 256 [default: one for each processor]
     #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
     pub workers: Option<u32>,
@@ -221,6 +231,8 @@ pub struct Settings {
     pub metrics_listen: Option<ListenAddress>,
     /// The time after which a request is slow, if there is one.
     pub slow_request: Option<Duration>,
+    /// Where traces are sent, if anywhere.
+    pub otlp: Option<OtlpSetting>,
     /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
@@ -249,17 +261,6 @@ pub struct Settings {
     /// Time for a request as a whole, in seconds.
     #[validate(range(min = 1, max = 7200))]
     pub request_timeout: u32,
-}
-
-/// The files of TLS.
-#[derive(Debug, Clone)]
-pub struct TlsSettings {
-    /// Certificate of the server.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// CAs of the certificates that clients must present, if they must.
-    pub client_ca: Option<PathBuf>,
 }
 
 impl Settings {
@@ -334,6 +335,15 @@ impl Settings {
             http_listen,
             metrics_listen: serve.metrics.metrics_listen.clone().or(file.metrics_listen),
             slow_request: metrics::slow_request(serve.metrics.slow_request.or(file.slow_request))?,
+            otlp: otlp(
+                &serve.otlp,
+                (file.otlp_url, file.otlp_sample),
+                Variables {
+                    endpoint: env("OTEL_EXPORTER_OTLP_ENDPOINT"),
+                    ratio: env("OTEL_TRACES_SAMPLER_ARG"),
+                    service: env("OTEL_SERVICE_NAME"),
+                },
+            )?,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
             statement_timeout,
             region: serve
@@ -393,26 +403,6 @@ impl Settings {
     pub fn statement_timeout(&self) -> Duration {
         Duration::from_secs(self.statement_timeout.into())
     }
-}
-
-/// The settings of TLS, which need each other.
-fn tls(
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
-    http_listen: Option<&ListenAddress>,
-) -> Result<Option<TlsSettings>, ConfigError> {
-    let (setting, required) = match (cert, key) {
-        (Some(cert), Some(key)) => return Ok(Some(TlsSettings { cert, key, client_ca })),
-        (Some(_), None) => ("tls_cert", "tls_key"),
-        (None, Some(_)) => ("tls_key", "tls_cert"),
-        (None, None) if client_ca.is_some() => ("tls_client_ca", "tls_cert and tls_key"),
-        (None, None) if http_listen.is_some() => {
-            ("http_listen", "tls_cert and tls_key, since without TLS the address of listen is for plain HTTP")
-        }
-        (None, None) => return Ok(None),
-    };
-    Err(ConfigError::Requires { setting, required })
 }
 
 fn default_data_dir() -> Result<PathBuf, ConfigError> {

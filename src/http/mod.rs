@@ -31,6 +31,7 @@ mod server;
 mod shown_path;
 mod state;
 mod tls;
+mod traced;
 mod unidentified;
 mod watch;
 

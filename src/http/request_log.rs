@@ -30,13 +30,14 @@ use super::{
     routes::{self, RouteId, RouteName},
     shown_path,
     state::AppState,
+    traced,
     unidentified::{self, Asked},
     watch::{self, Bounds, Cut},
 };
 use crate::{
     auth::Principal,
     domain::{Outage, RequestError},
-    metrics::Record,
+    metrics::{Record, ShownTrace},
 };
 
 /// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, cuts it off if its client
@@ -63,6 +64,8 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let _in_flight = Arc::clone(&state.server.in_flight);
     let client = Some(client::address(&request, &state.server.trusted_proxies));
+    let trace = state.server.traces.as_ref().map(|traces| traced::begin(traces, request.headers()));
+    let record = RefCell::new(Record::new(trace));
     let work = async {
         if let Some(connection) = &connection {
             connection.settle(state.server.limits.patience).await?;
@@ -77,7 +80,6 @@ pub(super) async fn log<B: MessageBody + 'static>(
         })
     };
     let bounds = || bounds(&asked, &state);
-    let record = RefCell::default();
     let cut = match watch::run(connection.as_deref(), bounds, &record, work).await {
         Ok(Ok(answer)) => {
             let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state);
@@ -92,8 +94,8 @@ pub(super) async fn log<B: MessageBody + 'static>(
             }
             let extensions = answer.request().extensions();
             let principal = extensions.get::<Principal>();
-            log_line(&asked, client, principal, answer.status(), elapsed);
-            tell_slow(&asked, &state, route, principal, answer.status(), elapsed, &record);
+            let status = answer.status();
+            tell(&asked, &state, &Ended { route, client, principal, status, start, elapsed }, record.take());
             drop(extensions);
             return Ok(answer);
         }
@@ -112,8 +114,8 @@ pub(super) async fn log<B: MessageBody + 'static>(
     if let Ok(value) = HeaderValue::from_str(&asked.request_id) {
         answer.headers_mut().insert(HEADER, value);
     }
-    log_line(&asked, client, None, answer.status(), elapsed);
-    tell_slow(&asked, &state, route, None, answer.status(), elapsed, &record);
+    let status = answer.status();
+    tell(&asked, &state, &Ended { route, client, principal: None, status, start, elapsed }, record.take());
     Err(InternalError::from_response("cut off", answer).into())
 }
 
@@ -173,47 +175,60 @@ async fn authenticate(
     })
 }
 
-fn log_line(
-    asked: &Asked,
+/// How a request ended.
+struct Ended<'a> {
+    route: RouteId,
     client: Option<IpAddr>,
-    principal: Option<&Principal>,
+    /// `None` if it is not known.
+    principal: Option<&'a Principal>,
     status: StatusCode,
+    start: Instant,
     elapsed: Duration,
-) {
+}
+
+/// Tells the log, and the collector of traces, how a request ended.
+fn tell(asked: &Asked, state: &AppState, ended: &Ended<'_>, mut record: Record) {
+    let trace = record.trace.take();
+    let shown = trace.as_ref().and_then(|trace| trace.context.shown());
+    log_line(asked, ended, shown);
+    tell_slow(asked, state, ended, &record, shown);
+    if let (Some(traces), Some(trace)) = (&state.server.traces, trace) {
+        let &Ended { route, principal, status, start: begun, .. } = ended;
+        traced::end(traces, trace, &traced::Ended { route, method: &asked.method, status, principal, begun });
+    }
+}
+
+fn log_line(asked: &Asked, ended: &Ended<'_>, trace: Option<ShownTrace>) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
+    let &Ended { client, principal, status, elapsed, .. } = ended;
     let path = shown_path::shown(asked.uri.path());
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    let client = client.map(display);
+    let (client, trace_id) = (client.map(display), trace.map(display));
     let credential = principal.and_then(Principal::credential_id);
     let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);
     let principal = principal.map(|principal| &*principal.caller.principal);
     let (request_id, method, status) =
         (&*asked.request_id, shown_path::shown_method(asked.method.as_str()), status.as_u16());
-    tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
+    tracing::info!(
+        request_id, trace_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered"
+    );
 }
 
 /// Tells what a slow request did in the database, without values of anybody. Imports, exports and deletions of projects take as long as
 /// there is to do, and are left out.
-fn tell_slow(
-    asked: &Asked,
-    state: &AppState,
-    route: RouteId,
-    principal: Option<&Principal>,
-    status: StatusCode,
-    elapsed: Duration,
-    record: &RefCell<Record>,
-) {
+fn tell_slow(asked: &Asked, state: &AppState, ended: &Ended<'_>, record: &Record, trace: Option<ShownTrace>) {
+    let &Ended { route, principal, status, elapsed, .. } = ended;
     let is_slow = state.server.limits.slow.is_some_and(|slow| elapsed > slow);
     if !is_slow || is_bulk(&asked.method, asked.uri.path()) {
         return;
     }
-    let record = record.take();
     let RouteName { dialect, path } = routes::name(route);
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     tracing::warn!(
         request_id = &*asked.request_id,
+        trace_id = trace.map(display),
         dialect,
         route = path,
         method = shown_path::shown_method(asked.method.as_str()),

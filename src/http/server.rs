@@ -29,6 +29,7 @@ use crate::{
     app::App,
     domain::{ListenAddress, Network},
     metrics::Source,
+    traces::Traces,
 };
 
 /// How long requests in flight may take to finish when the server stops.
@@ -63,6 +64,8 @@ pub struct ServerSettings<'a> {
     pub metrics_listener: Option<Listener>,
     /// Metrics of other parts of the program.
     pub sources: Vec<Arc<dyn Source>>,
+    /// Takes the spans of requests, if traces are sent.
+    pub traces: Option<Traces>,
 }
 
 /// A running server.
@@ -108,6 +111,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
         app,
         metrics_listener,
         sources,
+        traces,
     } = settings;
     let address = listener.address()?;
     let http_address = http_listener.as_ref().map(Listener::address).transpose()?;
@@ -129,6 +133,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
         has_metrics_apart: metrics_listener.is_some(),
         in_flight,
         at_clients,
+        traces,
     });
     let in_flight = InFlight(Arc::downgrade(&state.in_flight));
     let failed = state.limits.failed().clone();

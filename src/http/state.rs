@@ -10,6 +10,7 @@ use crate::{
     app::{App, Worker},
     domain::{Network, RequestError},
     service::{Authenticator, Credentials, History, Identity, Registry, Service},
+    traces::Traces,
 };
 
 /// What the requests of all workers share in this module.
@@ -29,6 +30,8 @@ pub(super) struct ServerState {
     pub(super) in_flight: Arc<()>,
     /// Has a clone for each of them that waits for its client.
     pub(super) at_clients: Arc<()>,
+    /// Takes the spans of requests, if traces are sent.
+    pub(super) traces: Option<Traces>,
 }
 
 impl ServerState {

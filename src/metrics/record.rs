@@ -1,4 +1,4 @@
-//! What a request does in the database, for the log line of a slow one.
+//! What a request does in the database, for the log line of a slow one and for its trace.
 //!
 //! It is written where statements run, and read where the request ends, also if the request was cut off. Between them are layers that need
 //! not know of it: while a request is polled, its record is that of the thread.
@@ -10,6 +10,8 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+
+use super::trace::{RequestTrace, TraceContext};
 
 /// The most statements whose forms are told.
 const MOST_FORMS: usize = 8;
@@ -26,6 +28,8 @@ pub struct Record {
     pub waited: Duration,
     /// Time of the statements that have ended.
     pub ran: Duration,
+    /// The same for its trace, if it belongs to one.
+    pub trace: Option<Box<RequestTrace>>,
 }
 
 thread_local! {
@@ -33,6 +37,11 @@ thread_local! {
 }
 
 impl Record {
+    /// The record of a new request.
+    pub fn new(trace: Option<TraceContext>) -> Self {
+        Self { trace: trace.map(|context| Box::new(RequestTrace::new(context))), ..Self::default() }
+    }
+
     /// Polls a request, whose record this is.
     pub fn poll<F: Future>(record: &RefCell<Self>, request: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
         exchange(record);
@@ -73,12 +82,25 @@ pub fn note_statement(form: &'static str, waited: Duration) {
         }
         record.statements += 1;
         record.waited += waited;
+        if let Some(trace) = &mut record.trace {
+            trace.begin(form, waited);
+        }
     });
 }
 
-/// A statement has ended.
-pub fn note_end(ran: Duration) {
-    note(|record| record.ran += ran);
+/// A statement of a form has ended, or got no connection.
+pub fn note_end(form: &'static str, ran: Duration, is_failed: bool) {
+    note(|record| {
+        record.ran += ran;
+        if let Some(trace) = &mut record.trace {
+            trace.end(form, is_failed);
+        }
+    });
+}
+
+/// The header `traceparent` for a request that this one causes, if it belongs to a trace.
+pub fn traceparent() -> Option<String> {
+    CURRENT.with(|current| Some(current.try_borrow().ok()?.trace.as_ref()?.context.traceparent()))
 }
 
 /// A query runs over so many scopes.
@@ -101,7 +123,7 @@ mod tests {
                 note_statement(form, second);
                 let mut first = true;
                 std::future::poll_fn(|_| if mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
-                note_end(2 * second);
+                note_end(form, 2 * second, false);
             }
         };
         let (a, b) = (RefCell::default(), RefCell::default());

@@ -277,15 +277,15 @@ impl Lane<'_> {
             store.observe_wait(*kind, now - begun);
         }
         note_statement(self.form.name(), now - begun);
-        let acquired = match waited {
-            Ok(acquired) => acquired,
+        let acquired = waited.unwrap_or_else(|_| {
             // the server's reason, if it gave one
-            Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
-            }),
-        }?;
-        Ok((acquired, now))
+            })
+        });
+        let failed = |_: &_| note_end(self.form.name(), Duration::ZERO, true);
+        Ok((acquired.inspect_err(failed)?, now))
     }
 
     /// The same for one statement that leaves nothing behind in the session.
@@ -389,7 +389,7 @@ impl Running {
             Some(connection) => {
                 let ran = self.since.elapsed();
                 connection.metrics().observe_statement(self.form, ran);
-                note_end(ran);
+                note_end(self.form.name(), ran, outcome.is_err());
                 connection.release(outcome)
             }
             None => outcome,

@@ -61,10 +61,11 @@ impl ReadQueue {
         }
         if let (Some(key), None) = (query.batch_key, &leader) {
             let request = BatchedQuery { query: query.clone(), share };
-            note_statement(Form::of_query(query.shape).name(), Duration::ZERO);
+            let form = Form::of_query(query.shape).name();
+            note_statement(form, Duration::ZERO);
             let begun = Instant::now();
             let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
-            note_end(begun.elapsed());
+            note_end(form, begun.elapsed(), !matches!(outcome, Some(Coalesced::Rows(_))));
             match outcome {
                 Some(Coalesced::Rows(rows)) => return Ok(rows),
                 Some(Coalesced::Failed(error)) => return Err(error),

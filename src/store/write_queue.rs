@@ -85,7 +85,9 @@ impl WriteQueue {
         note_statement(Form::WriteTags.name(), Duration::ZERO);
         let begun = Instant::now();
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
-        note_end(begun.elapsed());
+        let is_failed =
+            matches!(outcome, None | Some(Err(RequestError::Unavailable { .. } | RequestError::Internal { .. })));
+        note_end(Form::WriteTags.name(), begun.elapsed(), is_failed);
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 

@@ -80,6 +80,8 @@ fn help_explains_every_setting_with_its_default() {
         ("--http-listen <ADDRESS:PORT|unix:PATH>", "TAGD_HTTP_LISTEN", "[default: none]"),
         ("--metrics-listen <ADDRESS:PORT|unix:PATH>", "TAGD_METRICS_LISTEN", "[default: none]"),
         ("--slow-request <SECONDS>", "TAGD_SLOW_REQUEST", "[default: 1]"),
+        ("--otlp-url <URL>", "TAGD_OTLP_URL", "[default: none]"),
+        ("--otlp-sample <RATIO>", "TAGD_OTLP_SAMPLE", "[default: 1]"),
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
         ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),

@@ -4,6 +4,7 @@ mod database;
 mod places;
 mod requests;
 mod slow;
+mod traces;
 
 use std::collections::BTreeMap;
 

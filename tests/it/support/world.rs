@@ -128,6 +128,7 @@ impl World {
                 app,
                 metrics_listener: None,
                 sources: Vec::new(),
+                traces: None,
             })
             .unwrap()
         });
