@@ -133,6 +133,9 @@ async fn enter_and_put(
 type Waiting<'a> = Vec<(usize, &'a NewType)>;
 
 /// Stores definitions in order, except that a name that moves from one type to another is given up first.
+///
+/// A savepoint that was rolled back to stays, and those after it would be within it: one level deeper, with one lock more, for
+/// every definition that is refused. So it is released as well.
 async fn put_all(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -152,7 +155,7 @@ async fn put_all(
             }
             Err(failure) => {
                 let (reason, is_taken) = failure.reason()?;
-                connection.execute("rollback to savepoint definition").await?;
+                connection.execute("rollback to savepoint definition; release savepoint definition").await?;
                 if let AdmittedDefinition::Type(new) = definition
                     && is_taken
                 {
@@ -190,11 +193,14 @@ async fn put_waiting(
             let put = match put_type(connection, caller, new, before).await {
                 Err(failure) => {
                     let (reason, _) = failure.reason()?;
-                    connection.execute("rollback to savepoint definition").await?;
+                    connection.execute("rollback to savepoint definition; release savepoint definition").await?;
                     taken.push(*position);
                     Err(reason)
                 }
-                Ok(put) => Ok(put),
+                Ok(put) => {
+                    connection.execute("release savepoint definition").await?;
+                    Ok(put)
+                }
             };
             if let Some(outcome) = outcomes.get_mut(*position) {
                 *outcome = put;
@@ -205,7 +211,7 @@ async fn put_waiting(
             connection.execute("release savepoint exchange").await?;
         } else {
             // without those that nobody gives up the name for
-            connection.execute("rollback to savepoint exchange").await?;
+            connection.execute("rollback to savepoint exchange; release savepoint exchange").await?;
             waiting.retain(|(position, _)| !taken.contains(position));
         }
     }

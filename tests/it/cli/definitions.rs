@@ -12,7 +12,7 @@ fn lines(of: &[Value]) -> String {
     of.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn new_type(name: &str, aliases: &[&str]) -> Value {
+pub(super) fn new_type(name: &str, aliases: &[&str]) -> Value {
     json!({ "kind": "type", "resource_type": name, "service": "TMS", "regional": true, "tag_quota": 20, "aliases": aliases })
 }
 
@@ -21,16 +21,16 @@ fn resource(resource_type: &str, id: &str, tags: &[(&str, &str)]) -> Value {
     json!({ "project_id": "p", "resource_type": resource_type, "resource_id": id, "tags": tags })
 }
 
-fn policy(name: &str, key: &str, enforced: bool) -> Value {
+pub(super) fn policy(name: &str, key: &str, enforced: bool) -> Value {
     json!({ "kind": "policy", "policy_name": name, "key": key, "required": true, "enforced": enforced })
 }
 
-fn predefined(domain: &str, key: &str, value: &str) -> Value {
+pub(super) fn predefined(domain: &str, key: &str, value: &str) -> Value {
     json!({ "kind": "predefined_tag", "domain_id": domain, "key": key, "value": value, "updated_at": "2026-01-02T03:04:05.000006Z" })
 }
 
 /// The lines of one kind.
-fn of_kind(program: &Program, kind: &str) -> Vec<Value> {
+pub(super) fn of_kind(program: &Program, kind: &str) -> Vec<Value> {
     json_lines(&program.expect(&["export", "--only", kind]))
 }
 
@@ -39,7 +39,7 @@ fn find_type(program: &Program, name: &str) -> Value {
     of_kind(program, "type").into_iter().find(|line| line["resource_type"] == name).unwrap_or(Value::Null)
 }
 
-fn import(program: &Program, input: &[Value], flags: &[&str]) -> Said {
+pub(super) fn import(program: &Program, input: &[Value], flags: &[&str]) -> Said {
     program.write("input.ndjson", lines(input));
     untimed(program.run(&[&["import", "input.ndjson"], flags].concat()))
 }

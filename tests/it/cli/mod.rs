@@ -5,6 +5,7 @@ mod cluster;
 mod compose;
 mod credentials;
 mod csv_files;
+mod definition_batches;
 mod definitions;
 mod deploy;
 mod health;
