@@ -8,6 +8,7 @@ mod isolation;
 mod keystone;
 mod limits;
 mod lookups;
+mod notified;
 mod revocation;
 mod roles;
 mod roots;

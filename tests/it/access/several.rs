@@ -8,22 +8,16 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
 };
 
 use serde_json::json;
-use sqlx::{
-    AssertSqlSafe, Connection, Executor,
-    postgres::{PgListener, PgPoolOptions},
-};
+use sqlx::{AssertSqlSafe, Connection, Executor};
 use tagd::{domain::Role, service::AuthSettings};
 
 use super::{MASTER, settings, token};
-use crate::support::{
-    Answer, Dice, PATIENCE, Program, Relay, Stopper, TestDb, World, block_on, eventually, waiting_for_locks,
-};
+use crate::support::{Answer, Dice, Program, Relay, Stopper, TestDb, World, block_on, eventually, waiting_for_locks};
 
 const CASES: usize = 40;
 const PROJECTS: [&str; 3] = ["p", "q", "r"];
@@ -32,33 +26,33 @@ const DOMAINS: [&str; 2] = ["d", "e"];
 // ---- servers and requests
 
 /// Two servers over one database, which has the types of the resources.
-fn two() -> [World; 2] {
+pub(super) fn two() -> [World; 2] {
     let db = Arc::new(TestDb::new());
     [(); 2].map(|()| World::remembering(Arc::clone(&db), db.settings(), settings()))
 }
 
-fn send(world: &World, method: &str, path: &str, token: &str, body: &str) -> Answer {
+pub(super) fn send(world: &World, method: &str, path: &str, token: &str, body: &str) -> Answer {
     let headers = [("X-Auth-Token", token), ("Content-Type", "application/json")];
     world.send(method, path, &headers[..if body.is_empty() { 1 } else { 2 }], body.as_bytes())
 }
 
 /// The same to the registry, which must succeed.
-fn register(world: &World, method: &str, path: &str, token: &str, body: &str) {
+pub(super) fn register(world: &World, method: &str, path: &str, token: &str, body: &str) {
     let answer = send(world, method, &format!("/registry/v1/{path}"), token, body);
     assert!(answer.status < 300, "{method} {path} {body}: {} {}", answer.status, answer.body);
     assert!(path != "import" || answer.json()["rejected_count"] == 0, "{}", answer.body);
 }
 
-fn put_project(world: &World, token: &str, project: &str, domain: &str) {
+pub(super) fn put_project(world: &World, token: &str, project: &str, domain: &str) {
     register(world, "PUT", &format!("projects/{project}"), token, &json!({ "domain_id": domain }).to_string());
 }
 
-fn put_resource(world: &World, token: &str, project: &str, id: &str, value: &str) {
+pub(super) fn put_resource(world: &World, token: &str, project: &str, id: &str, value: &str) {
     let body = json!({ "tags": [{ "key": "k", "value": value }] }).to_string();
     register(world, "PUT", &format!("projects/{project}/types/images/resources/{id}"), token, &body);
 }
 
-fn put_type(world: &World, token: &str) {
+pub(super) fn put_type(world: &World, token: &str) {
     register(world, "PUT", "types/images", token, r#"{"service":"IMS","regional":true,"tag_quota":10}"#);
 }
 
@@ -81,7 +75,7 @@ fn seen(world: &World, token: &str, project: &str) -> Result<Resources, u16> {
 }
 
 /// The identifier of a token.
-fn id_of(token: &str) -> &str {
+pub(super) fn id_of(token: &str) -> &str {
     &token[5..17]
 }
 
@@ -388,55 +382,6 @@ fn a_project_that_is_moved_while_it_is_read_is_not_shown_to_its_old_domain() {
         assert_eq!(status, 403, "{method} {path}");
     }
     block_on(owner.close()).unwrap();
-}
-
-#[test]
-fn only_what_ends_a_right_is_notified_and_no_notification_has_a_name() {
-    let [world, other] = two();
-    drop(other);
-    let operator = token(&world, Role::Operator, "", &[]);
-    put_type(&world, &operator);
-    let (sender, received) = mpsc::channel();
-    block_on(async {
-        let pool = PgPoolOptions::new().max_connections(1).connect(&world.db.url()).await.unwrap();
-        let mut listener = PgListener::connect_with(&pool).await.unwrap();
-        listener.listen("tagd").await.unwrap();
-        // it may only be dropped on the runtime
-        tokio::spawn(async move {
-            while let Ok(Some(notification)) = listener.try_recv().await {
-                if sender.send(notification.payload().to_owned()).is_err() {
-                    return;
-                }
-            }
-        });
-    });
-    let next =
-        |what: &str| received.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("nothing was notified after {what}"));
-    // nothing of this is remembered by anyone
-    let mut project = json!({ "domain_id": "d", "project_name": "n" });
-    register(&world, "PUT", "projects/p", &operator, &project.to_string());
-    project["project_name"] = "other".into();
-    register(&world, "PUT", "projects/p", &operator, &project.to_string());
-    put_resource(&world, &operator, "p", "i", "v");
-    put_resource(&world, &operator, "unnamed", "i", "v");
-    let line = json!({ "project_id": "p", "resource_type": "images", "resource_id": "j", "tags": [] });
-    register(&world, "POST", "import", &operator, &line.to_string());
-    let tag = send(&world, "POST", "/v2/p/images/i/tags", &operator, r#"{"tag":{"key":"a","value":"b"}}"#);
-    assert_eq!(tag.status, 204, "{}", tag.body);
-    register(&world, "PUT", "types/disk", &operator, r#"{"service":"TMS","regional":true,"tag_quota":10}"#);
-    register(&world, "PUT", "policies/required", &operator, r#"{"key":"a","required":true}"#);
-    register(&world, "DELETE", "projects/p/types/images/resources/j", &operator, "");
-    let reader = token(&world, Role::Reader, "d", &[]);
-    // what sha256sum says of "p"
-    let of_p = "projects 148de9c5a7a44d19";
-    put_project(&world, &operator, "p", "e");
-    assert_eq!(next("a move"), of_p);
-    register(&world, "DELETE", "projects/p?with_resources=true", &operator, "");
-    assert_eq!(next("a deletion"), of_p);
-    register(&world, "POST", &format!("tokens/{}/rotate", id_of(&reader)), &operator, "");
-    assert_eq!(next("a rotation"), "credentials");
-    register(&world, "DELETE", &format!("tokens/{}", id_of(&reader)), &operator, "");
-    assert_eq!(next("a revocation"), "credentials");
 }
 
 #[test]
