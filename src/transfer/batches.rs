@@ -25,6 +25,9 @@ use crate::{
 
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
+/// Definitions in a batch, unless the last is a resource type: a transaction keeps the locks of those it has stored. Types may
+/// exchange names only within a batch.
+const BATCH_DEFINITIONS: usize = 500;
 /// Maximum bytes of lines in a batch, which bounds memory if lines are long.
 pub(crate) const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 
@@ -111,7 +114,13 @@ impl BatchBuilder {
 
     /// Adds a resource type, a project, a predefined tag or a policy.
     fn define(&mut self, line: u64, bytes: u64, definition: Definition) -> Result<(), Stopped> {
-        if !self.batch.lines.is_empty() {
+        let is_policy = definition.kind() == Kind::Policy;
+        let ends = self.batch.definitions.last().is_some_and(|(_, last)| {
+            // a transaction with a policy holds up all that change policies
+            is_policy != (last.kind() == Kind::Policy)
+                || self.batch.definitions.len() >= BATCH_DEFINITIONS && last.kind() != Kind::Type
+        });
+        if ends || !self.batch.lines.is_empty() {
             self.flush()?;
         }
         self.batch.definitions.push((line, definition));

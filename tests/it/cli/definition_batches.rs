@@ -5,7 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::definitions::{import, new_type, of_kind, predefined};
+use super::definitions::{import, new_type, of_kind, policy, predefined};
 use crate::support::{Program, TestDb, block_on, eventually, waiting_for_locks};
 
 /// Runs an import until it waits for a project that another transaction has locked. Returns what is to be asked meanwhile.
@@ -52,4 +52,22 @@ fn definitions_that_are_refused_leave_no_locks_until_the_end_of_the_transaction(
     assert!(locks < 10, "{locks} locks of transactions after 200 lines that were refused");
     assert_eq!(of_kind(&program, "project")[0]["project_name"], "new");
     assert_eq!(of_kind(&program, "predefined_tag").len(), 500);
+}
+
+#[test]
+fn an_import_stores_policies_by_themselves_and_other_definitions_500_at_a_time() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let project =
+        |i: usize, name: &str| json!({ "kind": "project", "project_id": format!("p{i:03}"), "project_name": name });
+    assert_eq!(import(&program, &[project(500, "old")], &[]).code, Some(0));
+    let mut input = vec![policy("first", "k", false)];
+    input.extend((0..502).map(|i| project(i, "new")));
+    let other = Program::new().on(&db);
+    while_waiting(&db, &program, &input, "p500", |_| {
+        assert_eq!((of_kind(&other, "policy").len(), of_kind(&other, "project").len()), (1, 501));
+        // nobody waits for the import to change policies
+        assert_eq!(import(&other, &[policy("second", "k", false)], &[]).code, Some(0));
+    });
+    assert_eq!((of_kind(&other, "policy").len(), of_kind(&other, "project").len()), (2, 502));
 }
