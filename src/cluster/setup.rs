@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Error, ErrorKind, Write},
+    io::{Error, ErrorKind, Read, Write},
     path::Path,
     process::{Stdio, id},
 };
@@ -157,7 +157,19 @@ pub(super) fn configure_read_only(
     sockets: &Path,
     settings: &ClusterSettings,
 ) -> Result<(), ClusterError> {
-    place.write("tagd.conf", &format!("{}default_transaction_read_only = on\n", render(sockets, settings)))
+    place.write("tagd.conf", &format!("{}{READ_ONLY}\n", render(sockets, settings)))
+}
+
+/// Whether the server was last started to be only read.
+pub(super) fn is_read_only(place: &Place) -> Result<bool, ClusterError> {
+    let path = place.root().join("tagd.conf");
+    let mut text = String::new();
+    let read = place.folder().file("tagd.conf", OFlag::O_RDONLY).and_then(|mut file| file.read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text.lines().any(|line| line == READ_ONLY)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(ClusterError::at(&path)(error)),
+    }
 }
 
 fn render(sockets: &Path, settings: &ClusterSettings) -> String {
@@ -175,6 +187,9 @@ fn render(sockets: &Path, settings: &ClusterSettings) -> String {
         settings.max_connections.max(8),
     )
 }
+
+/// The setting of a server that is only read.
+const READ_ONLY: &str = "default_transaction_read_only = on";
 
 /// Settings that are the same for every cluster.
 const FIXED: &str = "\

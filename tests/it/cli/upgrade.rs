@@ -195,6 +195,8 @@ fn an_upgrade_that_is_killed_at_any_step_leaves_the_old_cluster_in_use() {
         assert!(lines.map_while(Result::ok).any(|line| line.starts_with(step)), "no step {step}");
         child.kill().unwrap();
         child.wait().unwrap();
+        // it is a server for writing again, and the old cluster
+        site.program.expect(&["token", "create", "--name", "written", "--role", "operator"]);
         // a step later the guards of both servers have seen it
         assert_eq!(site.program.expect(&["export"]), exported, "killed at {step}");
         assert_eq!(site.entries(), ["data"], "killed at {step}");
