@@ -193,11 +193,18 @@ fn finish(settings: &Settings, upgrade: Upgrade) -> Result<(), CliError> {
     let (from, to) = (upgrade.from(), upgrade.to());
     let programs = upgrade.new_programs().to_path_buf();
     let is_found = upgrade.are_programs_found();
+    let ends_archiving = block_in_place(|| upgrade.ends_archiving())?;
     let kept = block_in_place(|| upgrade.switch())?;
     println!("the cluster has Postgres {to} now");
     if !is_found {
         let given = if settings.postgres_bin.is_some() { "change" } else { "set" };
         println!("before the next start, {given} --postgres-bin or TAGD_POSTGRES_BIN to {}", programs.display());
+    }
+    if ends_archiving {
+        println!(
+            "archiving of the WAL is off now (archive_mode): name another folder in archive_command, switch it on again, \
+             and make a new base backup; the archive of before is of use for the kept cluster only"
+        );
     }
     println!("the cluster of Postgres {from} is kept in {}", kept.display());
     println!("once you no longer need it, remove it: rm -r '{}'", kept.display());

@@ -197,6 +197,11 @@ impl Upgrade {
         programs::find(&self.settings, &self.place, Some(self.to.major)).is_ok()
     }
 
+    /// Whether the cluster archives its WAL, which the new one does not: it is another cluster, with WAL of its own.
+    pub fn ends_archiving(&self) -> Result<bool, UpgradeError> {
+        copy::is_archiving(&self.place)
+    }
+
     /// The directory of the new programs.
     pub fn new_programs(&self) -> &Path {
         &self.to.bin
