@@ -355,6 +355,21 @@ fn a_base_backup_with_its_wal_restores_the_state_at_a_time() {
 }
 
 #[test]
+fn a_program_of_postgres_inherits_no_other_server_and_no_secret() {
+    let private = Private::new();
+    let mut command = private.0.command(&["postgres", "bash", "-c", "env | grep -E '^(PG|TAGD_MASTER_KEY)' | sort"]);
+    for name in ["HOST", "HOSTADDR", "PORT", "USER", "PASSWORD", "SERVICE", "SERVICEFILE", "PASSFILE"] {
+        command.env(format!("PG{name}"), "other");
+    }
+    command.env("PGOPTIONS", "-c work_mem=5MB");
+    command.env("TAGD_MASTER_KEY", "0123456789abcdef".repeat(4));
+    let said = finish(command, b"");
+    let names: Vec<&str> = said.out.lines().filter_map(|line| line.split('=').next()).collect();
+    assert_eq!(names, ["PGDATABASE", "PGHOST", "PGPORT", "PGUSER"], "{said:?}");
+    assert!(!said.out.contains("other"), "{said:?}");
+}
+
+#[test]
 fn programs_of_postgres_are_run_on_the_private_database_and_on_no_other() {
     let private = Private::new();
     let said = private.0.run(&["postgres", "bash", "-c", r#"echo "$PGUSER $PGDATABASE"; exit 3"#]);
@@ -362,6 +377,8 @@ fn programs_of_postgres_are_run_on_the_private_database_and_on_no_other() {
     let said = private.0.run(&["postgres", "no-such-program"]);
     assert!(said.code == Some(1) && said.err.starts_with("tagd: there is no program no-such-program in /"), "{said:?}");
     assert_eq!(private.0.run(&["postgres"]).code, Some(2));
+    let said = private.0.run(&["postgres", "bash", "-c", "kill -KILL $$"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(1), "tagd: bash was ended by signal 9\n"));
     let given = Program::new().with("DATABASE_URL", "postgres://nobody@localhost/none");
     let said = given.run(&["postgres", "psql"]);
     assert_eq!(said.err, "tagd: a database is given: run the program itself, with the URL of this database\n");
