@@ -65,6 +65,9 @@ fn status(wanted: &ClusterSettings) -> Result<(), CliError> {
     println!("version   Postgres {}", found.major);
     println!("data      {}", found.data.display());
     println!("size      {}", megabytes(found.size));
+    if found.is_switching {
+        println!("upgrade   interrupted while it put this cluster in place; the next start of tagd finishes it");
+    }
     match found.process {
         Some(process) => println!("running   yes, process {process}"),
         None => println!("running   no"),
@@ -83,7 +86,8 @@ fn status(wanted: &ClusterSettings) -> Result<(), CliError> {
 }
 
 async fn upgrade(settings: &Settings, wanted: &ClusterSettings, args: UpgradeArgs) -> Result<(), CliError> {
-    let planned = block_in_place(|| Upgrade::plan(wanted, args.from_bin.as_deref(), args.to_bin.as_deref()))?;
+    let planned =
+        block_in_place(|| Upgrade::plan(wanted, args.from_bin.as_deref(), args.to_bin.as_deref(), args.dry_run))?;
     let upgrade = match planned {
         Planned::Nothing { major } => {
             println!("the cluster has Postgres {major}, and there is no newer one to move it to: nothing to do");

@@ -20,18 +20,26 @@ use super::{
 /// The major version that created the cluster, if there is a cluster yet.
 pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
     let data = place.data();
+    if let Some(major) = version_in(&data)? {
+        return Ok(Some(major));
+    }
+    // Removed only if it is empty: a cluster without its version must not be overwritten.
+    match fs::remove_dir(&data) {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(_) => Err(ClusterError::NotACluster { path: data }),
+    }
+}
+
+/// The same of a data directory, which is only looked at; none if it has no version.
+pub(super) fn version_in(data: &Path) -> Result<Option<u32>, ClusterError> {
     match fs::read_to_string(data.join("PG_VERSION")) {
         Ok(text) => match text.trim().parse() {
             Ok(major) => Ok(Some(major)),
-            Err(_) => Err(ClusterError::NotACluster { path: data }),
+            Err(_) => Err(ClusterError::NotACluster { path: data.to_path_buf() }),
         },
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(ClusterError::at(&data)(error)),
-        // Removed only if it is empty: a cluster without its version must not be overwritten.
-        Err(_) => match fs::remove_dir(&data) {
-            Ok(()) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(_) => Err(ClusterError::NotACluster { path: data }),
-        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ClusterError::at(data)(error)),
     }
 }
 

@@ -278,8 +278,15 @@ fn an_upgrade_that_was_killed_between_its_two_renames_is_finished_by_the_next_st
     let root = site.data.join("postgres");
     // as it is after the first rename
     fs::rename(root.join("data"), root.join("data.next")).unwrap();
-    assert_eq!(site.with_new().expect(&["export"]), exported);
     let kept = format!("data.postgres-{}", majors.old.0);
+    // those who only look leave it so
+    let status = site.with_new().expect(&["cluster", "status"]);
+    assert!(status.contains("the next start of tagd finishes it") && status.contains("data.next"), "{status}");
+    assert!(status.contains(&format!("Postgres {}\n", majors.new.0)), "{status}");
+    let said = site.program.run(&[&site.upgrade()[..], &["--dry-run"]].concat());
+    assert!(said.code == Some(1) && said.err.contains("the next start of tagd finishes it"), "{said:?}");
+    assert_eq!(site.entries(), ["data.next", &kept]);
+    assert_eq!(site.with_new().expect(&["export"]), exported);
     assert_eq!(site.entries(), ["data", &kept]);
 
     // as it is before the first rename: the old cluster is in use, and the copy goes
@@ -287,6 +294,17 @@ fn an_upgrade_that_was_killed_between_its_two_renames_is_finished_by_the_next_st
     fs::rename(root.join(&kept), root.join("data")).unwrap();
     assert_eq!(site.program.expect(&["export"]), exported);
     assert_eq!(site.entries(), ["data"]);
+}
+
+#[test]
+fn a_look_at_an_empty_data_directory_leaves_it() {
+    let (program, data) = with_data_dir();
+    fs::create_dir_all(data.join("postgres/data")).unwrap();
+    for args in [&["cluster", "status"][..], &["cluster", "upgrade", "--dry-run"]] {
+        let said = program.run(args);
+        assert!(said.code == Some(1) && said.err.contains("there is no cluster"), "{said:?}");
+        assert!(data.join("postgres/data").is_dir(), "{args:?}");
+    }
 }
 
 #[test]
