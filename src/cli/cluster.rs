@@ -65,6 +65,9 @@ fn status(wanted: &ClusterSettings) -> Result<(), CliError> {
     println!("version   Postgres {}", found.major);
     println!("data      {}", found.data.display());
     println!("size      {}", megabytes(found.size));
+    if found.is_switching {
+        println!("upgrade   interrupted while it put this cluster in place; the next start of tagd finishes it");
+    }
     match found.process {
         Some(process) => println!("running   yes, process {process}"),
         None => println!("running   no"),
@@ -83,7 +86,8 @@ fn status(wanted: &ClusterSettings) -> Result<(), CliError> {
 }
 
 async fn upgrade(settings: &Settings, wanted: &ClusterSettings, args: UpgradeArgs) -> Result<(), CliError> {
-    let planned = block_in_place(|| Upgrade::plan(wanted, args.from_bin.as_deref(), args.to_bin.as_deref()))?;
+    let planned =
+        block_in_place(|| Upgrade::plan(wanted, args.from_bin.as_deref(), args.to_bin.as_deref(), args.dry_run))?;
     let upgrade = match planned {
         Planned::Nothing { major } => {
             println!("the cluster has Postgres {major}, and there is no newer one to move it to: nothing to do");
@@ -193,11 +197,18 @@ fn finish(settings: &Settings, upgrade: Upgrade) -> Result<(), CliError> {
     let (from, to) = (upgrade.from(), upgrade.to());
     let programs = upgrade.new_programs().to_path_buf();
     let is_found = upgrade.are_programs_found();
+    let ends_archiving = block_in_place(|| upgrade.ends_archiving())?;
     let kept = block_in_place(|| upgrade.switch())?;
     println!("the cluster has Postgres {to} now");
     if !is_found {
         let given = if settings.postgres_bin.is_some() { "change" } else { "set" };
         println!("before the next start, {given} --postgres-bin or TAGD_POSTGRES_BIN to {}", programs.display());
+    }
+    if ends_archiving {
+        println!(
+            "archiving of the WAL is off now (archive_mode): name another folder in archive_command, switch it on again, \
+             and make a new base backup; the archive of before is of use for the kept cluster only"
+        );
     }
     println!("the cluster of Postgres {from} is kept in {}", kept.display());
     println!("once you no longer need it, remove it: rm -r '{}'", kept.display());

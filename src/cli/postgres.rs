@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, ErrorKind},
+    os::unix::process::ExitStatusExt,
     process::{Command, ExitStatus},
 };
 
@@ -14,6 +15,54 @@ use super::{
     open::{DATABASE, Opened, open},
 };
 use crate::{cluster::Cluster, config::Settings};
+
+/// Variables that the program must not inherit: what libpq reads to find and enter a server, which may name another one
+/// than tagd's, or change its sessions; and secrets of tagd, which are none of the program's business.
+const FOREIGN: [&str; 43] = [
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGGSSDELEGATION",
+    "PGGSSENCMODE",
+    "PGGSSLIB",
+    "PGHOSTADDR",
+    "PGKRBSRVNAME",
+    "PGLOADBALANCEHOSTS",
+    "PGMAXPROTOCOLVERSION",
+    "PGMINPROTOCOLVERSION",
+    "PGOAUTHDEBUG",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPASSWORD",
+    "PGREALM",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLCOMPRESSION",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLKEY",
+    "PGSSLKEYLOGFILE",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMODE",
+    "PGSSLNEGOTIATION",
+    "PGSSLROOTCERT",
+    "PGSSLSNI",
+    "PGSYSCONFDIR",
+    "PGTARGETSESSIONATTRS",
+    "PGTTY",
+    "PGTZ",
+    "TAGD_DATABASE_PASSWORD",
+    "TAGD_MASTER_KEY",
+];
 
 #[derive(Debug, Args)]
 pub(super) struct PostgresArgs {
@@ -38,16 +87,23 @@ pub(super) async fn run(settings: &Settings, args: PostgresArgs) -> Result<(), C
     let ended = match outcome {
         Ok(Started { name, mut program }) => {
             let waited = tokio::task::spawn_blocking(move || program.wait()).await.map_err(io::Error::other);
-            waited.flatten().map_err(|source| CliError::File { what: format!("cannot run {name}"), source })
+            match waited.flatten() {
+                Ok(status) => check(&name, status),
+                Err(source) => Err(CliError::File { what: format!("cannot run {name}"), source }),
+            }
         }
         Err(error) => Err(error),
     };
     opened.close().await;
-    // the program has said why
-    if ended.as_ref().is_ok_and(|ended: &ExitStatus| !ended.success()) {
-        Err(CliError::Reported)
-    } else {
-        ended.map(drop)
+    ended
+}
+
+fn check(name: &str, status: ExitStatus) -> Result<(), CliError> {
+    match status.signal() {
+        _ if status.success() => Ok(()),
+        Some(signal) => Err(CliError::Stopped(format!("{name} was ended by signal {signal}"))),
+        // the program has said why
+        None => Err(CliError::Reported),
     }
 }
 
@@ -68,7 +124,11 @@ fn start(settings: &Settings, cluster: &Cluster, command: &[OsString]) -> Result
         path.push(":");
         path.push(others);
     }
-    let started = Command::new(name)
+    let mut program = Command::new(name);
+    for name in FOREIGN {
+        program.env_remove(name);
+    }
+    let started = program
         .args(arguments)
         .env("PATH", path)
         .env("PGHOST", cluster.socket_dir())

@@ -23,13 +23,18 @@ pub(super) const NEXT: &str = "data.next";
 ///
 /// The new cluster only gets its name `data.next` when it is verified, and `data` is only moved away after that.
 pub(super) fn finish_switch(place: &Place) -> Result<(), ClusterError> {
-    let is_there = |name: &str| fs::symlink_metadata(place.root().join(name)).is_ok();
-    if is_there("data") || !is_there(NEXT) {
+    if !is_switching(place) {
         return Ok(());
     }
     tracing::warn!(data = %place.data().display(), "finishing an upgrade of the cluster that was interrupted");
     place.folder().rename(NEXT, "data")?;
     place.folder().sync()
+}
+
+/// Whether an upgrade is between its renames, or was interrupted there.
+pub(super) fn is_switching(place: &Place) -> bool {
+    let is_there = |name: &str| fs::symlink_metadata(place.root().join(name)).is_ok();
+    !is_there("data") && is_there(NEXT)
 }
 
 /// Removes what an unfinished upgrade left. Call it with the lock held.

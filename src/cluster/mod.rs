@@ -100,11 +100,13 @@ impl Cluster {
         let begun = Instant::now();
         loop {
             if let Some(hold) = guard::join(&place)? {
-                if let Some(server) = wait_joined(&place)? {
+                // Nobody upgrades while the lock is held here: a server for reading only is that of a killed upgrade.
+                let server = if setup::is_read_only(&place)? { None } else { wait_joined(&place)? };
+                if let Some(server) = server {
                     tracing::debug!(socket_dir = %server.socket_dir.display(), "joined the running Postgres");
                     return Self::held(settings, place, hold, server, false, false);
                 }
-                // Something else has stopped this guard's server, so the guard is of no use.
+                // That server must not be used, or something else has stopped it, so the guard is of no use.
                 guard::end(&place, hold)?;
             }
             pidfile::clear(&place)?;

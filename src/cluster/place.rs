@@ -73,6 +73,16 @@ impl Place {
         Ok(place)
     }
 
+    /// Only looks at an existing directory: creates nothing and changes no owner.
+    pub(super) fn look(data_dir: &Path) -> Result<Self, ClusterError> {
+        let root = data_dir.canonicalize().map_err(ClusterError::at(data_dir))?.join("postgres");
+        let folder = Folder::open(&root, true)?;
+        let owner = Box::new(folder.metadata()?);
+        let data = fs::symlink_metadata(root.join("data")).ok();
+        let runner = Runner::choose(&root, &owner, data.as_ref())?;
+        Ok(Self { root, folder, owner, runner })
+    }
+
     /// The directory of another cluster inside this one, for the same user.
     pub(super) fn within(&self, name: &str) -> Result<Self, ClusterError> {
         let folder = self.folder.make_inner(name, if self.runner.dropped { 0o711 } else { 0o700 })?;

@@ -5,13 +5,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ClusterError, ClusterSettings, pidfile, place::Place, programs, setup, upgrade::size_of};
+use super::{
+    ClusterError, ClusterSettings,
+    leftovers::{NEXT, is_switching},
+    pidfile,
+    place::Place,
+    programs, setup,
+    upgrade::size_of,
+};
 
 /// A cluster as it is now.
 #[derive(Debug)]
 pub struct ClusterStatus {
     /// The data directory.
     pub data: PathBuf,
+    /// Whether an upgrade was interrupted while it put the new cluster in place, which the next start does.
+    pub is_switching: bool,
     /// The major version that made it.
     pub major: u32,
     /// Bytes on the disk.
@@ -29,21 +38,24 @@ pub struct ClusterStatus {
 impl ClusterStatus {
     /// Looks at the cluster; none if there is none. Changes nothing.
     pub fn of(settings: &ClusterSettings) -> Result<Option<Self>, ClusterError> {
-        if !settings.data_dir.join("postgres/data").exists() {
+        if !settings.data_dir.join("postgres").exists() {
             return Ok(None);
         }
-        let place = Place::prepare(&settings.data_dir)?;
-        let Some(major) = setup::version(&place)? else { return Ok(None) };
+        let place = Place::look(&settings.data_dir)?;
+        let is_switching = is_switching(&place);
+        let data = if is_switching { place.root().join(NEXT) } else { place.data() };
+        let Some(major) = setup::version_in(&data)? else { return Ok(None) };
         let installed = programs::all(settings, place.runner());
         let newest = installed.iter().rev().max_by_key(|found| found.major).filter(|found| found.major > major);
         Ok(Some(Self {
             major,
-            size: size_of(&place.data()),
+            size: size_of(&data),
             process: pidfile::process(&place),
             programs: programs::find(settings, &place, Some(major)).ok().map(|found| found.bin),
             newer: newest.map(|found| (found.major, found.bin.clone())),
             kept: kept(place.root()),
-            data: place.data(),
+            data,
+            is_switching,
         }))
     }
 }

@@ -16,7 +16,8 @@ use crate::cluster::{
 };
 
 /// Files of the data directory that belong to the administrator.
-const FILES: [&str; 3] = ["postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"];
+const FILES: [&str; 3] = [SETTINGS, "pg_hba.conf", "pg_ident.conf"];
+const SETTINGS: &str = "postgresql.auto.conf";
 /// How much is read and written at once.
 const PIECE: usize = 64 << 10;
 
@@ -130,7 +131,35 @@ impl Running {
 pub(super) fn files(old: &Place, new: &Place) -> Result<(), UpgradeError> {
     let mut command = old.runner().command("/bin/cp", None);
     command.arg("-p").args(FILES.map(|name| old.data().join(name))).arg(new.data());
-    finish(command, "cp")
+    finish(command, "cp")?;
+    if !is_archiving(new)? {
+        return Ok(());
+    }
+    // The numbers of WAL files begin again, and the archive has files of these names.
+    let mut command = new.runner().command("/bin/sh", None);
+    command.args(["-c", r#"printf '\narchive_mode = off\n' >> "$1""#, "sh"]).arg(new.data().join(SETTINGS));
+    finish(command, "sh")
+}
+
+/// Whether the administrator's settings have the WAL archived. The server's user reads them.
+pub(super) fn is_archiving(place: &Place) -> Result<bool, UpgradeError> {
+    let mut command = place.runner().command("/bin/cat", None);
+    let output = command.arg(place.data().join(SETTINGS)).stdin(Stdio::null()).output();
+    let output = output.map_err(ClusterError::at(Path::new("/bin/cat")))?;
+    Ok(sets_archiving(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Of several lines, the last one counts; names are not case-sensitive, and the equals sign may be missing.
+fn sets_archiving(settings: &str) -> bool {
+    let value = |line: &str| {
+        let line = line.trim_start().to_lowercase();
+        let value = line.strip_prefix("archive_mode")?.strip_prefix(['=', ' ', '\t'])?;
+        let value = value.trim_start_matches(['=', ' ', '\t', '\'']);
+        Some(value.chars().take_while(char::is_ascii_alphanumeric).collect::<String>())
+    };
+    let last = settings.lines().rev().find_map(value);
+    // "of" is the shortest beginning of "off" that Postgres accepts
+    last.is_some_and(|value| !["off", "of", "false", "fals", "fal", "fa", "f", "no", "n", "0"].contains(&&*value))
 }
 
 /// Writes the new cluster to the disk: its server ran without doing so.
@@ -167,5 +196,17 @@ mod tests {
         assert_eq!(piped(&format!("{before}{after}")), format!("{}{after}", before.replace("CREATE ROLE tagd;\n", "")));
         assert_eq!(piped(""), "");
         assert_eq!(piped("CREATE ROLE tagd;\nx"), "x");
+    }
+
+    #[test]
+    fn archiving_is_what_the_last_line_of_its_setting_says() {
+        for settings in
+            ["archive_mode = on", "  Archive_Mode 'always'", "archive_mode=off\narchive_mode=on # since May"]
+        {
+            assert!(sets_archiving(settings), "{settings}");
+        }
+        for settings in ["", "# archive_mode = on", "archive_mode = on\narchive_mode = 'off'", "archive_modes = on"] {
+            assert!(!sets_archiving(settings), "{settings}");
+        }
     }
 }

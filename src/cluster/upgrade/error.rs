@@ -16,6 +16,12 @@ pub enum UpgradeError {
         /// Where it would be.
         path: PathBuf,
     },
+    /// The new cluster is not in its place yet.
+    #[error("an upgrade of the cluster in {} was interrupted at its end; the next start of tagd finishes it", path.display())]
+    Interrupted {
+        /// The cluster's directory.
+        path: PathBuf,
+    },
     /// A tagd serves or imports.
     #[error("a tagd is using the cluster in {}; stop it and run the upgrade again", path.display())]
     InUse {

@@ -21,7 +21,7 @@ pub(super) use space::size_of;
 
 use super::{
     Cluster, ClusterSettings, POLL_INTERVAL, START_PATIENCE, guard,
-    leftovers::{NEXT, STOP_PATIENCE, UNFINISHED, discard, finish_switch},
+    leftovers::{NEXT, STOP_PATIENCE, UNFINISHED, discard, finish_switch, is_switching},
     pidfile,
     place::Place,
     programs::{self, Programs},
@@ -62,11 +62,13 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// Checks all that can be checked before. `from_bin` and `to_bin` name directories of programs.
+    /// Checks all that can be checked before. `from_bin` and `to_bin` name directories of programs. If it `only_looks`, it
+    /// changes nothing, and an upgrade that was interrupted at its end is an error.
     pub fn plan(
         settings: &ClusterSettings,
         from_bin: Option<&Path>,
         to_bin: Option<&Path>,
+        only_looks: bool,
     ) -> Result<Planned, UpgradeError> {
         let root = settings.data_dir.join("postgres");
         if !root.exists() {
@@ -76,10 +78,18 @@ impl Upgrade {
         if fs::symlink_metadata(&data).is_ok_and(|found| found.is_symlink()) {
             return Err(UpgradeError::Linked { path: data });
         }
-        let place = Place::prepare(&settings.data_dir)?;
+        let place = if only_looks { Place::look(&settings.data_dir) } else { Place::prepare(&settings.data_dir) }?;
         let lock = place.lock(LOCK_PATIENCE)?;
-        finish_switch(&place)?;
-        let Some(cluster) = setup::version(&place)? else {
+        if only_looks && is_switching(&place) {
+            return Err(UpgradeError::Interrupted { path: root });
+        }
+        let version = if only_looks {
+            setup::version_in(&data)?
+        } else {
+            finish_switch(&place)?;
+            setup::version(&place)?
+        };
+        let Some(cluster) = version else {
             return Err(UpgradeError::NoCluster { path: place.root().to_path_buf() });
         };
         let installed = programs::all(settings, place.runner());
@@ -195,6 +205,11 @@ impl Upgrade {
     /// Whether tagd finds the new programs by itself.
     pub fn are_programs_found(&self) -> bool {
         programs::find(&self.settings, &self.place, Some(self.to.major)).is_ok()
+    }
+
+    /// Whether the cluster archives its WAL, which the new one does not: it is another cluster, with WAL of its own.
+    pub fn ends_archiving(&self) -> Result<bool, UpgradeError> {
+        copy::is_archiving(&self.place)
     }
 
     /// The directory of the new programs.

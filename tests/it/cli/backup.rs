@@ -52,8 +52,13 @@ impl Site {
         }
         let old = Private::new();
         let new = Private(Program::new().with("TAGD_LISTEN", "127.0.0.1:0").with("TAGD_DATA_DIR", "data"));
-        std::fs::create_dir(old.0.dir().join("backup")).unwrap();
-        Some(Self { old, new })
+        let site = Self { old, new };
+        // with folders of the test in place of those of the page
+        let folders: Vec<_> = commands_of("Which way").concat().lines().map(str::to_owned).collect();
+        let (variables, commands): (Vec<_>, Vec<_>) = folders.iter().partition(|line| line.starts_with("export "));
+        assert!(variables.len() == 4 && !commands.is_empty(), "{folders:#?}");
+        site.type_in(&[], &commands.iter().map(|line| line.as_str()).collect::<Vec<_>>());
+        Some(site)
     }
 
     /// A block of commands as it would be typed, with the variables of the page.
@@ -70,6 +75,11 @@ impl Site {
         command.env("KEYS", at(&self.old, "keys")).env("NEW", at(&self.new, "data"));
         command.envs(variables.iter().copied());
         command
+    }
+
+    /// The permissions of a file below the old program's folder.
+    fn mode_of(&self, name: &str) -> u32 {
+        std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(self.old.0.dir().join(name)).unwrap()) & 0o777
     }
 
     /// Runs the commands of blocks, which must succeed.
@@ -231,6 +241,7 @@ fn a_dump_restores_everything_into_a_new_private_postgres() {
     let master_key = commands_of("What no backup has");
     // beside a server, and what it writes afterwards is not in it
     site.type_in(&[], &[&master_key[0], back_up]);
+    assert_eq!(site.mode_of("backup/tagd.dump"), 0o600);
     assert_eq!(tag(&serving, &credentials.token, "late", "prod"), 201);
     serving.stop();
     let said = site.type_in(&[], &[restore]);
@@ -240,6 +251,18 @@ fn a_dump_restores_everything_into_a_new_private_postgres() {
     goes_on(&serving, &credentials, &marker);
     serving.stop();
     assert_eq!(site.new.0.run(&["index", "verify"]).code, Some(0));
+}
+
+#[test]
+fn a_dump_is_restored_where_there_never_was_an_access_key() {
+    let Some(site) = Site::new("a_dump_is_restored_where_there_never_was_an_access_key") else { return };
+    site.old.0.expect(&["demo"]);
+    assert!(!site.old.0.dir().join("data/master.key").exists());
+    let blocks = commands_of("Dump");
+    let [back_up, restore] = &blocks[..] else { panic!("{blocks:#?}") };
+    site.type_in(&[], &[&commands_of("What no backup has")[0], back_up]);
+    site.type_in(&[], &[restore]);
+    assert_eq!(site.new.0.expect(&["export"]), site.old.0.expect(&["export"]));
 }
 
 /// Keeps a private Postgres running.
@@ -286,6 +309,7 @@ fn a_dump_of_ones_own_server_is_restored_for_another_owner_and_a_login_with_fewe
     let blocks = commands_of("Dump of your own server");
     let [back_up, restore] = &blocks[..] else { panic!("{blocks:#?}") };
     site.type_in(&[("DATABASE_URL", &url("tagd", &old, "tagd"))], &[back_up]);
+    assert_eq!(site.mode_of("backup/tagd.dump"), 0o600);
     let app = url("tagd_app", &new, "tags");
     let said = site.type_in(&[("DATABASE_URL", &app), ("ADMIN_URL", &url("tagd", &new, "tags"))], &[restore]);
     assert!(said.out.contains("index and tags agree"), "{said:?}");
@@ -355,6 +379,21 @@ fn a_base_backup_with_its_wal_restores_the_state_at_a_time() {
 }
 
 #[test]
+fn a_program_of_postgres_inherits_no_other_server_and_no_secret() {
+    let private = Private::new();
+    let mut command = private.0.command(&["postgres", "bash", "-c", "env | grep -E '^(PG|TAGD_MASTER_KEY)' | sort"]);
+    for name in ["HOST", "HOSTADDR", "PORT", "USER", "PASSWORD", "SERVICE", "SERVICEFILE", "PASSFILE"] {
+        command.env(format!("PG{name}"), "other");
+    }
+    command.env("PGOPTIONS", "-c work_mem=5MB");
+    command.env("TAGD_MASTER_KEY", "0123456789abcdef".repeat(4));
+    let said = finish(command, b"");
+    let names: Vec<&str> = said.out.lines().filter_map(|line| line.split('=').next()).collect();
+    assert_eq!(names, ["PGDATABASE", "PGHOST", "PGPORT", "PGUSER"], "{said:?}");
+    assert!(!said.out.contains("other"), "{said:?}");
+}
+
+#[test]
 fn programs_of_postgres_are_run_on_the_private_database_and_on_no_other() {
     let private = Private::new();
     let said = private.0.run(&["postgres", "bash", "-c", r#"echo "$PGUSER $PGDATABASE"; exit 3"#]);
@@ -362,6 +401,8 @@ fn programs_of_postgres_are_run_on_the_private_database_and_on_no_other() {
     let said = private.0.run(&["postgres", "no-such-program"]);
     assert!(said.code == Some(1) && said.err.starts_with("tagd: there is no program no-such-program in /"), "{said:?}");
     assert_eq!(private.0.run(&["postgres"]).code, Some(2));
+    let said = private.0.run(&["postgres", "bash", "-c", "kill -KILL $$"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(1), "tagd: bash was ended by signal 9\n"));
     let given = Program::new().with("DATABASE_URL", "postgres://nobody@localhost/none");
     let said = given.run(&["postgres", "psql"]);
     assert_eq!(said.err, "tagd: a database is given: run the program itself, with the URL of this database\n");

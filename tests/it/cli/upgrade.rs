@@ -2,11 +2,16 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Command, Stdio},
     sync::LazyLock,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 use crate::support::{Program, Tool, eventually};
@@ -195,6 +200,8 @@ fn an_upgrade_that_is_killed_at_any_step_leaves_the_old_cluster_in_use() {
         assert!(lines.map_while(Result::ok).any(|line| line.starts_with(step)), "no step {step}");
         child.kill().unwrap();
         child.wait().unwrap();
+        // it is a server for writing again, and the old cluster
+        site.program.expect(&["token", "create", "--name", "written", "--role", "operator"]);
         // a step later the guards of both servers have seen it
         assert_eq!(site.program.expect(&["export"]), exported, "killed at {step}");
         assert_eq!(site.entries(), ["data"], "killed at {step}");
@@ -211,6 +218,54 @@ fn an_upgrade_that_is_killed_at_any_step_leaves_the_old_cluster_in_use() {
     eventually("no server is left", guards);
 }
 
+/// The guard of the old server, which is for reading only, may live for a moment longer than the upgrade.
+#[test]
+fn a_tagd_that_waits_for_an_upgrade_which_is_killed_gets_a_server_for_writing() {
+    let test = "a_tagd_that_waits_for_an_upgrade_which_is_killed_gets_a_server_for_writing";
+    let Some(majors) = majors(test) else { return };
+    let site = Site::filled(majors);
+    let mut child = site.program.command(&site.upgrade()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.starts_with("2/5")));
+    // it gets no further
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGSTOP).unwrap();
+    let create = ["token", "create", "--name", "written", "--role", "operator"];
+    let waiting = site.program.command(&create).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // the guard does not notice the end of the upgrade until the next tagd resumes it
+    let guard = fs::read_to_string(site.data.join("postgres/guard.pid")).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(guard), Signal::SIGSTOP).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = waiting.wait_with_output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let settings = fs::read_to_string(site.data.join("postgres/tagd.conf")).unwrap();
+    assert!(!settings.contains("read_only"), "{settings}");
+}
+
+#[test]
+fn an_upgrade_ends_the_archiving_of_the_wal_and_says_so() {
+    let Some(majors) = majors("an_upgrade_ends_the_archiving_of_the_wal_and_says_so") else { return };
+    let site = Site::filled(majors);
+    let archive = site.program.dir().join("archive");
+    fs::create_dir(&archive).unwrap();
+    fs::set_permissions(&archive, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let settings = site.data.join("postgres/data/postgresql.auto.conf");
+    let mut file = fs::OpenOptions::new().append(true).open(settings).unwrap();
+    let command = format!("cp \"%p\" \"{}/{}-%f\"", archive.display(), "$(cat PG_VERSION)");
+    write!(file, "wal_level = replica\narchive_mode = on\narchive_command = '{command}'\n").unwrap();
+    drop(file);
+    let said = site.program.expect(&site.upgrade());
+    assert!(said.contains("archiving of the WAL is off now") && said.contains("base backup"), "{said}");
+    let server = site.with_new().serve(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(site.sql(&majors.new.1, "tagd", "show archive_mode"), "off");
+    assert_eq!(site.sql(&majors.new.1, "tagd", "show wal_level"), "replica");
+    site.sql(&majors.new.1, "tagd", "select pg_switch_wal()");
+    assert_eq!(server.stop().code, Some(0));
+    let archived: Vec<_> = fs::read_dir(&archive).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let of_new = format!("{}-", majors.new.0);
+    assert!(archived.iter().all(|name| !name.to_string_lossy().starts_with(&of_new)), "{archived:?}");
+}
+
 #[test]
 fn an_upgrade_that_was_killed_between_its_two_renames_is_finished_by_the_next_start() {
     let Some(majors) = majors("an_upgrade_that_was_killed_between_its_two_renames_is_finished_by_the_next_start")
@@ -223,8 +278,15 @@ fn an_upgrade_that_was_killed_between_its_two_renames_is_finished_by_the_next_st
     let root = site.data.join("postgres");
     // as it is after the first rename
     fs::rename(root.join("data"), root.join("data.next")).unwrap();
-    assert_eq!(site.with_new().expect(&["export"]), exported);
     let kept = format!("data.postgres-{}", majors.old.0);
+    // those who only look leave it so
+    let status = site.with_new().expect(&["cluster", "status"]);
+    assert!(status.contains("the next start of tagd finishes it") && status.contains("data.next"), "{status}");
+    assert!(status.contains(&format!("Postgres {}\n", majors.new.0)), "{status}");
+    let said = site.program.run(&[&site.upgrade()[..], &["--dry-run"]].concat());
+    assert!(said.code == Some(1) && said.err.contains("the next start of tagd finishes it"), "{said:?}");
+    assert_eq!(site.entries(), ["data.next", &kept]);
+    assert_eq!(site.with_new().expect(&["export"]), exported);
     assert_eq!(site.entries(), ["data", &kept]);
 
     // as it is before the first rename: the old cluster is in use, and the copy goes
@@ -232,6 +294,17 @@ fn an_upgrade_that_was_killed_between_its_two_renames_is_finished_by_the_next_st
     fs::rename(root.join(&kept), root.join("data")).unwrap();
     assert_eq!(site.program.expect(&["export"]), exported);
     assert_eq!(site.entries(), ["data"]);
+}
+
+#[test]
+fn a_look_at_an_empty_data_directory_leaves_it() {
+    let (program, data) = with_data_dir();
+    fs::create_dir_all(data.join("postgres/data")).unwrap();
+    for args in [&["cluster", "status"][..], &["cluster", "upgrade", "--dry-run"]] {
+        let said = program.run(args);
+        assert!(said.code == Some(1) && said.err.contains("there is no cluster"), "{said:?}");
+        assert!(data.join("postgres/data").is_dir(), "{args:?}");
+    }
 }
 
 #[test]
