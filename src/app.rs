@@ -1,12 +1,13 @@
 //! The composition root: creates pools, queues and caches, once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    dialects::DIALECTS,
-    domain::{Outage, services::CloudService},
+    dialects::{DIALECTS, PREDEFINED_LIMITS},
+    domain::{Outage, definition::DefinitionLimits, services::CloudService},
+    metrics::Source,
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
-    store::{Readiness, ServerConnections, Store, StoreSettings},
+    store::{Listener, Readiness, ServerConnections, Store, StoreMetrics, StoreSettings},
 };
 
 /// Settings of a server.
@@ -20,6 +21,8 @@ pub struct AppSettings {
     pub store: StoreSettings,
     /// Which credentials requests must have.
     pub auth: AuthSettings,
+    /// How long what is remembered of projects and credentials is used.
+    pub max_age: Duration,
 }
 
 /// What all workers of a server share, and the settings for what each creates for itself. Clones share it too.
@@ -30,8 +33,11 @@ pub struct App {
     services: Arc<[CloudService]>,
     connections: ServerConnections,
     caches: Caches,
+    /// Keeps the caches as the database is.
+    _listener: Arc<Listener>,
     auth: Arc<AuthSettings>,
     readiness: Readiness,
+    store_metrics: Arc<StoreMetrics>,
 }
 
 /// What one worker needs to answer requests.
@@ -55,16 +61,20 @@ impl App {
     /// Creates the shared state on the runtime of the caller, which must outlive every worker; the schema must be up to
     /// date.
     pub fn new(settings: AppSettings) -> Self {
-        let AppSettings { workers, region, store, auth } = settings;
+        let AppSettings { workers, region, store, auth, max_age } = settings;
         let workers = workers.max(1);
+        let caches = Caches::new(max_age);
+        let followed = caches.clone();
         Self {
             workers,
             region: region.into(),
             services: DIALECTS.iter().map(|dialect| dialect.service).collect(),
             connections: ServerConnections::new(&store, u32::try_from(workers).unwrap_or(u32::MAX)),
-            caches: Caches::default(),
+            caches,
+            _listener: Listener::start(&store, move |changed| followed.forget(changed)).into(),
             auth: auth.into(),
             readiness: Readiness::new(&store),
+            store_metrics: Arc::clone(&store.metrics),
         }
     }
 
@@ -92,6 +102,16 @@ impl App {
         }
     }
 
+    /// The metrics of the database and of caches.
+    pub fn metrics(&self) -> Vec<Arc<dyn Source>> {
+        vec![Arc::clone(&self.store_metrics) as Arc<dyn Source>, Arc::new(self.caches.clone())]
+    }
+
+    /// Statements that were refused because too many waited for a connection.
+    pub fn refused_statements(&self) -> u64 {
+        self.store_metrics.refused.value()
+    }
+
     /// Whether reads and writes can be served; if not, the reason.
     pub async fn check_ready(&self) -> Result<(), Outage> {
         self.readiness.check().await
@@ -107,6 +127,12 @@ fn service_of(store: &Store) -> Service {
 /// The use cases of credentials for a command.
 pub fn credentials_of(store: &Store, auth: AuthSettings) -> Credentials {
     service_of(store).credentials(Arc::default(), auth.into())
+}
+
+/// What an import holds resource types and predefined tags to.
+pub fn definition_limits() -> DefinitionLimits {
+    let services = DIALECTS.iter().map(|dialect| dialect.service.name).collect();
+    DefinitionLimits { services, predefined: &PREDEFINED_LIMITS }
 }
 
 /// The registry for a command.

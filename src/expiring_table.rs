@@ -38,6 +38,16 @@ impl<K: Hash + Eq, V: Row> Table<K, V> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner).get(key).map(look)
     }
 
+    /// The number of rows, with those that have ended.
+    pub fn len(&self) -> usize {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Changes the row of a key, which is created if it has none.
     pub fn change<T>(&self, key: K, new: impl FnOnce() -> V, change: impl FnOnce(&mut V) -> T) -> T {
         change(self.with_room_for(&key).entry(key).or_insert_with(new))

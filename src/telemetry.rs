@@ -76,6 +76,9 @@ const HTTP_CLIENT: &str = "ureq_proto";
 /// The part of the server that writes headers that it cannot read to the log, in which a token may be.
 const HTTP_SERVER: &str = "actix_http";
 
+/// What the server says of a socket that tagd has closed for new connections: EINVAL, and nothing is wrong.
+const CLOSED: &str = "Error accepting connection: Invalid argument";
+
 /// Leaves out log lines of libraries that are not for users; a filter that names the library shows them, except for those with
 /// secrets.
 struct Quiet {
@@ -96,11 +99,15 @@ impl<S: Subscriber> Layer<S> for Quiet {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        if !self.actix || event.metadata().target() != "actix_http::h1::dispatcher" {
+        let target = event.metadata().target();
+        if !self.actix || !["actix_http::h1::dispatcher", "actix_server::accept"].contains(&target) {
             return true;
         }
         let mut message = Message(String::new());
         event.record(&mut message);
+        if message.0.contains(CLOSED) {
+            return false;
+        }
         let Some(error) = message.0.strip_prefix("stream error: ") else { return true };
         if error.starts_with("request parse error") {
             MALFORMED.fetch_add(1, Ordering::Relaxed);

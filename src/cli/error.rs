@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    cluster::{ClusterError, log_file},
+    cluster::{ClusterError, UpgradeError, log_file},
     config::ConfigError,
     domain::{ListenAddress, Outage, RequestError, registry::RegistryError},
     http::TlsError,
@@ -21,6 +21,8 @@ pub(crate) enum CliError {
     Filter(#[from] telemetry::FilterError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An error of a use case, as over HTTP.

@@ -1,6 +1,7 @@
-//! `tagd export`: every resource as NDJSON.
+//! `tagd export`: resource types, projects, predefined tags, resources and policies as NDJSON.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, Metadata, OpenOptions},
     io::{BufWriter, ErrorKind, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -19,17 +20,31 @@ use crate::{
     app,
     auth::Principal,
     config::Settings,
+    domain::{
+        definition::{Entry, Kind},
+        reason,
+    },
     service::ExportError,
     store::{SessionProfile, Store},
     transfer::line,
 };
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
 pub(super) struct ExportArgs {
     /// File to write; - for standard output. A new file is readable by its owner only, and compressed with gzip if its
     /// name ends in .gz
     #[arg(default_value = "-", value_name = "FILE")]
     file: PathBuf,
+
+    /// Write only lines of these kinds, with commas between them: type, project, predefined_tag, resource, policy
+    /// [default: all]
+    #[arg(long, value_name = "KINDS", value_parser = read_kind, value_delimiter = ',')]
+    only: Vec<Kind>,
+}
+
+fn read_kind(name: &str) -> Result<Kind, String> {
+    Kind::from_name(name).ok_or_else(|| reason::one_of(&Kind::ALL.map(Kind::name)))
 }
 
 pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), CliError> {
@@ -50,39 +65,61 @@ pub(super) async fn run(settings: &Settings, args: ExportArgs) -> Result<(), Cli
 
     let opened = open(settings).await?;
     let store = opened.store(SessionProfile::Bulk).await?;
-    let outcome = write(&store, &mut out, failed).await;
+    let kinds = if args.only.is_empty() { Kind::ALL.as_slice() } else { &args.only };
+    let outcome = write(&store, &mut out, kinds, failed).await;
     store.close().await;
     opened.close().await;
     match outcome {
         // the reader of the output has closed it
         Err(CliError::File { source, .. }) if to_stdout && source.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(error),
-        Ok(count) => {
+        Ok(counts) => {
             if let Some(partial) = partial {
                 partial.publish().map_err(failed)?;
             }
-            eprintln!("{count} resources");
+            eprintln!("{}", summary(&counts));
             Ok(())
         }
     }
 }
 
+/// Lines by kind, without kinds that have none.
+type Counts = BTreeMap<Kind, u64>;
+
+/// The counts: of resources always, of others if there are any.
+fn summary(counts: &Counts) -> String {
+    let resources = counts.get(&Kind::Resource).copied().unwrap_or_default();
+    let others = counts.iter().filter(|(kind, _)| **kind != Kind::Resource);
+    let others: Vec<String> = others.map(|(kind, count)| format!("{}: {count}", kind.plural())).collect();
+    let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+    format!("{resources} resources{others}")
+}
+
 async fn write(
     store: &Store,
     out: &mut BufWriter<Output>,
+    kinds: &[Kind],
     failed: impl Fn(std::io::Error) -> CliError,
-) -> Result<u64, CliError> {
+) -> Result<Counts, CliError> {
     let (registry, principal) = (app::registry_of(store), Principal::command("export"));
-    let mut export = registry.export(&principal).await?.begin().await?;
-    let progress = bar(Some(export.totals().await?.resources), Unit::Count);
+    let mut export = registry.export(&principal).await?.begin(kinds).await?;
+    let totals = export.totals().await?;
+    if totals.lost_policies > 0 {
+        eprintln!(
+            "tagd: warning: policies whose project is now in another domain concern nothing and are left out: {}",
+            totals.lost_policies
+        );
+    }
+    let progress = bar(Some(totals.resources), Unit::Count);
     progress.set_message("resources");
-    let mut count: u64 = 0;
+    let mut counts = Counts::new();
     let outcome = export
-        .run(async |registration| {
-            line::encode(out, &registration).map_err(&failed)?;
-            count += 1;
-            if count.is_multiple_of(1000) {
-                progress.set_position(count);
+        .run(async |entry| {
+            line::encode(out, &entry).map_err(&failed)?;
+            let count = counts.entry(entry.kind()).or_default();
+            *count += 1;
+            if matches!(entry, Entry::Resource(_)) && count.is_multiple_of(1000) {
+                progress.set_position(*count);
             }
             Ok(())
         })
@@ -94,7 +131,7 @@ async fn write(
         })
         .and_then(|()| out.flush().and_then(|()| out.get_mut().finish()).map_err(&failed));
     progress.finish_and_clear();
-    outcome.map(|()| count)
+    outcome.map(|()| counts)
 }
 
 /// Whether the path is a pipe or a device, which is written to directly.

@@ -1,5 +1,7 @@
 //! The commands.
 
+mod build;
+mod cluster;
 mod credentials;
 mod demo;
 mod descriptors;
@@ -13,12 +15,14 @@ mod master_key;
 mod migrate;
 mod open;
 mod policy;
+mod postgres;
 mod private;
 mod progress;
 mod report;
 mod secret_files;
 mod serve;
 mod time;
+mod totals;
 mod upkeep;
 
 use std::{process::ExitCode, time::Duration};
@@ -74,6 +78,15 @@ enum Command {
     /// Manage policies: which keys resources must have, and with which values
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Show and upgrade the private Postgres
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    /// Run a program of Postgres on the private database: psql, pg_dump, pg_restore, pg_basebackup
+    ///
+    /// The private Postgres runs as long as the program does, and the program finds it by its environment. The database is
+    /// taken as it is: a new one is empty. Example: tagd postgres -- pg_dump -Fc -f tagd.dump
+    #[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
+    Postgres(postgres::PostgresArgs),
     /// Load a small, realistic fleet to try queries on
     Demo,
     /// Ask a running server whether it is ready: exit code 0 if it is, else 1
@@ -124,6 +137,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
             Command::Key(command) => credentials::run_key(&settings, command).await,
             Command::Token(command) => credentials::run_token(&settings, command).await,
             Command::Policy(command) => policy::run(&settings, command).await,
+            Command::Cluster(command) => cluster::run(&settings, command).await,
+            Command::Postgres(args) => postgres::run(&settings, args).await,
             Command::Demo => demo::run(&settings).await,
             Command::Health(args) => health::run(&settings, &args),
         }

@@ -13,7 +13,7 @@ use crate::{
 const OTHER_CONNECTIONS: u32 = 20;
 
 /// Name of the database in the private cluster.
-const DATABASE: &str = "tagd";
+pub(super) const DATABASE: &str = "tagd";
 
 /// Maximum number of connections of the private Postgres, including those of a concurrent import.
 const CLUSTER_CONNECTIONS: u16 = 100;
@@ -50,15 +50,20 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
     Ok(opened)
 }
 
-async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
+/// Settings of the private Postgres.
+pub(super) fn cluster_settings(settings: &Settings) -> ClusterSettings {
     let connections = ServerConnections::most(settings.connections, settings.workers) + OTHER_CONNECTIONS;
-    let wanted = ClusterSettings {
+    ClusterSettings {
         data_dir: settings.data_dir.clone(),
         programs: settings.postgres_bin.clone(),
         path: settings.path.clone(),
         durable: true,
         max_connections: CLUSTER_CONNECTIONS.max(u16::try_from(connections).unwrap_or(u16::MAX)),
-    };
+    }
+}
+
+async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
+    let wanted = cluster_settings(settings);
     let cluster = tokio::task::spawn_blocking(move || Cluster::attach(&wanted))
         .await
         .map_err(|error| CliError::Stopped(format!("the private Postgres could not be started: {error}")))??;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::totals::Totals;
 use crate::cluster::{Cluster, ClusterError};
 
 /// How often it is checked.
@@ -12,7 +13,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_min
 const STEADY: Duration = Duration::from_mins(1);
 
 /// Returns when it cannot be started any more, with the reason; never for a database that was given.
-pub(super) async fn keep_running(cluster: &mut Option<Cluster>) -> ClusterError {
+pub(super) async fn keep_running(cluster: &mut Option<Cluster>, totals: &Totals) -> ClusterError {
     let Some(cluster) = cluster else { return std::future::pending().await };
     let mut pauses = Pauses { next: Duration::ZERO };
     let mut begun = Instant::now();
@@ -29,6 +30,7 @@ pub(super) async fn keep_running(cluster: &mut Option<Cluster>) -> ClusterError 
             Ok(found) => *cluster = found,
             Err(error) => return error,
         }
+        totals.count_restart();
         tracing::info!("the private Postgres is running again");
         begun = Instant::now();
     }

@@ -16,10 +16,12 @@ use tokio::{
 
 use super::{
     CliError,
+    build::Build,
     credentials::configured_keys,
     demo, descriptors, master_key,
     open::{Opened, open},
     private, secret_files,
+    totals::Totals,
     upkeep::{Upkeep, apply_retention, server_caller, switch_history},
 };
 use crate::{
@@ -28,15 +30,18 @@ use crate::{
         Keystone, Secret,
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
-    config::{AuthMode, ConfigError, KeystoneSetting, Settings, passed_sockets},
+    config::{AuthMode, ConfigError, KeystoneSetting, OtlpSetting, Settings, passed_sockets},
     domain::{ListenAddress, credential::CredentialKind},
     http::{self, LimitSettings, Listener, Running, ServerSettings, Tls, TlsFiles},
+    metrics::Process,
     pem,
-    service::AuthSettings,
+    service::{AuthSettings, MAX_AGE},
     store::{SessionProfile, Store},
+    traces::{self, RunningExporter, TraceSettings, Traces},
 };
 
 pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
+    let process = Process::started_now();
     settings.check_listen()?;
     // files and addresses before the database, so that what is wrong with them is reported at once
     let files = settings.tls.clone().map(|tls| TlsFiles { cert: tls.cert, key: tls.key, client_ca: tls.client_ca });
@@ -44,6 +49,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let keystone = settings.keystone.as_ref().map(keystone).transpose()?;
     let listener = listener(settings)?;
     let http_listener = settings.http_listen.as_ref().map(bind).transpose()?;
+    let metrics_listener = settings.metrics_listen.as_ref().map(bind).transpose()?;
     secret_files::warn(settings);
     // before signals are handled, since it may be a pipe to which nobody writes
     let master_key = master_key::given_to_server(settings)?;
@@ -55,11 +61,14 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         () = stop.asked() => return Ok(()),
     };
     descriptors::raise_limit();
+    let totals = Totals::default();
+    let (traces, exporter) = start_traces(settings)?.unzip();
     let app = App::new(AppSettings {
         workers: usize::try_from(settings.workers).unwrap_or(1),
         region: settings.region.clone(),
         store: opened.store.clone(),
         auth,
+        max_age: MAX_AGE,
     });
     let server = http::start(ServerSettings {
         listener,
@@ -69,9 +78,15 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         trusted_proxies: settings.trusted_proxies.clone(),
         limits: limit_settings(settings),
         app,
+        metrics_listener,
+        sources: vec![Arc::new(Build), Arc::new(process), Arc::new(totals.clone())],
+        traces,
     })
     .map_err(|source| CliError::Listen { address: settings.listen(), source })?;
     tell_modes(settings);
+    if let Some(address) = &server.metrics_address {
+        tracing::info!(%address, "serving metrics");
+    }
     let urls = urls(&server, tls.is_some());
     // standard output may be closed; tagd serves anyway
     let _ = writeln!(stdout(), "tagd is ready on {urls} ({})", opened.description);
@@ -94,12 +109,12 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             tracing::info!("a query to try: {query}");
         }
     }
-    let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone());
+    let upkeep = Upkeep::new(opened.store.clone(), server.failed.clone(), totals.clone());
     let failure = tokio::select! {
         () = stop.asked() => None,
         () = hangup.reload_until_closed() => None,
         () = upkeep.run() => None,
-        error = private::keep_running(&mut opened.cluster) => Some(CliError::Cluster(error)),
+        error = private::keep_running(&mut opened.cluster, &totals) => Some(CliError::Cluster(error)),
     };
     let in_flight = server.in_flight.clone();
     let outcome = if let Some(error) = failure {
@@ -119,11 +134,25 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
             },
         }
     };
+    if let Some(exporter) = exporter {
+        tokio::select! {
+            () = exporter.stop() => {}
+            () = stop.asked() => {}
+        }
+    }
     // a database that does not answer must not delay the end
     let _ = tokio::time::timeout(HINT, upkeep.report()).await;
     opened.close().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// Starts to send traces, if they are sent anywhere.
+fn start_traces(settings: &Settings) -> Result<Option<(Traces, RunningExporter)>, CliError> {
+    let Some(OtlpSetting { url, ratio, service }) = settings.otlp.clone() else { return Ok(None) };
+    tracing::info!(url, ratio, "sending traces");
+    let started = traces::start(&TraceSettings { url, ratio, service });
+    started.map(Some).map_err(|source| CliError::File { what: "cannot start a thread for traces".to_owned(), source })
 }
 
 /// Says in the log which credentials requests must have.
@@ -166,6 +195,7 @@ fn limit_settings(settings: &Settings) -> LimitSettings {
         address_rate: settings.rate_limit_address.and_then(NonZeroU32::new),
         max_requests: usize::try_from(settings.max_requests).unwrap_or(usize::MAX),
         deadline: Duration::from_secs(settings.request_timeout.into()),
+        slow: settings.slow_request,
         ..LimitSettings::default()
     }
 }

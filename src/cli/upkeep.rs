@@ -1,11 +1,11 @@
-//! What a server does besides answering: reports, the audit log of failed authentications, months of the history, retention.
+//! What a server does besides answering: totals for metrics, reports, the audit log of failed authentications, months of the history, retention.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::CliError;
+use super::{CliError, totals::Totals};
 use crate::{
     domain::Caller,
     http::Failed,
@@ -22,11 +22,12 @@ const MONTHS_EVERY: Duration = Duration::from_hours(6);
 pub(super) struct Upkeep {
     settings: StoreSettings,
     failed: Failed,
+    totals: Totals,
 }
 
 impl Upkeep {
-    pub(super) fn new(settings: StoreSettings, failed: Failed) -> Self {
-        Self { settings, failed }
+    pub(super) fn new(settings: StoreSettings, failed: Failed, totals: Totals) -> Self {
+        Self { settings, failed, totals }
     }
 
     /// A store of its own for work that is seldom: no connection is kept for it.
@@ -38,6 +39,9 @@ impl Upkeep {
     pub(super) async fn run(&self) {
         let mut months_at = Instant::now() + MONTHS_EVERY;
         loop {
+            let store = self.store();
+            self.totals.refresh(&store).await;
+            store.close().await;
             tokio::time::sleep(EVERY).await;
             self.report().await;
             if Instant::now() >= months_at {

@@ -35,11 +35,25 @@ pub enum ClusterError {
     /// The cluster was created by a major version that is not installed.
     #[error(
         "the cluster in {} was made by Postgres {cluster}, but this machine has {found}; install Postgres \
-         {cluster} or name its directory with --postgres-bin or TAGD_POSTGRES_BIN (to change versions: \
-         tagd export, an empty data directory, tagd import)",
+         {cluster} or name its directory with --postgres-bin or TAGD_POSTGRES_BIN",
         data.display()
     )]
     WrongMajor {
+        /// The cluster's data directory.
+        data: PathBuf,
+        /// The major version that created it.
+        cluster: u32,
+        /// The versions that were found.
+        found: String,
+    },
+    /// The same, where the versions that are installed are newer.
+    #[error(
+        "the cluster in {} was made by Postgres {cluster}, but this machine has {found}; to move it to the newer \
+         version, install Postgres {cluster} beside it and run `tagd cluster upgrade`; to stay with {cluster}, install \
+         it or name its directory with --postgres-bin or TAGD_POSTGRES_BIN",
+        data.display()
+    )]
+    OlderCluster {
         /// The cluster's data directory.
         data: PathBuf,
         /// The major version that created it.
@@ -158,7 +172,8 @@ pub enum ClusterError {
     },
     /// Another tagd has held the lock for too long.
     #[error(
-        "another tagd has been starting the cluster in {} for {seconds} s; end that process and start again",
+        "another tagd has been starting or upgrading the cluster in {} for {seconds} s; wait until it is done, or end \
+         that process, and start again",
         path.display()
     )]
     Locked {

@@ -105,6 +105,12 @@ impl Folder {
         renameat(&self.file, from, &self.file, to).map_err(|error| ClusterError::at(&self.path.join(to))(error.into()))
     }
 
+    /// Moves an entry of this directory into another one of the same file system.
+    pub(super) fn move_to(&self, from: &str, other: &Self, to: &str) -> Result<(), ClusterError> {
+        renameat(&self.file, from, &other.file, to)
+            .map_err(|error| ClusterError::at(&other.path.join(to))(error.into()))
+    }
+
     /// Whether the directory is empty.
     pub(super) fn is_empty(&self) -> Result<bool, ClusterError> {
         Ok(self.names()?.is_empty())

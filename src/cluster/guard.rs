@@ -120,6 +120,11 @@ pub(super) fn end(place: &Place, mut hold: File) -> Result<(), ClusterError> {
     Ok(())
 }
 
+/// Whether a guard reads the pipe, so that a tagd uses the server or a server is running for it.
+pub(super) fn is_reading(place: &Place) -> Result<bool, ClusterError> {
+    Ok(open_hold(place)?.is_some())
+}
+
 /// Releases the server and, if this was the last holder, waits until it has stopped. True if it has stopped.
 pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
     // a suspended guard would read no end of file

@@ -9,6 +9,9 @@
 //!   tagd.conf             server settings, rewritten at each start (setup.rs)
 //!   server.log            the server's log
 //!   data/                 the cluster; owner: the server's user
+//!   data.postgres-15/     the cluster before an upgrade (upgrade/mod.rs)
+//!   data.next/            the cluster after an upgrade, for a moment
+//!   upgrade/              the new cluster during an upgrade, laid out as this directory
 //!   run/                  the socket, mode 0700; owner: the server's user
 //! ```
 //!
@@ -18,12 +21,15 @@
 mod error;
 mod folder;
 mod guard;
+mod leftovers;
 mod pidfile;
 mod place;
 mod programs;
 mod revival;
 mod settings;
 mod setup;
+mod status;
+mod upgrade;
 
 use std::{
     fs::File,
@@ -39,6 +45,8 @@ pub use place::log_file;
 pub use revival::Revival;
 pub use settings::ClusterSettings;
 use settings::{POLL_INTERVAL, SUPERUSER};
+pub use status::ClusterStatus;
+pub use upgrade::{Planned, Upgrade, UpgradeError};
 
 /// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without recovery takes 0.2 s.
 const START_PATIENCE: Duration = Duration::from_mins(5);
@@ -88,14 +96,17 @@ impl Cluster {
     }
 
     fn attach_locked(settings: &ClusterSettings, place: Place) -> Result<Self, ClusterError> {
+        leftovers::finish_switch(&place)?;
         let begun = Instant::now();
         loop {
             if let Some(hold) = guard::join(&place)? {
-                if let Some(server) = wait_joined(&place)? {
+                // Nobody upgrades while the lock is held here: a server for reading only is that of a killed upgrade.
+                let server = if setup::is_read_only(&place)? { None } else { wait_joined(&place)? };
+                if let Some(server) = server {
                     tracing::debug!(socket_dir = %server.socket_dir.display(), "joined the running Postgres");
                     return Self::held(settings, place, hold, server, false, false);
                 }
-                // Something else has stopped this guard's server, so the guard is of no use.
+                // That server must not be used, or something else has stopped it, so the guard is of no use.
                 guard::end(&place, hold)?;
             }
             pidfile::clear(&place)?;
@@ -156,6 +167,11 @@ impl Cluster {
         self.major
     }
 
+    /// The folder with Postgres's programs of this version.
+    pub fn programs(&self) -> Result<PathBuf, ClusterError> {
+        Ok(programs::find(&self.revival.settings, &self.place, Some(self.major))?.bin)
+    }
+
     /// Whether this call started the server, rather than joining a running one.
     pub fn started(&self) -> bool {
         self.started
@@ -167,6 +183,10 @@ impl Cluster {
     }
 
     fn start(settings: &ClusterSettings, place: &Place) -> Result<(File, Server, bool), ClusterError> {
+        if let Err(error) = leftovers::discard(place) {
+            // it does no harm, and is removed next time
+            tracing::warn!(%error, "cannot remove what an unfinished upgrade left");
+        }
         let existing = setup::version(place)?;
         let programs = programs::find(settings, place, existing)?;
         if existing.is_none() {

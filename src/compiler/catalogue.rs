@@ -15,10 +15,19 @@ use super::{
 
 /// The statement of a shape.
 pub fn statement(shape: Shape) -> &'static Statement {
-    static STATEMENTS: LazyLock<HashMap<Shape, Statement>> =
-        LazyLock::new(|| shapes().into_iter().map(|shape| (shape, write(shape))).collect());
-    // a shape that `shapes` lacks is built again, and leaked, at each call: slow, but correct
-    STATEMENTS.get(&shape).unwrap_or_else(|| Box::leak(Box::new(write(shape))))
+    numbered(shape).1
+}
+
+/// The place of a shape in [`shapes`], and its statement.
+pub(super) fn numbered(shape: Shape) -> (usize, &'static Statement) {
+    static STATEMENTS: LazyLock<HashMap<Shape, (usize, Statement)>> = LazyLock::new(|| {
+        shapes().into_iter().enumerate().map(|(number, shape)| (shape, (number, write(shape)))).collect()
+    });
+    match STATEMENTS.get(&shape) {
+        Some((number, statement)) => (*number, statement),
+        // a shape that `shapes` lacks is built again, and leaked, at each call: slow, but correct
+        None => (STATEMENTS.len(), Box::leak(Box::new(write(shape)))),
+    }
 }
 
 fn write(Shape { strategy, page }: Shape) -> Statement {

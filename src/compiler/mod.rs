@@ -42,6 +42,7 @@ pub use statement::{Parameter, Statement};
 
 use crate::domain::{QueryOutput, RequestError, TagQuery};
 use arguments::{arguments, gather};
+use catalogue::numbered;
 use groups::Groups;
 
 /// Maximum size of a page that is batched with others: a query for ten resources must not wait for one for a thousand.
@@ -58,6 +59,8 @@ pub struct Compiled {
     pub batch_key: Option<BatchKey>,
     /// What it costs.
     pub cost: Cost,
+    /// The place of its shape in [`shapes`].
+    pub shape: usize,
 }
 
 /// Statements with the same key can be [batched](batch).
@@ -82,7 +85,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
     };
     let strategy = groups.strategy(scope_count);
     let page = matches!(output, QueryOutput::Page { .. });
-    let statement = statement(Shape { strategy, page });
+    let (shape, statement) = numbered(Shape { strategy, page });
     let is_small = match output {
         QueryOutput::Count => true,
         QueryOutput::Page { limit, .. } => limit <= LARGEST_BATCHED_PAGE,
@@ -96,6 +99,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
         arguments: arguments(&statement.parameters, &groups, scopes, output),
         batch_key,
         cost: Cost::of_query(strategy, &groups, scopes.len()),
+        shape,
     }
 }
 
@@ -106,13 +110,13 @@ pub fn batch(several: &[Compiled]) -> Result<Compiled, RequestError> {
     let Some(key) = key.filter(|key| several.iter().all(|compiled| compiled.batch_key == Some(*key))) else {
         return Err(RequestError::internal("statements that cannot be batched"));
     };
-    let statement = statement(Shape { strategy: Strategy::BatchedSingle, page: key.page });
+    let (shape, statement) = numbered(Shape { strategy: Strategy::BatchedSingle, page: key.page });
     let argument = |(column, parameter): (usize, &Parameter)| match parameter {
         Parameter::Scopes(_) => Argument::Integer(key.scope_id),
         _ => gather(several.iter().filter_map(|compiled| compiled.arguments.get(column))),
     };
     let arguments = statement.parameters.iter().enumerate().map(argument).collect();
-    Ok(Compiled { text: &statement.text, arguments, batch_key: None, cost: Cost::Cheap })
+    Ok(Compiled { text: &statement.text, arguments, batch_key: None, cost: Cost::Cheap, shape })
 }
 
 #[cfg(test)]

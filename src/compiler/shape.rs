@@ -82,6 +82,58 @@ pub struct Shape {
     pub page: bool,
 }
 
+impl Shape {
+    /// Its name in metrics and log lines, which stays the same.
+    pub fn name(self) -> String {
+        let mut name = match self.strategy {
+            Strategy::Single(_) => "single",
+            Strategy::BatchedSingle => "batched_single",
+            Strategy::DisjointSum { .. } => "disjoint_sum",
+            Strategy::Values => "values",
+            Strategy::Union(_) => "union",
+            Strategy::Intersection(_) => "intersection",
+            Strategy::Names { search: NameSearch::WithinWord, .. } => "names_within_word",
+            Strategy::Names { search: NameSearch::AcrossWords, .. } => "names_across_words",
+            Strategy::General { .. } => "general",
+        }
+        .to_owned();
+        if let Strategy::DisjointSum { substring: true, .. } | Strategy::General { substring: true, .. } = self.strategy
+        {
+            name.push_str("_substring");
+        }
+        if let Strategy::General { filter: Some(filter), .. } = self.strategy {
+            name.push_str(match filter {
+                ResourceFilter::Id => "_id",
+                ResourceFilter::IdAndName => "_id_and_name",
+                ResourceFilter::Name(NameSearch::WithinWord) => "_name_within_word",
+                ResourceFilter::Name(NameSearch::AcrossWords) => "_name_across_words",
+                ResourceFilter::ShortName => "_short_name",
+                ResourceFilter::EmptyName => "_empty_name",
+            });
+        }
+        if self.strategy.scopes() == ScopeCount::Many {
+            name.push_str("_many");
+        }
+        name.push_str(if self.page { "_page" } else { "_count" });
+        name
+    }
+}
+
+impl Strategy {
+    /// Over how many scopes.
+    fn scopes(self) -> ScopeCount {
+        match self {
+            Self::BatchedSingle | Self::Values => ScopeCount::One,
+            Self::Single(scopes)
+            | Self::Union(scopes)
+            | Self::Intersection(scopes)
+            | Self::DisjointSum { scopes, .. }
+            | Self::Names { scopes, .. }
+            | Self::General { scopes, .. } => scopes,
+        }
+    }
+}
+
 /// Every shape, in a fixed order.
 pub fn shapes() -> Vec<Shape> {
     const FILTERS: [Option<ResourceFilter>; 7] = [

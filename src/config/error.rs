@@ -23,6 +23,36 @@ pub enum ConfigError {
         /// What and where.
         message: String,
     },
+    /// A time out of its range, or no number.
+    #[error("slow_request: must be a number of seconds between 0 and {most}, got {given}")]
+    SlowRequest {
+        /// What was given.
+        given: f64,
+        /// The longest.
+        most: f64,
+    },
+    /// A part that is no number from 0 to 1.
+    #[error("{setting}: must be a number between 0 and 1, got {given}")]
+    Ratio {
+        /// The setting, or the variable.
+        setting: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// The URL of the collector cannot be used.
+    #[error("{setting}: must be a URL without parameters, such as http://collector:4318, got {given:?}")]
+    OtlpUrl {
+        /// The setting, or the variable.
+        setting: &'static str,
+        /// What was given, up to its parameters.
+        given: String,
+    },
+    /// The URL of the collector has a login.
+    #[error("{setting}: must not have a user or a password")]
+    OtlpLogin {
+        /// The setting, or the variable.
+        setting: &'static str,
+    },
     /// A number out of its range.
     #[error("{name}: must be an integer between {min} and {max}, got {value}")]
     Range {

@@ -45,6 +45,11 @@ pub(super) struct SettingsFile {
     pub(super) tls_client_ca: Option<PathBuf>,
     #[serde(default, deserialize_with = "deserialize_http_address")]
     pub(super) http_listen: Option<ListenAddress>,
+    #[serde(default, deserialize_with = "deserialize_metrics_address")]
+    pub(super) metrics_listen: Option<ListenAddress>,
+    pub(super) slow_request: Option<f64>,
+    pub(super) otlp_url: Option<String>,
+    pub(super) otlp_sample: Option<f64>,
     pub(super) workers: Option<u32>,
     pub(super) statement_timeout: Option<u32>,
     pub(super) region: Option<String>,
@@ -100,6 +105,10 @@ fn deserialize_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 
 fn deserialize_http_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
     address_of("http_listen", deserializer)
+}
+
+fn deserialize_metrics_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
+    address_of("metrics_listen", deserializer)
 }
 
 fn address_of<'de, D: Deserializer<'de>>(setting: &str, deserializer: D) -> Result<Option<ListenAddress>, D::Error> {

@@ -7,7 +7,10 @@ mod error;
 mod file;
 mod keystone;
 mod limits;
+mod metrics;
+mod otlp;
 mod secrets;
+mod tls;
 mod values;
 
 use std::{
@@ -29,10 +32,15 @@ use file::SettingsFile;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
 pub use limits::LimitArgs;
 use limits::{check_principal_rate, networks};
+pub use metrics::MetricsArgs;
+pub use otlp::{OtlpArgs, OtlpSetting};
+use otlp::{Variables, otlp};
 pub use secrets::DatabasePassword;
 use secrets::{DatabaseSettings, PASSWORD, not_both, read_keys};
+pub use tls::TlsSettings;
+use tls::tls;
 pub use values::{LogFormat, Switch};
-use values::{host_name, path_parser, read_flag, read_switch, secret_files, set_path};
+use values::{given, host_name, path_parser, processors, read_flag, read_switch, secret_files, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -123,6 +131,14 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_HTTP_LISTEN", value_name = "ADDRESS:PORT|unix:PATH")]
     pub http_listen: Option<ListenAddress>,
 
+    /// Metrics.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+
+    /// Traces.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
+
     /// Number of threads that handle requests, 1 to 256 [default: one for each processor]
     #[arg(long, env = "TAGD_WORKERS", value_name = "N")]
     pub workers: Option<u32>,
@@ -211,6 +227,12 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// Where to listen for plain HTTP beside HTTPS.
     pub http_listen: Option<ListenAddress>,
+    /// Where to serve metrics, if they have an address of their own.
+    pub metrics_listen: Option<ListenAddress>,
+    /// The time after which a request is slow, if there is one.
+    pub slow_request: Option<Duration>,
+    /// Where traces are sent, if anywhere.
+    pub otlp: Option<OtlpSetting>,
     /// Number of threads that handle requests.
     #[validate(range(min = 1, max = 256))]
     pub workers: u32,
@@ -239,17 +261,6 @@ pub struct Settings {
     /// Time for a request as a whole, in seconds.
     #[validate(range(min = 1, max = 7200))]
     pub request_timeout: u32,
-}
-
-/// The files of TLS.
-#[derive(Debug, Clone)]
-pub struct TlsSettings {
-    /// Certificate of the server.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// CAs of the certificates that clients must present, if they must.
-    pub client_ca: Option<PathBuf>,
 }
 
 impl Settings {
@@ -322,6 +333,17 @@ impl Settings {
             insecure_listen: serve.insecure_listen || file.insecure_listen.unwrap_or_default(),
             tls,
             http_listen,
+            metrics_listen: serve.metrics.metrics_listen.clone().or(file.metrics_listen),
+            slow_request: metrics::slow_request(serve.metrics.slow_request.or(file.slow_request))?,
+            otlp: otlp(
+                &serve.otlp,
+                (file.otlp_url, file.otlp_sample),
+                Variables {
+                    endpoint: env("OTEL_EXPORTER_OTLP_ENDPOINT"),
+                    ratio: env("OTEL_TRACES_SAMPLER_ARG"),
+                    service: env("OTEL_SERVICE_NAME"),
+                },
+            )?,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
             statement_timeout,
             region: serve
@@ -383,31 +405,6 @@ impl Settings {
     }
 }
 
-/// The list of a flag, or else of the file. An empty variable counts as not set.
-fn given(flags: &[String], file: Option<Vec<String>>) -> Vec<String> {
-    if flags.iter().any(|flag| !flag.is_empty()) { flags.to_vec() } else { file.unwrap_or_default() }
-}
-
-/// The settings of TLS, which need each other.
-fn tls(
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    client_ca: Option<PathBuf>,
-    http_listen: Option<&ListenAddress>,
-) -> Result<Option<TlsSettings>, ConfigError> {
-    let (setting, required) = match (cert, key) {
-        (Some(cert), Some(key)) => return Ok(Some(TlsSettings { cert, key, client_ca })),
-        (Some(_), None) => ("tls_cert", "tls_key"),
-        (None, Some(_)) => ("tls_key", "tls_cert"),
-        (None, None) if client_ca.is_some() => ("tls_client_ca", "tls_cert and tls_key"),
-        (None, None) if http_listen.is_some() => {
-            ("http_listen", "tls_cert and tls_key, since without TLS the address of listen is for plain HTTP")
-        }
-        (None, None) => return Ok(None),
-    };
-    Err(ConfigError::Requires { setting, required })
-}
-
 fn default_data_dir() -> Result<PathBuf, ConfigError> {
     // an unprivileged server could not reach a folder below /root
     if nix::unistd::geteuid().is_root() {
@@ -429,10 +426,6 @@ fn env(name: &str) -> Option<OsString> {
 pub fn passed_sockets() -> Result<Vec<OwnedFd>, ConfigError> {
     let passed = sd_listen_fds::get().map_err(|error| ConfigError::Passed(error.to_string()))?;
     Ok(passed.into_iter().map(|(_, socket)| socket.into_std()).collect())
-}
-
-fn processors() -> u32 {
-    std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(2).min(256)
 }
 
 fn range_error(errors: &validator::ValidationErrors) -> ConfigError {

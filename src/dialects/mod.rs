@@ -12,6 +12,8 @@ mod tms;
 
 pub use dialect::{Dialect, ListWriter, Method, Operation, PathParameters, Route, WireError, WireReply, WireRequest};
 
+pub use tms::PREDEFINED_LIMITS;
+
 /// Every dialect. IMS must come before DNS: in paths such as `/v2/{project_id}/images/…`, which both have, `images` is
 /// not a resource type of DNS.
 pub static DIALECTS: &[&Dialect] = &[&ims::IMS, &dns::DNS, &tms::TMS, &cts::CTS];

@@ -41,6 +41,46 @@ pub enum Outage {
     Late,
 }
 
+impl Outage {
+    /// Those that are states of the database, in the order of their numbers.
+    pub const OF_DATABASE: [Self; 11] = [
+        Self::Unreachable,
+        Self::Silent,
+        Self::Busy,
+        Self::ReadOnly,
+        Self::Full,
+        Self::Login,
+        Self::Rights,
+        Self::Schema,
+        Self::Closed,
+        Self::Sessions,
+        Self::Failing,
+    ];
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Silent => "silent",
+            Self::Busy => "busy",
+            Self::ReadOnly => "read_only",
+            Self::Full => "full",
+            Self::Login => "login",
+            Self::Rights => "rights",
+            Self::Schema => "schema",
+            Self::Closed => "closed",
+            Self::Sessions => "sessions",
+            Self::Failing => "failing",
+            Self::Keystone => "keystone",
+            Self::Bodies => "bodies",
+            Self::Memory => "memory",
+            Self::Answers => "answers",
+            Self::Crowded => "crowded",
+            Self::Late => "late",
+        }
+    }
+}
+
 impl fmt::Display for Outage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -63,6 +63,16 @@ impl Aliases {
     }
 }
 
+impl Aliases {
+    /// Notes that a type is registered, and which aliases it has from now on; `None` if it keeps its own.
+    pub fn replace(&mut self, resource_type: &str, aliases: Option<&[String]>) {
+        self.0.remove(resource_type);
+        let Some(aliases) = aliases else { return };
+        self.0.retain(|_, known| known != resource_type);
+        self.0.extend(aliases.iter().map(|alias| (alias.clone(), resource_type.to_owned())));
+    }
+}
+
 impl FromIterator<(String, String)> for Aliases {
     /// From aliases, each with its type.
     fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {

@@ -69,12 +69,14 @@ impl WriteLimits {
 
     /// Checks one tag to write.
     pub fn check_put_one(&self, field: &str, tag: RawTag) -> Result<Tag, RequestError> {
-        let key_field = format!("{field}.key");
+        // a tag that is not within another field has its own ones
+        let within = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+        let key_field = within("key");
         let key = check_key(field, &key_field, tag.key, tag.value.is_none())?;
         check_length(FieldKind::Key, &key_field, &key, self.key_length)?;
         check_charset(FieldKind::Key, &key_field, &key, Some(self.key_charset))?;
         check_edges(FieldKind::Key, &key_field, &key, self.trimmed_key)?;
-        let value_field = format!("{field}.value");
+        let value_field = within("value");
         let value = tag.value.unwrap_or_default();
         check_length(FieldKind::Value, &value_field, &value, self.value_length)?;
         check_charset(FieldKind::Value, &value_field, &value, Some(self.value_charset))?;

@@ -183,14 +183,15 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Held
     receive(LARGEST, payload, server, |chunk| kept.push(&chunk)).await?;
     // others may have begun since this request was let in
     if server.is_crowded() {
-        return Err(crowded().into());
+        return Err(crowded(server).into());
     }
     let (bytes, room) = kept.end()?;
     Ok(Held { bytes, room })
 }
 
 /// More requests are under way than may be.
-pub(super) fn crowded() -> RequestError {
+pub(super) fn crowded(server: &ServerState) -> RequestError {
+    server.counts.shed.requests.increment();
     RequestError::Unavailable { outage: Outage::Crowded, source: "max_requests are under way".into() }
 }
 
@@ -254,5 +255,8 @@ async fn receive(
         }
         Ok(())
     });
-    received.await.unwrap_or(Err(BodyError::TooSlow))
+    received.await.unwrap_or_else(|_| {
+        server.counts.shed.slow_client.increment();
+        Err(BodyError::TooSlow)
+    })
 }

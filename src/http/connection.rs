@@ -9,6 +9,7 @@ use std::{
     net::TcpListener,
     os::fd::{AsRawFd, RawFd},
     rc::{Rc, Weak},
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -24,6 +25,8 @@ use actix_web::{
 use mio::{Events, Interest, Token, unix::SourceFd};
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::task::JoinHandle;
+
+use super::counts::Counts;
 
 /// Bytes of answers after which it is checked whether the client takes them. actix-http answers all requests that it has read
 /// ahead, 128 KiB of them, and more of them with each read, whether or not the client receives the answers.
@@ -50,6 +53,7 @@ pub(super) struct Connection {
     /// Since when there are none, if there are none.
     idle_since: Cell<Instant>,
     watcher: OnceCell<JoinHandle<()>>,
+    counts: Arc<Counts>,
 }
 
 /// Keeps a connection from being idle until it is dropped.
@@ -65,6 +69,7 @@ impl Drop for Active {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.counts.connections.add(-1);
         if let Some(watcher) = self.watcher.get() {
             watcher.abort();
         }
@@ -90,11 +95,12 @@ pub(super) struct Gone;
 ///
 /// actix-http does that itself only if nothing at all arrives: after the first request of a connection, it waits without end for
 /// the rest of the next head, and for the rest of a body in chunks that nobody reads.
-pub(super) fn note(stream: &dyn Any, data: &mut Extensions, patience: Duration) {
+pub(super) fn note(stream: &dyn Any, data: &mut Extensions, patience: Duration, counts: &Arc<Counts>) {
     let plain = stream.downcast_ref::<TcpStream>();
     let tcp = plain.or_else(|| stream.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0));
     let unix = || stream.downcast_ref::<UnixStream>().map(UnixStream::as_raw_fd);
     if let Some(socket) = tcp.map(TcpStream::as_raw_fd).or_else(unix) {
+        counts.connections.add(1);
         let connection = Rc::new(Connection {
             socket,
             answered: Cell::new(0),
@@ -102,6 +108,7 @@ pub(super) fn note(stream: &dyn Any, data: &mut Extensions, patience: Duration) 
             active: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             watcher: OnceCell::new(),
+            counts: Arc::clone(counts),
         });
         let watcher = rt::spawn(end_if_idle(Rc::downgrade(&connection), patience));
         let _ = connection.watcher.set(watcher);
@@ -132,6 +139,12 @@ impl Connection {
     pub(super) fn is_gone(&self, may_end: bool) -> bool {
         let peer = peer_of(self.socket);
         self.is_over.get() || peer.is_broken || (peer.has_ended && !may_end)
+    }
+
+    /// Ends the connection of a client that takes or sends too little.
+    pub(super) fn end_slow(&self) {
+        self.counts.shed.slow_client.increment();
+        self.end();
     }
 
     /// Ends the connection. What is still read ahead of it is not handled.
@@ -168,8 +181,13 @@ impl Connection {
                 rt::spawn(async move { dispatcher.wake() });
                 return Ok(());
             }
-            if peer.is_broken || begun.elapsed() > patience {
+            if peer.is_broken {
+                self.counts.shed.client_gone.increment();
                 self.end();
+                return Err(Gone);
+            }
+            if begun.elapsed() > patience {
+                self.end_slow();
                 return Err(Gone);
             }
             rt::time::sleep(PAUSE).await;

@@ -6,7 +6,8 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
-use super::{path::get_or_head, refusal, state::AppState};
+use super::{path::get_or_head, refusal, routes, state::AppState};
+use crate::app::App;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     // load balancers send HEAD as often as GET
@@ -14,26 +15,33 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     config.service(only_read("/readyz").route(get_or_head().to(readyz)));
 }
 
-/// A read-only path.
-fn only_read(path: &str) -> actix_web::Resource {
-    web::resource(path).default_service(web::route().to(async |request: HttpRequest| {
-        let allowed = "GET, HEAD, OPTIONS";
-        if *request.method() == Method::OPTIONS {
-            refusal::options(allowed)
-        } else {
-            refusal::wrong_method_of_none(&request, allowed)
-        }
-    }))
+/// A read-only path of tagd itself.
+pub(super) fn only_read(path: &str) -> actix_web::Resource {
+    web::resource(path).app_data(routes::number("tagd", path)).default_service(web::route().to(
+        async |request: HttpRequest| {
+            let allowed = "GET, HEAD, OPTIONS";
+            if *request.method() == Method::OPTIONS {
+                refusal::options(allowed)
+            } else {
+                refusal::wrong_method_of_none(&request, allowed)
+            }
+        },
+    ))
 }
 
 /// Liveness: the process is running.
-async fn healthz() -> HttpResponse {
+pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "up" }))
 }
 
 /// Readiness: the database accepts reads and writes. Its schema was migrated before the server started.
 async fn readyz(state: Data<AppState>) -> HttpResponse {
-    match state.app.check_ready().await {
+    answer_ready(&state.app).await
+}
+
+/// Whether a server is ready.
+pub(super) async fn answer_ready(app: &App) -> HttpResponse {
+    match app.check_ready().await {
         Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),
         Err(outage) => HttpResponse::ServiceUnavailable()
             .insert_header(("Retry-After", "1"))

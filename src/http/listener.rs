@@ -34,6 +34,8 @@ const CLOSED_TO_OTHERS: Mode = Mode::from_bits_truncate(0o117);
 pub struct Listener {
     pub(super) socket: ListeningSocket,
     pub(super) file: Option<SocketFile>,
+    /// Whether another process listens on the socket as well: systemd, which has passed it.
+    pub(super) is_passed: bool,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ pub(super) struct SocketFile {
 
 impl From<TcpListener> for Listener {
     fn from(socket: TcpListener) -> Self {
-        Self { socket: ListeningSocket::Tcp(socket), file: None }
+        Self { socket: ListeningSocket::Tcp(socket), file: None, is_passed: false }
     }
 }
 
@@ -63,7 +65,7 @@ impl Listener {
             ListenAddress::Tcp(address) => Ok(bind_tcp(*address)?.into()),
             ListenAddress::Unix(path) => {
                 let (socket, file) = bind_unix(path)?;
-                Ok(Self { socket: ListeningSocket::Unix(socket), file: Some(file) })
+                Ok(Self { socket: ListeningSocket::Unix(socket), file: Some(file), is_passed: false })
             }
         }
     }
@@ -96,7 +98,7 @@ impl Listener {
         } else {
             return Err("a socket of another family".to_owned());
         };
-        Ok(Some(Self { socket, file: None }))
+        Ok(Some(Self { socket, file: None, is_passed: true }))
     }
 
     /// Where it listens.

@@ -3,8 +3,10 @@
 mod access;
 mod body;
 mod client;
+mod closing;
 mod conditions;
 mod connection;
+mod counts;
 mod dispatch;
 mod error_log;
 mod guard;
@@ -23,10 +25,13 @@ mod request_id;
 mod request_log;
 mod room;
 mod router;
+mod routes;
+mod scrape;
 mod server;
 mod shown_path;
 mod state;
 mod tls;
+mod traced;
 mod unidentified;
 mod watch;
 

@@ -72,6 +72,7 @@ pub(super) fn prepare<B: MessageBody + 'static>(
     let share = match budget.share(bytes) {
         Some(share) => share,
         None if may_refuse => {
+            state.server.counts.shed.memory_answers.increment();
             let source = format!("an answer of {bytes} bytes did not fit beside those that are being sent").into();
             let error = RequestError::Unavailable { outage: Outage::Answers, source };
             let refused = unidentified::respond(asked, state, error.into());
@@ -193,7 +194,7 @@ impl Pace {
                     let taken = metered.taken.get();
                     tracing::info!(taken, is_scarce, "closed a connection: the client takes its answer too slowly");
                     if let Some(connection) = peer.upgrade() {
-                        connection.end();
+                        connection.end_slow();
                     }
                     return;
                 }

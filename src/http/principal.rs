@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use super::{
     body::{self, BodyError, Hashed},
+    counts::AuthFailure,
     limits::Throttled,
     room::Place,
     state::{AppState, ServerState},
@@ -122,9 +123,10 @@ pub(super) async fn authenticate(
     // one is right, none shows it
     limits.check_failures(client)?;
     if let Err(Unidentified::Error(RequestError::Unauthenticated { .. })) = &found {
-        limits.count_failure(client);
+        limits.count_failure(client, failure_of(request.headers()));
     }
     let Some(authenticated) = found? else {
+        state.server.counts.failures.count(AuthFailure::Missing);
         return Err(Unidentified::from(RequestError::unauthenticated(missing(authenticator))).into());
     };
     let principal = Principal::new(authenticated, Arc::clone(request_id), client);
@@ -235,6 +237,14 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName, shown: &str) -> Result<Op
 
 /// The scheme of a token in `Authorization`.
 const BEARER: &[u8] = b"Bearer ";
+
+/// What has failed, by the credentials that were sent: as [`who`] decides.
+fn failure_of(headers: &HeaderMap) -> AuthFailure {
+    match token_of(headers) {
+        Ok(None) => AuthFailure::Signature,
+        Ok(Some(_)) | Err(_) => AuthFailure::Token,
+    }
+}
 
 /// What a request without credentials is told.
 fn missing(authenticator: &Authenticator) -> &'static str {

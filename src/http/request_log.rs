@@ -1,6 +1,12 @@
 //! The request id, in every response and in every log line of the request.
 
-use std::{net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    cell::RefCell,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse,
@@ -21,14 +27,17 @@ use super::{
     refusal,
     registry::is_bulk,
     request_id::{HEADER, RequestId},
+    routes::{self, RouteId, RouteName},
     shown_path,
     state::AppState,
+    traced,
     unidentified::{self, Asked},
     watch::{self, Bounds, Cut},
 };
 use crate::{
     auth::Principal,
     domain::{Outage, RequestError},
+    metrics::{Record, ShownTrace},
 };
 
 /// Middleware: assigns the request id, runs the guard, applies the limits, authenticates the request, cuts it off if its client
@@ -55,6 +64,8 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let asks_upgrade = request.head().connection_type() == ConnectionType::Upgrade;
     let _in_flight = Arc::clone(&state.server.in_flight);
     let client = Some(client::address(&request, &state.server.trusted_proxies));
+    let trace = state.server.traces.as_ref().map(|traces| traced::begin(traces, request.headers()));
+    let record = RefCell::new(Record::new(trace));
     let work = async {
         if let Some(connection) = &connection {
             connection.settle(state.server.limits.patience).await?;
@@ -69,9 +80,12 @@ pub(super) async fn log<B: MessageBody + 'static>(
         })
     };
     let bounds = || bounds(&asked, &state);
-    let cut = match watch::run(connection.as_deref(), bounds, work).await {
+    let cut = match watch::run(connection.as_deref(), bounds, &record, work).await {
         Ok(Ok(answer)) => {
             let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state);
+            let route = routes::of(answer.request()).unwrap_or_else(|| state.patterns().find(&asked.uri));
+            let elapsed = start.elapsed();
+            state.server.counts.answered(route, &asked.method, answer.status(), elapsed);
             if asks_upgrade {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
@@ -79,18 +93,29 @@ pub(super) async fn log<B: MessageBody + 'static>(
                 answer.headers_mut().insert(HEADER, value);
             }
             let extensions = answer.request().extensions();
-            log_line(&asked, client, extensions.get::<Principal>(), answer.status(), start);
+            let principal = extensions.get::<Principal>();
+            let status = answer.status();
+            tell(&asked, &state, &Ended { route, client, principal, status, start, elapsed }, record.take());
             drop(extensions);
             return Ok(answer);
         }
         Ok(Err(Gone)) => Cut::Gone,
-        Err(cut) => cut,
+        Err(cut) => {
+            if cut == Cut::Gone {
+                state.server.counts.shed.client_gone.increment();
+            }
+            cut
+        }
     };
     let mut answer = cut_off(cut, &asked, &state);
+    let elapsed = start.elapsed();
+    let route = state.patterns().find(&asked.uri);
+    state.server.counts.answered(route, &asked.method, answer.status(), elapsed);
     if let Ok(value) = HeaderValue::from_str(&asked.request_id) {
         answer.headers_mut().insert(HEADER, value);
     }
-    log_line(&asked, client, None, answer.status(), start);
+    let status = answer.status();
+    tell(&asked, &state, &Ended { route, client, principal: None, status, start, elapsed }, record.take());
     Err(InternalError::from_response("cut off", answer).into())
 }
 
@@ -101,7 +126,7 @@ fn refuse(request: &ServiceRequest, asked: &Asked, state: &AppState) -> Option<H
     }
     // like all that does not depend on what is asked for, it has the form of the gateway
     (state.server.is_crowded() && limits::has_limits(asked.uri.path()))
-        .then(|| unidentified::gateway(asked, &body::crowded()))
+        .then(|| unidentified::gateway(asked, &body::crowded(&state.server)))
 }
 
 /// How long a request may run.
@@ -114,6 +139,7 @@ fn bounds(asked: &Asked, state: &AppState) -> Bounds {
 fn cut_off(cut: Cut, asked: &Asked, state: &AppState) -> HttpResponse {
     let mut answer = match cut {
         Cut::Late => {
+            state.server.counts.shed.deadline.increment();
             let source = format!("after {} seconds", state.server.limits.deadline.as_secs()).into();
             unidentified::respond(asked, state, RequestError::Unavailable { outage: Outage::Late, source }.into())
         }
@@ -149,17 +175,71 @@ async fn authenticate(
     })
 }
 
-fn log_line(asked: &Asked, client: Option<IpAddr>, principal: Option<&Principal>, status: StatusCode, start: Instant) {
+/// How a request ended.
+struct Ended<'a> {
+    route: RouteId,
+    client: Option<IpAddr>,
+    /// `None` if it is not known.
+    principal: Option<&'a Principal>,
+    status: StatusCode,
+    start: Instant,
+    elapsed: Duration,
+}
+
+/// Tells the log, and the collector of traces, how a request ended.
+fn tell(asked: &Asked, state: &AppState, ended: &Ended<'_>, mut record: Record) {
+    let trace = record.trace.take();
+    let shown = trace.as_ref().and_then(|trace| trace.context.shown());
+    log_line(asked, ended, shown);
+    tell_slow(asked, state, ended, &record, shown);
+    if let (Some(traces), Some(trace)) = (&state.server.traces, trace) {
+        let &Ended { route, principal, status, start: begun, .. } = ended;
+        traced::end(traces, trace, &traced::Ended { route, method: &asked.method, status, principal, begun });
+    }
+}
+
+fn log_line(asked: &Asked, ended: &Ended<'_>, trace: Option<ShownTrace>) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
+    let &Ended { client, principal, status, elapsed, .. } = ended;
     let path = shown_path::shown(asked.uri.path());
-    let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let client = client.map(display);
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    let (client, trace_id) = (client.map(display), trace.map(display));
     let credential = principal.and_then(Principal::credential_id);
     let domain = principal.and_then(|principal| principal.rights.domain_id()).map(|domain_id| &**domain_id);
     let principal = principal.map(|principal| &*principal.caller.principal);
     let (request_id, method, status) =
         (&*asked.request_id, shown_path::shown_method(asked.method.as_str()), status.as_u16());
-    tracing::info!(request_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered");
+    tracing::info!(
+        request_id, trace_id, client, principal, domain, credential, method, path, status, elapsed_us, "answered"
+    );
+}
+
+/// Tells what a slow request did in the database, without values of anybody. Imports, exports and deletions of projects take as long as
+/// there is to do, and are left out.
+fn tell_slow(asked: &Asked, state: &AppState, ended: &Ended<'_>, record: &Record, trace: Option<ShownTrace>) {
+    let &Ended { route, principal, status, elapsed, .. } = ended;
+    let is_slow = state.server.limits.slow.is_some_and(|slow| elapsed > slow);
+    if !is_slow || is_bulk(&asked.method, asked.uri.path()) {
+        return;
+    }
+    let RouteName { dialect, path } = routes::name(route);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    tracing::warn!(
+        request_id = &*asked.request_id,
+        trace_id = trace.map(display),
+        dialect,
+        route = path,
+        method = shown_path::shown_method(asked.method.as_str()),
+        status = status.as_u16(),
+        principal = principal.map(|principal| &*principal.caller.principal),
+        forms = record.forms(),
+        statements = record.statements,
+        scopes = record.scopes,
+        waited_us = micros(record.waited),
+        statements_us = micros(record.ran),
+        elapsed_us = micros(elapsed),
+        "a slow request"
+    );
 }

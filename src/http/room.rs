@@ -10,7 +10,10 @@ use std::{
 
 use actix_web::web::Bytes;
 
-use crate::domain::{Outage, RequestError};
+use crate::{
+    domain::{Outage, RequestError},
+    metrics::Counter,
+};
 
 /// Maximum size of a body. A query within the limits of the dialect with the largest limits is about 6 MiB if every
 /// character is escaped.
@@ -62,6 +65,11 @@ impl Budget {
         Share { budget: Arc::clone(self), bytes }
     }
 
+    /// How many bytes are taken, and of how many.
+    pub(super) fn usage(&self) -> [i64; 2] {
+        [self.size - self.left.load(Relaxed), self.size]
+    }
+
     /// Whether less than half is left.
     pub(super) fn is_scarce(&self) -> bool {
         self.left.load(Relaxed) < self.size / 2
@@ -94,11 +102,25 @@ pub(super) struct Room {
     rest: Budget,
     /// What it means that there is none left.
     outage: Outage,
+    /// Bodies for which there was none.
+    refused: Counter,
 }
 
 impl Room {
     pub(super) fn new(beginnings: usize, rest: usize, outage: Outage) -> Self {
-        Self { beginnings: Budget::new(beginnings), rest: Budget::new(rest), outage }
+        Self { beginnings: Budget::new(beginnings), rest: Budget::new(rest), outage, refused: Counter::default() }
+    }
+}
+
+impl Room {
+    /// The budgets for beginnings and for the rest.
+    pub(super) fn budgets(&self) -> [&Budget; 2] {
+        [&self.beginnings, &self.rest]
+    }
+
+    /// How many bodies were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.value()
     }
 }
 
@@ -199,13 +221,13 @@ impl<'p> Kept<'p> {
 
     /// What has arrived, and its room. An error if there was none.
     pub(super) fn end(self) -> Result<(Bytes, Taken), RequestError> {
-        match self.body {
-            Some(body) => Ok((body.into(), self.taken)),
-            None => Err(RequestError::Unavailable {
-                outage: self.taken.room.outage,
-                source: "bodies of other requests take all of it".into(),
-            }),
+        if let Some(body) = self.body {
+            return Ok((body.into(), self.taken));
         }
+        let Room { outage, refused, .. } = &*self.taken.room;
+        refused.increment();
+        let source = "bodies of other requests take all of it".into();
+        Err(RequestError::Unavailable { outage: *outage, source })
     }
 }
 

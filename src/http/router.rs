@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     dispatch, health, identity,
     paths::{Place, methods, paths, routes},
-    refusal, registry,
+    refusal, registry, routes as route_names, scrape,
     state::AppState,
 };
 use crate::dialects::{DIALECTS, Dialect};
@@ -24,6 +24,7 @@ pub(super) fn configure(config: &mut ServiceConfig) {
     registry::configure(config);
     identity::configure(config);
     health::configure(config);
+    scrape::configure(config);
     config.default_service(web::route().to(async |request: HttpRequest| match AppState::of(&request) {
         Ok(state) => refuse(&request, &state.paths.0),
         Err(_) => refusal::not_found(&request),
@@ -34,8 +35,9 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 /// path, each with its own methods.
 fn resource(dialect: &'static Dialect, path: &'static str) -> actix_web::Resource {
     let taken: Vec<HttpMethod> = routes(dialect, path).flat_map(|route| methods(route.method)).collect();
-    let mut resource =
-        web::resource(path).guard(guard::fn_guard(move |context| taken.contains(&context.head().method)));
+    let mut resource = web::resource(path)
+        .app_data(route_names::number(dialect.service.name, path))
+        .guard(guard::fn_guard(move |context| taken.contains(&context.head().method)));
     for route in routes(dialect, path) {
         let handler = move |request: HttpRequest, payload: Payload| dispatch::run(dialect, route, request, payload);
         for method in methods(route.method) {

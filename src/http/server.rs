@@ -7,19 +7,29 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpServer, dev::ServerHandle, middleware::from_fn, web};
+use actix_web::{
+    HttpServer,
+    dev::ServerHandle,
+    middleware::from_fn,
+    web::{self, Data},
+};
 
 use super::{
+    closing::Closing,
     connection,
+    counts::Counts,
     limits::{Failed, LimitSettings, Limits},
     listener::{Listener, ListeningSocket, SocketFile},
     request_log, router,
+    scrape::{self, Scrape},
     state::{AppState, ServerState},
     tls::Tls,
 };
 use crate::{
     app::App,
     domain::{ListenAddress, Network},
+    metrics::Source,
+    traces::Traces,
 };
 
 /// How long requests in flight may take to finish when the server stops.
@@ -50,6 +60,12 @@ pub struct ServerSettings<'a> {
     pub limits: LimitSettings,
     /// The application state.
     pub app: App,
+    /// Where to serve metrics and health, and nothing else. Without it, the other addresses serve metrics as well, to operators.
+    pub metrics_listener: Option<Listener>,
+    /// Metrics of other parts of the program.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// Takes the spans of requests, if traces are sent.
+    pub traces: Option<Traces>,
 }
 
 /// A running server.
@@ -58,12 +74,16 @@ pub struct Running {
     pub address: ListenAddress,
     /// Where it listens for plain HTTP as well.
     pub http_address: Option<ListenAddress>,
+    /// Where it serves metrics, if that is an address of its own.
+    pub metrics_address: Option<ListenAddress>,
     /// Its requests in flight.
     pub in_flight: InFlight,
     /// Its failed authentications that are not in the audit log yet.
     pub failed: Failed,
     handle: ServerHandle,
+    metrics: Option<scrape::Running>,
     ended: tokio::task::JoinHandle<std::io::Result<()>>,
+    closing: Closing,
     _files: Vec<Option<SocketFile>>,
 }
 
@@ -81,7 +101,18 @@ impl InFlight {
 
 /// Starts the server, on the runtime of the caller.
 pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
-    let ServerSettings { listener, tls, http_listener, allowed_hosts, trusted_proxies, limits, app } = settings;
+    let ServerSettings {
+        listener,
+        tls,
+        http_listener,
+        allowed_hosts,
+        trusted_proxies,
+        limits,
+        app,
+        metrics_listener,
+        sources,
+        traces,
+    } = settings;
     let address = listener.address()?;
     let http_address = http_listener.as_ref().map(Listener::address).transpose()?;
     for listener in iter::once(&listener).chain(&http_listener) {
@@ -89,16 +120,31 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
             connection::limit_silence(socket, limits.patience)?;
         }
     }
+    let closing = Closing::of(iter::once(&listener).chain(&http_listener))?;
     let patience = limits.patience;
-    let limits = Limits::new(&limits);
+    let counts = Counts::new();
+    let limits = Limits::new(&limits, Arc::clone(&counts));
     let (in_flight, at_clients) = (Arc::default(), Arc::default());
-    let state = Arc::new(ServerState { allowed_hosts, trusted_proxies, limits, in_flight, at_clients });
+    let state = Arc::new(ServerState {
+        allowed_hosts,
+        trusted_proxies,
+        limits,
+        counts: Arc::clone(&counts),
+        has_metrics_apart: metrics_listener.is_some(),
+        in_flight,
+        at_clients,
+        traces,
+    });
     let in_flight = InFlight(Arc::downgrade(&state.in_flight));
     let failed = state.limits.failed().clone();
     let workers = app.workers();
+    let metrics_address = metrics_listener.as_ref().map(Listener::address).transpose()?;
+    let scrape = Data::new(Scrape::new(&app, &state, sources));
+    let metrics = metrics_listener.map(|listener| scrape::start(listener, &scrape, &app, patience)).transpose()?;
     let mut server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(worker_state(&app, &state))
+            .app_data(Data::clone(&scrape))
             .wrap(from_fn(request_log::log))
             .configure(router::configure)
     })
@@ -106,7 +152,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     .shutdown_timeout(DRAIN.as_secs())
     .tls_handshake_timeout(HANDSHAKE)
     .max_connection_rate(MAX_HANDSHAKES)
-    .on_connect(move |stream, data| connection::note(stream, data, patience))
+    .on_connect(move |stream, data| connection::note(stream, data, patience, &counts))
     .disable_signals();
     let mut files = vec![listener.file];
     server = match (listener.socket, tls) {
@@ -114,7 +160,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
         (ListeningSocket::Tcp(socket), None) => server.listen(socket)?,
         (ListeningSocket::Unix(socket), _) => server.listen_uds(socket)?,
     };
-    if let Some(Listener { socket, file }) = http_listener {
+    if let Some(Listener { socket, file, .. }) = http_listener {
         server = match socket {
             ListeningSocket::Tcp(socket) => server.listen(socket)?,
             ListeningSocket::Unix(socket) => server.listen_uds(socket)?,
@@ -123,7 +169,19 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     }
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, http_address, in_flight, failed, handle, ended: tokio::spawn(server), _files: files })
+    let ended = tokio::spawn(server);
+    Ok(Running {
+        address,
+        http_address,
+        metrics_address,
+        in_flight,
+        failed,
+        handle,
+        metrics,
+        ended,
+        closing,
+        _files: files,
+    })
 }
 
 /// The state of the worker on this thread. actix-web asks for it once for each address, but all share it, since it holds
@@ -142,12 +200,21 @@ fn worker_state(app: &App, server: &Arc<ServerState>) -> web::Data<AppState> {
 impl Running {
     /// Stops accepting connections and waits for the requests in flight.
     pub async fn stop(self) -> std::io::Result<()> {
+        self.closing.refuse_connections().await;
         self.handle.stop(true).await;
-        self.ended().await
+        if let Some(metrics) = &self.metrics {
+            // only now: what happens while requests end is of interest
+            metrics.stop().await;
+        }
+        ended(self.ended).await
     }
 
     /// Waits until the server has ended by itself.
     pub async fn ended(self) -> std::io::Result<()> {
-        self.ended.await.map_err(std::io::Error::other)?
+        ended(self.ended).await
     }
+}
+
+async fn ended(server: tokio::task::JoinHandle<std::io::Result<()>>) -> std::io::Result<()> {
+    server.await.map_err(std::io::Error::other)?
 }

@@ -1,15 +1,16 @@
 //! The state of a worker, which each of its requests can use.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::{HttpRequest, web::Data};
 use futures_util::{Stream, StreamExt};
 
-use super::{limits::Limits, paths::Paths};
+use super::{counts::Counts, limits::Limits, paths::Paths, routes::Patterns};
 use crate::{
     app::{App, Worker},
     domain::{Network, RequestError},
     service::{Authenticator, Credentials, History, Identity, Registry, Service},
+    traces::Traces,
 };
 
 /// What the requests of all workers share in this module.
@@ -19,12 +20,18 @@ pub(super) struct ServerState {
     pub(super) allowed_hosts: Vec<String>,
     /// Proxies that are believed which address a request comes from.
     pub(super) trusted_proxies: Vec<Network>,
-    /// What is counted of requests.
+    /// Limits of requests.
     pub(super) limits: Limits,
+    /// What is counted of requests, for metrics.
+    pub(super) counts: Arc<Counts>,
+    /// Whether metrics have an address of their own.
+    pub(super) has_metrics_apart: bool,
     /// Has a clone for each request in flight.
     pub(super) in_flight: Arc<()>,
     /// Has a clone for each of them that waits for its client.
     pub(super) at_clients: Arc<()>,
+    /// Takes the spans of requests, if traces are sent.
+    pub(super) traces: Option<Traces>,
 }
 
 impl ServerState {
@@ -44,9 +51,13 @@ impl ServerState {
 
     /// Whether more requests are under way than may be, with the one that asks.
     pub(super) fn is_crowded(&self) -> bool {
+        self.under_way() > self.limits.max_requests
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&self) -> usize {
         // the server itself has one of each
-        let under_way = Arc::strong_count(&self.in_flight).saturating_sub(Arc::strong_count(&self.at_clients));
-        under_way > self.limits.max_requests
+        Arc::strong_count(&self.in_flight).saturating_sub(Arc::strong_count(&self.at_clients))
     }
 }
 
@@ -71,13 +82,32 @@ pub(super) struct AppState {
     pub(super) server: Arc<ServerState>,
     /// The paths of all dialects.
     pub(super) paths: Paths,
+    /// The patterns of all routes, from the first request that needs them.
+    patterns: OnceLock<Patterns>,
 }
 
 impl AppState {
     /// The state of a new worker.
     pub(super) fn new(app: App, server: Arc<ServerState>) -> Self {
         let Worker { service, registry, history, credentials, identity, authenticator } = app.worker();
-        Self { service, registry, history, credentials, identity, authenticator, app, server, paths: Paths::new() }
+        Self {
+            service,
+            registry,
+            history,
+            credentials,
+            identity,
+            authenticator,
+            app,
+            server,
+            paths: Paths::new(),
+            patterns: OnceLock::new(),
+        }
+    }
+
+    /// The patterns of all routes.
+    pub(super) fn patterns(&self) -> &Patterns {
+        // the router is built by now
+        self.patterns.get_or_init(Patterns::new)
     }
 
     /// The state of the worker that handles the request.

@@ -1,6 +1,8 @@
 //! Ends a request whose client has gone, or whose time is over: its future is dropped, and what it waits for with it.
 
 use std::{
+    cell::RefCell,
+    future::poll_fn,
     pin::pin,
     time::{Duration, Instant},
 };
@@ -8,6 +10,7 @@ use std::{
 use tokio::{select, time::sleep};
 
 use super::connection::Connection;
+use crate::metrics::Record;
 
 /// When a running request is looked at first. One that is answered before costs a timer.
 const FIRST: Duration = Duration::from_millis(100);
@@ -33,10 +36,11 @@ pub(super) struct Bounds {
     pub(super) may_end: bool,
 }
 
-/// Runs a request until it is answered, or cut off. `bounds` are only asked for if it is not answered soon.
+/// Runs a request until it is answered, or cut off, and records what it does in the database. `bounds` are only asked for if it is not answered soon.
 pub(super) async fn run<T>(
     connection: Option<&Connection>,
     bounds: impl Fn() -> Bounds,
+    record: &RefCell<Record>,
     request: impl Future<Output = T>,
 ) -> Result<T, Cut> {
     let begun = Instant::now();
@@ -45,7 +49,7 @@ pub(super) async fn run<T>(
     loop {
         select! {
             biased;
-            answer = &mut request => return Ok(answer),
+            answer = poll_fn(|context| Record::poll(record, request.as_mut(), context)) => return Ok(answer),
             () = sleep(pause) => {}
         }
         pause = LATER.min(2 * pause);

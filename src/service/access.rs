@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Authenticator, Caches, ProjectCache, ScopeCache, SettledFeed};
+use super::{Authenticator, Caches, ScopeCache, SettledFeed};
 use crate::{
     auth::Principal,
     domain::{ProjectFilter, RequestError, Rights, Role, command::ResourceRef, is_storable},
@@ -18,9 +18,7 @@ pub(super) struct AccessControl {
     store: Store,
     bulk: Store,
     authenticator: Authenticator,
-    scopes: Arc<ScopeCache>,
-    projects: Arc<ProjectCache>,
-    pub(super) settled_feed: Arc<SettledFeed>,
+    caches: Caches,
 }
 
 /// What a principal wants to do. `docs/SECURITY.md` has the table of operations and roles.
@@ -42,6 +40,8 @@ pub(super) enum Action {
     ChangeTypes,
     /// Read the audit log, which has the acts in all domains.
     ReadAudit,
+    /// Read the metrics of the server.
+    ReadMetrics,
 }
 
 impl Action {
@@ -51,7 +51,7 @@ impl Action {
             Self::Read | Self::Identify => Role::Reader,
             Self::Tag => Role::Tagger,
             Self::Register | Self::ManageCredentials | Self::ManagePolicies => Role::Administrator,
-            Self::ChangeTypes | Self::ReadAudit => Role::Operator,
+            Self::ChangeTypes | Self::ReadAudit | Self::ReadMetrics => Role::Operator,
         }
     }
 }
@@ -99,13 +99,14 @@ pub(super) struct Grant<'a> {
     target: Target<'a>,
     /// Whom its statements are for.
     share: Share,
+    /// What was known of projects when it was decided.
+    generation: u64,
 }
 
 impl AccessControl {
     /// `bulk` is for work that may take its time. Those that share caches save each other look-ups.
     pub(super) fn new(store: Store, bulk: Store, authenticator: Authenticator, caches: Caches) -> Self {
-        let Caches { scopes, projects, settled_feed, .. } = caches;
-        Self { store, bulk, authenticator, scopes, projects, settled_feed }
+        Self { store, bulk, authenticator, caches }
     }
 
     /// Whether a principal may do this.
@@ -118,6 +119,7 @@ impl AccessControl {
         action: Action,
         target: Target<'a>,
     ) -> Result<Grant<'a>, RequestError> {
+        let generation = self.caches.projects.generation();
         let rights = &*principal.rights;
         if rights.role() < action.role() {
             let reason = format!("role: must be {} or higher for this operation, got {}", action.role(), rights.role());
@@ -134,7 +136,7 @@ impl AccessControl {
         }
         let project_id = target.project_id();
         let share = Share::of(project_id.or(rights.confined_to().map(|domain_id| &**domain_id)).unwrap_or_default());
-        Ok(Grant { access: self, principal, target, share })
+        Ok(Grant { access: self, principal, target, share, generation })
     }
 
     /// Whether the rights cover a project.
@@ -152,14 +154,14 @@ impl AccessControl {
 
     /// The domain that a project belongs to; `None` if there is no such project.
     async fn domain_of(&self, project_id: &str) -> Result<Option<Arc<str>>, RequestError> {
-        if let Some(domain_id) = self.projects.get(project_id) {
+        if let Some(domain_id) = self.caches.projects.get(project_id) {
             return Ok(Some(domain_id));
         }
-        let generation = self.projects.generation();
+        let generation = self.caches.projects.generation();
         let store = self.store.sharing(Share::of(project_id));
         let Some(project) = store.find_project(project_id).await? else { return Ok(None) };
         let domain_id: Arc<str> = project.domain_id.into();
-        self.projects.put(project_id, Arc::clone(&domain_id), generation);
+        self.caches.projects.put(project_id, Arc::clone(&domain_id), generation);
         Ok(Some(domain_id))
     }
 }
@@ -185,7 +187,19 @@ impl<'a> Grant<'a> {
         self.access.authenticator.check_again(self.principal).await
     }
 
-    /// The same question for work that outlives the handler of its request.
+    /// Whether what was read from scopes may still be shown: projects may have been moved to another domain, or deleted and
+    /// registered by it, after the decision and before they were read. It costs nothing if no project was changed meanwhile.
+    pub(super) async fn check_read(&self, scopes: &[i64]) -> Result<(), RequestError> {
+        let Some(domain_id) = self.confined_to() else { return Ok(()) };
+        if self.generation == self.access.caches.projects.generation() {
+            return Ok(());
+        }
+        // rare, and a large future: see Service::run
+        let store = self.store();
+        if Box::pin(store.any_foreign(scopes, domain_id)).await? { Err(RequestError::lost_project()) } else { Ok(()) }
+    }
+
+    /// The same as [`Grant::check_again`] for work that outlives the handler of its request.
     pub(super) fn standing(&self) -> Standing {
         Standing { authenticator: self.access.authenticator.clone(), principal: self.principal.clone() }
     }
@@ -207,7 +221,7 @@ impl<'a> Grant<'a> {
 
     /// The cache of scopes.
     pub(super) fn cache(&self) -> &'a ScopeCache {
-        &self.access.scopes
+        &self.access.caches.scopes
     }
 
     /// The project, if the action is about one.
@@ -230,9 +244,14 @@ impl<'a> Grant<'a> {
         self.principal.rights.role()
     }
 
-    /// What is remembered of projects. A project that is changed has to be removed from it.
-    pub(super) fn remembered_projects(&self) -> Arc<ProjectCache> {
-        Arc::clone(&self.access.projects)
+    /// What is remembered. Who changes a project has to forget it.
+    pub(super) fn caches(&self) -> Caches {
+        self.access.caches.clone()
+    }
+
+    /// Up to where the feed of all changes is complete.
+    pub(super) fn settled_feed(&self) -> &'a SettledFeed {
+        &self.access.caches.settled_feed
     }
 
     /// The account of the principal, which owns predefined tags.

@@ -3,20 +3,26 @@
 use std::io;
 
 use super::{
-    Registry,
+    PREDEFINED_QUOTA, Registry,
     access::{Action, Grant, Standing, Target},
 };
 use crate::{
     auth::Principal,
-    domain::{RequestError, change::Registration, registry::Aliases},
-    store::{ExportTotals, Exporter, Store, StoreError},
+    domain::{
+        RequestError,
+        definition::{AdmittedDefinition, Definition, Entry, Kind, NewPredefined},
+        registry::{Aliases, NewProject, RegistryError},
+    },
+    store::{Changed, ExportTotals, Exporter, Store, StoreError},
     text::WrongEncoding,
-    transfer::{self, Atomicity, Covered, LoadError, Outcome, Progress, batches::Batches},
+    transfer::{self, Atomicity, Covered, Gate, LoadError, Outcome, Progress, batches::Batches},
 };
 
 /// An import that was allowed.
 #[derive(Debug)]
 pub(crate) struct Import<'a> {
+    registry: &'a Registry,
+    principal: &'a Principal,
     grant: Grant<'a>,
 }
 
@@ -26,14 +32,14 @@ pub(crate) struct Export<'a> {
     grant: Grant<'a>,
 }
 
-/// The contents of an export: every resource at one point in time.
+/// The contents of an export at one point in time.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     exporter: Exporter,
     standing: Standing,
 }
 
-/// Resources of an export that are passed on before its credential is looked up again.
+/// Entries of an export that are passed on before its credential is looked up again.
 const PIECE: u32 = 100;
 
 /// Why an import stopped, as far as it is reported to the client.
@@ -72,18 +78,18 @@ pub(crate) enum ExportError<E> {
     Store(StoreError),
     /// Its credential does not hold any more, or nobody knows whether it does.
     Denied(RequestError),
-    /// A resource could not be written to the output.
+    /// An entry could not be written to the output.
     Output(E),
 }
 
 impl Registry {
-    /// Begins an import of resources of the projects that the principal may administer.
+    /// Begins an import into the projects that the principal may administer.
     pub(crate) async fn import<'a>(&'a self, principal: &'a Principal) -> Result<Import<'a>, RequestError> {
         let grant = self.access.may(principal, Action::Register, Target::Everywhere).await?;
-        Ok(Import { grant })
+        Ok(Import { registry: self, principal, grant })
     }
 
-    /// Begins an export of every resource of the projects that the principal may administer.
+    /// Begins an export of everything in the projects that the principal may administer, and in all of the domain.
     pub(crate) async fn export<'a>(&'a self, principal: &'a Principal) -> Result<Export<'a>, RequestError> {
         let grant = self.access.may(principal, Action::Register, Target::Everywhere).await?;
         Ok(Export { grant })
@@ -108,15 +114,17 @@ impl Import<'_> {
         &self,
         batches: Batches,
         atomicity: Atomicity,
-        report: impl FnMut(Progress<'_>),
+        mut report: impl FnMut(Progress<'_>),
     ) -> Result<Outcome, ImportError> {
-        let check = async || self.check_again().await;
-        transfer::load(&self.store(), batches, atomicity, report, check).await.map_err(ImportError::from)
-    }
-
-    /// Whether the credential of the principal still holds.
-    pub(crate) async fn check_again(&self) -> Result<(), RequestError> {
-        self.grant.check_again().await
+        let mut changed = Changed::default();
+        let report = |step: Progress<'_>| match step {
+            Progress::Moving(projects) => changed.projects.extend(projects),
+            other => report(other),
+        };
+        let outcome = transfer::load(&self.store(), batches, atomicity, report, self).await;
+        // earlier batches may have been imported also if it failed
+        self.grant.caches().forget(&changed);
+        outcome.map_err(ImportError::from)
     }
 
     /// The store to import into, for commands, which report more than a request does.
@@ -125,35 +133,82 @@ impl Import<'_> {
     }
 }
 
+/// Each definition is held to what a single request for it is held to.
+impl Gate for Import<'_> {
+    async fn check_again(&self) -> Result<(), RequestError> {
+        self.grant.check_again().await
+    }
+
+    async fn admit(&self, definition: Definition) -> Result<AdmittedDefinition, RegistryError> {
+        let Self { registry, principal, .. } = *self;
+        Ok(match definition {
+            Definition::Type(new) => {
+                registry.access.may(principal, Action::ChangeTypes, Target::Types).await?;
+                AdmittedDefinition::Type(new)
+            }
+            Definition::Project(project) => {
+                let (_, domain_id) = registry.may_put_project(principal, &project).await?;
+                AdmittedDefinition::Project(NewProject { domain_id, ..project })
+            }
+            Definition::PredefinedTag(NewPredefined { domain_id, tag, updated_at }) => {
+                let grant = registry.access.may(principal, Action::Tag, Target::Account).await?;
+                let domain_id = match (domain_id, grant.confined_to()) {
+                    (Some(given), Some(own)) if given != own => return Err(RequestError::forbidden_domain().into()),
+                    (Some(given), _) => given,
+                    (None, _) => grant.account().to_owned(),
+                };
+                AdmittedDefinition::PredefinedTag { domain_id, tag, updated_at, quota: PREDEFINED_QUOTA }
+            }
+            Definition::Policy(policy) => {
+                let (grant, checked) = registry.may_put_policy(principal, policy, true).await?;
+                let projects = grant.covered().projects.map(<[String]>::to_vec);
+                AdmittedDefinition::Policy { checked: checked.into(), projects }
+            }
+        })
+    }
+
+    async fn stored(&self, definitions: &[AdmittedDefinition]) {
+        let mut is_enforced = false;
+        for definition in definitions {
+            match definition {
+                AdmittedDefinition::Project(project) => self.grant.caches().projects.forget(&project.project_id),
+                AdmittedDefinition::Policy { checked, .. } => is_enforced |= checked.policy().is_enforced,
+                AdmittedDefinition::Type(_) | AdmittedDefinition::PredefinedTag { .. } => {}
+            }
+        }
+        if is_enforced && let Err(error) = self.grant.store().await_writers().await {
+            // the import is done, and these writes end some time
+            tracing::warn!(%error, "writes may still be decided by the policies before an import");
+        }
+    }
+}
+
 impl Export<'_> {
-    /// Takes the snapshot.
-    pub(crate) async fn begin(&self) -> Result<Snapshot, StoreError> {
-        let exporter = self.grant.bulk().export(self.grant.covered()).await?;
+    /// Takes the snapshot of these kinds of entries.
+    pub(crate) async fn begin(&self, kinds: &[Kind]) -> Result<Snapshot, StoreError> {
+        let exporter = self.grant.bulk().export(self.grant.covered(), kinds).await?;
         Ok(Snapshot { exporter, standing: self.grant.standing() })
     }
 }
 
 impl Snapshot {
-    /// The number of resources.
+    /// How much it has.
     pub(crate) async fn totals(&mut self) -> Result<ExportTotals, StoreError> {
         self.exporter.totals().await
     }
 
-    /// Passes every resource to `each`, in order, as long as the credential of the principal holds.
-    pub(crate) async fn run<E>(
-        self,
-        mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
-    ) -> Result<(), ExportError<E>> {
+    /// Passes every entry to `each`, in order, as long as the credential of the principal holds.
+    pub(crate) async fn run<E>(self, mut each: impl AsyncFnMut(Entry) -> Result<(), E>) -> Result<(), ExportError<E>> {
         let Self { exporter, standing } = self;
         let mut passed = 0;
         exporter
-            .run(async |registration| {
+            .run(async |entry| {
                 if passed == PIECE {
                     standing.check_again().await.map_err(ExportError::Denied)?;
                     passed = 0;
                 }
                 passed += 1;
-                each(registration).await.map_err(ExportError::Output)
+                each(entry).await.map_err(ExportError::Output)
             })
             .await
     }

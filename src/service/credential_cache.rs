@@ -17,11 +17,15 @@ use crate::{
         credential::{Credential, CredentialKind},
     },
     expiring_table::{CAPACITY, Row, Table},
+    metrics::Lookups,
 };
 
-/// How long a credential is used without another look-up. Where several tagd serve one database, a credential that one of
-/// them revokes is accepted by the others for this long.
-const CREDENTIAL_CACHE_TIME: Duration = Duration::from_secs(5);
+/// How long a domain or a credential is used without another look-up. What others change is notified; where notifications do
+/// not arrive, a project is readable by its old domain and a revoked credential is accepted for this long.
+pub const MAX_AGE: Duration = Duration::from_secs(5);
+
+/// How long an address may ask for a key without another look-up. It is no longer than what a look-up finds is remembered.
+const ASKED_FOR: Duration = Duration::from_secs(5);
 
 /// How often at most a credential is looked up again because requests do not match what is remembered of it. Without a bound,
 /// every wrong signature would be a look-up.
@@ -121,17 +125,25 @@ pub struct CredentialCache {
     again: Table<(bool, String), Until<()>>,
     /// How often something was forgotten, so that what was read before is not put into the cache afterwards.
     forgotten: AtomicU64,
+    pub(super) lookups: Lookups,
+    max_age: Duration,
 }
 
 impl Default for CredentialCache {
     fn default() -> Self {
-        let new = || Table::new(CAPACITY);
-        let (asked, again) = (Table::new(CAPACITY), Table::new(CAPACITY));
-        Self { keys: new(), tokens: new(), asked, again, forgotten: AtomicU64::default() }
+        Self::new(MAX_AGE)
     }
 }
 
 impl CredentialCache {
+    /// A cache whose entries are used for this long, at least for the time of an address.
+    pub(super) fn new(max_age: Duration) -> Self {
+        let new = || Table::new(CAPACITY);
+        let (asked, again) = (Table::new(CAPACITY), Table::new(CAPACITY));
+        let (forgotten, lookups) = (AtomicU64::default(), Lookups::default());
+        Self { keys: new(), tokens: new(), asked, again, forgotten, max_age: max_age.max(ASKED_FOR), lookups }
+    }
+
     fn of(&self, kind: CredentialKind) -> &Credentials {
         match kind {
             CredentialKind::Key => &self.keys,
@@ -142,7 +154,12 @@ impl CredentialCache {
     /// What is remembered of an identifier; `None` if nothing is.
     pub(super) fn get(&self, kind: CredentialKind, id: &str) -> Option<Found> {
         let now = Instant::now();
-        self.of(kind).get(id, |Until(found, end)| (*end > now).then(|| found.clone())).flatten()
+        self.lookups.count(self.of(kind).get(id, |Until(found, end)| (*end > now).then(|| found.clone())).flatten())
+    }
+
+    /// How many credentials are cached, with those that are unknown and those whose time is over.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len() + self.tokens.len()
     }
 
     /// Whether an address has asked for a key a short time ago.
@@ -154,7 +171,7 @@ impl CredentialCache {
     /// Notes that an address has asked for a key, by a look-up that began at `since`. What the look-up found is remembered for
     /// longer than this.
     pub(super) fn note_asked(&self, asker: (Option<IpAddr>, String), since: Instant) {
-        self.asked.set_if(asker, Until((), since + CREDENTIAL_CACHE_TIME), || true);
+        self.asked.set_if(asker, Until((), since + ASKED_FOR), || true);
     }
 
     /// Whether a credential may be looked up again, of which something else is remembered than a request has; and notes that it
@@ -179,7 +196,7 @@ impl CredentialCache {
 
     /// Remembers what a look-up found that began in this generation.
     pub(super) fn put(&self, kind: CredentialKind, id: &str, found: Found, generation: u64) {
-        let row = Until(found, Instant::now() + CREDENTIAL_CACHE_TIME);
+        let row = Until(found, Instant::now() + self.max_age);
         self.of(kind).set_if(id.to_owned(), row, || generation == self.generation());
     }
 
@@ -253,7 +270,7 @@ mod tests {
         {
             assert_eq!(cache.has_asked(&asker), has_asked, "{asker:?}");
         }
-        cache.note_asked(asker(1, "a"), Instant::now().checked_sub(CREDENTIAL_CACHE_TIME).unwrap());
+        cache.note_asked(asker(1, "a"), Instant::now().checked_sub(ASKED_FOR).unwrap());
         assert!(!cache.has_asked(&asker(1, "a")), "its time is up");
     }
 }

@@ -125,7 +125,7 @@ impl History {
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
         let key = self.key(&grant).await?;
         let store = grant.store();
-        let settled = &self.access.settled_feed;
+        let settled = grant.settled_feed();
         let (changes, next, gaps) = match start {
             FeedStart::End => {
                 let end = store.feed_end().await?;

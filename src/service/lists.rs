@@ -34,6 +34,7 @@ impl Service {
         let grant = self.access.may(principal, Action::Read, Target::of(resource)).await?;
         let scope_id = grant.find_resource_scope(resource).await?;
         let tags = grant.store().list_tags(scope_id, &resource.resource_id).await?;
+        grant.check_read(&[scope_id]).await?;
         tags.map(Answer::Tags).ok_or_else(|| RequestError::unknown_resource(&resource.resource_id))
     }
 
@@ -73,7 +74,11 @@ impl Service {
                 resource_id: resource_id.to_owned(),
             };
             let tags = match grant.find_resource_scope(&resource).await {
-                Ok(scope_id) => grant.store().list_tags(scope_id, resource_id).await?,
+                Ok(scope_id) => {
+                    let tags = grant.store().list_tags(scope_id, resource_id).await?;
+                    grant.check_read(&[scope_id]).await?;
+                    tags
+                }
                 // a filter that matches nothing
                 Err(RequestError::UnknownResource { .. }) => None,
                 Err(other) => return Err(other),
@@ -145,6 +150,7 @@ impl Service {
         let scopes = grant.store().covered_scopes(grant.covered()).await?;
         let marker = page.marker.as_deref().map(before_nul);
         let names = grant.store().list_keys(&scopes, marker, page.limit, false).await?;
+        grant.check_read(&scopes).await?;
         Ok(Answer::Names { next: names.last().cloned(), names })
     }
 
@@ -163,6 +169,7 @@ impl Service {
         let scopes = grant.store().covered_scopes(grant.covered()).await?;
         let marker = page.marker.as_deref().map(before_nul);
         let names = grant.store().list_values(&scopes, key, marker, page.limit).await?;
+        grant.check_read(&scopes).await?;
         Ok(Answer::Names { next: names.last().cloned(), names })
     }
 
@@ -189,7 +196,9 @@ impl Service {
 }
 
 async fn begin_walk(grant: &Grant<'_>, walk: TagWalk, next: Option<String>) -> Result<Answer, RequestError> {
+    let scopes = walk.scopes.clone();
     let (tags, rest) = read_piece(grant, walk).await?;
+    grant.check_read(&scopes).await?;
     Ok(Answer::TagList(TagList { tags, rest, next }))
 }
 

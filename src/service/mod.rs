@@ -27,7 +27,7 @@ pub use authenticator::{AuthSettings, Authenticator, ConfiguredKey, FoundKey, Kn
 pub(crate) use bulk::{ExportError, Import, ImportError, Snapshot};
 pub use caches::Caches;
 pub use changes::PREDEFINED_QUOTA;
-pub use credential_cache::CredentialCache;
+pub use credential_cache::{CredentialCache, MAX_AGE};
 pub use credentials::{Credentials, Issued, NewCredential, configured_key};
 pub use history::{FeedPage, FeedStart, History, HistoryPage};
 pub use identity::{Identity, IssuedToken, Login, ProjectName, TOKEN_LIFETIME, TokenScope, TokenView, User};

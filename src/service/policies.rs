@@ -102,7 +102,7 @@ impl Registry {
         policy: Policy,
         condition: &Condition,
     ) -> Result<(bool, StoredPolicy), RegistryError> {
-        let (grant, checked) = self.may_put(principal, policy).await?;
+        let (grant, checked) = self.may_put_policy(principal, policy, false).await?;
         let put = grant.writer().put_policy(&checked, grant.covered().projects, condition).await?;
         if put.stored.policy.is_enforced {
             grant.store().await_writers().await?;
@@ -170,7 +170,7 @@ impl Registry {
             // only the answer names it
             "trial".clone_into(&mut policy.name);
         }
-        let (grant, checked) = self.may_put(principal, policy).await?;
+        let (grant, checked) = self.may_put_policy(principal, policy, false).await?;
         if let Some(project_id) = &checked.policy().project_id {
             grant.find_project(project_id).await?;
         }
@@ -209,16 +209,18 @@ impl Registry {
         Ok(OffenderPage { total, offenders, next_marker })
     }
 
-    /// Whether a principal may put a policy, with its domain, which must meet the limits.
-    async fn may_put<'a>(
+    /// Whether a principal may put a policy, with its domain, which must meet the limits. Its project may be about to be registered.
+    pub(super) async fn may_put_policy<'a>(
         &'a self,
         principal: &'a Principal,
         policy: Policy,
+        may_be_new: bool,
     ) -> Result<(Grant<'a>, CheckedPolicy), RegistryError> {
         let project_id = policy.project_id.clone();
         // a project has to be one of the principal's
         if let Some(project_id) = &project_id {
-            self.access.may(principal, Action::ManagePolicies, Target::Project(project_id)).await?;
+            let target = if may_be_new { Target::NewProject(project_id) } else { Target::Project(project_id) };
+            self.access.may(principal, Action::ManagePolicies, target).await?;
         }
         let target = if project_id.is_some() { Target::Everywhere } else { Target::Account };
         let grant = self.access.may(principal, Action::ManagePolicies, target).await?;

@@ -2,39 +2,54 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-/// How long an entry is used. Where another tagd serves the same database, a project that an operator moves to another
-/// domain is readable by the old one for this long.
-const PROJECT_CACHE_TIME: Duration = Duration::from_secs(5);
+use crate::{metrics::Lookups, store::ChangedProjects};
 
 /// Maximum number of cached projects; some hundred bytes each.
 const CAPACITY: usize = 50_000;
 
+/// Domains by project, and when they were looked up.
+type Projects = HashMap<String, (Arc<str>, Instant)>;
+
 /// Domains by project. Missing projects are not cached, since they may be created at any time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ProjectCache {
-    projects: RwLock<HashMap<String, (Arc<str>, Instant)>>,
-    /// How often a project was removed, so that what was read before is not put into the cache afterwards.
-    removed: AtomicU64,
+    projects: RwLock<Projects>,
+    /// How often projects were forgotten, so that what was read before is not put into the cache afterwards.
+    forgotten: AtomicU64,
+    max_age: Duration,
+    pub(super) lookups: Lookups,
 }
 
 impl ProjectCache {
+    /// A cache whose entries are used for this long.
+    pub(super) fn new(max_age: Duration) -> Self {
+        let (projects, forgotten, lookups) = (RwLock::default(), AtomicU64::default(), Lookups::default());
+        Self { projects, forgotten, max_age, lookups }
+    }
+
     /// The domain of a project, if it is cached.
     pub fn get(&self, project_id: &str) -> Option<Arc<str>> {
         let projects = self.projects.read().unwrap_or_else(PoisonError::into_inner);
-        let (domain_id, since) = projects.get(project_id)?;
-        (since.elapsed() < PROJECT_CACHE_TIME).then(|| Arc::clone(domain_id))
+        let fresh = projects.get(project_id).filter(|(_, since)| since.elapsed() < self.max_age);
+        self.lookups.count(fresh.map(|(domain_id, _)| Arc::clone(domain_id)))
+    }
+
+    /// How many projects are cached, with those whose time is over.
+    pub(super) fn len(&self) -> usize {
+        self.projects.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// To be read before a look-up.
     pub fn generation(&self) -> u64 {
-        self.removed.load(Ordering::Acquire)
+        self.forgotten.load(Ordering::Acquire)
     }
 
     /// Caches what a look-up found that began in this generation. A full cache is cleared, which costs each project one
@@ -51,9 +66,31 @@ impl ProjectCache {
     }
 
     /// Forgets a project.
-    pub fn remove(&self, project_id: &str) {
-        let mut projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
-        self.removed.fetch_add(1, Ordering::Release);
-        projects.remove(project_id);
+    pub(super) fn forget(&self, project_id: &str) {
+        self.begin_generation().remove(project_id);
+    }
+
+    /// Forgets projects.
+    pub(super) fn forget_changed(&self, changed: &ChangedProjects) {
+        if matches!(changed, ChangedProjects::All) {
+            let all = mem::take(&mut *self.begin_generation());
+            // nobody has to wait meanwhile
+            drop(all);
+            return;
+        }
+        drop(self.begin_generation());
+        // what is put from now on was read after the change, so nobody has to wait while hashes are compared
+        let projects = self.projects.read().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<String> = projects.keys().filter(|project_id| changed.may_have(project_id)).cloned().collect();
+        drop(projects);
+        for project_id in gone {
+            self.forget(&project_id);
+        }
+    }
+
+    fn begin_generation(&self) -> RwLockWriteGuard<'_, Projects> {
+        let projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::Release);
+        projects
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     auth::Principal,
     compiler::compile,
     domain::{Page, QueryOutput, RequestError, ResourceQuery, ScopeSelector},
+    metrics::note_scopes,
 };
 
 impl Service {
@@ -27,10 +28,13 @@ impl Service {
             return Ok(Page::default());
         }
         let numbers: Vec<i64> = scopes.iter().map(|scope| scope.scope_id).collect();
+        note_scopes(scopes.len());
         let compiled = compile(&query.query, &numbers, query.output);
-        match query.output {
-            QueryOutput::Count => Ok(Page { total: grant.store().count(&compiled).await?, items: Vec::new() }),
-            QueryOutput::Page { .. } => grant.store().list(&compiled, &scopes).await,
-        }
+        let page = match query.output {
+            QueryOutput::Count => Page { total: grant.store().count(&compiled).await?, items: Vec::new() },
+            QueryOutput::Page { .. } => grant.store().list(&compiled, &scopes).await?,
+        };
+        grant.check_read(&numbers).await?;
+        Ok(page)
     }
 }

@@ -124,7 +124,13 @@ impl Registry {
 
     /// A project.
     pub async fn find_project(&self, principal: &Principal, project_id: &str) -> Result<Project, RegistryError> {
-        self.access.may(principal, Action::Read, Target::Project(project_id)).await?.find_project(project_id).await
+        let grant = self.access.may(principal, Action::Read, Target::Project(project_id)).await?;
+        let project = grant.find_project(project_id).await?;
+        // it may have been moved since the decision
+        if grant.confined_to().is_some_and(|own| own != project.domain_id) {
+            return Err(RequestError::forbidden_project(project_id).into());
+        }
+        Ok(project)
     }
 
     /// Registers a project or changes an existing one. Without a domain an existing project keeps its own, and a new one gets
@@ -134,22 +140,12 @@ impl Registry {
         principal: &Principal,
         project: NewProject,
     ) -> Result<(bool, Project), RegistryError> {
-        let NewProject { project_id, project_name, domain_id } = project;
-        let grant = self.access.may(principal, Action::Register, Target::NewProject(&project_id)).await?;
-        if grant.covered().projects.is_some() {
-            return Err(RequestError::Forbidden { reason: SINGLE.to_owned() }.into());
-        }
-        let domain_id = match (domain_id, grant.confined_to()) {
-            (Some(given), Some(own)) if !given.is_empty() && given != own => {
-                return Err(RequestError::forbidden_domain().into());
-            }
-            (_, Some(own)) => Some(own.to_owned()),
-            (given, None) => given,
-        };
-        let (writer, remembered) = (grant.writer(), grant.remembered_projects());
+        let (grant, domain_id) = self.may_put_project(principal, &project).await?;
+        let NewProject { project_id, project_name, .. } = project.clone();
+        let (writer, caches) = (grant.writer(), grant.caches());
         finish(async move {
             let put = writer.put_project(&project_id, &project_name, domain_id.as_deref()).await;
-            remembered.remove(&project_id);
+            caches.projects.forget(&project_id);
             match put? {
                 Some((created, domain_id)) => Ok((created, Project { project_id, project_name, domain_id })),
                 // it was registered in another domain since it was looked for
@@ -157,6 +153,27 @@ impl Registry {
             }
         })
         .await
+    }
+
+    /// Whether a principal may register or change a project, and the domain that it gets; `None` to leave it where it is.
+    pub(super) async fn may_put_project<'a>(
+        &'a self,
+        principal: &'a Principal,
+        project: &'a NewProject,
+    ) -> Result<(Grant<'a>, Option<String>), RequestError> {
+        let NewProject { project_id, domain_id, .. } = project;
+        let grant = self.access.may(principal, Action::Register, Target::NewProject(project_id)).await?;
+        if grant.covered().projects.is_some() {
+            return Err(RequestError::Forbidden { reason: SINGLE.to_owned() });
+        }
+        let domain_id = match (domain_id, grant.confined_to()) {
+            (Some(given), Some(own)) if !given.is_empty() && given != own => {
+                return Err(RequestError::forbidden_domain());
+            }
+            (_, Some(own)) => Some(own.to_owned()),
+            (given, None) => given.clone(),
+        };
+        Ok((grant, domain_id))
     }
 
     /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.
@@ -175,10 +192,10 @@ impl Registry {
         }
         // bulk connections have no deadline; this finds out first whether the database responds
         grant.store().find_project(project_id).await?;
-        let (bulk, remembered, project_id) = (grant.bulk(), grant.remembered_projects(), project_id.to_owned());
+        let (bulk, caches, project_id) = (grant.bulk(), grant.caches(), project_id.to_owned());
         finish(async move {
             let removed = bulk.remove_project(&project_id, with_resources).await;
-            remembered.remove(&project_id);
+            caches.projects.forget(&project_id);
             removed
         })
         .await
@@ -200,6 +217,7 @@ impl Registry {
             Start::Marker(None) | Start::Offset(_) => Ok(None),
         };
         let mut page = ResourcePage::default();
+        let numbers: Vec<i64> = scope.iter().map(|scope| scope.scope_id).collect();
         match (scope, start, &slot) {
             (Some(scope), Start::Offset(offset), _) => {
                 let output = QueryOutput::Page { limit, offset };
@@ -216,6 +234,7 @@ impl Registry {
             }
             _ => {}
         }
+        grant.check_read(&numbers).await?;
         if page.total == 0 {
             // an empty scope, or an unknown type or project
             grant.find_project(project_id).await?;
@@ -233,6 +252,7 @@ impl Registry {
         let grant = self.access.may(principal, Action::Read, Target::of(resource)).await?;
         let scope_id = grant.find_registered_scope(resource).await?;
         let found = grant.store().find_registered(scope_id, &resource.resource_id).await?;
+        grant.check_read(&[scope_id]).await?;
         found.ok_or_else(|| RequestError::unknown_resource(&resource.resource_id).into())
     }
 

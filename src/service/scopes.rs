@@ -18,6 +18,7 @@ impl Grant<'_> {
         if !is_storable(project_id) || !is_storable(resource_type) {
             return Ok(None);
         }
+        let generation = self.cache().generation();
         let Some(scope_id) = self.store().find_scope(project_id, resource_type).await? else { return Ok(None) };
         let scope = Arc::new(Scope {
             scope_id,
@@ -25,7 +26,7 @@ impl Grant<'_> {
             project_name: String::new(),
             resource_type: resource_type.to_owned(),
         });
-        self.cache().put(Arc::clone(&scope));
+        self.cache().put(Arc::clone(&scope), generation);
         Ok(Some(scope))
     }
 
@@ -62,6 +63,7 @@ impl Grant<'_> {
         let project_id = self.project_id();
         // an unknown project has no scopes, but its types are still checked
         let in_project = project_id.map(|id| if is_storable(id) { id } else { "" });
+        let generation = self.cache().generation();
         let found = self.store().find_scopes(resource_types, in_project, self.covered()).await?;
         match found.unknown {
             None => {
@@ -71,7 +73,11 @@ impl Grant<'_> {
                         found.types.contains(&scope.resource_type)
                             && self.cache().get(&scope.project_id, &scope.resource_type).is_none()
                     };
-                    found.scopes.iter().filter(is_new).for_each(|scope| self.cache().put(Arc::clone(scope)));
+                    found
+                        .scopes
+                        .iter()
+                        .filter(is_new)
+                        .for_each(|scope| self.cache().put(Arc::clone(scope), generation));
                 }
                 Ok(found.scopes)
             }

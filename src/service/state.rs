@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    AuthSettings, Authenticator, Caches, CredentialCache, Credentials, History, Registry, access::AccessControl,
+    AuthSettings, Authenticator, Caches, CredentialCache, Credentials, History, Registry,
+    access::{AccessControl, Action, Target},
 };
-use crate::{domain::services::CloudService, store::Store};
+use crate::{
+    auth::Principal,
+    domain::{RequestError, services::CloudService},
+    store::Store,
+};
 
 /// The use cases of the dialects.
 #[derive(Debug, Clone)]
@@ -37,6 +42,11 @@ impl Service {
     /// The use cases of the history, over the same stores.
     pub fn history(&self) -> History {
         History::new(self.access.clone())
+    }
+
+    /// Whether a principal may read the metrics of the server.
+    pub async fn may_read_metrics(&self, principal: &Principal) -> Result<(), RequestError> {
+        self.access.may(principal, Action::ReadMetrics, Target::Types).await.map(drop)
     }
 
     /// The use cases of the registry, over the same stores.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use sqlx::Connection;
 
-use super::{Store, StoreError, StoreSettings, caller::row_of, failure::outage_of, retry::Retry};
+use super::{Store, StoreError, StoreSettings, caller::row_of, failure::outage_of, forms::Form, retry::Retry};
 use crate::domain::{
     Caller, Outage, RequestError,
     history::{Act, ActFilter, HistoryStatus},
@@ -48,7 +48,7 @@ impl Store {
         limit: u32,
     ) -> Result<(Vec<Act>, Option<i64>), RequestError> {
         let rows = self
-            .expensive()
+            .expensive(Form::ListActs)
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
                     r#"select a.entry_id,
@@ -96,7 +96,7 @@ impl Store {
                 (format!("{address}{network}"), i32::try_from(*count).unwrap_or(i32::MAX))
             })
             .unzip();
-        self.writing()
+        self.writing(Form::RecordFailures)
             .execute(Retry::Write, || sqlx::query!("select tagd.record_failures($1, $2)", &addresses, &counts))
             .await?;
         Ok(())
@@ -107,10 +107,14 @@ impl Store {
     ///
     /// If there is anything to do but partitions, it waits for running writes, however long they take.
     pub async fn prepare_history(&self) -> Result<(), StoreError> {
-        self.writing().execute(Retry::Write, || sqlx::query!("select tagd.prepare_history()")).await?;
+        self.writing(Form::PrepareHistory)
+            .execute(Retry::Write, || sqlx::query!("select tagd.prepare_history()"))
+            .await?;
         for table in [MonthlyTable::History, MonthlyTable::Audit] {
             let table = table.name();
-            self.writing().execute(Retry::Begin, || sqlx::query!("select tagd.prepare_months($1)", table)).await?;
+            self.writing(Form::PrepareHistory)
+                .execute(Retry::Begin, || sqlx::query!("select tagd.prepare_months($1)", table))
+                .await?;
         }
         Ok(())
     }
@@ -118,7 +122,7 @@ impl Store {
     /// Drops the months of a table that its retention does not keep; `None` if there is no retention.
     pub async fn apply_retention(&self, table: MonthlyTable) -> Result<Option<Pruned>, StoreError> {
         let row = self
-            .writing()
+            .writing(Form::ApplyRetention)
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select to_char(p.kept_from at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as kept_from, p.months, p.entries
@@ -139,7 +143,7 @@ impl Store {
     /// Turns the history on or off; true if it was the other way. Waits for running writes.
     pub async fn switch_history(&self, is_on: bool) -> Result<bool, StoreError> {
         let changed = self
-            .writing()
+            .writing(Form::SwitchHistory)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.switch_history($1, $2::text::tagd.caller)",
@@ -154,7 +158,7 @@ impl Store {
     /// How much history there is.
     pub async fn history_status(&self) -> Result<HistoryStatus, StoreError> {
         let row = self
-            .expensive()
+            .expensive(Form::HistoryStatus)
             .fetch_one(Retry::Begin, || {
                 sqlx::query!(
                     r#"select t.keep_days, t.audit_keep_days,

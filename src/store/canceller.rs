@@ -19,7 +19,7 @@ const MAX_IDLE: Duration = Duration::from_mins(10);
 const MOST: usize = 64;
 
 /// A session of the server. Its number alone may later be that of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Session {
     /// Its process.
     pub(super) pid: i32,

@@ -2,6 +2,7 @@
 
 use super::{
     Store,
+    forms::Form,
     policy_rows::{row_of, violations_of},
     retry::Retry,
 };
@@ -88,7 +89,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Compliance>, RequestError> {
         let rows = self
-            .expensive()
+            .expensive(Form::Compliance)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ComplianceRow,
@@ -130,7 +131,7 @@ impl Store {
         covered: ProjectFilter<'_>,
     ) -> Result<Vec<Compliance>, RequestError> {
         let rows = self
-            .expensive()
+            .expensive(Form::TryPolicy)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ComplianceRow,
@@ -167,7 +168,7 @@ impl Store {
     ) -> Result<(u64, Vec<Offender>), RequestError> {
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let rows = self
-            .expensive()
+            .expensive(Form::Offenders)
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
                     r#"with part as materialized (

@@ -1,14 +1,26 @@
 //! Address, login and timeouts of the database.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgConnection,
-    postgres::{PgConnectOptions, PgSslMode},
+    Acquire, ConnectOptions, Connection, Executor, PgConnection,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgSslMode},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
 };
 
 use super::{
     failure::{StoreError, outage_of},
+    metrics::StoreMetrics,
     pooler::SessionCheck,
 };
 use crate::{cluster::Cluster, domain::Outage};
@@ -24,6 +36,8 @@ pub struct StoreSettings {
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
     pub statement_timeout: Duration,
+    /// What is counted of it.
+    pub metrics: Arc<StoreMetrics>,
     /// Checks that connections keep their sessions; `None` if nothing can be between tagd and the server.
     session_check: Option<SessionCheck>,
 }
@@ -40,11 +54,16 @@ impl StoreSettings {
                 "must be a PostgreSQL URL such as postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
             )));
         }
-        let options = PgConnectOptions::from_str(&with_known_parameters(url)).map_err(StoreError::Url)?;
+        let mut options = PgConnectOptions::from_str(&with_known_parameters(url)).map_err(StoreError::Url)?;
         let place = match options.get_socket() {
             Some(socket) => socket.display().to_string(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
+        // the driver would look up an IPv6 address with its brackets as a name
+        let address = options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
+        if let Some(address) = address {
+            options = options.host(&address);
+        }
         Ok(Self { session_check: Some(SessionCheck::default()), ..Self::new(options, place) })
     }
 
@@ -75,6 +94,7 @@ impl StoreSettings {
             connections: 16,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            metrics: Arc::default(),
             session_check: None,
         }
     }
@@ -88,20 +108,59 @@ impl StoreSettings {
     /// the case if no `sslmode` is given.
     pub fn may_be_in_plain_text(&self) -> bool {
         let host = self.options.get_host();
-        let is_here = self.options.get_socket().is_some()
-            || host.starts_with('/')
+        let is_here = self.socket_folder().is_some()
             || host.eq_ignore_ascii_case("localhost")
-            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
         !is_here && matches!(self.options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow)
+    }
+
+    /// The folder of the server's Unix socket. The driver also takes a host as one, by `PGHOST` or where neither names any.
+    fn socket_folder(&self) -> Option<&Path> {
+        let host = self.options.get_host();
+        self.options.get_socket().map(PathBuf::as_path).or_else(|| host.starts_with('/').then(|| Path::new(host)))
     }
 
     /// A new connection that keeps its session, with the login's own rights and settings.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connect_unchecked().await?;
         if let Some(check) = &self.session_check {
             check.run(&mut connection, &self.options).await?;
         }
         Ok(connection)
+    }
+
+    /// The same for a connection that receives notifications. The driver makes those only from a pool of its own, of which this
+    /// is the only connection. After an error it must not be used again: it would open another connection without these checks.
+    pub(super) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(self.acquire_timeout)
+            // otherwise it warns
+            .acquire_slow_threshold(2 * self.acquire_timeout)
+            .connect_lazy_with(self.options.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        if let Some(check) = &self.session_check {
+            check.run(listener.acquire().await?, &self.options).await?;
+        }
+        Ok(listener)
+    }
+
+    /// The same, whether or not it keeps its session.
+    pub(super) async fn connect_unchecked(&self) -> Result<PgConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+
+    /// Whether the server responds at all: asks whether it encrypts connections, which it answers before a login. An error is one
+    /// of the network.
+    pub(super) async fn ping(&self) -> io::Result<()> {
+        if let Some(folder) = self.socket_folder() {
+            let socket = folder.join(format!(".s.PGSQL.{}", self.options.get_port()));
+            ask_for_encryption(UnixStream::connect(socket).await?).await
+        } else {
+            let place = (self.options.get_host(), self.options.get_port());
+            ask_for_encryption(TcpStream::connect(place).await?).await
+        }
     }
 
     /// The same server, another database.
@@ -126,6 +185,12 @@ impl StoreSettings {
         }
         StoreError::Connect { place: self.place.clone(), source }
     }
+}
+
+/// Sends the `SSLRequest` of the protocol and waits for the first byte of the answer.
+async fn ask_for_encryption(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).await?;
+    stream.read_u8().await.map(|_| ())
 }
 
 /// The parameters of a URL that the driver knows, besides `options[NAME]`.
@@ -187,4 +252,28 @@ pub async fn create_database(settings: &StoreSettings, name: &str) -> Result<(),
     }
     server.close().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_a_folder_is_that_of_a_socket() {
+        let of = |options: PgConnectOptions| StoreSettings::new(options, String::new());
+        let plain = PgConnectOptions::new_without_pgpass().host("db.example.org");
+        assert_eq!(of(plain).socket_folder(), None);
+        // as PGHOST and the driver's default give it
+        let folder = PgConnectOptions::new_without_pgpass().host("/var/run/postgresql");
+        assert_eq!(of(folder).socket_folder(), Some(Path::new("/var/run/postgresql")));
+        assert_eq!(StoreSettings::of_url("postgres://%2Ftmp/tagd").unwrap().socket_folder(), Some(Path::new("/tmp")));
+    }
+
+    #[test]
+    fn an_ipv6_address_is_no_name() {
+        let settings = StoreSettings::of_url("postgres://tagd@[::1]:5433/tagd").unwrap();
+        assert_eq!((settings.options.get_host(), settings.place()), ("::1", "[::1]:5433"));
+        assert!(!settings.may_be_in_plain_text());
+        assert!(StoreSettings::of_url("postgres://tagd@[2001:db8::1]/tagd").unwrap().may_be_in_plain_text());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Store, StoreError, retry::Retry};
+use super::{Store, StoreError, forms::Form, retry::Retry};
 use crate::domain::RequestError;
 
 impl Store {
@@ -13,13 +13,13 @@ impl Store {
         domain_id: &str,
     ) -> Result<(HashSet<String>, HashSet<String>), StoreError> {
         let foreign = self
-            .cheap()
+            .cheap(Form::ForeignProjectsAndTypes)
             .fetch_all(Retry::Begin, || {
                 sqlx::query_scalar!("select p.project_id from tagd.project p where p.domain_id <> $1", domain_id)
             })
             .await?;
         let types = self
-            .cheap()
+            .cheap(Form::ForeignProjectsAndTypes)
             .fetch_all(Retry::Begin, || {
                 sqlx::query_scalar!("select t.resource_type from tagd.resource_type t where t.alias_of is null")
             })
@@ -29,7 +29,7 @@ impl Store {
 
     /// Whether one of these scopes belongs to a project of another domain.
     pub async fn any_foreign(&self, scopes: &[i64], domain_id: &str) -> Result<bool, RequestError> {
-        let foreign = self.cheap().fetch_optional(Retry::Read, || {
+        let foreign = self.cheap(Form::AnyForeign).fetch_optional(Retry::Read, || {
             sqlx::query_scalar!(
                 r#"select true as "is_foreign!"
                      from unnest($1::bigint[]) as w (scope_id)
@@ -46,7 +46,7 @@ impl Store {
 
     /// Those of some projects that a domain has.
     pub async fn existing_projects(&self, domain_id: &str, projects: &[String]) -> Result<Vec<String>, StoreError> {
-        let existing = self.cheap().fetch_all(Retry::Begin, || {
+        let existing = self.cheap(Form::ExistingProjects).fetch_all(Retry::Begin, || {
             sqlx::query_scalar!(
                 "select p.project_id from tagd.project p where p.domain_id = $1 and p.project_id = any($2)",
                 domain_id,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Store, caller::row_of, retry::Retry};
+use super::{Store, caller::row_of, forms::Form, retry::Retry};
 use crate::domain::{
     RequestError, Rights, Role,
     credential::{Credential, CredentialKind, StoredSecret},
@@ -59,7 +59,7 @@ impl Store {
     /// A credential with what is kept of its secret.
     pub async fn find_credential(&self, id: &str) -> Result<Option<(Credential, StoredSecret)>, RequestError> {
         let row = self
-            .cheap()
+            .cheap(Form::FindCredential)
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     CredentialRow,
@@ -85,7 +85,7 @@ impl Store {
         domain_id: Option<&str>,
     ) -> Result<Vec<(Credential, StoredSecret)>, RequestError> {
         let rows = self
-            .cheap()
+            .cheap(Form::ListCredentials)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     CredentialRow,
@@ -114,7 +114,7 @@ impl Store {
     /// Adds a credential. False if its identifier is taken, or what it is issued for is gone.
     pub async fn put_credential(&self, credential: &Credential, stored: &StoredSecret) -> Result<bool, RequestError> {
         let added = self
-            .writing()
+            .writing(Form::PutCredential)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.put_credential($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text::tagd.caller)",
@@ -139,7 +139,7 @@ impl Store {
     /// Revokes a credential. False if there is none that the caller may revoke.
     pub async fn remove_credential(&self, id: &str, kind: CredentialKind) -> Result<bool, RequestError> {
         let removed = self
-            .writing()
+            .writing(Form::RemoveCredential)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_credential($1, $2, $3::text::tagd.caller)",
@@ -160,7 +160,7 @@ impl Store {
         stored: &StoredSecret,
     ) -> Result<bool, RequestError> {
         let replaced = self
-            .writing()
+            .writing(Form::ReplaceCredentialSecret)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.replace_credential_secret($1, $2, $3, $4, $5::text::tagd.caller)",
@@ -179,7 +179,7 @@ impl Store {
     /// another secret by now.
     pub async fn reseal_credential(&self, id: &str, old: &[u8], sealed: &[u8]) -> Result<bool, RequestError> {
         let replaced = self
-            .writing()
+            .writing(Form::ResealCredential)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.reseal_credential($1, $2, $3, $4::text::tagd.caller)",
@@ -195,7 +195,7 @@ impl Store {
 
     /// Notes when credentials were last used, in seconds since 1970.
     pub async fn touch_credentials(&self, ids: &[String], used_at: &[i64]) -> Result<(), RequestError> {
-        self.writing()
+        self.writing(Form::TouchCredentials)
             .execute(Retry::Write, || sqlx::query!("select tagd.touch_credentials($1, $2)", ids, used_at))
             .await?;
         Ok(())

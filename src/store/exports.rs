@@ -1,16 +1,27 @@
-//! Export: every resource in order, from one snapshot.
+//! Export: resource types, projects, predefined tags, resources and policies, in order, from one snapshot.
 
 use futures_util::TryStreamExt;
 use sqlx::Executor;
 
-use super::{Store, StoreError, pool::PooledConnection, rows::tags_of};
-use crate::domain::{ProjectFilter, Resource, change::Registration};
+use super::{Store, StoreError, forms::Form, pool::PooledConnection, rows::tags_of};
+use crate::domain::{
+    Policy, ProjectFilter, Resource, Tag,
+    change::Registration,
+    command::ResourceType,
+    definition::{Definition, Entry, Kind, NewPredefined, NewType},
+    registry::NewProject,
+};
 
 /// An export in progress: a connection that reads one snapshot.
 #[derive(Debug)]
 pub struct Exporter {
     connection: PooledConnection,
     scopes: Vec<ExportScope>,
+    kinds: Vec<Kind>,
+    /// The only domain.
+    domain_id: Option<String>,
+    /// The only projects of it.
+    projects: Option<Vec<String>>,
 }
 
 /// A scope, with the columns of its project that each line has.
@@ -28,13 +39,23 @@ struct ExportScope {
 pub struct ExportTotals {
     /// Resources.
     pub resources: u64,
+    /// Policies that are left out, since their project now belongs to another domain: they concern nothing.
+    pub lost_policies: u64,
 }
 
 impl Store {
-    /// Takes the snapshot and checks that it can be read: once an answer has begun, an error can no longer be reported.
-    pub async fn export(&self, covered: ProjectFilter<'_>) -> Result<Exporter, StoreError> {
+    /// Takes the snapshot and checks that it can be read: once an answer has begun, an error can no longer be reported. It has
+    /// these kinds of entries, as far as they belong to what is covered: resource types belong to nobody's domain; projects and
+    /// predefined tags to a whole domain, not to some of its projects.
+    pub async fn export(&self, covered: ProjectFilter<'_>, kinds: &[Kind]) -> Result<Exporter, StoreError> {
+        let is_covered = |kind: &&Kind| match kind {
+            Kind::Type => covered.domain_id.is_none(),
+            Kind::Project | Kind::PredefinedTag => covered.projects.is_none(),
+            Kind::Resource | Kind::Policy => true,
+        };
+        let kinds: Vec<Kind> = kinds.iter().filter(is_covered).copied().collect();
         let begin = || async {
-            let mut connection = self.cheap().acquire().await?;
+            let mut connection = self.cheap(Form::BeginExport).acquire().await?;
             connection.execute("begin isolation level repeatable read read only").await?;
             // reads along the primary key, so that the first row comes immediately and nothing is sorted on disk
             connection.execute("select set_config('enable_sort', 'off', true)").await?;
@@ -52,9 +73,10 @@ impl Store {
             .fetch_all(&mut *connection)
             .await?;
             connection.execute("select from tagd.resource limit 0").await?;
-            Ok(Exporter { connection, scopes })
+            let (domain_id, projects) = (covered.domain_id.map(ToOwned::to_owned), covered.projects.map(<[_]>::to_vec));
+            Ok(Exporter { connection, scopes, kinds: kinds.clone(), domain_id, projects })
         };
-        Ok(self.cheap().begin(begin).await?)
+        Ok(self.cheap(Form::BeginExport).begin(begin).await?)
     }
 }
 
@@ -72,18 +94,168 @@ impl Exporter {
         )
         .fetch_one(&mut *self.connection)
         .await?;
-        Ok(ExportTotals { resources: u64::try_from(resources).unwrap_or_default() })
+        let lost_policies = sqlx::query_scalar!(
+            r#"select count(*) as "lost!"
+                 from tagd.policy p
+                where ($1::text is null or p.domain_id = $1)
+                  and ($2::text[] is null or p.project_id = any($2))
+                  and p.project_id is not null and p.domain_id is not null
+                  and not exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = p.domain_id)"#,
+            self.domain_id,
+            self.projects.as_deref()
+        )
+        .fetch_one(&mut *self.connection)
+        .await?;
+        let (resources, lost) =
+            (u64::try_from(resources).unwrap_or_default(), u64::try_from(lost_policies).unwrap_or_default());
+        let has = |kind: Kind, count: u64| if self.kinds.contains(&kind) { count } else { 0 };
+        Ok(ExportTotals { resources: has(Kind::Resource, resources), lost_policies: has(Kind::Policy, lost) })
     }
 
-    /// Passes every resource to `each`, ordered by project, type and registration.
+    /// Passes every entry to `each`, kind by kind.
     ///
-    /// Projects are ordered by ID, not by the number of the scope, which depends on the order of registration: an export
-    /// that is imported elsewhere and exported again is identical.
+    /// An export that is imported elsewhere and exported again is identical, so nothing is ordered by a number of the database, such as
+    /// that of the scope, which depends on the order of registration. Resources are ordered by project, type and registration.
     pub async fn run<E: From<StoreError>>(
         mut self,
-        mut each: impl AsyncFnMut(Registration) -> Result<(), E>,
+        mut each: impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
-        for scope in self.scopes {
+        for kind in Kind::ALL {
+            if !self.kinds.contains(&kind) {
+                continue;
+            }
+            match kind {
+                Kind::Type => self.types(&mut each).await?,
+                Kind::Project => self.projects(&mut each).await?,
+                Kind::PredefinedTag => self.predefined(&mut each).await?,
+                Kind::Resource => self.resources(&mut each).await?,
+                Kind::Policy => self.policies(&mut each).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn types<E: From<StoreError>>(
+        &mut self,
+        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
+        let mut rows = sqlx::query!(
+            r#"select t.resource_type, t.service, t.regional, t.tag_quota,
+                      array(select a.resource_type from tagd.resource_type a
+                             where a.alias_of = t.resource_type
+                             order by a.resource_type) as "aliases!"
+                 from tagd.resource_type t
+                where t.alias_of is null
+                order by t.resource_type"#
+        )
+        .fetch(&mut *self.connection);
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
+            let resource_type = ResourceType {
+                resource_type: row.resource_type,
+                service: row.service,
+                regional: row.regional,
+                tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
+                aliases: Vec::new(),
+            };
+            let new = NewType { resource_type, aliases: Some(row.aliases) };
+            each(Entry::Definition(Definition::Type(new))).await?;
+        }
+        Ok(())
+    }
+
+    async fn projects<E: From<StoreError>>(
+        &mut self,
+        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
+        let mut rows = sqlx::query!(
+            "select p.project_id, p.project_name, p.domain_id
+               from tagd.project p
+              where $1::text is null or p.domain_id = $1
+              order by p.project_id",
+            self.domain_id
+        )
+        .fetch(&mut *self.connection);
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
+            let project = NewProject {
+                project_id: row.project_id,
+                project_name: row.project_name,
+                domain_id: Some(row.domain_id),
+            };
+            each(Entry::Definition(Definition::Project(project))).await?;
+        }
+        Ok(())
+    }
+
+    async fn predefined<E: From<StoreError>>(
+        &mut self,
+        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
+        let mut rows = sqlx::query!(
+            r#"select t.domain_id, t.key, t.value,
+                      (extract(epoch from t.updated_at) * 1000000)::bigint as "updated_at!"
+                 from tagd.predefined_tag t
+                where $1::text is null or t.domain_id = $1
+                order by t.domain_id, t.key, t.value"#,
+            self.domain_id
+        )
+        .fetch(&mut *self.connection);
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
+            let new = NewPredefined {
+                domain_id: Some(row.domain_id),
+                tag: Tag { key: row.key, value: row.value },
+                updated_at: Some(row.updated_at),
+            };
+            each(Entry::Definition(Definition::PredefinedTag(new))).await?;
+        }
+        Ok(())
+    }
+
+    async fn policies<E: From<StoreError>>(
+        &mut self,
+        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
+        let mut rows = sqlx::query!(
+            "select p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact, p.allowed_values,
+                    p.pattern, p.is_enforced, p.description
+               from tagd.policy p
+              where ($1::text is null or p.domain_id = $1)
+                and ($2::text[] is null or p.project_id = any($2))
+                and (p.project_id is null or p.domain_id is null
+                     or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = p.domain_id))
+              order by p.policy_name, p.domain_id nulls first",
+            self.domain_id,
+            self.projects.as_deref()
+        )
+        .fetch(&mut *self.connection);
+        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
+            let policy = Policy {
+                name: row.policy_name,
+                domain_id: row.domain_id,
+                project_id: row.project_id,
+                resource_types: row.resource_types,
+                key: row.key,
+                is_required: row.is_required,
+                is_exact: row.is_exact,
+                values: row.allowed_values,
+                pattern: row.pattern,
+                is_enforced: row.is_enforced,
+                description: row.description,
+            };
+            each(Entry::Definition(Definition::Policy(policy))).await?;
+        }
+        Ok(())
+    }
+
+    async fn resources<E: From<StoreError>>(
+        &mut self,
+        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
+        for scope in &self.scopes {
             let mut rows = sqlx::query!(
                 "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
                    from tagd.resource r
@@ -92,8 +264,8 @@ impl Exporter {
                 scope.scope_id
             )
             .fetch(&mut *self.connection);
-            while let Some(row) = rows.try_next().await.map_err(StoreError::of)? {
-                each(Registration {
+            while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
+                let registration = Registration {
                     project_id: scope.project_id.clone(),
                     project_name: Some(scope.project_name.clone()).filter(|name| !name.is_empty()),
                     domain_id: Some(scope.domain_id.clone()).filter(|id| !id.is_empty()),
@@ -104,8 +276,8 @@ impl Exporter {
                         detail: row.detail,
                         tags: tags_of(row.tags),
                     },
-                })
-                .await?;
+                };
+                each(Entry::Resource(registration)).await?;
             }
         }
         Ok(())

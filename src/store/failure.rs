@@ -174,6 +174,23 @@ fn is_crowded(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Configuration(source) if source.is::<Crowded>())
 }
 
+/// The database does not respond, so a statement is not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the database does not respond")]
+struct CircuitOpen(Outage);
+
+/// The error of a statement that is not sent, or not waited for, because the database does not respond.
+pub(super) fn refused(outage: Outage) -> sqlx::Error {
+    sqlx::Error::Configuration(CircuitOpen(outage).into())
+}
+
+fn refused_for(error: &sqlx::Error) -> Option<Outage> {
+    match error {
+        sqlx::Error::Configuration(source) => source.downcast_ref().map(|CircuitOpen(outage)| *outage),
+        _ => None,
+    }
+}
+
 impl NoConnection {
     /// A failed connection; `timed_out` means that attempts lasted until the acquire timeout.
     pub(super) fn error(source: sqlx::Error, timed_out: bool) -> sqlx::Error {
@@ -215,7 +232,10 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
         | sqlx::Error::WorkerCrashed => Meaning::Outage(Outage::Unreachable),
         other if SessionLost::is_within(other) => Meaning::Outage(Outage::Sessions),
         other if is_crowded(other) => Meaning::Outage(Outage::Busy),
-        other => NoConnection::within(other).map_or(Meaning::Bug, |refused| Meaning::Outage(refused.outage())),
+        other => {
+            let refused = || NoConnection::within(other).map(NoConnection::outage);
+            refused_for(other).or_else(refused).map_or(Meaning::Bug, Meaning::Outage)
+        }
     }
 }
 
@@ -232,7 +252,9 @@ pub(super) fn outage_of(error: &sqlx::Error) -> Option<Outage> {
 impl From<sqlx::Error> for RequestError {
     fn from(error: sqlx::Error) -> Self {
         if let Some(outage) = outage_of(&error) {
-            return Self::Unavailable { outage, source: error.into() };
+            // the driver would call it an error with configuration
+            let source = refused_for(&error).map_or_else(|| error.into(), |outage| CircuitOpen(outage).into());
+            return Self::Unavailable { outage, source };
         }
         match refusal_of(&error) {
             Some(Refusal::TooManyTags) => {
@@ -281,6 +303,11 @@ pub(super) fn detail_of(error: &sqlx::Error) -> &str {
 pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     // a severity above ERROR ends the session
     server_error(error).is_some_and(|error| error.severity() == PgSeverity::Error)
+}
+
+/// Whether the server has sent the error, whatever it says.
+pub(super) fn is_answer(error: &sqlx::Error) -> bool {
+    state_of(error).is_some()
 }
 
 /// Whether the connection is lost, so that a retry on another one may succeed.

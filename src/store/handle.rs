@@ -5,9 +5,12 @@ use std::sync::Arc;
 use sqlx::Connection;
 
 use super::{
+    breaker::Breaker,
     canceller::Canceller,
     connect::StoreSettings,
     failure::{StoreError, outage_of},
+    forms::Form,
+    metrics::{PoolKind, PoolMetrics},
     pool::{Home, Lane, Pool},
     read_queue::ReadQueue,
     session::{Connector, SessionProfile},
@@ -44,7 +47,8 @@ impl Store {
     /// A store whose connections are opened when they are needed. It has one pool for everything.
     pub fn connect_lazy(settings: &StoreSettings, profile: SessionProfile) -> Self {
         let limits = Limits::of(settings.connections);
-        let pool = open_pool(settings, profile, &Canceller::new(settings), limits, Home::Pool);
+        let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
+        let pool = open_pool(settings, profile, &canceller, &breaker, limits, Home::Pool, None);
         Self::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
     }
 
@@ -68,27 +72,27 @@ impl Store {
     }
 
     /// For cheap reads.
-    pub(super) fn cheap(&self) -> Lane<'_> {
-        self.reading(Cost::Cheap)
+    pub(super) fn cheap(&self, form: Form) -> Lane<'_> {
+        self.reading(Cost::Cheap, form)
     }
 
     /// For reads that may take long.
-    pub(super) fn expensive(&self) -> Lane<'_> {
-        self.reading(Cost::Expensive)
+    pub(super) fn expensive(&self, form: Form) -> Lane<'_> {
+        self.reading(Cost::Expensive, form)
     }
 
     /// For reads of some cost.
-    pub(super) fn reading(&self, cost: Cost) -> Lane<'_> {
+    pub(super) fn reading(&self, cost: Cost, form: Form) -> Lane<'_> {
         let pool = match cost {
             Cost::Cheap => &self.connections.cheap,
             Cost::Expensive => &self.connections.expensive,
         };
-        pool.lane(self.share, cost)
+        pool.lane(self.share, cost, form)
     }
 
     /// For writes. They may wait for locks of others, and so do not use the connections of reads.
-    pub(super) fn writing(&self) -> Lane<'_> {
-        self.connections.writes.lane(self.share)
+    pub(super) fn writing(&self, form: Form) -> Lane<'_> {
+        self.connections.writes.lane(self.share, form)
     }
 
     /// Opens a store, with one connection to check that it works.
@@ -96,7 +100,7 @@ impl Store {
         // not through the pool, which would retry a refused connection until the acquire timeout
         settings.connect_as_login().await?.close().await?;
         let store = Self::connect_lazy(settings, profile);
-        match store.cheap().acquire().await.and_then(|connection| connection.release(Ok(()))) {
+        match store.cheap(Form::OpenStore).acquire().await.and_then(|connection| connection.release(Ok(()))) {
             Ok(()) => Ok(store),
             Err(error) if outage_of(&error) == Some(Outage::Rights) => Err(StoreError::Role),
             Err(source) => Err(settings.unreachable(source)),
@@ -109,13 +113,17 @@ impl Store {
     }
 }
 
-/// A pool on the runtime of the caller.
+/// A pool on the runtime of the caller. Metrics show one that has a kind.
 pub(super) fn open_pool(
     settings: &StoreSettings,
     profile: SessionProfile,
     canceller: &Canceller,
+    breaker: &Breaker,
     limits: Limits,
     home: Home,
+    kind: Option<PoolKind>,
 ) -> Pool {
-    Pool::new(Connector::new(settings, profile), canceller.clone(), limits, settings.acquire_timeout, home)
+    let connector = Connector::new(settings, profile);
+    let metrics = PoolMetrics { store: Arc::clone(&settings.metrics), kind };
+    Pool::new(connector, canceller.clone(), breaker.clone(), limits, settings.acquire_timeout, home, metrics)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     Store,
     failure::{detail_of, refusal_of},
+    forms::Form,
     retry::Retry,
     rows::tags_of,
     states::Refusal,
@@ -82,7 +83,7 @@ impl Store {
     /// The scopes that a project has or had.
     pub async fn scopes_of_project(&self, project_id: &str) -> Result<Vec<i64>, RequestError> {
         let scopes = self
-            .cheap()
+            .cheap(Form::ScopesOfProject)
             .fetch_all(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select s.scope_id from tagd.scope s where s.project_id = $1 order by s.scope_id",
@@ -106,7 +107,7 @@ impl Store {
         limit: u32,
     ) -> Result<ChangePage, RequestError> {
         let rows = self
-            .cheap()
+            .cheap(Form::ChangesOfResource)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
@@ -153,7 +154,7 @@ impl Store {
         limit: u32,
     ) -> Result<ChangePage, RequestError> {
         let rows = self
-            .expensive()
+            .expensive(Form::ChangesOfScopes)
             .fetch_all(Retry::Read, || {
                 // scope by scope, each along its key from the newest entry on
                 sqlx::query_as!(
@@ -236,7 +237,7 @@ impl Store {
         limit: usize,
     ) -> Result<FeedPart, RequestError> {
         let rows = self
-            .expensive()
+            .expensive(Form::ReadWindow)
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
                     r#"select r.is_covered as "is_covered!", r.is_end as "is_end!",
@@ -287,7 +288,7 @@ impl Store {
     /// The position before the oldest entry that is kept. It is of no span, and holds wherever entries are numbered.
     pub async fn feed_beginning(&self) -> Result<FeedPosition, RequestError> {
         let change_id = self
-            .cheap()
+            .cheap(Form::FeedBeginning)
             .fetch_one(Retry::Read, || sqlx::query_scalar!("select t.pruned_change_id from tagd.history_state t"))
             .await?;
         Ok(FeedPosition { change_id, ..FeedPosition::default() })
@@ -296,7 +297,7 @@ impl Store {
     /// Refuses a position after which entries were pruned, or from before the database was restored or moved.
     pub async fn check_position(&self, position: FeedPosition) -> Result<(), RegistryError> {
         let row = self
-            .cheap()
+            .cheap(Form::CheckPosition)
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
                     r#"select $3::int8 < t.pruned_change_id as "is_pruned!",
@@ -326,7 +327,7 @@ impl Store {
     /// The last position of the feed now, and whether the feed is complete up to it: not while a writer takes long.
     pub async fn feed_end(&self) -> Result<FeedEnd, RequestError> {
         let row = self
-            .cheap()
+            .cheap(Form::FeedEnd)
             .fetch_one(Retry::Read, || {
                 sqlx::query!(
                     r#"select w.last_change_id as "change_id!", w.writers as "writers!",
@@ -349,7 +350,7 @@ impl Store {
     /// The times without history between two spans.
     pub(super) async fn gaps(&self, from: i32, to: i32) -> Result<Vec<Gap>, sqlx::Error> {
         self
-            .cheap()
+            .cheap(Form::Gaps)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     Gap,
@@ -378,7 +379,7 @@ impl Store {
         domain_id: Option<&str>,
     ) -> Result<Option<Vec<Tag>>, RegistryError> {
         let tags = self
-            .cheap()
+            .cheap(Form::TagsAt)
             .fetch_one(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select tagd.tags_at($1, $2, to_timestamp($3::int8 / 1e6), $4)",
@@ -399,7 +400,7 @@ impl Store {
     /// The key by which markers are sealed.
     pub async fn marker_secret(&self) -> Result<Vec<u8>, RequestError> {
         let secret = self
-            .cheap()
+            .cheap(Form::MarkerSecret)
             .fetch_one(Retry::Read, || sqlx::query_scalar!("select t.marker_secret from tagd.history_state t"))
             .await?;
         Ok(secret)

@@ -95,7 +95,7 @@ impl StagedImport {
     /// Adds a batch. The database checks its values; if it refuses one, the import cannot continue. If the tags are in
     /// a separate table, resources whose tags cannot be imported are left out; returns the errors of these.
     pub async fn add(&mut self, batch: &ImportBatch) -> Result<Vec<TagError>, StoreError> {
-        self.add_part(batch, 0..batch.len()).await
+        self.connection.watcher().watch(self.add_part(batch, 0..batch.len())).await
     }
 
     async fn add_part(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<Vec<TagError>, StoreError> {
@@ -135,10 +135,14 @@ impl StagedImport {
         batch: &ImportBatch,
         part: Range<usize>,
     ) -> Result<(BatchOutcome, Vec<TagError>), StoreError> {
-        let errors = self.add_part(batch, part).await?;
-        begin(&mut self.connection).await?;
-        let outcome = self.run_in_transaction().await;
-        Ok((end(&mut self.connection, outcome).await?, errors))
+        let watcher = self.connection.watcher();
+        let imported = watcher.watch(async {
+            let errors = self.add_part(batch, part).await?;
+            begin(&mut self.connection).await?;
+            let outcome = self.run_in_transaction().await;
+            Ok((end(&mut self.connection, outcome).await?, errors))
+        });
+        imported.await
     }
 
     async fn run_in_transaction(&mut self) -> Result<BatchOutcome, sqlx::Error> {
@@ -158,30 +162,43 @@ impl StagedImport {
 
     /// Waits for running writes to finish, and blocks later ones.
     pub async fn begin(mut self) -> Result<WholeImport, StoreError> {
-        begin(&mut self.connection).await?;
-        sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
+        let watcher = self.connection.watcher();
+        let begun = watcher.watch(async {
+            begin(&mut self.connection).await?;
+            sqlx::query!("select tagd.enter_import(true)").execute(&mut *self.connection).await?;
+            Ok::<_, StoreError>(())
+        });
+        begun.await?;
         let Self { connection, caller, tags, ends, notes_listed: _ } = self;
         Ok(WholeImport { connection, caller, tags, ends: ends.into_iter(), imported: 0 })
     }
 }
 
 impl WholeImport {
+    pub(super) fn connection_and_caller(&mut self) -> (&mut PooledConnection, &Caller) {
+        (&mut self.connection, &self.caller)
+    }
+
     /// Imports the next batch; `None` after the last.
     pub async fn import_next(&mut self) -> Result<Option<BatchOutcome>, StoreError> {
         let Some(end) = self.ends.next() else { return Ok(None) };
         let after = std::mem::replace(&mut self.imported, end);
-        insert_rows(&mut self.connection, self.tags, after, end).await.map_err(StoreError::of)?;
-        import_rows(&mut self.connection, &self.caller).await.map(Some).map_err(StoreError::of)
+        let watcher = self.connection.watcher();
+        let imported = watcher.watch(async {
+            insert_rows(&mut self.connection, self.tags, after, end).await?;
+            import_rows(&mut self.connection, &self.caller).await
+        });
+        imported.await.map(Some).map_err(StoreError::of)
     }
 
     /// Finds the resources that the batches do not list, in the scopes of those that they list; returns their number.
     /// The import must have noted what its batches list.
     pub async fn find_unlisted(&mut self) -> Result<u64, StoreError> {
         let caller = row_of(&self.caller);
+        let watcher = self.connection.watcher();
         let found = sqlx::query_scalar!("select tagd.find_unlisted($1::text::tagd.caller)", caller)
-            .fetch_one(&mut *self.connection)
-            .await
-            .map_err(StoreError::of)?;
+            .fetch_one(&mut *self.connection);
+        let found = watcher.watch(found).await.map_err(StoreError::of)?;
         Ok(u64::try_from(found.unwrap_or_default()).unwrap_or_default())
     }
 
@@ -190,22 +207,24 @@ impl WholeImport {
     pub async fn remove_unlisted(&mut self, done: u64) -> Result<Option<u64>, StoreError> {
         let caller = row_of(&self.caller);
         let done = i64::try_from(done).unwrap_or(i64::MAX);
+        let watcher = self.connection.watcher();
         let removed = sqlx::query_scalar!("select tagd.remove_unlisted($1::text::tagd.caller, $2)", caller, done)
-            .fetch_one(&mut *self.connection)
-            .await
-            .map_err(StoreError::of)?;
+            .fetch_one(&mut *self.connection);
+        let removed = watcher.watch(removed).await.map_err(StoreError::of)?;
         Ok(removed.and_then(|removed| u64::try_from(removed).ok()))
     }
 
     /// Commits the import. Without this, it is rolled back.
     pub async fn finish(mut self) -> Result<(), StoreError> {
-        self.connection.execute("commit").await.map_err(StoreError::of)?;
+        let watcher = self.connection.watcher();
+        watcher.watch(self.connection.execute("commit")).await.map_err(StoreError::of)?;
         Ok(())
     }
 
     /// Undoes the import, and returns when that is done.
     pub async fn undo(mut self) -> Result<(), StoreError> {
-        self.connection.execute("rollback").await.map_err(StoreError::of)?;
+        let watcher = self.connection.watcher();
+        watcher.watch(self.connection.execute("rollback")).await.map_err(StoreError::of)?;
         Ok(())
     }
 }

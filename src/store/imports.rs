@@ -9,9 +9,10 @@ use std::{
 use sqlx::Executor;
 
 use super::{
-    Store, StoreError,
+    ChangedProjects, Store, StoreError,
     caller::row_of,
     copy_text::{copy_rows, write_array, write_column},
+    forms::Form,
     policy_rows::against_policy,
     pool::PooledConnection,
 };
@@ -48,6 +49,7 @@ pub struct ImportBatch {
     text: String,
     /// The end of each resource in the text.
     ends: Vec<usize>,
+    moved: ChangedProjects,
 }
 
 impl ImportBatch {
@@ -55,6 +57,14 @@ impl ImportBatch {
     pub fn push(&mut self, registration: &Registration) {
         write_row(&mut self.text, self.ends.len(), registration);
         self.ends.push(self.text.len());
+        if registration.domain_id.is_some() {
+            self.moved.add(&registration.project_id);
+        }
+    }
+
+    /// The projects that may get another domain.
+    pub fn moved(&self) -> &ChangedProjects {
+        &self.moved
     }
 
     /// The number of resources.
@@ -107,26 +117,36 @@ impl Store {
     /// A connection with the temporary tables that `tagd.import_batch` uses.
     pub(super) async fn import_connection(&self) -> Result<PooledConnection, StoreError> {
         let begin = || async {
-            let mut connection = self.cheap().acquire().await?;
+            let mut connection = self.cheap(Form::BeginImport).acquire().await?;
             // memory for sorting and hashing a batch
             connection.execute("select set_config('work_mem', '64MB', false)").await?;
             sqlx::query!("select tagd.begin_import()").execute(&mut *connection).await?;
             Ok(connection)
         };
-        Ok(self.cheap().begin(begin).await?)
+        Ok(self.cheap(Form::BeginImport).begin(begin).await?)
     }
 }
 
 impl Importer {
     /// Imports a part of a batch: in order, all or nothing.
     pub async fn run(&mut self, batch: &ImportBatch, part: Range<usize>) -> Result<BatchOutcome, StoreError> {
+        let (connection, caller) = self.connection_and_caller().await?;
+        let watcher = connection.watcher();
+        let imported = watcher.watch(async {
+            begin(connection).await?;
+            let outcome = Self::run_in_transaction(connection, caller, batch.slice(&part)).await;
+            end(connection, outcome).await
+        });
+        imported.await
+    }
+
+    /// Its connection, which it gets if it has none.
+    pub(super) async fn connection_and_caller(&mut self) -> Result<(&mut PooledConnection, &Caller), StoreError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(in_turn(&self.store).await?),
         };
-        begin(connection).await?;
-        let outcome = Self::run_in_transaction(connection, &self.store.caller, batch.slice(&part)).await;
-        end(connection, outcome).await
+        Ok((connection, &self.store.caller))
     }
 
     /// Whether it has a connection, which nobody else can use.
@@ -141,7 +161,7 @@ impl Importer {
 
     /// The same if somebody waits for a connection.
     pub fn make_way(&mut self) {
-        if self.has_connection() && self.store.cheap().pool.has_waiting() {
+        if self.has_connection() && self.store.connections.cheap.has_waiting() {
             self.rest();
         }
     }
@@ -172,9 +192,10 @@ async fn in_turn(store: &Store) -> Result<PooledConnection, StoreError> {
     }
 }
 
-/// Begins the transaction of a part of a batch.
+/// Begins the transaction of a part of a batch. Between its statements is no wait: if the server hears nothing for a minute, the
+/// network was cut, and it must not hold locks any longer.
 pub(super) async fn begin(connection: &mut PooledConnection) -> Result<(), StoreError> {
-    connection.execute("begin").await?;
+    connection.execute("begin; set local idle_in_transaction_session_timeout = '60s'").await?;
     Ok(())
 }
 
@@ -200,12 +221,14 @@ pub(super) async fn import_rows(
     sqlx::query!("select tagd.lock_import_projects_shared($1::text::tagd.caller)", caller)
         .execute(&mut **connection)
         .await?;
+    let begun = Instant::now();
     let row = sqlx::query!(
         "select created, changed, unchanged, new_types from tagd.import_batch($1::text::tagd.caller)",
         caller
     )
     .fetch_one(&mut **connection)
     .await?;
+    connection.metrics().observe_statement(Form::ImportBatch, begun.elapsed());
     let refused: Vec<(i64, String)> =
         sqlx::query_as("select r.line, r.violation from pg_temp.import_refused r order by r.line")
             .fetch_all(&mut **connection)

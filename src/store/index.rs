@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 
-use super::{Store, StoreError, retry::Retry};
+use super::{Store, StoreError, forms::Form, retry::Retry};
 use crate::domain::matching::fold;
 
 /// A scope with its size.
@@ -41,7 +41,7 @@ impl Store {
     /// Every scope, in order.
     pub async fn list_scopes(&self) -> Result<Vec<ScopeTotals>, StoreError> {
         let rows = self
-            .cheap()
+            .cheap(Form::ListScopes)
             .fetch_all(Retry::Never, || {
                 sqlx::query!(
                     r#"select s.scope_id, s.project_id, s.resource_type, coalesce(c.next_slot, 0) as "slots!"
@@ -64,7 +64,7 @@ impl Store {
 
     /// Compares the index of a scope with the data, bit by bit. Empty if they agree.
     pub async fn verify_scope(&self, scope_id: i64) -> Result<Vec<IndexMismatch>, StoreError> {
-        let rows = self.cheap().fetch_all(Retry::Never, || { sqlx::query!(
+        let rows = self.cheap(Form::VerifyScope).fetch_all(Retry::Never, || { sqlx::query!(
             r#"select kind as "kind!", key as "key!", value as "value!", block as "block!", missing as "missing!", surplus as "surplus!"
                  from tagd.verify_scope($1)"#,
             scope_id
@@ -86,21 +86,21 @@ impl Store {
     pub async fn note_verification(&self, scope_id: i64, differences: usize) -> Result<(), StoreError> {
         let differences = i64::try_from(differences).unwrap_or(i64::MAX);
         let note = || sqlx::query!("select tagd.note_verification($1, $2)", scope_id, differences);
-        self.writing().execute(Retry::Never, note).await?;
+        self.writing(Form::NoteVerification).execute(Retry::Never, note).await?;
         Ok(())
     }
 
     /// Rebuilds the index of a scope. Returns the number of its rows.
     pub async fn rebuild_scope(&self, scope_id: i64) -> Result<u64, StoreError> {
         let rebuild = || sqlx::query_scalar!("select tagd.rebuild_scope($1)", scope_id);
-        let rows = self.writing().fetch_one(Retry::Never, rebuild).await.map_err(StoreError::of)?;
+        let rows = self.writing(Form::RebuildScope).fetch_one(Retry::Never, rebuild).await.map_err(StoreError::of)?;
         Ok(u64::try_from(rows.unwrap_or_default()).unwrap_or_default())
     }
 
     /// Slots of the scope whose searchable name is missing, wrong or without a resource, with the expected name.
     pub async fn verify_names(&self, scope_id: i64) -> Result<Vec<(i32, Option<String>)>, StoreError> {
         // streamed, since there may be as many rows as resources
-        let mut connection = self.cheap().acquire().await?;
+        let mut connection = self.cheap(Form::VerifyNames).acquire().await?;
         let mut rows = sqlx::query!(
             r#"select coalesce(r.slot, n.slot) as "slot!", r.resource_name as "resource_name?", n.folded as "folded?"
                  from (select q.slot, q.resource_name from tagd.resource q where q.scope_id = $1) r
@@ -126,7 +126,7 @@ impl Store {
             let folded: Vec<Option<String>> = part.iter().map(|(_, folded)| folded.clone()).collect();
             let statement =
                 || sqlx::query!("select tagd.put_names($1, $2, $3)", scope_id, &slots, &folded as &[Option<String>]);
-            self.writing().execute(Retry::Never, statement).await?;
+            self.writing(Form::MendNames).execute(Retry::Never, statement).await?;
         }
         Ok(())
     }

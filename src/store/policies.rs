@@ -1,18 +1,20 @@
 //! Statements of policies.
 
-use sqlx::Executor;
+use sqlx::{Executor, postgres::PgRow};
 
 use super::{
     Store,
     caller::row_of as caller_row_of,
     failure::{detail_of, refusal_of, state_of},
+    forms::Form,
     policy_rows::row_of,
+    put_queries::Mapped,
     registry::matched,
     retry::Retry,
     states::Refusal,
 };
 use crate::domain::{
-    CheckedPolicy, FieldKind, Policy, ProjectFilter, RequestError,
+    Caller, CheckedPolicy, FieldKind, Policy, ProjectFilter, RequestError,
     policy::StoredPolicy,
     reason,
     registry::{Condition, RegistryError},
@@ -88,7 +90,7 @@ impl Store {
     /// Whether Postgres prepares a regular expression in 50 ms, which it would do once in each session that uses it. A write may
     /// need 24 of them.
     pub async fn is_prepared_in_time(&self, are: &str) -> Result<bool, RequestError> {
-        let lane = self.expensive();
+        let lane = self.expensive(Form::IsPreparedInTime);
         let prepared = lane.begin(|| async {
             let mut connection = lane.acquire().await?;
             let mut prepared = Ok(false);
@@ -122,7 +124,7 @@ impl Store {
         let (name, domain_id) = marker.unzip();
         let domain_id = domain_id.flatten();
         let rows = self
-            .cheap()
+            .cheap(Form::ListPolicies)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -154,7 +156,7 @@ impl Store {
     pub async fn find_policy(&self, name: &str, place: PolicyPlace<'_>) -> Result<Option<StoredPolicy>, RequestError> {
         let PolicyPlace { domain_id, or_of_all, covered } = place;
         let row = self
-            .cheap()
+            .cheap(Form::FindPolicy)
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
@@ -187,29 +189,10 @@ impl Store {
         condition: &Condition,
     ) -> Result<PutPolicy, RegistryError> {
         let row = self
-            .writing()
-            .fetch_one(Retry::Write, || {
-                sqlx::query!(
-                    r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
-                              floor(extract(epoch from (r.policy).created_at))::bigint as "created_at!",
-                              floor(extract(epoch from (r.policy).updated_at))::bigint as "updated_at!"
-                         from tagd.put_policy($1, $2, $3, $4, $5::text::tagd.caller) r"#,
-                    row_of(checked),
-                    projects,
-                    matched(condition),
-                    *condition == Condition::Absent,
-                    caller_row_of(&self.caller)
-                )
-            })
+            .writing(Form::PutPolicy)
+            .fetch_one(Retry::Write, || put_policy_query(checked, projects, condition, &self.caller))
             .await
-            .map_err(|error| match refusal_of(&error) {
-                Some(Refusal::TooManyPatterns) => {
-                    let place = if checked.policy().domain_id.is_some() { "in a domain" } else { "for all domains" };
-                    let reason = format!("there may be at most {} policies with a pattern {place}", detail_of(&error));
-                    RequestError::invalid(FieldKind::General, "pattern", reason).into()
-                }
-                _ => policy_error(error),
-            })?;
+            .map_err(|error| put_error(checked, error))?;
         let policy = checked.clone().with_types(row.resource_types).policy().clone();
         let stored = StoredPolicy {
             id: row.policy_id,
@@ -230,7 +213,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<bool, RegistryError> {
         let removed = self
-            .writing()
+            .writing(Form::RemovePolicy)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_policy($1, $2, $3, $4, $5::text::tagd.caller)",
@@ -244,6 +227,49 @@ impl Store {
             .await
             .map_err(policy_error)?;
         Ok(removed.unwrap_or_default())
+    }
+}
+
+/// A row of `tagd.put_policy`.
+pub(super) struct PutRow {
+    pub(super) created: bool,
+    pub(super) etag: String,
+    policy_id: i64,
+    resource_types: Option<Vec<String>>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// The statement that creates or replaces a policy.
+pub(super) fn put_policy_query(
+    checked: &CheckedPolicy,
+    projects: Option<&[String]>,
+    condition: &Condition,
+    caller: &Caller,
+) -> Mapped<impl FnMut(PgRow) -> sqlx::Result<PutRow> + Send + use<>> {
+    sqlx::query_as!(
+        PutRow,
+        r#"select r.created as "created!", r.etag as "etag!", (r.policy).policy_id as "policy_id!", (r.policy).resource_types,
+                              floor(extract(epoch from (r.policy).created_at))::bigint as "created_at!",
+                              floor(extract(epoch from (r.policy).updated_at))::bigint as "updated_at!"
+                         from tagd.put_policy($1, $2, $3, $4, $5::text::tagd.caller) r"#,
+        row_of(checked),
+        projects,
+        matched(condition),
+        *condition == Condition::Absent,
+        caller_row_of(caller)
+    )
+}
+
+/// The error for a policy that could not be put.
+pub(super) fn put_error(checked: &CheckedPolicy, error: sqlx::Error) -> RegistryError {
+    match refusal_of(&error) {
+        Some(Refusal::TooManyPatterns) => {
+            let place = if checked.policy().domain_id.is_some() { "in a domain" } else { "for all domains" };
+            let reason = format!("there may be at most {} policies with a pattern {place}", detail_of(&error));
+            RequestError::invalid(FieldKind::General, "pattern", reason).into()
+        }
+        _ => policy_error(error),
     }
 }
 

@@ -5,23 +5,29 @@
 
 use std::{
     io::{self, ErrorKind},
-    mem,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread::{self, ThreadId},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
 use sqlx::{Connection, PgConnection};
-use tokio::{runtime::Handle, sync::Notify, task::JoinSet};
+use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
+    breaker::{Breaker, CurrentSession, Watcher},
     canceller::{Canceller, Session},
     failure::{NoConnection, crowded, is_refusal, is_stale},
+    forms::Form,
+    idle::{Idle, OpenConnection, close_all},
+    metrics::{PoolMetrics, PoolUsage, ShownPool, StoreMetrics},
     session::Connector,
     turns::{Limits, NoTurn, Share, Turn, Turns},
 };
-use crate::compiler::Cost;
+use crate::{
+    compiler::Cost,
+    metrics::{note_end, note_statement},
+};
 
 /// How long a connection may be idle before it is closed.
 const MAX_IDLE: Duration = Duration::from_mins(10);
@@ -30,7 +36,7 @@ const MAX_IDLE: Duration = Duration::from_mins(10);
 const CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Delay before a refused connection is retried, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// The session of a connection younger than this is not considered stale.
 const FRESH: Duration = Duration::from_secs(1);
@@ -50,6 +56,7 @@ pub(super) struct Pool(Arc<Shared>);
 struct Shared {
     connector: Connector,
     canceller: Canceller,
+    breaker: Breaker,
     acquire_timeout: Duration,
     max_connections: u32,
     turns: Arc<Turns>,
@@ -57,6 +64,7 @@ struct Shared {
     /// The runtime that the pool was created on.
     runtime: Handle,
     home: Home,
+    metrics: PoolMetrics,
 }
 
 /// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
@@ -75,30 +83,7 @@ pub(super) struct Lane<'a> {
     pub(super) pool: &'a Pool,
     pub(super) share: Share,
     pub(super) cost: Cost,
-}
-
-/// Idle connections; the most recently used is the last.
-#[derive(Debug, Default)]
-struct Idle {
-    connections: Mutex<Vec<IdleConnection>>,
-    /// Notifies tasks that wait while the server does not accept new connections that one was released.
-    released: Notify,
-}
-
-#[derive(Debug)]
-struct IdleConnection {
-    connection: OpenConnection,
-    idle_since: Instant,
-}
-
-/// A connection, and what is known of it.
-#[derive(Debug)]
-struct OpenConnection {
-    connection: PgConnection,
-    session: Option<Session>,
-    opened: Instant,
-    recoveries: u32,
-    opened_by: ThreadId,
+    pub(super) form: Form,
 }
 
 /// A connection in use. Unless it is [released](PooledConnection::release), it is closed: the next user must not see what
@@ -118,6 +103,7 @@ pub(super) struct Running {
     /// Empty only when it is dropped.
     connection: Option<PooledConnection>,
     since: Instant,
+    form: Form,
 }
 
 impl Pool {
@@ -125,27 +111,42 @@ impl Pool {
     pub(super) fn new(
         connector: Connector,
         canceller: Canceller,
+        breaker: Breaker,
         limits: Limits,
         acquire_timeout: Duration,
         home: Home,
+        metrics: PoolMetrics,
     ) -> Self {
         let shared = Arc::new(Shared {
             connector,
             canceller,
+            breaker,
             acquire_timeout,
             max_connections: limits.connections,
             turns: Arc::new(Turns::new(limits)),
             idle: Idle::default(),
             runtime: Handle::current(),
             home,
+            metrics,
         });
+        let PoolMetrics { store, kind } = &shared.metrics;
+        if let Some(kind) = kind {
+            let pool = Arc::downgrade(&shared);
+            store.show_pool(*kind, pool);
+        }
         tokio::spawn(close_idle(Arc::downgrade(&shared)));
+        let pool = Arc::downgrade(&shared);
+        shared.breaker.on_silence(move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.close_silent();
+            }
+        });
         Self(shared)
     }
 
     /// The pool as one share uses it for statements of one cost.
-    pub(super) fn lane(&self, share: Share, cost: Cost) -> Lane<'_> {
-        Lane { pool: self, share, cost }
+    pub(super) fn lane(&self, share: Share, cost: Cost, form: Form) -> Lane<'_> {
+        Lane { pool: self, share, cost, form }
     }
 
     /// Maximum time to wait for a connection.
@@ -166,7 +167,12 @@ impl Pool {
     /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
         let in_use = self.0.max_connections.saturating_sub(self.0.turns.free());
-        self.0.idle.lock().len() + usize::try_from(in_use).unwrap_or(usize::MAX)
+        self.0.idle.len() + usize::try_from(in_use).unwrap_or(usize::MAX)
+    }
+
+    /// What is counted of the database.
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        &self.0.metrics.store
     }
 
     /// Whether somebody waits for a connection.
@@ -184,10 +190,13 @@ impl Pool {
     /// long; if not even that error arrives, the server is down or a firewall has dropped the connection, and TCP may
     /// take hours to report it.
     pub(super) fn give_up(&self) -> sqlx::Error {
-        // idle connections are dead as well, and the next statement would wait just as long to find out
-        let silent = mem::take(&mut *self.0.idle.lock());
-        tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
+        self.0.breaker.note_silence();
         sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, "the database did not answer in time"))
+    }
+
+    /// Finds out whether the database responds.
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.0.breaker
     }
 
     /// Opens a connection, or returns one that is released while the server does not accept new ones.
@@ -237,8 +246,16 @@ impl Pool {
     /// Waits until no connection is in use and closes all. None can be acquired afterwards.
     pub(super) async fn close(&self) {
         self.0.turns.close().await;
-        let idle = mem::take(&mut *self.0.idle.lock());
-        close_all(idle).await;
+        close_all(self.0.idle.take_all()).await;
+    }
+}
+
+impl Shared {
+    fn close_silent(&self) {
+        let silent = self.idle.take_all();
+        if !silent.is_empty() {
+            tracing::warn!(idle = silent.len(), "the database does not answer, closing its idle connections");
+        }
     }
 }
 
@@ -246,26 +263,46 @@ impl Lane<'_> {
     /// The most recently used connection, or a new one. Waits while all are in use or the server does not accept new ones
     /// yet.
     pub(super) async fn acquire(self) -> Result<PooledConnection, sqlx::Error> {
+        self.acquire_since(Instant::now()).await.map(|(connection, _)| connection)
+    }
+
+    /// The same for who began to wait at a time; also when it ended.
+    async fn acquire_since(self, begun: Instant) -> Result<(PooledConnection, Instant), sqlx::Error> {
         let refused = Mutex::new(None);
-        match tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await {
-            Ok(acquired) => acquired,
+        let waited = tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await;
+        let now = Instant::now();
+        // one that is refused has not waited
+        if !matches!(waited, Ok(Err(_))) {
+            let PoolMetrics { store, kind } = &self.pool.0.metrics;
+            store.observe_wait(*kind, now - begun);
+        }
+        note_statement(self.form.name(), now - begun);
+        let acquired = waited.unwrap_or_else(|_| {
             // the server's reason, if it gave one
-            Err(_) => Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(refusal) => NoConnection::error(refusal, true),
                 None => sqlx::Error::PoolTimedOut,
-            }),
-        }
+            })
+        });
+        let failed = |_: &_| note_end(self.form.name(), Duration::ZERO, true);
+        Ok((acquired.inspect_err(failed)?, now))
     }
 
     /// The same for one statement that leaves nothing behind in the session.
-    pub(super) async fn begin_statement(self) -> Result<Running, sqlx::Error> {
-        Ok(Running { connection: Some(self.acquire().await?), since: Instant::now() })
+    pub(super) async fn begin_statement(self, session: &CurrentSession) -> Result<Running, sqlx::Error> {
+        session.set(None);
+        let (connection, since) = self.acquire_since(Instant::now()).await?;
+        session.set(connection.open.session);
+        Ok(Running { connection: Some(connection), since, form: self.form })
     }
 
     async fn wait(self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
         let Pool(shared) = self.pool;
         let turn = shared.turns.take(self.share, self.cost).await.map_err(|error| match error {
-            NoTurn::Crowded => crowded(),
+            NoTurn::Crowded => {
+                shared.metrics.store.refused.increment();
+                crowded()
+            }
             NoTurn::Closed => sqlx::Error::PoolClosed,
         })?;
         let used_last = match shared.home {
@@ -282,6 +319,11 @@ impl Lane<'_> {
 }
 
 impl PooledConnection {
+    /// What is counted of the database.
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        self.pool.metrics()
+    }
+
     /// Releases the connection with the outcome of its statement, which must not have changed the session. The connection
     /// is reused unless the statement has lost it.
     pub(super) fn release<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
@@ -291,13 +333,19 @@ impl PooledConnection {
             && self.open.opened.elapsed() > FRESH
         {
             // the sessions of idle connections may be stale too
-            idle.lock().retain(|idle| idle.connection.opened.elapsed() <= FRESH);
+            idle.close_opened_before(FRESH);
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
+            self.pool.0.breaker.note_answer();
             idle.push(self.open);
             // only now is a connection available for the turn
             drop(self.turn);
         }
         outcome
+    }
+
+    /// Watches work on the connection that has no deadline.
+    pub(super) fn watcher(&self) -> Watcher {
+        Watcher::new(&self.pool.0.breaker, self.open.session)
     }
 
     /// Cancels the statement of the connection, which was dropped half-way, and reads what is still to arrive, so that the
@@ -338,7 +386,12 @@ impl Running {
     /// Releases the connection with the outcome of its statement.
     pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self.connection.take() {
-            Some(connection) => connection.release(outcome),
+            Some(connection) => {
+                let ran = self.since.elapsed();
+                connection.metrics().observe_statement(self.form, ran);
+                note_end(self.form.name(), ran, outcome.is_err());
+                connection.release(outcome)
+            }
             None => outcome,
         }
     }
@@ -348,9 +401,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let Pool(shared) = connection.pool.clone();
+        shared.metrics.store.observe_statement(self.form, self.since.elapsed());
         // the server would have ended it by now, so it does not answer
-        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout);
+        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout)
+            || shared.breaker.is_open()
+            || connection.open.session.is_some_and(|session| shared.breaker.is_lost(session));
         if !is_silent {
+            shared.metrics.store.cancelled.increment();
             shared.runtime.spawn(connection.recover());
         }
     }
@@ -370,41 +427,11 @@ impl DerefMut for PooledConnection {
     }
 }
 
-impl Idle {
-    fn push(&self, connection: OpenConnection) {
-        self.lock().push(IdleConnection { connection, idle_since: Instant::now() });
-        self.released.notify_one();
-    }
-
-    /// The most recently used idle connection.
-    fn pop(&self) -> Option<OpenConnection> {
-        self.lock().pop().map(|idle| idle.connection)
-    }
-
-    /// The most recently used one of this thread; one of another thread if there are as many connections as there may be.
-    fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
-        let (caller, unused) = (thread::current().id(), usize::try_from(unused).unwrap_or(usize::MAX));
-        let mut idle = self.lock();
-        let own = idle.iter().rposition(|idle| idle.connection.opened_by == caller);
-        // each turn that is in use has a connection or will open one
-        let any = || if idle.len() > unused { idle.len().checked_sub(1) } else { None };
-        let at = own.or_else(any)?;
-        Some(idle.remove(at).connection)
-    }
-
-    /// The next connection that is released.
-    async fn next(&self) -> OpenConnection {
-        loop {
-            // another task may have taken the connection
-            if let Some(connection) = self.pop() {
-                return connection;
-            }
-            self.released.notified().await;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+impl ShownPool for Shared {
+    fn usage(&self) -> PoolUsage {
+        let limit = self.max_connections;
+        let busy = limit.saturating_sub(self.turns.free());
+        PoolUsage { limit: limit.into(), busy: busy.into(), idle: self.idle.len(), waiting: self.turns.waiting() }
     }
 }
 
@@ -413,16 +440,8 @@ async fn close_idle(pool: Weak<Shared>) {
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
-        // the connections at the front have been idle longest
-        let expired: Vec<_> = pool.idle.lock().extract_if(.., |idle| idle.idle_since.elapsed() > MAX_IDLE).collect();
+        let expired = pool.idle.take_unused(MAX_IDLE);
         drop(pool);
         close_all(expired).await;
-    }
-}
-
-async fn close_all(connections: Vec<IdleConnection>) {
-    for idle in connections {
-        // an error here means that the server has already closed it
-        let _ = idle.connection.connection.close().await;
     }
 }

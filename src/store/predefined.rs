@@ -1,6 +1,6 @@
 //! The predefined tags of an account.
 
-use super::{Store, caller::row_of, retry::Retry, rows::parts_of};
+use super::{Store, caller::row_of, forms::Form, retry::Retry, rows::parts_of};
 use crate::domain::{
     RequestError, Tag,
     command::{Predefined, PredefinedOrder, PredefinedQuery, ResourceType},
@@ -12,7 +12,7 @@ impl Store {
     pub async fn put_predefined(&self, domain_id: &str, tags: &[Tag], quota: u32) -> Result<(), RequestError> {
         let parts = parts_of(tags);
         let quota = i32::try_from(quota).unwrap_or(i32::MAX);
-        self.writing()
+        self.writing(Form::PutPredefined)
             .execute(Retry::Write, || {
                 sqlx::query!(
                     "select tagd.put_predefined($1, $2, $3, $4::text::tagd.caller)",
@@ -29,7 +29,7 @@ impl Store {
     /// Removes predefined tags; absent ones are ignored.
     pub async fn remove_predefined(&self, domain_id: &str, tags: &[Tag]) -> Result<(), RequestError> {
         let parts = parts_of(tags);
-        self.writing()
+        self.writing(Form::RemovePredefined)
             .execute(Retry::Write, || {
                 sqlx::query!(
                     "select tagd.remove_predefined($1, $2, $3::text::tagd.caller)",
@@ -44,7 +44,7 @@ impl Store {
 
     /// Replaces a predefined tag with another.
     pub async fn replace_predefined(&self, domain_id: &str, old: &Tag, new: &Tag) -> Result<(), RequestError> {
-        self.writing()
+        self.writing(Form::ReplacePredefined)
             .execute(Retry::Write, || {
                 sqlx::query!(
                     "select tagd.replace_predefined($1, $2, $3, $4, $5, $6::text::tagd.caller)",
@@ -67,7 +67,7 @@ impl Store {
         query: &PredefinedQuery,
     ) -> Result<(Vec<Predefined>, u64), RequestError> {
         let rows = self
-            .cheap()
+            .cheap(Form::ListPredefined)
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
                     r#"select t.key, t.value,
@@ -107,7 +107,7 @@ impl Store {
     /// Every resource type, by service and name.
     pub async fn list_types(&self) -> Result<Vec<ResourceType>, RequestError> {
         let rows = self
-            .cheap()
+            .cheap(Form::ListTypes)
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
                     r#"select t.resource_type, t.service, t.regional, t.tag_quota,

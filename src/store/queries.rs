@@ -6,6 +6,7 @@ use sqlx::postgres::PgRow;
 
 use super::{
     Store,
+    forms::Form,
     retry::Retry,
     rows::{bind, page_of, total_of},
 };
@@ -35,7 +36,9 @@ impl Store {
     async fn fetch_all(&self, compiled: &Compiled) -> Result<Vec<PgRow>, RequestError> {
         match compiled.cost {
             Cost::Cheap => self.connections.reads.fetch_all(self.share, compiled).await,
-            Cost::Expensive => Ok(self.expensive().fetch_all(Retry::Read, || bind(compiled)).await?),
+            Cost::Expensive => {
+                Ok(self.expensive(Form::of_query(compiled.shape)).fetch_all(Retry::Read, || bind(compiled)).await?)
+            }
         }
     }
 }

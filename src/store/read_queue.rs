@@ -2,11 +2,15 @@
 //!
 //! `docs/adr/0013-cheap-reads-together.md` explains why.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{Row, postgres::PgRow};
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
     failure::{is_lost_connection, is_stale, is_without_connection, outage_of, unavailable},
+    forms::Form,
+    metrics::BatchKind,
     pool::Pool,
     retry::Retry,
     rows::bind,
@@ -15,6 +19,7 @@ use super::{
 use crate::{
     compiler::{BatchKey, Compiled, Cost, batch},
     domain::RequestError,
+    metrics::{note_end, note_statement},
 };
 
 /// Batches queries that read the same scope with the same statement. The first runs immediately and alone; those that
@@ -51,22 +56,34 @@ impl ReadQueue {
     pub(super) async fn fetch_all(&self, share: Share, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
         // held until the statement has ended
         let leader = query.batch_key.and_then(|key| self.batcher.try_lead(self, key));
+        if leader.is_some() {
+            self.pool.metrics().observe_batch(BatchKind::Read, 1);
+        }
         if let (Some(key), None) = (query.batch_key, &leader) {
             let request = BatchedQuery { query: query.clone(), share };
-            match self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await {
+            let form = Form::of_query(query.shape).name();
+            note_statement(form, Duration::ZERO);
+            let begun = Instant::now();
+            let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
+            note_end(form, begun.elapsed(), !matches!(outcome, Some(Coalesced::Rows(_))));
+            match outcome {
                 Some(Coalesced::Rows(rows)) => return Ok(rows),
                 Some(Coalesced::Failed(error)) => return Err(error),
                 // or the worker may be stuck: then this query leaves the queue and acquires its own connection
                 Some(Coalesced::Single) | None => {}
             }
         }
-        Ok(self.pool.lane(share, Cost::Cheap).fetch_all(Retry::Read, || bind(query)).await?)
+        Ok(self
+            .pool
+            .lane(share, Cost::Cheap, Form::of_query(query.shape))
+            .fetch_all(Retry::Read, || bind(query))
+            .await?)
     }
 
     /// The rows of each query of a batch.
     async fn fetch_batch(&self, share: Share, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
         let joined = batch(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let lane = self.pool.lane(share, Cost::Cheap);
+        let lane = self.pool.lane(share, Cost::Cheap, Form::of_query(joined.shape));
         let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
         // no retry: if the batch fails, each query runs alone
         for row in lane.fetch_all(Retry::Never, || bind(&joined)).await? {
@@ -87,6 +104,7 @@ impl BatchHandler for ReadQueue {
     const MAX_BATCH: usize = 16;
 
     async fn handle(&self, key: BatchKey, batch: Vec<Pending<Self>>) {
+        self.pool.metrics().observe_batch(BatchKind::Read, batch.len());
         // all are of one scope, so hardly ever of two shares
         let share = batch.first().map(|pending| pending.request.share).unwrap_or_default();
         let (queries, responders): (Vec<_>, Vec<_>) =

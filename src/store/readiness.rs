@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use tokio::{runtime::Handle, sync::Mutex};
 
 use super::{
-    FUNCTION_SET, SCHEMA_VERSION, SessionProfile, StoreSettings,
+    FUNCTION_SET, SCHEMA_VERSION, SessionProfile, StoreMetrics, StoreSettings,
     failure::{NoConnection, is_lost_connection, outage_of, state_of},
     session::Connector,
 };
@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 74] = [
+pub const WANTED: [&str; 76] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -52,6 +52,7 @@ pub const WANTED: [&str; 74] = [
     "history_span",
     "history_state",
     "import_batch()",
+    "import_predefined()",
     "label",
     "last_change_id()",
     "last_set_bits()",
@@ -97,6 +98,7 @@ pub const WANTED: [&str; 74] = [
     "touch_credentials()",
     "unregister_resource()",
     "value_grams()",
+    "verification",
     "verify_scope()",
     "violations_of()",
     "wanted_grams()",
@@ -117,6 +119,7 @@ pub struct Readiness {
 struct Shared {
     connector: Connector,
     probe: Mutex<Probe>,
+    metrics: Arc<StoreMetrics>,
 }
 
 /// State of earlier checks. One runs at a time; requests that arrive meanwhile share its outcome.
@@ -138,7 +141,7 @@ impl Readiness {
         let mut settings = settings.clone();
         settings.statement_timeout = DEADLINE;
         let connector = Connector::new(&settings, SessionProfile::Serve);
-        let shared = Shared { connector, probe: Mutex::default() };
+        let shared = Shared { connector, probe: Mutex::default(), metrics: settings.metrics };
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
@@ -180,6 +183,7 @@ impl Shared {
             Ok(()) if before.is_some_and(|before| before.is_err()) => tracing::info!("ready again"),
             _ => {}
         }
+        self.metrics.ready.set(i64::from(outcome.is_ok()));
         probe.last = Some((Instant::now(), outcome));
         outcome
     }

@@ -4,6 +4,8 @@ use super::{
     Store, StoreError,
     caller::row_of,
     failure::{detail_of, refusal_of},
+    forms::Form,
+    put_queries::{put_project_query, put_type_query},
     retry::Retry,
     rows::{parts_of, tags_of},
     states::Refusal,
@@ -22,7 +24,7 @@ impl Store {
     /// A resource type by its name or by an alias; `None` if it is unknown.
     pub async fn find_type(&self, resource_type: &str) -> Result<Option<ResourceType>, RequestError> {
         let row = self
-            .cheap()
+            .cheap(Form::FindType)
             .fetch_optional(Retry::Read, || {
                 sqlx::query!(
                     r#"select t.resource_type, t.service, t.regional, t.tag_quota,
@@ -48,7 +50,7 @@ impl Store {
     /// The types of all aliases.
     pub async fn aliases(&self) -> Result<Aliases, StoreError> {
         let rows = self
-            .cheap()
+            .cheap(Form::Aliases)
             .fetch_all(Retry::Begin, || {
                 sqlx::query!(
                     r#"select t.resource_type as alias, t.alias_of as "resource_type!"
@@ -67,29 +69,15 @@ impl Store {
         resource_type: &ResourceType,
         aliases: Option<&[String]>,
     ) -> Result<(bool, Vec<String>), RegistryError> {
-        let row = self
-            .writing()
-            .fetch_one(Retry::Write, || {
-                sqlx::query!(
-                    r#"select created as "created!", aliases as "aliases!"
-                         from tagd.put_type_with_aliases($1, $2, $3, $4, $5, $6::text::tagd.caller)"#,
-                    resource_type.resource_type,
-                    resource_type.service,
-                    resource_type.regional,
-                    i32::try_from(resource_type.tag_quota).unwrap_or(i32::MAX),
-                    aliases,
-                    row_of(&self.caller)
-                )
-            })
-            .await
-            .map_err(registry_error)?;
-        Ok((row.created, row.aliases))
+        let statement = || put_type_query(resource_type, aliases, &self.caller);
+        let put = self.writing(Form::PutType).fetch_one(Retry::Write, statement).await.map_err(registry_error)?;
+        Ok((put.created, put.aliases))
     }
 
     /// Deletes a resource type that has no scopes, with its aliases.
     pub async fn remove_type(&self, resource_type: &str) -> Result<(), RegistryError> {
         let removed = self
-            .writing()
+            .writing(Form::RemoveType)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_type($1, $2::text::tagd.caller)",
@@ -113,7 +101,7 @@ impl Store {
         // there is no index of names
         let cost = if name.is_some() { Cost::Expensive } else { Cost::Cheap };
         Ok(self
-            .reading(cost)
+            .reading(cost, Form::FindProjects)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     Project,
@@ -137,7 +125,7 @@ impl Store {
     /// The domains that projects belong to, sorted.
     pub async fn list_domains(&self, limit: u32) -> Result<Vec<String>, RequestError> {
         Ok(self
-            .cheap()
+            .cheap(Form::ListDomains)
             .fetch_all(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select distinct p.domain_id from tagd.project p where p.domain_id <> '' order by 1 limit $1",
@@ -155,7 +143,7 @@ impl Store {
         covered: ProjectFilter<'_>,
     ) -> Result<Vec<Project>, RequestError> {
         Ok(self
-            .cheap()
+            .cheap(Form::ListProjects)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     Project,
@@ -178,7 +166,7 @@ impl Store {
     /// A project; `None` if it is unknown.
     pub async fn find_project(&self, project_id: &str) -> Result<Option<Project>, RequestError> {
         Ok(self
-            .cheap()
+            .cheap(Form::FindProject)
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     Project,
@@ -199,29 +187,15 @@ impl Store {
         project_name: &str,
         domain_id: Option<&str>,
     ) -> Result<Option<(bool, String)>, RequestError> {
-        let row = self
-            .writing()
-            .fetch_one(Retry::Write, || {
-                sqlx::query!(
-                    r#"with d as materialized (
-                         select coalesce($3, (select p.domain_id from tagd.project p where p.project_id = $1), '') as domain_id)
-                       select tagd.put_project($1, $2, d.domain_id, $4::text::tagd.caller) as created,
-                              d.domain_id as "domain_id!"
-                         from d"#,
-                    project_id,
-                    project_name,
-                    domain_id,
-                    row_of(&self.caller)
-                )
-            })
-            .await?;
-        Ok(row.created.map(|created| (created, row.domain_id)))
+        let statement = || put_project_query(project_id, project_name, domain_id, &self.caller);
+        let put = self.writing(Form::PutProject).fetch_one(Retry::Write, statement).await?;
+        Ok(put.created.map(|created| (created, put.domain_id)))
     }
 
     /// Deletes a project. If it has resources, they are deleted if `with_resources` is set; otherwise it is an error.
     pub async fn remove_project(&self, project_id: &str, with_resources: bool) -> Result<(), RegistryError> {
         let removed = self
-            .writing()
+            .writing(Form::RemoveProject)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.remove_project($1, $2, $3::text::tagd.caller)",
@@ -238,7 +212,7 @@ impl Store {
     /// A resource in its current state; `None` if it is unknown.
     pub async fn find_registered(&self, scope_id: i64, resource_id: &str) -> Result<Option<Registered>, RequestError> {
         let row = self
-            .cheap()
+            .cheap(Form::FindRegistered)
             .fetch_optional(Retry::Read, || {
                 sqlx::query!(
                     r#"select r.resource_name, r.detail::text as detail, r.tags,
@@ -268,7 +242,7 @@ impl Store {
     ) -> Result<(u64, Vec<(i32, Resource)>), RequestError> {
         // this slot is never assigned, so all resources come before it
         let slot = slot.unwrap_or(i32::MAX);
-        let rows = self.cheap().fetch_all(Retry::Read, || { sqlx::query!(
+        let rows = self.cheap(Form::ListRegistered).fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
                               r.resource_name as "resource_name?", r.detail as "detail?", r.tags as "tags?"
                          from (select coalesce(sum(coalesce(cardinality(l.slots),
@@ -313,7 +287,7 @@ impl Store {
     ) -> Result<(bool, Registered), RegistryError> {
         let tags = with_tags.then(|| parts_of(&resource.tags));
         let row = self
-            .writing()
+            .writing(Form::Register)
             .fetch_one(Retry::Write, || {
                 sqlx::query!(
                     r#"select created as "created!", detail::text as detail, tags as "tags!", etag as "etag!"
@@ -351,7 +325,7 @@ impl Store {
         resource_id: &str,
         condition: &Condition,
     ) -> Result<(), RegistryError> {
-        self.writing()
+        self.writing(Form::Unregister)
             .execute(Retry::Write, || {
                 sqlx::query!(
                     "select tagd.unregister_resource($1, $2, $3, $4::text::tagd.caller)",
@@ -377,7 +351,7 @@ impl Store {
     ) -> Result<String, RegistryError> {
         let parts = parts_of(tags);
         let etag = self
-            .writing()
+            .writing(Form::ReplaceTagsIf)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
                     "select tagd.replace_tags_if($1, $2, $3, $4, $5::text::tagd.caller, $6)",
@@ -422,7 +396,7 @@ fn name_taken(detail: &str) -> RegistryError {
 }
 
 /// The error for a failed statement of the registry.
-fn registry_error(error: sqlx::Error) -> RegistryError {
+pub(super) fn registry_error(error: sqlx::Error) -> RegistryError {
     match refusal_of(&error) {
         Some(Refusal::Condition) => return RegistryError::Condition,
         Some(Refusal::UnknownType) => return RegistryError::unknown_type(""),

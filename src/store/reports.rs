@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Store, StoreError, pool::PooledConnection};
+use super::{Store, StoreError, forms::Form, pool::PooledConnection};
 
 /// A report: a view, and how it is shown to people.
 #[derive(Debug)]
@@ -270,7 +270,7 @@ impl Store {
         filter: ReportFilter,
         form: ReportForm,
     ) -> Result<ReportReader, ReportError> {
-        let mut connection = self.cheap().acquire().await.map_err(StoreError::of)?;
+        let mut connection = self.cheap(Form::ReadReport).acquire().await.map_err(StoreError::of)?;
         let ReportFilter { projects, types, since: earliest } = filter;
         let known: Vec<String> =
             sqlx::query_scalar("select p.project_id from tagd.project p where p.project_id = any($1)")

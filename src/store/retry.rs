@@ -1,6 +1,6 @@
 //! Runs a statement: acquires a connection, runs it, releases the connection, and retries if that is safe.
 
-use std::time::Duration;
+use std::{io::ErrorKind, pin::pin, time::Duration};
 
 use sqlx::{
     FromRow, PgConnection, Postgres,
@@ -9,7 +9,8 @@ use sqlx::{
 };
 
 use super::{
-    failure::{is_lost_connection, is_stale, meaning_of},
+    breaker::CurrentSession,
+    failure::{is_lost_connection, is_stale, meaning_of, outage_of, refusal_of},
     pool::Lane,
     states::Meaning,
 };
@@ -59,8 +60,9 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<Vec<S::Row>, sqlx::Error> {
-        self.run(retry, || async {
-            let mut running = self.begin_statement().await?;
+        let session = CurrentSession::default();
+        self.run(retry, &session, || async {
+            let mut running = self.begin_statement(&session).await?;
             let outcome = statement().fetch_all(running.connection()?).await;
             running.release(outcome)
         })
@@ -73,8 +75,9 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<S::Row, sqlx::Error> {
-        self.run(retry, || async {
-            let mut running = self.begin_statement().await?;
+        let session = CurrentSession::default();
+        self.run(retry, &session, || async {
+            let mut running = self.begin_statement(&session).await?;
             let outcome = statement().fetch_one(running.connection()?).await;
             running.release(outcome)
         })
@@ -87,8 +90,9 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<Option<S::Row>, sqlx::Error> {
-        self.run(retry, || async {
-            let mut running = self.begin_statement().await?;
+        let session = CurrentSession::default();
+        self.run(retry, &session, || async {
+            let mut running = self.begin_statement(&session).await?;
             let outcome = statement().fetch_optional(running.connection()?).await;
             running.release(outcome)
         })
@@ -101,8 +105,9 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> Query<'static, Postgres, PgArguments>,
     ) -> Result<(), sqlx::Error> {
-        self.run(retry, || async {
-            let mut running = self.begin_statement().await?;
+        let session = CurrentSession::default();
+        self.run(retry, &session, || async {
+            let mut running = self.begin_statement(&session).await?;
             let outcome = statement().execute(running.connection()?).await.map(|_| ());
             running.release(outcome)
         })
@@ -114,7 +119,15 @@ impl Lane<'_> {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        self.run(Retry::Begin, work).await
+        self.run(Retry::Begin, &CurrentSession::default(), work).await
+    }
+
+    /// Counts an error that is no refusal of a function of the schema.
+    fn failed(self, error: sqlx::Error) -> sqlx::Error {
+        if refusal_of(&error).is_none() {
+            self.pool.metrics().count_error(outage_of(&error));
+        }
+        error
     }
 
     /// Runs a function that acquires and releases a connection, within the deadline of the pool, as often as `retry`
@@ -122,27 +135,36 @@ impl Lane<'_> {
     ///
     /// Futures are created where they are awaited and not passed on: each async function that takes a future would make
     /// the future of a request larger by its size.
-    async fn run<T, F>(self, retry: Retry, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    async fn run<T, F>(self, retry: Retry, session: &CurrentSession, work: impl Fn() -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let deadline = if retry == Retry::Begin { Some(2 * self.pool.acquire_timeout()) } else { self.pool.deadline() };
+        let breaker = self.pool.breaker();
         let mut left = match retry {
             Retry::Read | Retry::Begin => self.pool.size() + 1,
             Retry::Write => WRITE_ATTEMPTS - 1,
             Retry::Never => 0,
         };
         loop {
-            let outcome = match deadline {
-                Some(deadline) => match tokio::time::timeout(deadline, work()).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => Err(self.pool.give_up()),
-                },
-                None => work().await,
+            if let Some(refusal) = breaker.refusal() {
+                return Err(self.failed(refusal));
+            }
+            let outcome = {
+                let watched = breaker.watch(pin!(work()), session, deadline).await;
+                watched.unwrap_or_else(|| {
+                    let silent = self.pool.give_up();
+                    // it is short, so only its connection is silent; of one that is known, the prober finds that out
+                    if retry != Retry::Begin || session.get().is_some() || breaker.is_open() {
+                        return Err(silent);
+                    }
+                    left = left.min(1);
+                    Err(sqlx::Error::Io(ErrorKind::ConnectionAborted.into()))
+                })
             };
             let Err(error) = outcome else { return outcome };
             if left == 0 {
-                return Err(error);
+                return Err(self.failed(error));
             }
             match retry {
                 Retry::Read | Retry::Begin if is_lost_connection(&error) => left -= 1,
@@ -155,7 +177,7 @@ impl Lane<'_> {
                 }
                 // one attempt on a new connection shows whether the session was the cause
                 _ if is_stale(&error) => left = 0,
-                _ => return Err(error),
+                _ => return Err(self.failed(error)),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Store, retry::Retry};
+use super::{Store, forms::Form, retry::Retry};
 use crate::{
     compiler::Cost,
     domain::{ProjectFilter, RequestError, Scope},
@@ -38,7 +38,7 @@ impl Store {
     /// The number of a scope; `None` if no resource was ever registered in it.
     pub async fn find_scope(&self, project_id: &str, resource_type: &str) -> Result<Option<i64>, RequestError> {
         Ok(self
-            .cheap()
+            .cheap(Form::FindScope)
             .fetch_optional(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select s.scope_id
@@ -60,7 +60,7 @@ impl Store {
     ) -> Result<TypeScopes, RequestError> {
         // those of all projects may be many
         let cost = if project_id.is_some() { Cost::Cheap } else { Cost::Expensive };
-        let rows = self.reading(cost).fetch_all(Retry::Read, || { sqlx::query!(
+        let rows = self.reading(cost, Form::FindScopes).fetch_all(Retry::Read, || { sqlx::query!(
                     r#"select w.ord as "ord!", t.regional as "regional?", w.resource_type as "resource_type!",
                               coalesce(t.resource_type, w.resource_type) as "named!",
                               s.scope_id as "scope_id?", s.project_id as "project_id?", p.project_name as "project_name?"

@@ -4,9 +4,11 @@
 
 use super::{
     Store,
+    breaker::Breaker,
     canceller::Canceller,
     connect::StoreSettings,
     handle::open_pool,
+    metrics::PoolKind,
     pool::{Home, Pool},
     session::SessionProfile,
     turns::Limits,
@@ -19,14 +21,16 @@ const WRITE_CONNECTIONS: u32 = 8;
 /// Connections of a worker for imports, exports and other work without a deadline.
 const WORK_CONNECTIONS: u32 = 2;
 
-/// Connections for other purposes: readiness, and to cancel statements.
-const OTHER_CONNECTIONS: u32 = 2;
+/// Connections for other purposes: readiness, to listen for changes, to cancel statements, and to find out whether the database
+/// responds.
+const OTHER_CONNECTIONS: u32 = 4;
 
 /// The connections of a server. Clones share those that its workers share.
 #[derive(Debug, Clone)]
 pub struct ServerConnections {
     settings: StoreSettings,
     canceller: Canceller,
+    breaker: Breaker,
     /// Connections of each worker for cheap reads; 0 if they use those for expensive ones.
     cheap: u32,
     expensive: Pool,
@@ -41,7 +45,10 @@ impl ServerConnections {
     /// the workers, so that a connection is only woken by the thread that waits for it. If there is only one, both kinds
     /// take turns.
     pub fn new(settings: &StoreSettings, workers: u32) -> Self {
-        let canceller = Canceller::new(settings);
+        let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
+        let open = |limits, home, kind| {
+            open_pool(settings, SessionProfile::Serve, &canceller, &breaker, limits, home, Some(kind))
+        };
         let expensive = (settings.connections / 2).max(1);
         let cheap = match settings.connections.saturating_sub(expensive) {
             0 => 0,
@@ -52,9 +59,10 @@ impl ServerConnections {
         let limits = Limits { of_a_share: (writing / 2).max(2), ..Limits::of(writing) };
         Self {
             cheap,
-            expensive: open_pool(settings, SessionProfile::Serve, &canceller, Limits::of(expensive), Home::Caller),
-            writes: WriteQueue::new(open_pool(settings, SessionProfile::Serve, &canceller, limits, Home::Pool)),
+            expensive: open(Limits::of(expensive), Home::Caller, PoolKind::Expensive),
+            writes: WriteQueue::new(open(limits, Home::Pool, PoolKind::Writes)),
             canceller,
+            breaker,
             settings: settings.clone(),
         }
     }
@@ -70,15 +78,19 @@ impl ServerConnections {
     pub fn serving(&self) -> Store {
         let cheap = match self.cheap {
             0 => self.expensive.clone(),
-            cheap => open_pool(&self.settings, SessionProfile::Serve, &self.canceller, Limits::of(cheap), Home::Pool),
+            cheap => self.open(SessionProfile::Serve, Limits::of(cheap), PoolKind::Cheap),
         };
         Store::over(cheap, self.expensive.clone(), self.writes.clone())
     }
 
     /// The store of one worker for work without a deadline.
     pub fn working(&self) -> Store {
-        let limits = Limits::of(WORK_CONNECTIONS);
-        let pool = open_pool(&self.settings, SessionProfile::Bulk, &self.canceller, limits, Home::Pool);
+        let pool = self.open(SessionProfile::Bulk, Limits::of(WORK_CONNECTIONS), PoolKind::Bulk);
         Store::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
+    }
+
+    /// A pool on the runtime of the caller.
+    fn open(&self, profile: SessionProfile, limits: Limits, kind: PoolKind) -> Pool {
+        open_pool(&self.settings, profile, &self.canceller, &self.breaker, limits, Home::Pool, Some(kind))
     }
 }

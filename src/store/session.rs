@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Acquire, PgConnection, postgres::PgListener};
 
 use super::{canceller::Session, connect::StoreSettings};
 
@@ -44,9 +44,23 @@ impl Connector {
     /// look-ups, since every table is accessed by scope and label. Memoize nodes do not pay off: no label is looked up
     /// twice, and they would copy bitmaps. Where the server supports it (on Linux), it checks every second whether the
     /// client of a running statement is still connected: otherwise a statement that could not be cancelled would run until
-    /// its deadline, in addition to the connection that has replaced it.
+    /// its deadline, in addition to the connection that has replaced it. It also asks a client from which it hears nothing
+    /// whether it is still there: a session that holds locks would else be kept for two hours after the network was cut.
     pub(super) async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
         let mut connection = self.settings.connect().await?;
+        let session = self.set_up(&mut connection).await?;
+        Ok((connection, session))
+    }
+
+    /// The same for a connection that receives notifications.
+    pub(super) async fn listen(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
+        let mut listener = self.settings.listener().await?;
+        self.set_up(listener.acquire().await?).await?;
+        listener.listen(channel).await?;
+        Ok(listener)
+    }
+
+    async fn set_up(&self, connection: &mut PgConnection) -> Result<Option<Session>, sqlx::Error> {
         // the login may see when its session began, the role may not: what is joined is read before the role is set
         let (pid, started): (i32, Option<i64>) = sqlx::query_as(
             "select s.pid,
@@ -62,6 +76,9 @@ impl Connector {
                     set_config('enable_memoize', $2, false),
                     set_config('client_connection_check_interval',
                                case when version() like '%linux%' then '1s' else '0' end, false),
+                    set_config('tcp_keepalives_idle', '10', false),
+                    set_config('tcp_keepalives_interval', '5', false),
+                    set_config('tcp_keepalives_count', '3', false),
                     set_config('statement_timeout', $1, false),
                     set_config('idle_in_transaction_session_timeout', $3, false)
                from (select pg_backend_pid() as pid) s
@@ -71,8 +88,8 @@ impl Connector {
         .bind(self.joins)
         .bind(self.idle_timeout)
         .persistent(false)
-        .fetch_one(&mut connection)
+        .fetch_one(connection)
         .await?;
-        Ok((connection, started.map(|started| Session { pid, started })))
+        Ok(started.map(|started| Session { pid, started }))
     }
 }

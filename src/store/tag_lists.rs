@@ -1,6 +1,6 @@
 //! Lists of tags: of a resource, of a scope, or of everything an account has.
 
-use super::{Store, retry::Retry, rows::tags_of};
+use super::{Store, forms::Form, retry::Retry, rows::tags_of};
 use crate::{
     compiler::Cost,
     domain::{ProjectFilter, RequestError, Tag, tag::is_system_key},
@@ -10,7 +10,7 @@ impl Store {
     /// The tags of a resource; `None` if there is no such resource.
     pub async fn list_tags(&self, scope_id: i64, resource_id: &str) -> Result<Option<Vec<Tag>>, RequestError> {
         let parts = self
-            .cheap()
+            .cheap(Form::ListTags)
             .fetch_optional(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select r.tags from tagd.resource r where r.scope_id = $1 and r.resource_id = $2",
@@ -32,7 +32,7 @@ impl Store {
         // from the identifier to its scopes: the index on identifiers finds all resources with this one, which are read
         // one by one until there are two
         Ok(self
-            .cheap()
+            .cheap(Form::FindResource)
             .fetch_all(Retry::Read, || {
                 sqlx::query_scalar!(
                     "with found as materialized (
@@ -57,7 +57,7 @@ impl Store {
     /// The scopes of an account, or all scopes.
     pub async fn covered_scopes(&self, covered: ProjectFilter<'_>) -> Result<Vec<i64>, RequestError> {
         Ok(self
-            .expensive()
+            .expensive(Form::CoveredScopes)
             .fetch_all(Retry::Read, || {
                 sqlx::query_scalar!(
                     "select s.scope_id
@@ -84,7 +84,7 @@ impl Store {
             // A label is in use if it has slots or, if it is dense, a chunk: a chunk without a set bit is deleted. A
             // scalar subquery rather than `exists`, which Postgres would evaluate by hashing all chunks of the scope.
             Ok(self
-                .reading(Cost::of_lookups(scopes.len()))
+                .reading(Cost::of_lookups(scopes.len()), Form::ListKeys)
                 .fetch_all(Retry::Read, || {
                     sqlx::query_scalar!(
                         r#"select distinct k.key as "key!"
@@ -131,7 +131,7 @@ impl Store {
         }
         merge(scopes, limit, async |scopes, bound| {
             Ok(self
-                .reading(Cost::of_lookups(scopes.len()))
+                .reading(Cost::of_lookups(scopes.len()), Form::ListValues)
                 .fetch_all(Retry::Read, || {
                     sqlx::query_scalar!(
                         r#"select distinct v.value as "value!"
@@ -180,7 +180,7 @@ impl Store {
             None => 2,
         };
         Ok(self
-            .reading(Cost::of_lookups(scopes.len()))
+            .reading(Cost::of_lookups(scopes.len()), Form::ListTagsByKey)
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     Tag,
@@ -221,7 +221,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Tag>, RequestError> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        Ok(self.expensive().fetch_all(Retry::Read, || { sqlx::query_as!(
+        Ok(self.expensive(Form::ListTagsByText).fetch_all(Retry::Read, || { sqlx::query_as!(
                 Tag,
                 r#"select distinct on (t.text) t.key as "key!", t.value as "value!"
                      from (select l.key, l.value, case l.value when '' then l.key else l.key || '.' || l.value end as text

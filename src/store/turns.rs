@@ -131,6 +131,11 @@ impl Turns {
         self.lock().lines.iter().any(|line| line.len > 0)
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().lines.iter().map(|line| line.len).sum()
+    }
+
     /// Waits for a turn.
     pub(super) async fn take(self: &Arc<Self>, share: Share, cost: Cost) -> Result<Turn, NoTurn> {
         let mut waiter = {

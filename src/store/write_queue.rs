@@ -2,12 +2,17 @@
 //!
 //! `docs/adr/0010-writes-together.md` explains why.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
     caller::row_of,
     failure::{is_without_connection, outage_of, unavailable},
+    forms::Form,
+    metrics::BatchKind,
     policy_rows::against_policy,
     pool::{Lane, Pool},
     retry::Retry,
@@ -16,6 +21,7 @@ use super::{
 use crate::{
     compiler::Cost,
     domain::{Caller, Outage, RequestError},
+    metrics::{note_end, note_statement},
 };
 
 /// How a write changes the tags of its resource; the numbers are those of `tagd.write_tags`.
@@ -69,14 +75,19 @@ impl WriteQueue {
     }
 
     /// The connections of writes, for writes that are not batched.
-    pub(super) fn lane(&self, share: Share) -> Lane<'_> {
-        self.pool.lane(share, Cost::Cheap)
+    pub(super) fn lane(&self, share: Share, form: Form) -> Lane<'_> {
+        self.pool.lane(share, Cost::Cheap, form)
     }
 
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
     /// the write may or may not be done, but never partially.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
+        note_statement(Form::WriteTags.name(), Duration::ZERO);
+        let begun = Instant::now();
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
+        let is_failed =
+            matches!(outcome, None | Some(Err(RequestError::Unavailable { .. } | RequestError::Internal { .. })));
+        note_end(Form::WriteTags.name(), begun.elapsed(), is_failed);
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 
@@ -99,7 +110,7 @@ impl WriteQueue {
             // all are of one scope, so hardly ever of two shares
             share = write.share;
         }
-        let lane = self.lane(share);
+        let lane = self.lane(share, Form::WriteTags);
         let outcomes = lane.fetch_all(Retry::Write, || {
             sqlx::query_as!(
                 OutcomeRow,
@@ -131,6 +142,7 @@ impl BatchHandler for WriteQueue {
 
     /// Runs a batch. If its statement fails, each write runs alone, so that only the one that causes the error gets it.
     async fn handle(&self, scope_id: i64, batch: Vec<Pending<Self>>) {
+        self.pool.metrics().observe_batch(BatchKind::Write, batch.len());
         let outcome = self.run(scope_id, batch.iter().map(|pending| &pending.request)).await;
         let (writes, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
         match outcome {

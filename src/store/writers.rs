@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Store, retry::Retry};
+use super::{Store, forms::Form, retry::Retry};
 use crate::domain::{Outage, RequestError};
 
 /// How long it is until they are looked for again, at first and at most.
@@ -15,10 +15,10 @@ impl Store {
         // Every writer locks the table resource before it reads policies, and Postgres takes the lock of a statement before its
         // snapshot. So a writer that has not read the policies as they are now has the lock already.
         let writers = self
-            .cheap()
+            .cheap(Form::AwaitWriters)
             .fetch_one(Retry::Read, || sqlx::query_scalar!(r#"select tagd.writers_of('tagd.resource') as "writers!""#))
             .await?;
-        let until = self.cheap().pool.statement_timeout().map(|timeout| Instant::now() + timeout);
+        let until = self.connections.cheap.statement_timeout().map(|timeout| Instant::now() + timeout);
         if self.have_ended(&writers, until).await? {
             return Ok(());
         }
@@ -36,7 +36,7 @@ impl Store {
             // without a connection: many may be waiting here
             tokio::time::sleep(pause).await;
             let ended = self
-                .cheap()
+                .cheap(Form::HaveEnded)
                 .fetch_one(Retry::Read, || {
                     sqlx::query_scalar!(
                         r#"select not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.virtualxid = any($1)) as "ended!""#,

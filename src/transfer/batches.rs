@@ -10,16 +10,24 @@ use tokio::sync::mpsc;
 
 use super::{
     covered::Covered,
-    line::{self, LINE_BYTES},
+    line::{self, BadLine, LINE_BYTES},
 };
 use crate::{
-    domain::{change::Registration, reason, registry::Aliases},
+    domain::{
+        change::Registration,
+        definition::{Definition, DefinitionLimits, Entry, Kind},
+        reason,
+        registry::Aliases,
+    },
     store::ImportBatch,
     text,
 };
 
 /// Resources in a batch, which is one transaction.
 const BATCH_LINES: usize = 10_000;
+/// Definitions in a batch, unless the last is a resource type: a transaction keeps the locks of those it has stored. Types may
+/// exchange names only within a batch.
+const BATCH_DEFINITIONS: usize = 500;
 /// Maximum bytes of lines in a batch, which bounds memory if lines are long.
 pub(crate) const BATCH_BYTES: u64 = 6 * 1024 * 1024;
 
@@ -29,12 +37,18 @@ pub(crate) type Batches = mpsc::Receiver<Batch>;
 /// A batch of the input.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
+    /// What is not a resource, with the line of each; it comes before the resources.
+    pub(crate) definitions: Vec<(u64, Definition)>,
+    /// Bytes of their lines.
+    pub(crate) definition_bytes: u64,
     /// Resources, each once.
     pub(crate) resources: ImportBatch,
     /// The line number of each.
     pub(crate) lines: Vec<u64>,
     /// Lines that were not imported.
     pub(crate) rejected: Vec<Rejected>,
+    /// Where the reader waits for the aliases of types as they are after the batch; `None` if all its lines will hold.
+    pub(crate) aliases: Option<mpsc::Sender<Option<Aliases>>>,
     /// Bytes read so far.
     pub(crate) read: u64,
     /// Why reading stopped, unless the input is at its end.
@@ -46,6 +60,8 @@ pub(crate) struct Batch {
 pub(crate) struct Rejected {
     /// Number of the line, from 1.
     pub(crate) line: u64,
+    /// What it describes.
+    pub(crate) kind: Kind,
     /// What is wrong with it.
     pub(crate) reason: String,
 }
@@ -58,6 +74,14 @@ pub(crate) struct BatchBuilder {
     /// Hashes of the resources in the batch. A collision only ends the batch early.
     seen: HashSet<u64>,
     hasher: RandomState,
+}
+
+/// Answers a reader that waits for the aliases of types.
+pub(super) fn answer(reader: Option<mpsc::Sender<Option<Aliases>>>, aliases: Option<Aliases>) {
+    if let Some(reader) = reader {
+        // a reader that is gone needs no answer
+        let _ = reader.try_send(aliases);
+    }
 }
 
 /// The receiver has been dropped: the import has stopped.
@@ -88,9 +112,38 @@ impl BatchBuilder {
         self.advance(bytes)
     }
 
-    /// Adds a line that cannot be imported.
+    /// Adds a resource type, a project, a predefined tag or a policy.
+    fn define(&mut self, line: u64, bytes: u64, definition: Definition) -> Result<(), Stopped> {
+        let is_policy = definition.kind() == Kind::Policy;
+        let ends = self.batch.definitions.last().is_some_and(|(_, last)| {
+            // a transaction with a policy holds up all that change policies
+            is_policy != (last.kind() == Kind::Policy)
+                || self.batch.definitions.len() >= BATCH_DEFINITIONS && last.kind() != Kind::Type
+        });
+        if ends || !self.batch.lines.is_empty() {
+            self.flush()?;
+        }
+        self.batch.definitions.push((line, definition));
+        self.batch.definition_bytes += bytes;
+        self.advance(bytes)
+    }
+
+    /// Sends the batch, and waits for the aliases of types as they are after it.
+    fn wait_for_aliases(&mut self) -> Result<Option<Aliases>, Stopped> {
+        let (sender, mut receiver) = mpsc::channel(1);
+        self.batch.aliases = Some(sender);
+        self.flush()?;
+        receiver.blocking_recv().ok_or(Stopped)
+    }
+
+    /// Adds a line of a resource that cannot be imported.
     pub(crate) fn reject(&mut self, line: u64, bytes: u64, reason: String) -> Result<(), Stopped> {
-        self.batch.rejected.push(Rejected { line, reason });
+        self.reject_kind(line, bytes, BadLine { kind: Kind::Resource, reason })
+    }
+
+    fn reject_kind(&mut self, line: u64, bytes: u64, bad: BadLine) -> Result<(), Stopped> {
+        let BadLine { kind, reason } = bad;
+        self.batch.rejected.push(Rejected { line, kind, reason });
         self.advance(bytes)
     }
 
@@ -102,7 +155,8 @@ impl BatchBuilder {
     fn advance(&mut self, bytes: u64) -> Result<(), Stopped> {
         self.batch.read += bytes;
         self.bytes += bytes;
-        let full = self.batch.lines.len() + self.batch.rejected.len() >= BATCH_LINES || self.bytes >= BATCH_BYTES;
+        let Batch { definitions, lines, rejected, .. } = &self.batch;
+        let full = definitions.len() + lines.len() + rejected.len() >= BATCH_LINES || self.bytes >= BATCH_BYTES;
         if full { self.flush() } else { Ok(()) }
     }
 
@@ -123,21 +177,28 @@ impl BatchBuilder {
     }
 }
 
-/// Reads batches from NDJSON. `most_idle` is the maximum number of consecutive bytes without a resource. An alias of a
-/// type is replaced by the type's own name, so that a resource has only one name. Resources that are not covered are rejected.
-pub(crate) fn of_ndjson(
-    input: Box<dyn Read + Send>,
-    aliases: Aliases,
-    covered: Option<Covered>,
-    most_idle: Option<u64>,
-) -> Batches {
+/// What NDJSON is read by.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The types of all aliases. An alias is replaced by the type's own name, so that a resource has only one name.
+    pub(crate) aliases: Aliases,
+    /// Resources that are not covered are rejected.
+    pub(crate) covered: Option<Covered>,
+    /// Maximum number of consecutive bytes without a line that can be read.
+    pub(crate) most_idle: Option<u64>,
+    /// Limits of what is not a resource.
+    pub(crate) limits: DefinitionLimits,
+}
+
+/// Reads batches from NDJSON.
+pub(crate) fn of_ndjson(input: Box<dyn Read + Send>, mut reading: Reading) -> Batches {
     let (builder, batches) = BatchBuilder::new();
     std::thread::spawn(move || {
         let mut builder = builder;
         let read = match text::begin_input(input) {
             Ok(input) => {
                 let input = BufReader::with_capacity(256 * 1024, input);
-                read_ndjson(input, &aliases, covered.as_ref(), most_idle, &mut builder)
+                read_ndjson(input, &mut reading, &mut builder)
             }
             Err(error) => Ok(Some(error)),
         };
@@ -151,14 +212,15 @@ pub(crate) fn of_ndjson(
 
 fn read_ndjson(
     mut input: impl BufRead,
-    aliases: &Aliases,
-    covered: Option<&Covered>,
-    most_idle: Option<u64>,
+    reading: &mut Reading,
     builder: &mut BatchBuilder,
 ) -> Result<Option<Error>, Stopped> {
+    let Reading { aliases, covered, most_idle, limits } = reading;
     let most_idle = most_idle.unwrap_or(u64::MAX);
-    // bytes since the last resource
+    // bytes since the last line that could be read
     let mut idle = 0;
+    // whether lines of types have come whose outcome is not known
+    let mut has_new_aliases = false;
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -185,18 +247,36 @@ fn read_ndjson(
             idle += bytes;
             continue;
         }
-        let read = line::decode(text).and_then(|mut registration| {
-            aliases.resolve(&mut registration.resource_type);
-            covered.map_or(Ok(()), |covered| covered.admit(&mut registration))?;
-            Ok(registration)
-        });
+        let read = match line::decode(text, limits) {
+            Ok(Entry::Definition(definition)) => {
+                if let Definition::Type(new) = &definition {
+                    aliases.replace(&new.resource_type.resource_type, new.aliases.as_deref());
+                    has_new_aliases = true;
+                }
+                builder.define(number, bytes, definition)?;
+                idle = 0;
+                continue;
+            }
+            Ok(Entry::Resource(mut registration)) => {
+                if has_new_aliases {
+                    if let Some(current) = builder.wait_for_aliases()? {
+                        *aliases = current;
+                    }
+                    has_new_aliases = false;
+                }
+                aliases.resolve(&mut registration.resource_type);
+                let admitted = covered.as_ref().map_or(Ok(()), |covered| covered.admit(&mut registration));
+                admitted.map(|()| registration).map_err(|reason| BadLine { kind: Kind::Resource, reason })
+            }
+            Err(bad) => Err(bad),
+        };
         match read {
             Ok(registration) => {
                 builder.push(number, bytes, &registration)?;
                 idle = 0;
             }
-            Err(reason) => {
-                builder.reject(number, bytes, reason)?;
+            Err(bad) => {
+                builder.reject_kind(number, bytes, bad)?;
                 idle += bytes;
             }
         }
@@ -204,9 +284,9 @@ fn read_ndjson(
     Ok(None)
 }
 
-/// The error for an input that has too many bytes without a resource.
+/// The error for an input that has too many bytes without a line that can be read.
 fn too_idle(bytes: u64) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("more than {bytes} bytes without a resource"))
+    Error::new(ErrorKind::InvalidData, format!("more than {bytes} bytes without a line that can be read"))
 }
 
 /// Reads to the end of a line without keeping it.

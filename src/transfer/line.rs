@@ -1,15 +1,19 @@
-//! One resource as a line of NDJSON.
+//! One line of NDJSON: a resource, or a definition.
 
 use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::definition_line;
+pub(crate) use super::definition_line::AliasesBody;
 use crate::{
     domain::{
         FieldKind, RequestError, Resource, Tag,
         change::Registration,
-        registration::{ALIASES, check_registration},
+        definition::{DefinitionLimits, Entry, Kind},
+        reason,
+        registration::check_registration,
         tag::{MOST_SYSTEM_TAGS, MOST_TAGS},
     },
     json::{self, List, Object, TagBody},
@@ -22,6 +26,7 @@ pub(crate) const LINE_BYTES: u64 = 6 * 1024 * 1024;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineBody {
+    kind: Option<String>,
     project_id: String,
     project_name: Option<String>,
     domain_id: Option<String>,
@@ -31,9 +36,6 @@ struct LineBody {
     resource_detail: Option<Box<RawValue>>,
     tags: TagsBody,
 }
-
-/// Aliases of a type as the client sends them.
-pub(crate) type AliasesBody = List<String, ALIASES>;
 
 /// Tags as the client sends them.
 pub(crate) type TagsBody = List<Object<TagBody<String>>, { MOST_TAGS + MOST_SYSTEM_TAGS }>;
@@ -65,9 +67,51 @@ struct TagReply<'a> {
     value: &'a str,
 }
 
+/// What a line says of its kind.
+#[derive(Debug, Default, Deserialize)]
+struct KindBody {
+    kind: Option<String>,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadLine {
+    /// Its kind: that of a resource unless it says otherwise.
+    pub(crate) kind: Kind,
+    /// The field and the reason.
+    pub(crate) reason: String,
+}
+
 /// Reads a line. The error names the field and the reason.
-pub(crate) fn decode(line: &[u8]) -> Result<Registration, String> {
+pub(crate) fn decode(line: &[u8], limits: &DefinitionLimits) -> Result<Entry, BadLine> {
+    let reason = match decode_resource(line) {
+        // as most lines are, which are read once
+        Ok(registration) => return Ok(Entry::Resource(registration)),
+        Err(reason) => reason,
+    };
+    let bad = |kind: Kind, reason: String| BadLine { kind, reason };
+    // what is wrong with its kind is said already
+    let body: KindBody = json::read_object(line, "").unwrap_or_default();
+    let Some(name) = body.kind else { return Err(bad(Kind::Resource, reason)) };
+    match Kind::from_name(&name) {
+        Some(Kind::Resource) => Err(bad(Kind::Resource, reason)),
+        Some(kind) => {
+            let read = definition_line::decode(kind, line, limits);
+            read.map(Entry::Definition).map_err(|reason| bad(kind, reason))
+        }
+        None => {
+            let reason = reason::not_one_of(&Kind::ALL.map(Kind::name), &name);
+            Err(bad(Kind::Resource, format!("kind: {reason}")))
+        }
+    }
+}
+
+/// Reads the line of a resource.
+fn decode_resource(line: &[u8]) -> Result<Registration, String> {
     let body: LineBody = json::read_object(line, "").map_err(|error| error.on_its_line())?;
+    if body.kind.as_deref().is_some_and(|kind| kind != Kind::Resource.name()) {
+        return Err(format!("kind: {}", reason::one_of(&[Kind::Resource.name()])));
+    }
     let tags = tags_of(body.tags);
     check_registration(Registration {
         project_id: body.project_id,
@@ -96,7 +140,15 @@ pub(crate) fn check(registration: Registration) -> Result<Registration, RequestE
 }
 
 /// Writes a line.
-pub(crate) fn encode(out: &mut impl Write, registration: &Registration) -> std::io::Result<()> {
+pub(crate) fn encode(out: &mut impl Write, entry: &Entry) -> std::io::Result<()> {
+    match entry {
+        Entry::Resource(registration) => encode_resource(out, registration)?,
+        Entry::Definition(definition) => definition_line::encode(out, definition)?,
+    }
+    out.write_all(b"\n")
+}
+
+fn encode_resource(out: &mut impl Write, registration: &Registration) -> std::io::Result<()> {
     let resource = &registration.resource;
     let reply = LineReply {
         project_id: &registration.project_id,
@@ -114,7 +166,7 @@ pub(crate) fn encode(out: &mut impl Write, registration: &Registration) -> std::
         tags: resource.tags.iter().map(|tag| TagReply { key: &tag.key, value: &tag.value }).collect(),
     };
     serde_json::to_writer(&mut *out, &reply)?;
-    out.write_all(b"\n")
+    Ok(())
 }
 
 #[cfg(test)]
@@ -126,15 +178,15 @@ mod tests {
     };
 
     fn reason(line: &str) -> String {
-        decode(line.as_bytes()).unwrap_err()
+        decode_resource(line.as_bytes()).unwrap_err()
     }
 
     #[test]
     fn a_line_that_is_written_is_read_the_same() {
         let line = r#"{"project_id":"p","resource_type":"images","resource_id":"r","resource_name":"Größe","resource_detail":{"a":[1,2.50]},"tags":[{"key":"a","value":""},{"key":"b","value":"x\ty"}]}"#;
-        let registration = decode(line.as_bytes()).unwrap();
+        let registration = decode_resource(line.as_bytes()).unwrap();
         let mut out = Vec::new();
-        encode(&mut out, &registration).unwrap();
+        encode(&mut out, &Entry::Resource(registration)).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), format!("{line}\n"));
     }
 
@@ -176,8 +228,8 @@ mod tests {
             },
         };
         let mut line = Vec::new();
-        encode(&mut line, &largest).unwrap();
+        encode(&mut line, &Entry::Resource(largest.clone())).unwrap();
         assert!(u64::try_from(line.len()).unwrap() <= LINE_BYTES, "{} bytes", line.len());
-        assert_eq!(decode(line.trim_ascii()).unwrap(), largest);
+        assert_eq!(decode_resource(line.trim_ascii()).unwrap(), largest);
     }
 }

@@ -3,157 +3,38 @@
 use std::{ops::Range, time::Duration};
 
 use super::{
-    batches::{Batch, Batches, Rejected},
+    batches::{Batch, Batches, Rejected, answer},
+    gate::{Gate, Waiting},
+    outcome::{Atomicity, LoadError, Outcome, Progress, Strict},
     staged_lines::StagedLines,
     target::Target,
 };
 use crate::{
-    domain::{RequestError, reason::quote, registration::check_tag_counts},
+    domain::{definition::Kind, reason::quote, registration::check_tag_counts},
     store::{
         BatchOutcome, ImportBatch, Importer, RefusedLine, StagedImport, Store, StoreError, TagError, TagStage,
         WholeImport,
     },
-    text::{self, WrongEncoding},
 };
 
 /// How often an import that waits for its input asks whether it is still allowed. It asks before each batch as well.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
+/// Bytes of lines with definitions that a strict import may have: they are kept in memory until the end.
+const DEFINITION_BYTES: u64 = 32 * 1024 * 1024;
+
 /// How long an import keeps its connection while it waits for its input.
 const KEEP: Duration = Duration::from_millis(200);
 
-/// Counts of an import.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) created: u64,
-    pub(crate) changed: u64,
-    pub(crate) unchanged: u64,
-    pub(crate) rejected: u64,
-    /// Resources that were not in the input and were removed.
-    pub(crate) removed: u64,
-    pub(crate) new_types: Vec<String>,
-}
-
-impl Outcome {
-    fn add(&mut self, batch: BatchOutcome) {
-        self.created += batch.created;
-        self.changed += batch.changed;
-        self.unchanged += batch.unchanged;
-        self.new_types.extend(batch.new_types);
-    }
-
-    fn resources(&self) -> u64 {
-        self.created + self.changed + self.unchanged
-    }
-}
-
-/// How many resources an import that prunes may remove, unless it says otherwise.
-pub(crate) const PRUNE_LIMIT: u64 = 1000;
-
-/// What a failed import leaves in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Atomicity {
-    /// Nothing: it is one transaction, and the first bad line ends it.
-    Nothing(Strict),
-    /// The batches that were complete.
-    Batches,
-    /// The lines that were complete.
-    Lines,
-}
-
-impl Atomicity {
-    /// Whether the import is all or nothing.
-    pub(crate) fn is_strict(self) -> bool {
-        matches!(self, Self::Nothing(_))
-    }
-}
-
-/// What only an import that is one transaction can do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Strict {
-    /// To remove resources that are not in the input, from the scopes that are in it: no more than this number.
-    pub(crate) prune: Option<u64>,
-    /// To undo everything at the end.
-    pub(crate) is_dry_run: bool,
-}
-
-/// What an import reports while it runs.
-#[derive(Debug)]
-pub(crate) enum Progress<'a> {
-    /// A line was not imported.
-    Rejected(&'a Rejected),
-    /// A batch was imported or, in a strict import, staged.
-    Read {
-        /// Bytes read so far.
-        bytes: u64,
-        /// Resources so far.
-        resources: u64,
-    },
-    /// A staged batch was imported.
-    Imported {
-        /// Resources so far.
-        resources: u64,
-        /// Resources that were staged.
-        of: u64,
-    },
-    /// Resources that are not in the input were removed.
-    Removed {
-        /// Resources so far.
-        resources: u64,
-        /// Resources that are to be removed.
-        of: u64,
-    },
-}
-
-/// Why an import stopped. Earlier batches are imported, unless it was strict.
-#[derive(Debug)]
-pub(crate) enum LoadError {
-    /// It could not begin or end.
-    Store(StoreError),
-    /// The database refused the batch that begins with this line.
-    Refused {
-        /// Number of the line.
-        line: u64,
-        /// Why.
-        source: StoreError,
-    },
-    /// It is no longer allowed.
-    Denied {
-        /// Number of the first line that was not imported.
-        line: u64,
-        /// Why.
-        source: RequestError,
-    },
-    /// A line is bad and the import is strict; the line was reported.
-    Strict,
-    /// More resources are not in the input than may be removed.
-    PruneLimit {
-        /// Resources that are not in the input.
-        unlisted: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// The input is not UTF-8; none of it was imported.
-    Encoding(WrongEncoding),
-    /// Reading the input failed.
-    Broken(std::io::Error),
-}
-
-impl LoadError {
-    fn broken(source: std::io::Error) -> Self {
-        text::wrong_encoding(&source).map_or(Self::Broken(source), Self::Encoding)
-    }
-}
-
-/// Imports batches of resources that include their tags, as long as `check` allows it.
+/// Imports batches of definitions and of resources that include their tags, as far as the gate allows it.
 pub(crate) async fn load(
     store: &Store,
     batches: Batches,
     atomicity: Atomicity,
     report: impl FnMut(Progress<'_>),
-    check: impl AsyncFn() -> Result<(), RequestError>,
+    gate: &impl Gate,
 ) -> Result<Outcome, LoadError> {
-    let mut load = Load { outcome: Outcome::default(), next_line: 1, report, check };
+    let mut load = Load { outcome: Outcome::default(), next_line: 1, report, gate };
     match atomicity {
         Atomicity::Nothing(strict) => {
             let stage = store.stage_import().await.map_err(LoadError::Store)?;
@@ -172,9 +53,9 @@ pub(crate) async fn load_with_tags(
     batches: Batches,
     atomicity: Atomicity,
     report: impl FnMut(Progress<'_>),
-    check: impl AsyncFn() -> Result<(), RequestError>,
+    gate: &impl Gate,
 ) -> Result<Outcome, LoadError> {
-    let mut load = Load { outcome: Outcome::default(), next_line: 1, report, check };
+    let mut load = Load { outcome: Outcome::default(), next_line: 1, report, gate };
     tags.malformed(|line, reason| load.reject(&bad_tag(line, &reason))).await.map_err(LoadError::Store)?;
     if atomicity.is_strict() {
         load.must_be_clean()?;
@@ -190,15 +71,21 @@ pub(crate) async fn load_with_tags(
 }
 
 /// An import in progress.
-struct Load<R, C> {
-    outcome: Outcome,
+pub(super) struct Load<'g, R, G> {
+    pub(super) outcome: Outcome,
     /// Number of the line after the batches so far.
     next_line: u64,
     report: R,
-    check: C,
+    pub(super) gate: &'g G,
 }
 
-impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C> {
+/// A part of a strict import, in the order of the lines.
+enum Step {
+    Definitions(Vec<Waiting>),
+    Resources(StagedLines),
+}
+
+impl<R: FnMut(Progress<'_>), G: Gate> Load<'_, R, G> {
     /// The next batch. A client may take as long as it likes to send one, so the importer rests meanwhile, and it is asked
     /// whether the import is still allowed.
     async fn next(
@@ -215,10 +102,12 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
             match tokio::time::timeout(patience, batches.recv()).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(batch)) => {
-                    if !batch.lines.is_empty() {
+                    let defined = batch.definitions.last().map(|(line, _)| line);
+                    if !batch.lines.is_empty() || defined.is_some() {
                         self.check_from(self.next_line).await?;
                     }
-                    let last = batch.lines.last().max(batch.rejected.last().map(|bad| &bad.line));
+                    (self.report)(Progress::Moving(batch.resources.moved()));
+                    let last = batch.lines.last().max(batch.rejected.last().map(|bad| &bad.line)).max(defined);
                     self.next_line = last.map_or(self.next_line, |last| last + 1);
                     return Ok(Some(batch));
                 }
@@ -231,25 +120,25 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
     }
 
     /// Ends an import that is no longer allowed, before this line.
-    async fn check_from(&self, line: u64) -> Result<(), LoadError> {
-        (self.check)().await.map_err(|source| LoadError::Denied { line, source })
+    pub(super) async fn check_from(&self, line: u64) -> Result<(), LoadError> {
+        self.gate.check_again().await.map_err(|source| LoadError::Denied { line, source })
     }
 
-    fn reject(&mut self, bad: &Rejected) {
-        self.outcome.rejected += 1;
+    pub(super) fn reject(&mut self, bad: &Rejected) {
+        self.outcome.reject(bad.kind);
         (self.report)(Progress::Rejected(bad));
     }
 
     /// Counts a batch, and reports the lines of it that policies forbid.
     fn add(&mut self, mut batch: BatchOutcome, line_at: impl Fn(usize) -> Option<u64>) {
         for RefusedLine { position, reason } in std::mem::take(&mut batch.refused) {
-            self.reject(&Rejected { line: line_at(position).unwrap_or_default(), reason });
+            self.reject(&bad_resource(line_at(position).unwrap_or_default(), reason));
         }
         self.outcome.add(batch);
     }
 
     /// Ends a strict import that has a bad line.
-    fn must_be_clean(&self) -> Result<(), LoadError> {
+    pub(super) fn must_be_clean(&self) -> Result<(), LoadError> {
         if self.outcome.rejected > 0 { Err(LoadError::Strict) } else { Ok(()) }
     }
 
@@ -270,22 +159,41 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         if strict.prune.is_some() {
             stage.note_listed().await.map_err(LoadError::Store)?;
         }
-        let mut staged_lines = Vec::new();
+        let mut steps = Vec::new();
         let mut staged = 0;
+        // bytes of lines that are not staged in the database
+        let mut kept = 0;
         while let Some(batch) = self.next(&mut batches, None).await? {
-            let Batch { resources, lines, rejected, read, broken } = batch;
+            let Batch { definitions, definition_bytes, resources, lines, rejected, aliases, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);
             }
             self.must_be_clean()?;
+            kept += definition_bytes;
+            if kept > DEFINITION_BYTES
+                && let Some((line, definition)) = definitions.last()
+            {
+                let reason = format!(
+                    "kind: lines of other kinds than resources must be at most {DEFINITION_BYTES} bytes together in a strict import"
+                );
+                self.reject(&Rejected { line: *line, kind: definition.kind(), reason });
+                self.must_be_clean()?;
+            }
             if let Some(source) = broken {
                 return Err(LoadError::broken(source));
             }
+            if !definitions.is_empty() {
+                let admitted = self.admit(definitions).await?;
+                self.must_be_clean()?;
+                steps.push(Step::Definitions(admitted));
+            }
+            // the first line that is refused ends the import, so that all others hold
+            answer(aliases, None);
             if let Some(line) = lines.first().copied() {
                 let errors = stage.add(&resources).await.map_err(|source| LoadError::Refused { line, source })?;
                 self.reject_tags(errors, &lines);
                 self.must_be_clean()?;
-                staged_lines.push(StagedLines::of(lines));
+                steps.push(Step::Resources(StagedLines::of(lines)));
                 staged += count_of(resources.len());
             }
             (self.report)(Progress::Read { bytes: read, resources: staged });
@@ -305,11 +213,19 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                 unlisted
             }
         };
-        for lines in staged_lines {
-            let line = lines.get(0).unwrap_or_default();
-            self.check_from(line).await?;
-            let imported = whole.import_next().await.map_err(|source| LoadError::Refused { line, source })?;
-            self.add(imported.unwrap_or_default(), |position| lines.get(position));
+        let mut stored = Vec::new();
+        for step in steps {
+            match step {
+                Step::Definitions(waiting) => {
+                    stored.extend(self.define_in(&mut whole, waiting).await?);
+                }
+                Step::Resources(lines) => {
+                    let line = lines.get(0).unwrap_or_default();
+                    self.check_from(line).await?;
+                    let imported = whole.import_next().await.map_err(|source| LoadError::Refused { line, source })?;
+                    self.add(imported.unwrap_or_default(), |position| lines.get(position));
+                }
+            }
             self.must_be_clean()?;
             (self.report)(Progress::Imported { resources: self.outcome.resources(), of: staged });
         }
@@ -317,7 +233,12 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
             self.prune(&mut whole, unlisted).await?;
         }
         self.check_from(self.next_line).await?;
-        if strict.is_dry_run { whole.undo().await } else { whole.finish().await }.map_err(LoadError::Store)
+        if strict.is_dry_run {
+            return whole.undo().await.map_err(LoadError::Store);
+        }
+        whole.finish().await.map_err(LoadError::Store)?;
+        self.gate.stored(&stored).await;
+        Ok(())
     }
 
     /// Removes the resources that are not in the input.
@@ -339,11 +260,15 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
         atomicity: Atomicity,
     ) -> Result<(), LoadError> {
         while let Some(batch) = self.next(&mut batches, target.importer()).await? {
-            let Batch { resources, lines, rejected, read, broken } = batch;
+            let Batch { definitions, definition_bytes: _, resources, lines, rejected, aliases, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);
             }
             if broken.is_none() || atomicity == Atomicity::Lines {
+                if !definitions.is_empty() || aliases.is_some() {
+                    let current = self.define(&mut target, definitions).await?;
+                    answer(aliases, Some(current));
+                }
                 self.run_batch(&mut target, &resources, &lines).await?;
             }
             if let Some(source) = broken {
@@ -376,7 +301,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                 }
                 Err(error @ StoreError::BadValue(_)) if part.len() == 1 => {
                     log_refusal(first, &error);
-                    self.reject(&Rejected { line: first, reason: error.to_string() });
+                    self.reject(&bad_resource(first, error.to_string()));
                 }
                 Err(StoreError::BadValue(_)) => {
                     let middle = part.start + part.len() / 2;
@@ -401,7 +326,7 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
                     if let (Some(line), Err(error)) =
                         (lines.get(resource).copied(), check_tag_counts(tags, system_tags))
                     {
-                        self.reject(&Rejected { line, reason: format!("resources file: {error}") });
+                        self.reject(&bad_resource(line, format!("resources file: {error}")));
                     }
                 }
             }
@@ -410,7 +335,11 @@ impl<R: FnMut(Progress<'_>), C: AsyncFn() -> Result<(), RequestError>> Load<R, C
 }
 
 fn bad_tag(line: u64, reason: &str) -> Rejected {
-    Rejected { line, reason: format!("tags file: {reason}") }
+    bad_resource(line, format!("tags file: {reason}"))
+}
+
+fn bad_resource(line: u64, reason: String) -> Rejected {
+    Rejected { line, kind: Kind::Resource, reason }
 }
 
 fn count_of(resources: usize) -> u64 {

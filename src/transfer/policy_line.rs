@@ -14,6 +14,9 @@ use crate::{
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PolicyBody {
+    /// May be repeated from an export.
+    #[serde(rename = "kind")]
+    _kind: Option<PolicyKind>,
     pub(crate) policy_name: Option<String>,
     pub(crate) domain_id: Option<String>,
     project_id: Option<String>,
@@ -28,6 +31,13 @@ pub(crate) struct PolicyBody {
     #[serde(default)]
     enforced: bool,
     description: Option<String>,
+}
+
+/// The only kind that a policy has.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PolicyKind {
+    Policy,
 }
 
 impl PolicyBody {

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::store::{BatchOutcome, ImportBatch, Importer, StagedImport, StoreError, TagError};
+use crate::{
+    domain::{definition::AdmittedDefinition, registry::Aliases},
+    store::{BatchOutcome, DefinitionOutcome, ImportBatch, Importer, StagedImport, StoreError, TagError},
+};
 
 /// Where a batch is imported: from its own lines, or together with staged tags.
 pub(super) enum Target {
@@ -16,6 +19,19 @@ impl Target {
         match self {
             Self::Direct(importer) => Some(importer),
             Self::WithTags(_) => None,
+        }
+    }
+
+    /// Stores what is not a resource, in a transaction of its own. Returns what became of each, and the types of all aliases as
+    /// they are then.
+    pub(super) async fn put_definitions(
+        &mut self,
+        definitions: &[AdmittedDefinition],
+    ) -> Result<(Vec<DefinitionOutcome>, Aliases), StoreError> {
+        match self {
+            Self::Direct(importer) => importer.put_definitions(definitions).await,
+            // CSV has resources only
+            Self::WithTags(_) => Ok((Vec::new(), Aliases::default())),
         }
     }
 

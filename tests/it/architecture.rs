@@ -79,7 +79,8 @@ fn there_is_one_integration_binary_and_it_has_every_test_file() {
 // ---- what is named
 
 /// The folders whose files are named by their whole path.
-const FOLDERS: [&str; 8] = ["benches", "docs", "examples", "migrations", "reference", "src", "tests", "tools"];
+const FOLDERS: [&str; 9] =
+    ["benches", "deploy", "docs", "examples", "migrations", "reference", "src", "tests", "tools"];
 
 /// The paths that a text names, from the folder on.
 fn paths_in(text: &str) -> Vec<&str> {
@@ -109,7 +110,7 @@ fn every_path_that_is_named_is_there() {
     let top = ["CHANGELOG.md", "CONTRIBUTING.md", "Cargo.toml", "Dockerfile", "Makefile", "README.md", "build.rs"];
     let mut texts: Vec<(String, String)> =
         all_sources().into_iter().map(|source| (source.path, source.comments)).collect();
-    let others = ["benches", "docs", "examples", "migrations", "tools"].into_iter().flat_map(files_of);
+    let others = ["benches", "deploy", "docs", "examples", "migrations", "tools"].into_iter().flat_map(files_of);
     for path in others.chain(top.map(ToOwned::to_owned)) {
         // what is no text names nothing
         if let Ok(text) = std::fs::read_to_string(repository(&path)) {

@@ -212,7 +212,7 @@ impl Names {
     fn read() -> Self {
         let top = repository("").read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names = Self { paths: top.collect(), relations: BTreeSet::new(), words: BTreeSet::new() };
-        for folder in ["benches", "docs", "examples", "migrations", "src", "tests", "tools"] {
+        for folder in ["benches", "deploy", "docs", "examples", "migrations", "src", "tests", "tools"] {
             for path in files_of(folder) {
                 let parents = path.match_indices('/').map(|(at, _)| path[..at].to_owned());
                 names.paths.extend(parents);

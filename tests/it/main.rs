@@ -18,6 +18,7 @@ mod cli;
 mod compiler;
 mod documents;
 mod history;
+mod metrics;
 mod oracle;
 mod policy;
 mod report;

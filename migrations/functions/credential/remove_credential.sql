@@ -21,6 +21,7 @@ begin
       p_caller, 'credential.revoke', p_credential_id, v_domain_id,
       jsonb_build_object('kind', case p_kind when 0 then 'key' else 'token' end, 'name', v_name));
   end if;
+  perform tagd.notify_credentials();
   return true;
 end
 $$;

@@ -25,6 +25,7 @@ begin
   perform tagd.record_act(
     p_caller, 'credential.rotate', p_credential_id, v_domain_id,
     jsonb_build_object('kind', case p_kind when 0 then 'key' else 'token' end, 'name', v_name));
+  perform tagd.notify_credentials();
   return true;
 end
 $$;

@@ -10,6 +10,7 @@ as $$
 declare
   v_scope   record;
   v_project record;
+  v_moved   text[];
   v_now     timestamptz;
 begin
   -- project names: the last line that has one wins; lines without one change nothing
@@ -21,10 +22,19 @@ begin
    group by i.project_id
    order by i.project_id
   on conflict (project_id) do nothing;
-  perform from tagd.project p
-    where p.project_id in (select i.project_id from pg_temp.import_line i where i.project_name is not null or i.domain_id is not null)
-    order by p.project_id
-      for no key update;
+  -- Moved are those that get another domain, without those that this transaction has added: nobody can remember that these had
+  -- none.
+  select coalesce(array_agg(held.project_id) filter (where not held.is_new and held.domain_id <> n.domain_id), '{}') into v_moved
+    from (select p.project_id, p.domain_id,
+                 p.domain_id = '' and p.domain_since >= transaction_timestamp() and p.xmin = pg_current_xact_id()::xid as is_new
+            from tagd.project p
+           where p.project_id in (select i.project_id from pg_temp.import_line i where i.project_name is not null or i.domain_id is not null)
+           order by p.project_id
+             for no key update) held
+    left join (select i.project_id, (array_agg(i.domain_id order by i.line desc))[1] as domain_id
+                 from pg_temp.import_line i
+                where i.domain_id is not null
+                group by i.project_id) n on n.project_id = held.project_id;
   for v_project in
     update tagd.project p
        set project_name = coalesce(n.project_name, p.project_name), domain_id = coalesce(n.domain_id, p.domain_id),
@@ -41,6 +51,7 @@ begin
     perform tagd.record_act(
       p_caller, 'project.put', v_project.project_id, v_project.domain_id, jsonb_build_object('project_name', v_project.project_name));
   end loop;
+  perform tagd.notify_projects(v_moved);
 
   -- a type that was never registered is taken as one of the region, reached by the cross-service API; only a caller without
   -- a domain may register one

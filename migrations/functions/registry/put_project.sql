@@ -21,6 +21,10 @@ begin
       jsonb_build_object(
         'project_name', p_project_name, 'old_name', nullif(v_old.project_name, p_project_name),
         'old_domain_id', nullif(v_old.domain_id, p_domain_id), 'created', v_created));
+    -- nobody remembers names, nor that there is no such project
+    if not v_created and v_old.domain_id is distinct from p_domain_id then
+      perform tagd.notify_projects(array[p_project_id]);
+    end if;
   end if;
   return v_created;
 end

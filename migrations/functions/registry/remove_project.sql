@@ -57,6 +57,7 @@ begin
   delete from tagd.policy p where p.project_id = p_project_id;
   delete from tagd.project p where p.project_id = p_project_id;
   perform tagd.record_act(p_caller, 'project.remove', p_project_id, v_domain_id, jsonb_build_object('resources', v_removed));
+  perform tagd.notify_projects(array[p_project_id]);
   return true;
 end
 $$;

@@ -1,14 +1,9 @@
-//! The HTTP client for Keystone.
+//! Requests to Keystone.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use rustls::{crypto::ring, pki_types::CertificateDer};
 use tokio::time::Instant;
-use ureq::{
-    Agent,
-    http::Request,
-    tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
-};
+use ureq::{Agent, http::Request};
 
 /// How long Keystone may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,23 +17,6 @@ pub(super) struct Reply {
     /// The header `X-Subject-Token`.
     pub(super) token: Option<String>,
     pub(super) body: String,
-}
-
-/// Creates a client. Over HTTPS it trusts these CAs, or those that the system trusts if none are given.
-pub(super) fn agent(is_https: bool, authorities: Option<&[CertificateDer<'static>]>) -> Agent {
-    let mut config =
-        Agent::config_builder().http_status_as_error(false).max_redirects(0).max_redirects_will_error(false);
-    if is_https {
-        let system = || rustls_native_certs::load_native_certs().certs;
-        let authorities = authorities.map_or_else(system, <[_]>::to_vec);
-        let roots: Vec<_> = authorities.iter().map(|root| Certificate::from_der(root).to_owned()).collect();
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()));
-        config = config.tls_config(tls.build());
-    }
-    config.build().new_agent()
 }
 
 /// Sends a request and reads the answer, on a thread for work that blocks. What cannot be sent before the deadline is not sent

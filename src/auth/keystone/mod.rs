@@ -16,10 +16,17 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tracing::Instrument;
-use ureq::{Agent, http::Request};
+use ureq::{
+    Agent,
+    http::{Request, request::Builder},
+};
 
 use super::{Secret, random::hash_of};
-use crate::domain::{Outage, RequestError, Rights};
+use crate::{
+    domain::{Outage, RequestError, Rights},
+    http_client,
+    metrics::traceparent,
+};
 use cache::{Known, TokenCache};
 use client::Reply;
 pub use wire::{RoleNames, default_roles};
@@ -101,11 +108,19 @@ fn unavailable(reason: impl Into<String>) -> RequestError {
     RequestError::Unavailable { outage: Outage::Keystone, source: reason.into().into() }
 }
 
+/// A request that is part of the trace of who caused it, if there is one.
+fn traced(traceparent: Option<&str>, request: Builder) -> Builder {
+    match traceparent {
+        Some(traceparent) => request.header("traceparent", traceparent),
+        None => request,
+    }
+}
+
 impl Keystone {
     /// A Keystone that is asked when the first token comes.
     pub fn new(settings: KeystoneSettings) -> Self {
         let is_https = settings.url.starts_with("https:");
-        let agent = client::agent(is_https, settings.authorities.as_deref());
+        let agent = http_client::agent(is_https, settings.authorities.as_deref());
         let permits = Arc::new(Semaphore::new(CONCURRENCY));
         let (cache, login, refused_new_at) = (TokenCache::default(), Mutex::default(), StdMutex::default());
         Self { settings, agent, cache, login, refused_new_at, permits }
@@ -140,22 +155,30 @@ impl Keystone {
         let permit =
             permit.ok().and_then(Result::ok).ok_or_else(|| unavailable("16 tokens are being validated already"))?;
         let (keystone, token) = (Arc::clone(self), Secret::new(token));
+        // what is spawned is no part of the request any more
+        let traceparent = traceparent();
         let asking = async move {
             let _permit = permit;
-            keystone.ask(token.expose(), hash, deadline).await
+            keystone.ask(token.expose(), hash, deadline, traceparent.as_deref()).await
         };
         let asked = timeout_at(deadline, tokio::spawn(asking.in_current_span())).await;
         let asked = asked.map_err(|_| unavailable("Keystone takes too long"))?;
         asked.map_err(|error| unavailable(error.to_string()))?
     }
 
-    async fn ask(&self, token: &[u8], hash: Vec<u8>, deadline: Instant) -> Result<Known, RequestError> {
-        let mut own = self.service_token(None, deadline).await?;
-        let mut reply = self.validate(&own, token, deadline).await?;
+    async fn ask(
+        &self,
+        token: &[u8],
+        hash: Vec<u8>,
+        deadline: Instant,
+        traceparent: Option<&str>,
+    ) -> Result<Known, RequestError> {
+        let mut own = self.service_token(None, deadline, traceparent).await?;
+        let mut reply = self.validate(&own, token, deadline, traceparent).await?;
         if reply.status == 401 && !self.was_refused_just_now() {
             // the service token was revoked, or Keystone has other keys now
-            own = self.service_token(Some(own), deadline).await?;
-            reply = self.validate(&own, token, deadline).await?;
+            own = self.service_token(Some(own), deadline, traceparent).await?;
+            reply = self.validate(&own, token, deadline, traceparent).await?;
             if reply.status == 401 {
                 *self.refused_new_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
@@ -185,8 +208,14 @@ impl Keystone {
         refused_at.is_some_and(|at| at.elapsed() < RENEW_AGAIN)
     }
 
-    async fn validate(&self, own: &str, token: &[u8], deadline: Instant) -> Result<Reply, RequestError> {
-        let request = Request::get(format!("{}/v3/auth/tokens?nocatalog", self.settings.url))
+    async fn validate(
+        &self,
+        own: &str,
+        token: &[u8],
+        deadline: Instant,
+        traceparent: Option<&str>,
+    ) -> Result<Reply, RequestError> {
+        let request = traced(traceparent, Request::get(format!("{}/v3/auth/tokens?nocatalog", self.settings.url)))
             .header("X-Auth-Token", own)
             .header("X-Subject-Token", token)
             .body(Vec::new());
@@ -197,7 +226,12 @@ impl Keystone {
 
     /// The token as which tagd asks. A new one is requested if it ends soon, or if it is the one that was `refused`. Until there
     /// is a new one, the old one is used for as long as it lasts.
-    async fn service_token(&self, refused: Option<Arc<str>>, deadline: Instant) -> Result<Arc<str>, RequestError> {
+    async fn service_token(
+        &self,
+        refused: Option<Arc<str>>,
+        deadline: Instant,
+        traceparent: Option<&str>,
+    ) -> Result<Arc<str>, RequestError> {
         let begun_at = Instant::now();
         let login = timeout_at(deadline, self.login.lock()).await;
         let mut login = login.map_err(|_| unavailable("the login of tagd takes too long"))?;
@@ -214,7 +248,7 @@ impl Keystone {
         if login.failed_at.is_some_and(|failed_at| failed_at >= begun_at || failed_at.elapsed() < LOGIN_AGAIN) {
             return old.ok_or_else(|| unavailable("the login of tagd failed a short time ago"));
         }
-        match self.log_in().await {
+        match self.log_in(traceparent).await {
             Ok((token, expires_at)) => {
                 login.token = Some((Arc::clone(&token), expires_at));
                 Ok(token)
@@ -228,11 +262,11 @@ impl Keystone {
 
     /// A new token for tagd, and when it ends. A login has the whole of its time, whichever request caused it: that one being late
     /// does not mean that logins fail.
-    async fn log_in(&self) -> Result<(Arc<str>, i64), RequestError> {
+    async fn log_in(&self, traceparent: Option<&str>) -> Result<(Arc<str>, i64), RequestError> {
         let KeystoneSettings { url, user, password, domain, project, roles, .. } = &self.settings;
         let password = String::from_utf8_lossy(password.expose());
         let body = wire::login(user, &password, domain, project.as_deref()).to_string();
-        let request = Request::post(format!("{url}/v3/auth/tokens?nocatalog"))
+        let request = traced(traceparent, Request::post(format!("{url}/v3/auth/tokens?nocatalog")))
             .header("Content-Type", "application/json")
             .body(body.into_bytes());
         let request = request.map_err(|error| unavailable(error.to_string()))?;

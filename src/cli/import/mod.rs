@@ -23,12 +23,12 @@ use crate::{
     app,
     auth::Principal,
     config::Settings,
-    domain::reason,
+    domain::{definition::Kind, reason},
     service::Import,
     store::{SessionProfile, Store, TagStage},
     transfer::{
-        self, Atomicity, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict,
-        batches::{self, Batches},
+        self, Atomicity, DefinitionCounts, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict,
+        batches::{self, Batches, Reading},
     },
 };
 
@@ -38,11 +38,12 @@ const REPORTED: u64 = 1000;
 #[derive(Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "shown as help, where backticks would stand as they are")]
 pub(super) struct ImportArgs {
-    /// NDJSON file, one resource per line; - for standard input. Files whose names end in .gz are decompressed
+    /// NDJSON file, as export writes it; - for standard input. Files whose names end in .gz are decompressed
     ///
     /// A line has a complete resource: {"project_id", "project_name"?, "domain_id"?, "resource_type", "resource_id",
     /// "resource_name"?, "resource_detail"?, "tags": [{"key", "value"}]}. An existing resource gets this name,
-    /// detail and set of tags; a new one is registered, and later lines are newer.
+    /// detail and set of tags; a new one is registered, and later lines are newer. Or it has a "kind": type, project,
+    /// predefined_tag or policy.
     #[arg(value_name = "FILE", required_unless_present_any = ["resources", "tags"], conflicts_with_all = ["resources", "tags"])]
     file: Option<PathBuf>,
 
@@ -101,24 +102,36 @@ pub(super) async fn run(settings: &Settings, args: ImportArgs) -> Result<(), Cli
         eprintln!("new resource type {name}: {registered} as a regional type with a quota of 20 tags per resource");
     }
     let seconds = start.elapsed().as_secs_f64();
+    for (kind, counts) in &outcome.definitions {
+        println!("{}", counts_of(*kind, *counts));
+    }
     println!("{} in {seconds:.1} s", summary(&outcome, &args));
     if outcome.rejected > 0 { Err(CliError::Reported) } else { Ok(()) }
 }
 
-/// The counts. An import that does not prune has none of removed resources.
+/// The counts of a kind of lines that are not resources.
+fn counts_of(kind: Kind, counts: DefinitionCounts) -> String {
+    let DefinitionCounts { created, changed, unchanged, rejected } = counts;
+    let counts = [created, changed, unchanged, rejected].map(HumanCount);
+    let [created, changed, unchanged, rejected] = counts;
+    format!("{}: {created} new, {changed} changed, {unchanged} unchanged, {rejected} rejected", kind.plural())
+}
+
+/// The counts of resources. An import that does not prune has none of removed resources.
 fn summary(outcome: &Outcome, args: &ImportArgs) -> String {
     let mut counts = vec![
         (outcome.created, "new"),
         (outcome.changed, "changed"),
         (outcome.unchanged, "unchanged"),
-        (outcome.rejected, "rejected"),
+        (outcome.rejected_resources(), "rejected"),
     ];
     if args.prune {
         counts.push((outcome.removed, "removed"));
     }
     let counts: Vec<String> = counts.into_iter().map(|(count, what)| format!("{} {what}", HumanCount(count))).collect();
     let begin = if args.dry_run { "dry run, nothing was changed: " } else { "" };
-    format!("{begin}{}", counts.join(", "))
+    let kind = if outcome.definitions.is_empty() { "" } else { "resources: " };
+    format!("{begin}{kind}{}", counts.join(", "))
 }
 
 /// Imports NDJSON, or CSV with tags in a file of their own, into a store.
@@ -133,7 +146,13 @@ pub(super) async fn load(
     let import = registry.import(&principal).await?;
     match tags {
         None => {
-            let batches = batches::of_ndjson(resources, import.store().aliases().await?, None, None);
+            let reading = Reading {
+                aliases: import.store().aliases().await?,
+                covered: None,
+                most_idle: None,
+                limits: app::definition_limits(),
+            };
+            let batches = batches::of_ndjson(resources, reading);
             run_batches(&import, batches, None, progress, atomicity).await
         }
         Some(tags) => {
@@ -160,6 +179,8 @@ async fn run_batches(
                 progress.suspend(|| eprintln!("line {}: {}", bad.line, bad.reason));
             }
         }
+        // a command remembers nothing
+        Progress::Moving(_) => {}
         Progress::Read { bytes, resources } => {
             progress.set_position(bytes);
             #[expect(
@@ -178,10 +199,9 @@ async fn run_batches(
             progress.set_message(format!("{} of {} resources removed", HumanCount(resources), HumanCount(of)));
         }
     };
-    let check = async || import.check_again().await;
     let outcome = match tags {
-        None => transfer::load(&import.store(), batches, atomicity, report, check).await,
-        Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report, check).await,
+        None => transfer::load(&import.store(), batches, atomicity, report, import).await,
+        Some(tags) => transfer::load_with_tags(tags, batches, atomicity, report, import).await,
     }
     .map_err(|error| {
         let kept = if atomicity.is_strict() { "nothing was imported" } else { "the lines before it were imported" };

@@ -20,6 +20,9 @@ use crate::domain::{
     reason,
 };
 
+/// Limits of predefined tags.
+pub use predefined::LIMITS as PREDEFINED_LIMITS;
+
 // ---- limits
 
 /// Limits of tags on resources and of predefined tags. Source: `docs/SEMANTICS.md`, "Writes"; for the lengths, the

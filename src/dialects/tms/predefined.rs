@@ -19,7 +19,7 @@ use crate::{
 // ---- limits
 
 /// Source: `docs/SEMANTICS.md`, "Predefined tags".
-const LIMITS: WriteLimits = WriteLimits { tags: 50, ..WRITES };
+pub const LIMITS: WriteLimits = WriteLimits { tags: 50, ..WRITES };
 
 /// Minimum and maximum number of tags in one answer; 0 means all.
 const LIMIT: (u64, u64) = (0, 1000);

@@ -23,9 +23,11 @@ use super::{
     access::Access,
     body, client,
     conditions::{self, Outcome},
+    counts::AuthFailure,
     path::{self, get_or_head},
     principal::{Unidentified, token_of},
     refusal::{self as gateway, options},
+    routes,
     state::AppState,
 };
 use crate::{
@@ -118,7 +120,10 @@ fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
         }
         Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
     };
-    web::resource(path).guard(fn_guard(|context| is_served(context.app_data()))).default_service(web::route().to(other))
+    web::resource(path)
+        .app_data(routes::number("identity", path))
+        .guard(fn_guard(|context| is_served(context.app_data())))
+        .default_service(web::route().to(other))
 }
 
 /// The response to a read, after the conditions of the request.
@@ -170,7 +175,7 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
     let (body, _room) = body?;
     let read = wire::read_login(&body);
     if let Err(RequestError::Unauthenticated { .. }) = &read {
-        limits.count_failure(client);
+        limits.count_failure(client, AuthFailure::Login);
     }
     let (sent, scope) = read?;
     let scope = wire::scope_of(scope.as_ref())?;
@@ -189,7 +194,7 @@ async fn issue(request: HttpRequest, access: IdentityAccess, payload: Payload) -
         return Ok(gateway::throttled(&request, &throttled));
     }
     if let Err(RequestError::Unauthenticated { .. }) = &issued {
-        limits.count_failure(client);
+        limits.count_failure(client, AuthFailure::Login);
     }
     let issued = match issued? {
         Ok(issued) => issued,

@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::room::{Budget, Place, Room};
+use super::{
+    counts::{AuthFailure, Counts},
+    room::{Budget, Place, Room},
+};
 use crate::{
     auth::Principal,
     domain::{Network, Outage},
@@ -50,6 +53,8 @@ pub struct LimitSettings {
     pub deadline: Duration,
     /// How long a client may stop while it sends an import or receives a large answer.
     pub patience: Duration,
+    /// A request that takes longer is told in the log with what it did; `None` for none.
+    pub slow: Option<Duration>,
 }
 
 impl Default for LimitSettings {
@@ -66,6 +71,7 @@ impl Default for LimitSettings {
             max_requests: 4096,
             deadline: Duration::from_secs(75),
             patience: Duration::from_secs(30),
+            slow: None,
         }
     }
 }
@@ -84,9 +90,11 @@ pub(super) struct Limits {
     unverified: Arc<Room>,
     bodies: Arc<Room>,
     answers: Arc<Budget>,
+    counts: Arc<Counts>,
     pub(super) max_requests: usize,
     pub(super) deadline: Duration,
     pub(super) patience: Duration,
+    pub(super) slow: Option<Duration>,
 }
 
 /// An attempt to authenticate whose body is still to come. If it is dropped before that, also because the client has gone, it
@@ -115,6 +123,7 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.has_body {
             let count = self.held.get().div_ceil(1024 * 1024).max(1);
+            self.limits.counts.failures.count(AuthFailure::Body);
             self.limits.count_failures(self.client, u32::try_from(count).unwrap_or(u32::MAX));
         }
     }
@@ -129,8 +138,8 @@ pub(super) struct Throttled {
     pub(super) retry_after: u64,
 }
 
-/// Paths that are never limited: health checks must be answered under load as well.
-const UNLIMITED: [&str; 2] = ["/healthz", "/readyz"];
+/// Paths that are never limited: health and metrics must be known under load as well.
+const UNLIMITED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Whether a path is limited.
 pub(super) fn has_limits(path: &str) -> bool {
@@ -142,7 +151,7 @@ fn room(beginnings: usize, rest: usize, outage: Outage) -> Arc<Room> {
 }
 
 impl Limits {
-    pub(super) fn new(settings: &LimitSettings) -> Self {
+    pub(super) fn new(settings: &LimitSettings, counts: Arc<Counts>) -> Self {
         Self {
             principals: settings.principal_rate.map(Rate::new),
             addresses: settings.address_rate.map(Rate::new),
@@ -151,15 +160,22 @@ impl Limits {
             unverified: room(settings.unverified_beginnings, settings.unverified_bytes, Outage::Bodies),
             bodies: room(settings.body_beginnings, settings.body_bytes, Outage::Memory),
             answers: Arc::new(Budget::new(settings.answer_bytes)),
+            counts,
             max_requests: settings.max_requests,
             deadline: settings.deadline,
             patience: settings.patience,
+            slow: settings.slow,
         }
     }
 
     /// The room for bodies, apart from those whose senders are not verified yet.
     pub(super) fn bodies(&self) -> &Arc<Room> {
         &self.bodies
+    }
+
+    /// The room for bodies of senders who are not verified yet.
+    pub(super) fn unverified(&self) -> &Arc<Room> {
+        &self.unverified
     }
 
     /// The memory for large answers.
@@ -179,7 +195,10 @@ impl Limits {
             return Ok(());
         }
         let counted = rate.count(subscriber(client), Instant::now());
-        counted.map_err(|wait| throttled("the rate limit of this address is exceeded", wait))
+        counted.map_err(|wait| {
+            self.counts.throttled.address.increment();
+            throttled("the rate limit of this address is exceeded", wait)
+        })
     }
 
     /// Counts a request for the rate of its principal.
@@ -187,14 +206,20 @@ impl Limits {
         let Some(rate) = &self.principals else { return Ok(()) };
         let caller = &principal.caller;
         let counted = rate.count((caller.domain_id.clone(), Arc::clone(&caller.principal)), Instant::now());
-        counted.map_err(|wait| throttled("the rate limit of these credentials is exceeded", wait))
+        counted.map_err(|wait| {
+            self.counts.throttled.principal.increment();
+            throttled("the rate limit of these credentials is exceeded", wait)
+        })
     }
 
     /// Refuses an address of which too many authentications have failed.
     pub(super) fn check_failures(&self, client: Option<IpAddr>) -> Result<(), Throttled> {
         let Some(client) = client else { return Ok(()) };
         let checked = self.failures.check(subscriber(client), Instant::now());
-        checked.map_err(|wait| throttled("the limit of failed authentications from this address is exceeded", wait))
+        checked.map_err(|wait| {
+            self.counts.throttled.failures.increment();
+            throttled("the limit of failed authentications from this address is exceeded", wait)
+        })
     }
 
     /// Begins an attempt to authenticate by a body.
@@ -203,7 +228,8 @@ impl Limits {
     }
 
     /// Counts a failed authentication.
-    pub(super) fn count_failure(&self, client: Option<IpAddr>) {
+    pub(super) fn count_failure(&self, client: Option<IpAddr>, failure: AuthFailure) {
+        self.counts.failures.count(failure);
         self.count_failures(client, 1);
     }
 

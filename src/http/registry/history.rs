@@ -7,7 +7,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::{
     respond::{Handled, READ, RegistryAccess, only, read, reply_read, reply_with},
@@ -18,6 +18,7 @@ use crate::{
         FieldKind, RequestError, Tag,
         history::{Act, ActFilter, Change, ChangeFilter, Gap},
         is_storable,
+        moment::read_time,
         reason::{self, quote},
     },
     http::path::get_or_head,
@@ -148,16 +149,6 @@ impl<'a> ActReply<'a> {
 #[serde(deny_unknown_fields)]
 struct RestoreBody {
     at: String,
-}
-
-/// A time, in microseconds since 1970.
-pub(super) fn read_time(field: &str, text: &str) -> Result<i64, RequestError> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok().filter(|time| (1970..10_000).contains(&time.year()));
-    let micros = time.and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1000).ok());
-    micros.ok_or_else(|| {
-        let reason = format!("must be a time since 1970 as in 2026-11-30T08:00:00Z, got {}", quote(text));
-        RequestError::invalid(FieldKind::General, field, reason)
-    })
 }
 
 /// A time that has come.

@@ -40,7 +40,7 @@ use crate::{
 pub(crate) use credentials::{CredentialReply, IssuedReply, time_of};
 
 use refusal::Refusal;
-use respond::{ALL, Handled, READ, RegistryAccess, only, put_status, read, reply, reply_read, reply_with};
+use respond::{ALL, Handled, READ, ROOT, RegistryAccess, only, put_status, read, reply, reply_read, reply_with};
 use wire::{
     MarkerReply, Parameters, ProjectBody, ProjectReply, ProjectsReply, ResourceBody, ResourceReply, ResourcesReply,
     TagList, TagsBody, TagsReply, TypeBody, TypeReply, TypesReply,
@@ -49,7 +49,7 @@ use wire::{
 pub(super) fn configure(config: &mut ServiceConfig) {
     let one = "/projects/{project_id}/types/{resource_type}/resources/{resource_id}";
     config.service(
-        web::scope("/registry/v1")
+        web::scope(ROOT)
             .service(only("/types", READ).route(get_or_head().to(list_types)))
             .service(
                 only("/types/{resource_type}", ALL)
@@ -291,7 +291,7 @@ async fn export(request: HttpRequest, access: RegistryAccess) -> Handled {
         return Err(RegistryError::Condition.into());
     }
     if *request.method() == Method::HEAD {
-        Parameters::read(&request, &[])?;
+        Parameters::read(&request, &["only"])?.kinds()?;
         // headers that are only known once the body exists are left out, and no export runs
         let answer =
             HttpResponse::Ok().content_type(transfer::NDJSON).insert_header((header::VARY, "Accept-Encoding")).finish();

@@ -18,6 +18,7 @@ use crate::{
         body::{self, Held},
         conditions::{self, Outcome},
         refusal::options,
+        routes,
     },
 };
 
@@ -27,6 +28,8 @@ pub(super) type RegistryAccess = Access<Refusal>;
 /// The response or the error of a request.
 pub(super) type Handled = Result<HttpResponse, Refusal>;
 
+/// What the paths of the registry begin with.
+pub(super) const ROOT: &str = "/registry/v1";
 /// The methods of a read-only path.
 pub(super) const READ: &str = "GET, HEAD, OPTIONS";
 /// The methods of a path that can only be deleted.
@@ -36,12 +39,14 @@ pub(super) const ALL: &str = "DELETE, GET, HEAD, OPTIONS, PUT";
 
 /// A path with the methods that it allows.
 pub(super) fn only(path: &str, allowed: &'static str) -> actix_web::Resource {
-    web::resource(path).default_service(web::route().to(move |request: HttpRequest| async move {
-        if *request.method() == Method::OPTIONS {
-            return Handled::Ok(options(allowed));
-        }
-        Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
-    }))
+    web::resource(path).app_data(routes::number("registry", &format!("{ROOT}{path}"))).default_service(web::route().to(
+        move |request: HttpRequest| async move {
+            if *request.method() == Method::OPTIONS {
+                return Handled::Ok(options(allowed));
+            }
+            Handled::Err(Refusal::Method { method: request.method().to_string(), allowed })
+        },
+    ))
 }
 
 /// A JSON response.

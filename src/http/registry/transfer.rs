@@ -21,13 +21,18 @@ use tracing::Instrument;
 use super::{
     refusal::Refusal,
     respond::RegistryAccess,
-    wire::{self, ImportReply, Parameters, RejectedReply},
+    wire::{self, CountsReply, ImportReply, Parameters, RejectedReply},
 };
 use crate::{
+    app,
     domain::RequestError,
-    http::error_log,
+    http::{counts::Counts, error_log},
     service::{ExportError, ImportError, Snapshot},
-    transfer::{Atomicity, Progress, Strict, batches, line},
+    transfer::{
+        Atomicity, Progress, Strict,
+        batches::{self, Reading},
+        line,
+    },
 };
 
 /// Maximum number of lines that are reported one by one; beyond that only the count is reported.
@@ -40,7 +45,7 @@ const RATE: u64 = 1024;
 /// How long the rest of a refused body is still read, so that the client can read the response.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Maximum number of consecutive bytes without a resource in a gzip input. A kilobyte of gzip can expand to a megabyte
+/// Maximum number of consecutive bytes without a line that can be read in a gzip input. A kilobyte of gzip can expand to a megabyte
 /// of blank lines, and a client could send them forever.
 const UNPACKED_IDLE: u64 = 256 * 1024 * 1024;
 
@@ -51,7 +56,7 @@ pub(super) const TYPES: &[&str] = &[NDJSON, "application/json"];
 /// Content codings that an import may have.
 pub(super) const CODINGS: &[&str] = &["gzip"];
 
-/// Imports the body, one resource per line; `coding` is one of [`CODINGS`].
+/// Imports the body, line by line; `coding` is one of [`CODINGS`].
 pub(super) async fn import(
     request: &HttpRequest,
     access: &RegistryAccess,
@@ -63,23 +68,33 @@ pub(super) async fn import(
     let import = access.state.registry.import(&access.principal).await?;
     let aliases = import.aliases().await?;
     let covered = import.covered().await?;
+    let server = &access.state.server;
     let (sender, receiver) = mpsc::channel(4);
     let input = Input { pieces: receiver, piece: Bytes::new() };
     let idle = is_packed.then_some(UNPACKED_IDLE);
     let input: Box<dyn Read + Send> = if is_packed { Box::new(Unpacked::Fresh(Some(input))) } else { Box::new(input) };
-    let mut rejected = Vec::new();
+    let imports = &server.counts.imports;
+    let _running = imports.begin();
+    let (mut rejected, mut accepted) = (Vec::new(), 0);
     let outcome = {
         let report = |step: Progress<'_>| match step {
-            Progress::Rejected(bad) if rejected.len() < REPORTED => {
-                rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
+            Progress::Rejected(bad) => {
+                imports.rejected.increment();
+                if rejected.len() < REPORTED {
+                    rejected.push(RejectedReply { line: bad.line, reason: bad.reason.clone() });
+                }
             }
-            Progress::Rejected(_) | Progress::Read { .. } | Progress::Imported { .. } | Progress::Removed { .. } => {}
+            Progress::Read { resources, .. } => {
+                imports.accepted.add(resources.saturating_sub(accepted));
+                accepted = resources;
+            }
+            Progress::Moving(_) | Progress::Imported { .. } | Progress::Removed { .. } => {}
         };
-        let mut load =
-            std::pin::pin!(import.load(batches::of_ndjson(input, aliases, covered, idle), atomicity, report));
+        let reading = Reading { aliases, covered, most_idle: idle, limits: app::definition_limits() };
+        let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, reading), atomicity, report));
         tokio::select! {
             outcome = &mut load => outcome,
-            () = feed(&mut payload, sender, Pace::new(access.state.server.limits.patience, is_packed)) => load.await,
+            () = feed(&mut payload, sender, Pace::new(server.limits.patience, is_packed), &server.counts) => load.await,
         }
     };
     let outcome = match outcome {
@@ -97,6 +112,7 @@ pub(super) async fn import(
         dry_run: matches!(atomicity, Atomicity::Nothing(Strict { is_dry_run: true, .. })),
         rejected,
         rejected_count: outcome.rejected,
+        definitions: outcome.definitions.iter().map(|(kind, counts)| (kind.name(), CountsReply::of(*counts))).collect(),
     };
     Ok(HttpResponse::Ok().json(reply))
 }
@@ -147,7 +163,7 @@ impl Pace {
 
 /// Forwards the body; ends when it is complete, when the connection breaks, when the client is too slow, or when the receiver is
 /// dropped. The time that the receiver takes is not the client's.
-async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace) {
+async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace, counts: &Counts) {
     loop {
         let begun = Instant::now();
         let piece = match tokio::time::timeout(pace.left, payload.next()).await {
@@ -157,7 +173,10 @@ async fn feed(payload: &mut Payload, sender: mpsc::Sender<Piece>, mut pace: Pace
                 Ok(piece)
             }
             Ok(Some(Err(error))) => Err(io::Error::other(error.to_string())),
-            Err(_) => Err(ErrorKind::TimedOut.into()),
+            Err(_) => {
+                counts.shed.slow_client.increment();
+                Err(ErrorKind::TimedOut.into())
+            }
         };
         let is_last = piece.is_err();
         if sender.send(piece).await.is_err() || is_last {
@@ -229,16 +248,16 @@ impl Read for Unpacked {
     }
 }
 
-/// Exports every resource, in order, from one snapshot.
+/// Exports everything that the principal may see, or some kinds of it, in order, from one snapshot.
 pub(super) async fn export(request: &HttpRequest, access: &RegistryAccess) -> Result<HttpResponse, Refusal> {
-    Parameters::read(request, &[])?;
+    let kinds = Parameters::read(request, &["only"])?.kinds()?;
     // HTTP/1.0 has no chunked coding, so a client could not distinguish a truncated response from a complete one
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::Version);
     }
     let is_packed = takes_gzip(request);
     let export = access.state.registry.export(&access.principal).await?;
-    let snapshot = export.begin().await.map_err(RequestError::from)?;
+    let snapshot = export.begin(&kinds).await.map_err(RequestError::from)?;
     let (sender, receiver) = mpsc::channel(2);
     // the log says which request it belongs to, also when it is cut off
     let outgoing = Outgoing::new(is_packed, access.state.server.limits.patience);
@@ -307,8 +326,8 @@ enum Stopped {
 async fn run_export(snapshot: Snapshot, mut outgoing: Outgoing, sender: mpsc::Sender<Piece>) {
     let patience = outgoing.patience;
     let outcome = snapshot
-        .run(async |registration| {
-            line::encode(&mut outgoing.lines, &registration).map_err(Stopped::Line)?;
+        .run(async |entry| {
+            line::encode(&mut outgoing.lines, &entry).map_err(Stopped::Line)?;
             if outgoing.lines.len() >= FLUSH_SIZE {
                 let piece = outgoing.take().map_err(Stopped::Line)?;
                 // gzip may have buffered everything

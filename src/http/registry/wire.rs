@@ -1,5 +1,7 @@
 //! The registry's wire format: path, query string, headers, request and response bodies.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpRequest, http::header};
 use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
 use serde_json::value::RawValue;
@@ -10,9 +12,10 @@ use crate::{
     domain::{
         FieldKind, RequestError, Resource, Tag,
         command::{ResourceRef, ResourceType},
+        definition::Kind,
         is_storable,
         limits::check_number,
-        reason::quote,
+        reason::{self, quote},
         registry::{Condition, Project},
     },
     http::{
@@ -22,7 +25,7 @@ use crate::{
     json, parameters,
     service::Start,
     text,
-    transfer::{Atomicity, PRUNE_LIMIT, Strict, line},
+    transfer::{Atomicity, DefinitionCounts, PRUNE_LIMIT, Strict, line},
 };
 
 /// Maximum page size; the minimum is 1.
@@ -183,6 +186,24 @@ pub(super) struct ImportReply {
     /// The first ones.
     pub(super) rejected: Vec<RejectedReply>,
     pub(super) rejected_count: u64,
+    /// What became of lines that are not resources, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) definitions: BTreeMap<&'static str, CountsReply>,
+}
+
+#[derive(Serialize)]
+pub(super) struct CountsReply {
+    created: u64,
+    changed: u64,
+    unchanged: u64,
+    rejected: u64,
+}
+
+impl CountsReply {
+    pub(super) fn of(counts: DefinitionCounts) -> Self {
+        let DefinitionCounts { created, changed, unchanged, rejected } = counts;
+        Self { created, changed, unchanged, rejected }
+    }
 }
 
 #[derive(Serialize)]
@@ -265,6 +286,16 @@ impl<'a> Parameters<'a> {
             Some(text) if !is_storable(text) => Err(RequestError::not_a_marker(text)),
             marker => Ok(marker.filter(|marker| !marker.is_empty())),
         }
+    }
+
+    /// The kinds of lines that an export is to have: all, or those in a list with commas.
+    pub(super) fn kinds(&self) -> Result<Vec<Kind>, RequestError> {
+        let Some(list) = self.get("only") else { return Ok(Kind::ALL.to_vec()) };
+        let read = |name: &str| {
+            let reason = || reason::not_one_of(&Kind::ALL.map(Kind::name), name);
+            Kind::from_name(name).ok_or_else(|| RequestError::invalid(FieldKind::General, "only", reason()))
+        };
+        list.split(',').map(read).collect()
     }
 
     /// A boolean parameter.

@@ -8,10 +8,13 @@ mod isolation;
 mod keystone;
 mod limits;
 mod lookups;
+mod notified;
 mod revocation;
 mod roles;
 mod roots;
 mod sealing;
+mod several;
+mod transfer;
 
 use ring::hmac;
 use sha2::{Digest, Sha256};

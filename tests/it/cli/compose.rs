@@ -48,7 +48,8 @@ fn every_compose_reads_the_stack_and_passes_a_password_on_as_it_is() {
             assert!(!said.to_lowercase().contains("unsupported"), "{compose:?} passes over something: {said}");
             String::from_utf8(ran.stdout).unwrap()
         };
-        let text = config(&["--profile", "tls", "config"]);
+        const PROFILES: [&str; 4] = ["--profile", "tls", "--profile", "monitoring"];
+        let text = config(&[&PROFILES[..], &["config"]].concat());
         for line in [
             format!("TAGD_DATABASE_PASSWORD: {PASSWORD}"),
             format!("POSTGRES_PASSWORD: {PASSWORD}"),
@@ -59,8 +60,9 @@ fn every_compose_reads_the_stack_and_passes_a_password_on_as_it_is() {
         ] {
             assert!(text.lines().any(|found| found.trim() == line), "{compose:?} lacks {line}:\n{text}");
         }
-        let services = config(&["--profile", "tls", "config", "--services"]);
-        assert_eq!(services.lines().collect::<BTreeSet<_>>(), BTreeSet::from(["postgres", "tagd", "tagd-tls"]));
+        let services = config(&[&PROFILES[..], &["config", "--services"]].concat());
+        let all = BTreeSet::from(["grafana", "postgres", "prometheus", "tagd", "tagd-tls"]);
+        assert_eq!(services.lines().collect::<BTreeSet<_>>(), all);
     }
 }
 
@@ -73,9 +75,30 @@ fn the_stack_says_nothing_that_an_older_compose_refuses_or_passes_over() {
         let key = if line.starts_with("name:") { "name:" } else { line.trim_start().split(' ').next().unwrap() };
         assert!(!refused.contains(&key), "{line}");
     }
-    let ports: Vec<&str> = lines(&text).filter(|line| line.contains(":8080\"") || line.contains(":8443\"")).collect();
-    assert_eq!(ports.len(), 2);
+    let published = [":8080\"", ":8443\"", ":9090\"", ":3000\""];
+    let ports: Vec<&str> = lines(&text).filter(|line| published.iter().any(|port| line.ends_with(port))).collect();
+    assert_eq!((ports.len(), text.matches("ports:").count()), (4, 4));
     assert!(ports.iter().all(|port| port.trim().starts_with("- \"127.0.0.1:")), "{ports:?}");
+}
+
+#[test]
+fn what_the_stack_mounts_is_there_and_its_prometheus_asks_the_port_of_the_metrics() {
+    let text = read("docker-compose.yml");
+    let mounts: Vec<&str> = lines(&text).filter_map(|line| line.trim().strip_prefix("- ./")).collect();
+    assert!(mounts.len() > 4, "{mounts:?}");
+    for mount in mounts {
+        let (path, rest) = mount.split_once(':').unwrap();
+        assert!(repository(path).exists() && rest.ends_with(":ro"), "{mount}");
+    }
+    let prometheus = read("docker/prometheus.yml");
+    let port = prometheus.lines().find_map(|line| line.trim().strip_prefix("port: ")).unwrap();
+    assert!(text.contains(&format!("TAGD_METRICS_LISTEN: 0.0.0.0:{port}\n")), "{port}");
+    // both know where the other is
+    assert!(read("deploy/grafana/provisioning/datasources/tagd.yml").contains("url: http://prometheus:9090\n"));
+    for image in lines(&text).filter_map(|line| line.trim().strip_prefix("image: ")) {
+        let (_, tag) = image.trim_end_matches('}').rsplit_once(':').unwrap();
+        assert!(tag != "latest" && tag.contains(|c: char| c.is_ascii_digit()), "{image} is not pinned");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn counts(created: u64, changed: u64, unchanged: u64, rejected: u64) -> String {
 /// Id, name and tags of what is there.
 fn there(program: &Program) -> Vec<(String, String, Value)> {
     let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
-    json_lines(&program.expect(&["export"]))
+    json_lines(&program.expect(&["export", "--only", "resource"]))
         .iter()
         .map(|line| (text(line, "resource_id"), text(line, "resource_name"), line["tags"].clone()))
         .collect()

@@ -48,7 +48,7 @@ fn done(created: &str, changed: &str, unchanged: &str) -> Said {
 
 /// What is in the database, in the order of registration.
 fn exported(program: &Program) -> Vec<Value> {
-    json_lines(&program.expect(&["export"]))
+    json_lines(&program.expect(&["export", "--only", "resource"]))
 }
 
 fn ids(program: &Program) -> Vec<String> {
@@ -119,12 +119,12 @@ fn an_update_replaces_name_detail_and_set_of_tags() {
     let program = Program::new().on(&db);
     let before = r#"{"project_id":"p","project_name":"N","domain_id":"d","resource_type":"images","resource_id":"r","resource_name":"old","resource_detail":{"a":1},"tags":[{"key":"a","value":"1"},{"key":"b","value":"2"}]}"#;
     program.import(before);
-    assert_eq!(program.expect(&["export"]), format!("{before}\n"));
+    assert_eq!(program.expect(&["export", "--only", "resource"]), format!("{before}\n"));
     let after = r#"{"project_id":"p","resource_type":"images","resource_id":"r","tags":[{"key":"b","value":"3"}]}"#;
     assert_eq!(program.import(after), done("0", "1", "0"));
     // the project's own names stay where a line says nothing about them
     let expected = r#"{"project_id":"p","project_name":"N","domain_id":"d","resource_type":"images","resource_id":"r","tags":[{"key":"b","value":"3"}]}"#;
-    assert_eq!(program.expect(&["export"]), format!("{expected}\n"));
+    assert_eq!(program.expect(&["export", "--only", "resource"]), format!("{expected}\n"));
     verified(&program);
 }
 
@@ -593,7 +593,7 @@ fn strict_csv_imports_nothing() {
         assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
         assert!(said.err.starts_with(complaint) && said.err.contains("nothing was imported"), "{}", said.err);
         assert_eq!(said.complaints().len(), 2, "{}", said.err);
-        assert_eq!(program.expect(&["export"]), "");
+        assert_eq!(program.expect(&["export", "--only", "resource"]), "");
     }
     assert_eq!(import_csv(&program, &resources, &good, &["--strict"]), done("2", "0", "0"));
 }
@@ -812,13 +812,16 @@ fn an_export_to_a_file_says_how_much_it_wrote_and_leaves_nothing_else() {
     let program = Program::new().on(&db);
     program.import([image("a"), image("b")].concat());
     let said = program.run(&["export", "out.ndjson"]);
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", "2 resources\n"));
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (Some(0), "", "2 resources (resource types: 16, projects: 1)\n")
+    );
     assert_eq!(program.files(), ["out.ndjson"]);
     assert_eq!(program.read("out.ndjson"), program.expect(&["export"]));
     // over a file that is there
     program.import(image("c"));
     program.expect(&["export", "out.ndjson"]);
-    assert_eq!(program.read("out.ndjson").lines().count(), 3);
+    assert_eq!(program.read("out.ndjson").lines().count(), 3 + 16 + 1);
 }
 
 #[test]
@@ -899,11 +902,11 @@ fn files_whose_names_end_in_gz_are_gzip_both_ways() {
     let db = TestDb::new();
     let program = Program::new().on(&db);
     program.import([image("a"), image("b")].concat());
-    program.expect(&["export", "out.ndjson.gz"]);
+    program.expect(&["export", "--only", "resource", "out.ndjson.gz"]);
     let packed = fs::read(program.dir().join("out.ndjson.gz")).unwrap();
     let mut text = String::new();
     flate2::read::MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
-    assert_eq!(text, program.expect(&["export"]));
+    assert_eq!(text, program.expect(&["export", "--only", "resource"]));
     assert_eq!(untimed(program.run(&["import", "--strict", "out.ndjson.gz"])), done("0", "0", "2"));
     program.write("cut.gz", &packed[..packed.len() - 1]);
     let said = program.run(&["import", "--strict", "cut.gz"]);
@@ -923,7 +926,7 @@ fn an_export_into_a_closed_pipe_ends_quietly() {
     let program = Program::new().on(&db);
     large(&program, 12_000);
     let mut child = program
-        .command(&["export"])
+        .command(&["export", "--only", "resource"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .stdin(Stdio::null())
@@ -1042,7 +1045,7 @@ fn a_big_import_counts_right_and_its_index_is_right() {
     verified(&program);
     assert_eq!(program.import(make(1)), done("0", "10,000", "20,000"));
     verified(&program);
-    assert_eq!(program.expect(&["export"]).lines().count(), 30_000);
+    assert_eq!(program.expect(&["export", "--only", "resource"]).lines().count(), 30_000);
 }
 
 fn nasty() -> impl Strategy<Value = String> + Clone {

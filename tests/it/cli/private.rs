@@ -106,6 +106,7 @@ fn a_killed_guard_is_noticed_and_postgres_is_started_again() {
     let before = private.processes();
     signal(before.guard, Signal::SIGKILL);
     private.wait_answered(&serving, before.server);
+    eventually("it is counted", || serving.get("/metrics").body.contains("\ntagd_cluster_restarts_total 1\n"));
     let said = stops_soon(serving);
     assert!(said.err.contains("the private Postgres has ended; starting it again"), "{}", said.err);
     private.wait_gone();
@@ -199,7 +200,7 @@ fn a_server_stops_soon_where_its_postgres_is_suspended() {
 fn a_suspended_guard_is_resumed_for_the_next_command() {
     let (private, serving) = Private::serving();
     signal(private.processes().guard, Signal::SIGSTOP);
-    assert_eq!(private.0.expect(&["export"]).lines().count(), 121);
+    assert_eq!(private.0.expect(&["export", "--only", "resource"]).lines().count(), 121);
     stops_soon(serving);
     private.wait_gone();
 }

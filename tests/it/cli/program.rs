@@ -23,7 +23,7 @@ use crate::support::{
     PATIENCE, Program, Said, Serving, TestDb, block_on, eventually, json_lines, repository, waiting_for_locks,
 };
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 11] = [
     &[],
     &["serve"],
     &["migrate"],
@@ -32,6 +32,7 @@ const COMMANDS: [&[&str]; 10] = [
     &["index"],
     &["index", "verify"],
     &["index", "rebuild"],
+    &["postgres"],
     &["demo"],
     &["health"],
 ];
@@ -77,6 +78,10 @@ fn help_explains_every_setting_with_its_default() {
         ("--tls-key <FILE>", "TAGD_TLS_KEY", "[default: none]"),
         ("--tls-client-ca <FILE>", "TAGD_TLS_CLIENT_CA", "[default: none]"),
         ("--http-listen <ADDRESS:PORT|unix:PATH>", "TAGD_HTTP_LISTEN", "[default: none]"),
+        ("--metrics-listen <ADDRESS:PORT|unix:PATH>", "TAGD_METRICS_LISTEN", "[default: none]"),
+        ("--slow-request <SECONDS>", "TAGD_SLOW_REQUEST", "[default: 1]"),
+        ("--otlp-url <URL>", "TAGD_OTLP_URL", "[default: none]"),
+        ("--otlp-sample <RATIO>", "TAGD_OTLP_SAMPLE", "[default: 1]"),
         ("--workers <N>", "TAGD_WORKERS", "[default: one for each processor]"),
         ("--statement-timeout <SECONDS>", "TAGD_STATEMENT_TIMEOUT", "[default: 30]"),
         ("--with-demo", "TAGD_WITH_DEMO", "[default: off]"),
@@ -726,7 +731,7 @@ fn a_private_postgres_serves_is_shared_and_keeps_its_data() {
     let total = Private::total(&serving);
     assert!(total.as_u64().unwrap() > 10, "{total}");
     // other commands join it, and it stays
-    assert_eq!(program.expect(&["export"]).lines().count(), 121);
+    assert_eq!(program.expect(&["export", "--only", "resource"]).lines().count(), 121);
     assert!(program.expect(&["index", "verify"]).ends_with("scopes, index and tags agree\n"));
     let line = r#"{"project_id":"new","resource_type":"images","resource_id":"r","tags":[]}"#;
     assert_eq!(program.import(line).out, "1 new, 0 changed, 0 unchanged, 0 rejected");

@@ -35,7 +35,7 @@ fn done(created: u64, changed: u64, unchanged: u64, removed: u64) -> Said {
 /// Project, type, id and value of what is there, in the order of registration.
 fn there(program: &Program) -> Vec<String> {
     let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
-    json_lines(&program.expect(&["export"]))
+    json_lines(&program.expect(&["export", "--only", "resource"]))
         .iter()
         .map(|line| {
             let ids = ["project_id", "resource_type", "resource_id"].map(|field| text(line, field));

@@ -148,7 +148,7 @@ fn the_registry_and_imports_refuse_too() {
     assert!(said.err.contains("line 3: tags: policy \"env\" requires the key \"env\""), "{}", said.err);
     let strict = program.run(&["import", "--strict", "--resources", "r.csv", "--tags", "t.csv"]);
     assert_ne!(strict.code, Some(0));
-    let all: Vec<String> = crate::support::json_lines(&program.expect(&["export"]))
+    let all: Vec<String> = crate::support::json_lines(&program.expect(&["export", "--only", "resource"]))
         .iter()
         .map(|line| line["resource_id"].as_str().unwrap().to_owned())
         .collect();

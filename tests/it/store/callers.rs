@@ -96,7 +96,7 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
 const STRANGER: &str = "row('s', 'r', null, 'a', null)::tagd.caller";
 
 /// What each function that takes a caller does for one of another domain: the statement, and its result or its state.
-const WRITES: [(&str, &str, &str); 24] = [
+const WRITES: [(&str, &str, &str); 25] = [
     // one of a batch is refused, and the others are not
     (
         "write_tags",
@@ -138,6 +138,11 @@ const WRITES: [(&str, &str, &str); 24] = [
     ),
     ("remove_policy", "select tagd.remove_policy('b', 'q', null, null, STRANGER)::text", "false"),
     // what has no project: the domain is an argument, or only operators may do it
+    (
+        "import_predefined",
+        "select r.created::text from tagd.import_predefined('b', 'k', 'v', null, 500, STRANGER) r",
+        "P0001",
+    ),
     ("put_predefined", "", ""),
     ("remove_predefined", "", ""),
     ("replace_predefined", "", ""),

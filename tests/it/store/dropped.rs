@@ -111,11 +111,11 @@ fn hundreds_of_dropped_statements_leave_connections_that_answer_the_next_ones_ri
             }
         }
         assert!(dropped > 300, "{dropped}");
-        // a connection is replaced after a hundred of them; the last one cancels
-        assert!(seen.len() <= 3 * (1 + dropped / 100) + 2, "{} after {dropped}", seen.len());
+        // a connection is replaced after a hundred of them; of the others one cancels and one listens
+        assert!(seen.len() <= 3 * (1 + dropped / 100) + 3, "{} after {dropped}", seen.len());
         eventually_found("nothing is left of them", async || {
             let now = sessions(&mut owner).await;
-            (now.len() <= 4 && now.iter().all(|(_, in_transaction, active)| !in_transaction && !active)).then_some(())
+            (now.len() <= 5 && now.iter().all(|(_, in_transaction, active)| !in_transaction && !active)).then_some(())
         })
         .await;
         store.close().await;

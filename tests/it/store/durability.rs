@@ -1,6 +1,6 @@
 //! What was acknowledged stays, in the tags and in the history: the program and its Postgres are killed under writers, a ledger is kept beside them.
 //!
-//! The short form of `tools/durability`.
+//! The short forms of `tools/durability`: of tags alone with a ledger in this file, and of writes of every kind by the tool itself.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use nix::{
 };
 use serde_json::json;
 
-use crate::support::{Dice, PATIENCE, Program, Serving, Stopper, eventually};
+use crate::support::{Dice, PATIENCE, Program, Serving, Stopper, eventually, run_tool};
 
 const PROJECT: &str = "00000000000000000000000000000001";
 const WRITERS: usize = 16;
@@ -262,5 +262,15 @@ fn a_killed_postgres_loses_no_acknowledged_write_and_tagd_goes_on() {
             let said = serving.stop();
             assert_eq!(said.code, Some(0), "{}", said.err);
         });
+    }
+}
+
+#[test]
+fn writes_of_every_kind_survive_when_tagd_and_postgres_are_killed() {
+    let test = "writes_of_every_kind_survive_when_tagd_and_postgres_are_killed";
+    // each kind of kill twice: the second of Postgres leaves its sessions alone
+    if let Some(said) = run_tool(test, "tools/durability", &["2", "38"]) {
+        println!("{said}");
+        assert!(said.contains(" 0 lost or half-applied, index verify clean\n"), "{said}");
     }
 }

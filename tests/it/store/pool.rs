@@ -162,7 +162,8 @@ fn a_database_that_falls_silent_costs_one_answer() {
                 (backends(&mut owner).await.len() > 1).then_some(())
             })
             .await;
-            // a pool that has given its connections up meanwhile makes a new one, which is answered
+            // a read is answered on another connection, unless the deadline of the test's settings comes first; a write may have
+            // been done. A pool that has given its connections up meanwhile makes a new one, which is answered
             eventually_found("a silent connection is met", async || {
                 relay.fall_silent();
                 let begun = Instant::now();
@@ -180,7 +181,7 @@ fn a_database_that_falls_silent_costs_one_answer() {
                 };
                 assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
                 assert!(matches!(outcome, Ok(()) | Err(RequestError::Unavailable { .. })), "{outcome:?}");
-                outcome.err()
+                (round > 0 || outcome.is_err()).then_some(())
             })
             .await;
             // neither the resource nor the connections beside it are kept from the next

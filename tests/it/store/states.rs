@@ -187,7 +187,7 @@ fn a_statement_that_answers_no_row_is_a_fault_and_never_an_empty_answer() {
     block_on(async {
         let store = db.store(SessionProfile::Serve, 1).await;
         for text in ["", "select 1::int8, null, null, null, null, null where false"] {
-            let compiled = Compiled { text, arguments: Vec::new(), batch_key: None, cost: Cost::Cheap };
+            let compiled = Compiled { text, arguments: Vec::new(), batch_key: None, cost: Cost::Cheap, shape: 0 };
             let (page, count) = (store.list(&compiled, &[]).await, store.count(&compiled).await);
             assert!(matches!(page, Err(RequestError::Internal { .. })), "{page:?}");
             assert!(matches!(count, Err(RequestError::Internal { .. })), "{count:?}");
@@ -199,9 +199,9 @@ fn a_statement_that_answers_no_row_is_a_fault_and_never_an_empty_answer() {
 // ---- requests of all kinds
 
 /// A request, and whether it only reads.
-struct Kind(&'static str, &'static str, &'static str, bool);
+pub(super) struct Kind(&'static str, &'static str, &'static str, pub(super) bool);
 
-const KINDS: [Kind; 14] = [
+pub(super) const KINDS: [Kind; 14] = [
     Kind("POST", "/v2/p/images/resource_instances/action", r#"{"action":"filter","limit":2}"#, true),
     Kind(
         "POST",
@@ -229,7 +229,7 @@ const KINDS: [Kind; 14] = [
 ];
 
 impl Kind {
-    fn send(&self, world: &World) -> Answer {
+    pub(super) fn send(&self, world: &World) -> Answer {
         let headers: &[(&str, &str)] = if self.2.is_empty() { &[] } else { &[("Content-Type", "application/json")] };
         world.send(self.0, self.1, headers, self.2.as_bytes())
     }
@@ -240,7 +240,7 @@ impl Kind {
 }
 
 /// All are answered, at the latest once connections that remember the state are gone.
-fn all_are_answered(world: &World) {
+pub(super) fn all_are_answered(world: &World) {
     for kind in &KINDS {
         let what = format!("{} {} is answered", kind.0, kind.1);
         eventually(&what, || kind.is_answered(&kind.send(world)));
@@ -416,7 +416,7 @@ fn a_database_that_was_closed_is_503_until_it_is_open() {
 
 // ---- a server of the test's own
 
-struct Own {
+pub(super) struct Own {
     // the server stops with its last holder, so this goes after the world
     world: Option<World>,
     cluster: Option<Cluster>,
@@ -424,7 +424,7 @@ struct Own {
 }
 
 impl Own {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let cluster = Cluster::attach(&ClusterSettings {
             data_dir: dir.path().to_path_buf(),
@@ -453,11 +453,11 @@ impl Own {
         Self { world: Some(world), cluster: Some(cluster), dir }
     }
 
-    fn world(&self) -> &World {
+    pub(super) fn world(&self) -> &World {
         self.world.as_ref().unwrap()
     }
 
-    async fn connect(&self) -> PgConnection {
+    pub(super) async fn connect(&self) -> PgConnection {
         let cluster = self.cluster.as_ref().unwrap();
         let socket = cluster.socket_dir().display().to_string().replace('/', "%2F");
         PgConnection::connect(&format!("postgres://{}@{socket}:{}/postgres", cluster.user(), cluster.port()))
@@ -465,7 +465,7 @@ impl Own {
             .unwrap()
     }
 
-    fn postmaster(&self) -> i32 {
+    pub(super) fn postmaster(&self) -> i32 {
         let text = fs::read_to_string(self.dir.path().join("postgres/data/postmaster.pid")).unwrap();
         text.lines().next().unwrap().parse().unwrap()
     }
@@ -516,10 +516,10 @@ fn a_role_that_is_gone_and_a_setting_of_the_whole_server_are_503_until_they_are_
 }
 
 /// Processes that stand still until this goes out of scope.
-struct Frozen(Vec<Pid>);
+pub(super) struct Frozen(Vec<Pid>);
 
 impl Frozen {
-    fn new(pids: impl IntoIterator<Item = i32>) -> Self {
+    pub(super) fn new(pids: impl IntoIterator<Item = i32>) -> Self {
         let frozen = Self(pids.into_iter().map(Pid::from_raw).collect());
         for pid in &frozen.0 {
             kill(*pid, Signal::SIGSTOP).unwrap();

@@ -7,6 +7,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         LazyLock, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -16,7 +17,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
-    cluster::{Cluster, ClusterSettings},
+    cluster::{Cluster, ClusterSettings, log_file},
     store::{FunctionSet, SessionProfile, Store, StoreSettings, migrate},
 };
 
@@ -85,11 +86,20 @@ fn cluster_dir() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let reachable = target.ancestors().all(|dir| dir.metadata().is_ok_and(|metadata| metadata.mode() & 0o001 != 0));
     let user = nix::unistd::geteuid();
+    let major = major();
     if reachable || !user.is_root() {
-        target.join(format!("postgres-{user}"))
+        target.join(format!("postgres{major}-{user}"))
     } else {
-        std::env::temp_dir().join("tagd-tests")
+        std::env::temp_dir().join(format!("tagd-tests{major}"))
     }
+}
+
+/// The major version of the programs that the tests were given: a cluster for each. Nothing where tagd finds them itself.
+fn major() -> String {
+    let Some(dir) = std::env::var_os("TAGD_POSTGRES_BIN") else { return String::new() };
+    let said = Command::new(Path::new(&dir).join("postgres")).arg("--version").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    said.split(") ").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect()
 }
 
 /// A database of a test's own, dropped with it.
@@ -218,6 +228,12 @@ impl TestDb {
     /// The database's URL, for commands.
     pub fn url(&self) -> String {
         Server::get().url(&self.name)
+    }
+
+    /// The log of the server, with the lines of all its databases; none if the server was given.
+    pub fn server_log(&self) -> Option<String> {
+        let log = || std::fs::read(log_file(&cluster_dir())).unwrap();
+        matches!(Server::get(), Server::Private(_)).then(|| String::from_utf8_lossy(&log()).into_owned())
     }
 
     /// A connection as the owner.

@@ -10,6 +10,7 @@ mod pgbouncer;
 mod program;
 mod python;
 mod relay;
+mod schema;
 mod site;
 mod source;
 mod tool;
@@ -27,8 +28,12 @@ pub use pgbouncer::PgBouncer;
 pub use program::{Program, Said, Serving, Stopper, finish, json_lines, untimed};
 pub use python::run_python;
 pub use relay::Relay;
+pub use schema::{assert_same_schema, restored, unzipped};
 pub use site::{Behind, Site};
 pub use source::{Source, files_of, repository, sources_of};
+pub use tool::{Tool, run_tool};
 pub use waiting::{PATIENCE, begin, eventually, eventually_found, waiting_for_locks};
 pub use wire::{Broken, QueryLimits, Wire, WriteLimits, every_route, fill, ids, in_all_dialects};
-pub use world::{Answer, World, import_all, registration, replace_tags, sparse_limit, tag, unregister, word_limit};
+pub use world::{
+    Answer, World, agent, import_all, registration, replace_tags, send, sparse_limit, tag, unregister, word_limit,
+};

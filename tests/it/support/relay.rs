@@ -19,6 +19,8 @@ pub struct Relay {
     /// How often it fell silent; a connection only lives in the time that it was made in.
     silences: watch::Sender<u32>,
     accepting: watch::Sender<bool>,
+    /// Whether new connections are silent too.
+    muted: watch::Sender<bool>,
     listening: JoinHandle<()>,
 }
 
@@ -58,8 +60,10 @@ impl Relay {
         let (user, place) = url.rsplit_once('@').expect("a URL with a user");
         let (_, database) = place.split_once('/').expect("a URL with a database");
         let (silences, accepting) = (watch::Sender::new(0), watch::Sender::new(true));
-        let listening = tokio::spawn(listen(listener, Target::of(&url), silences.subscribe(), accepting.subscribe()));
-        Self { url: format!("{user}@{address}/{database}"), silences, accepting, listening }
+        let muted = watch::Sender::new(false);
+        let passing = Passing { target: Target::of(&url), silences: silences.subscribe(), muted: muted.subscribe() };
+        let listening = tokio::spawn(listen(listener, passing, accepting.subscribe()));
+        Self { url: format!("{user}@{address}/{database}"), silences, accepting, muted, listening }
     }
 
     /// How tagd reaches the database through it, with deadlines short enough to wait for them.
@@ -77,6 +81,17 @@ impl Relay {
         self.silences.send_modify(|times| *times += 1);
     }
 
+    /// The same for new ones, until [`resume`](Self::resume): they are accepted, and then nothing comes.
+    pub fn fall_silent_for_all(&self) {
+        self.muted.send_replace(true);
+        self.fall_silent();
+    }
+
+    /// New connections are well again, and those that fell silent with them end.
+    pub fn resume(&self) {
+        self.muted.send_replace(false);
+    }
+
     /// From now on every new connection is refused; those there are stay.
     pub async fn refuse(&self) {
         self.accepting.send_replace(false);
@@ -91,12 +106,15 @@ impl Drop for Relay {
     }
 }
 
-async fn listen(
-    listener: TcpListener,
+/// What a connection needs to know.
+#[derive(Clone)]
+struct Passing {
     target: Target,
     silences: watch::Receiver<u32>,
-    mut accepting: watch::Receiver<bool>,
-) {
+    muted: watch::Receiver<bool>,
+}
+
+async fn listen(listener: TcpListener, passing: Passing, mut accepting: watch::Receiver<bool>) {
     // they end with this task
     let mut connections = JoinSet::new();
     loop {
@@ -104,22 +122,30 @@ async fn listen(
             accepted = listener.accept() => accepted.unwrap().0,
             _ = accepting.wait_for(|accepting| !accepting) => break,
         };
-        connections.spawn(pass_on(accepted, target.clone(), silences.clone()));
+        connections.spawn(pass_on(accepted, passing.clone()));
     }
     drop(listener);
     drop(accepting);
     std::future::pending::<()>().await;
 }
 
-async fn pass_on(mut client: TcpStream, target: Target, mut silences: watch::Receiver<u32>) {
+async fn pass_on(mut client: TcpStream, passing: Passing) {
+    let Passing { target, mut silences, mut muted } = passing;
+    if *muted.borrow_and_update() {
+        // what was sent meanwhile is lost
+        let _ = muted.wait_for(|muted| !muted).await;
+        return;
+    }
     let Ok(mut server) = target.connect().await else { return };
     let born = *silences.borrow_and_update();
     let fell_silent = tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => false,
         waited = silences.wait_for(|now| *now > born) => waited.is_ok(),
     };
-    if fell_silent {
+    if fell_silent && !*muted.borrow() {
         // both sides stay open
         std::future::pending::<()>().await;
     }
+    // as the server does it that hears nothing of its client
+    let _ = muted.wait_for(|muted| !muted).await;
 }

@@ -11,6 +11,9 @@ use super::repository;
 /// The exit code of a script where there is no such program and none can be installed.
 const NONE_HERE: i32 = 3;
 
+/// The exit code of `env` where there is no Python.
+const NO_INTERPRETER: i32 = 127;
+
 /// A program, which is looked for once.
 pub struct Tool {
     script: &'static str,
@@ -34,6 +37,24 @@ impl Tool {
                 None
             }
         }
+    }
+}
+
+/// Runs one of the project's tools on the program that is tested, to its end; it must succeed. What it printed, or none if this
+/// machine lacks what it needs, which is said on standard error.
+pub fn run_tool(test: &str, script: &str, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(repository(script));
+    command.args(arguments).env("TAGD", env!("CARGO_BIN_EXE_tagd")).stdin(Stdio::null());
+    let ran = command.output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    match ran.status.code() {
+        Some(0) => Some(out.into_owned()),
+        Some(code @ (NONE_HERE | NO_INTERPRETER)) => {
+            let said = format!("{test} DID NOT RUN: {script} ended with {code}: {err}\n");
+            io::stderr().write_all(said.as_bytes()).unwrap();
+            None
+        }
+        code => panic!("{script} ended with {code:?}:\n{out}{err}"),
     }
 }
 

@@ -17,7 +17,7 @@ use tagd::{
         registry::{Condition, RegistryError},
     },
     http::{LimitSettings, Running, ServerSettings, start},
-    service::AuthSettings,
+    service::{AuthSettings, MAX_AGE},
     store::{BatchOutcome, ImportBatch, Importer, SessionProfile, Store, StoreError, StoreSettings},
 };
 
@@ -25,7 +25,7 @@ use super::{TestDb, block_on};
 
 /// A server, its database, a client.
 pub struct World {
-    pub db: TestDb,
+    pub db: Arc<TestDb>,
     pub url: String,
     server: Option<Running>,
     agent: ureq::Agent,
@@ -82,35 +82,42 @@ impl World {
 
     /// A server that reaches the database, or another one, by settings of the test's own.
     pub fn over(db: TestDb, store: StoreSettings) -> Self {
-        Self::guarded(db, store, AuthSettings::default(), Vec::new(), LimitSettings::default())
+        Self::guarded(db.into(), store, AuthSettings::default(), Vec::new(), LimitSettings::default(), MAX_AGE)
     }
 
     /// A server whose requests must have credentials.
     pub fn with_auth(auth: AuthSettings) -> Self {
         let db = TestDb::new();
         let store = db.settings();
-        Self::guarded(db, store, auth, Vec::new(), LimitSettings::default())
+        Self::guarded(db.into(), store, auth, Vec::new(), LimitSettings::default(), MAX_AGE)
     }
 
     /// A server that limits requests, behind proxies.
     pub fn with_limits(auth: AuthSettings, trusted_proxies: Vec<Network>, limits: LimitSettings) -> Self {
         let db = TestDb::new();
         let store = db.settings();
-        Self::guarded(db, store, auth, trusted_proxies, limits)
+        Self::guarded(db.into(), store, auth, trusted_proxies, limits, MAX_AGE)
+    }
+
+    /// A server over a database that others may use as well. What it remembers of projects and credentials it uses for an hour:
+    /// only if it is told of changes does it see them earlier.
+    pub fn remembering(db: Arc<TestDb>, store: StoreSettings, auth: AuthSettings) -> Self {
+        Self::guarded(db, store, auth, Vec::new(), LimitSettings::default(), Duration::from_hours(1))
     }
 
     fn guarded(
-        db: TestDb,
+        db: Arc<TestDb>,
         store: StoreSettings,
         auth: AuthSettings,
         trusted_proxies: Vec<Network>,
         limits: LimitSettings,
+        max_age: Duration,
     ) -> Self {
         let server = block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             // the name that tests over plain connections use
             let allowed_hosts = vec!["tagd".into()];
-            let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store, auth });
+            let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store, auth, max_age });
             start(ServerSettings {
                 listener: listener.into(),
                 tls: None,
@@ -119,6 +126,9 @@ impl World {
                 trusted_proxies,
                 limits,
                 app,
+                metrics_listener: None,
+                sources: Vec::new(),
+                traces: None,
             })
             .unwrap()
         });
@@ -211,14 +221,7 @@ impl Drop for World {
 }
 
 /// Sends a request to a server.
-pub(super) fn send(
-    agent: &ureq::Agent,
-    url: &str,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Answer {
+pub fn send(agent: &ureq::Agent, url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut request = ureq::http::Request::builder().method(method).uri(format!("{url}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -4,6 +4,7 @@ mod aliases;
 mod bad_input;
 mod encodings;
 mod errors;
+mod fuzz;
 mod limits;
 mod lists;
 mod messages;

@@ -8,7 +8,7 @@ use tagd::{
         change::Registration,
         command::{KeysetPage, PredefinedOrder, PredefinedQuery, ResourceRef, TagChange},
     },
-    service::{AuthSettings, Service},
+    service::{AuthSettings, MAX_AGE, Service},
 };
 
 use crate::support::{World, block_on, registration, tag};
@@ -57,6 +57,7 @@ fn what_spans_projects_covers_those_of_the_principals_account() {
             region: "r".into(),
             store: world.db.settings(),
             auth: AuthSettings::default(),
+            max_age: MAX_AGE,
         });
         let service = app.worker().service;
         for (account, resources, keys) in [
@@ -102,6 +103,7 @@ fn predefined_tags_are_those_of_the_principals_account() {
             region: "r".into(),
             store: world.db.settings(),
             auth: AuthSettings::default(),
+            max_age: MAX_AGE,
         });
         let service = app.worker().service;
         let all = || {

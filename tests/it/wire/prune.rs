@@ -40,7 +40,7 @@ fn refused(answer: &Answer) -> (u16, String, String) {
 
 /// Project, type and id of what there is, as an operator sees it.
 fn there(world: &World) -> Vec<String> {
-    let lines = crate::support::json_lines(&Program::new().on(&world.db).expect(&["export"]));
+    let lines = crate::support::json_lines(&Program::new().on(&world.db).expect(&["export", "--only", "resource"]));
     let ids = lines.iter().map(|line| {
         ["project_id", "resource_type", "resource_id"].map(|field| line[field].as_str().unwrap()).join(" ")
     });
@@ -205,7 +205,8 @@ fn whoever_makes_a_project_by_a_resource_waits_for_a_strict_import_before_it() {
         eventually("the resource waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
         // the import may make this project: whoever had made it already would wait for the import, and the import for them
         let made =
-            "select count(*) from pg_locks where relation = 'tagd.project'::regclass and mode = 'RowExclusiveLock'";
+            "select count(*) from pg_locks l join pg_database d on d.oid = l.database and d.datname = current_database()
+              where l.relation = 'tagd.project'::regclass and l.mode = 'RowExclusiveLock'";
         let made: i64 = block_on(sqlx::query_scalar(made).fetch_one(&mut looking)).unwrap();
         assert_eq!(made, 0);
         block_on(importing.execute("insert into tagd.project (project_id) values ('new'); commit")).unwrap();

@@ -387,12 +387,20 @@ fn import_and_export_stand_in_goldens() {
     assert_eq!(call("import.dry_run", &format!("{prune}&dry_run=true"), &only), 200);
     let text = exchange(&world, "import.other_type", "POST", "/import", &[("Content-Type", "text/csv")], &lines);
     assert_eq!(text.status, 415);
-    let export = exchange(&world, "export.success", "GET", "/export", &[], "");
+    let export = exchange(&world, "export.success", "GET", "/export?only=resource", &[], "");
     assert_eq!((export.status, export.headers["content-type"].as_str()), (200, "application/x-ndjson"));
     assert_eq!(export.body.lines().count(), 3);
+    let definitions = r#"{"kind":"predefined_tag","domain_id":"d","key":"env","value":"prod","updated_at":"2026-11-30T08:12:41.120133Z"}
+{"kind":"policy","policy_name":"env","key":"env","required":true}
+{"kind":"type","resource_type":"vpc","service":"TMS","regional":true,"tag_quota":20}
+"#;
+    assert_eq!(call("import.definitions", "/import", definitions), 200);
+    let chosen = "/export?only=policy,predefined_tag,project";
+    assert_eq!(exchange(&world, "export.definitions", "GET", chosen, &[], "").status, 200);
+    assert_eq!(exchange(&world, "export.bad_kind", "GET", "/export?only=policies", &[], "").status, 400);
     assert_eq!(call("import.prune", prune, &only), 200);
     assert_eq!(call("import.prune_alone", "/import?prune=true", &only), 400);
-    assert_eq!(get(&world, "/export").body.lines().count(), 1);
+    assert_eq!(get(&world, "/export?only=resource").body.lines().count(), 1);
     verify(&world.db);
 }
 
@@ -593,7 +601,7 @@ fn a_deleted_project_is_gone_everywhere_and_can_be_put_again() {
     assert_eq!(get(&world, "/projects").json()["projects"].as_array().unwrap().len(), 1);
     assert_eq!(tms(&world), Vec::<String>::new());
     assert_eq!(Wire::Ims.ids(&world, &json!({})), Vec::<String>::new());
-    assert_eq!(get(&world, "/export").body, "");
+    assert_eq!(get(&world, "/export?only=resource").body, "");
     assert_eq!(delete(&world, "/types/ecs").code(), "REGISTRY.0006", "the scope stays");
     verify(&world.db);
 
@@ -668,7 +676,7 @@ fn what_is_exported_imports_the_same_and_30000_lines_go_both_ways() {
     assert_eq!(reply.json(), counts(30_000, 0, 0));
     assert_eq!(import(&world, "?strict=true", &lines).json(), counts(0, 0, 30_000));
 
-    let export = get(&world, "/export");
+    let export = get(&world, "/export?only=resource");
     assert_eq!(export.headers["content-type"], "application/x-ndjson");
     assert_eq!(export.body.lines().count(), 30_000);
     let mut sent: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -679,7 +687,7 @@ fn what_is_exported_imports_the_same_and_30000_lines_go_both_ways() {
 
     let other = World::new();
     assert_eq!(import(&other, "?strict=true", &export.body).json(), counts(30_000, 0, 0));
-    assert!(get(&other, "/export").body == export.body);
+    assert!(get(&other, "/export?only=resource").body == export.body);
     verify(&other.db);
 }
 
@@ -694,7 +702,7 @@ fn bad_lines_are_counted_and_the_first_thousand_told_and_strict_imports_nothing(
     let reply = import(&world, "?strict=true", &lines);
     assert_eq!((reply.status, reply.code()), (400, "REGISTRY.0010".to_owned()));
     assert!(reply.json()["error_msg"].as_str().unwrap().starts_with("line 2: "), "{}", reply.body);
-    assert_eq!(get(&world, "/export").body, "");
+    assert_eq!(get(&world, "/export?only=resource").body, "");
     let reply = import(&world, "", &lines).json();
     assert_eq!((&reply["created"], &reply["rejected_count"]), (&json!(1500), &json!(1500)));
     let rejected = reply["rejected"].as_array().unwrap();
@@ -729,7 +737,7 @@ fn a_client_that_breaks_off_leaves_whole_batches_and_strict_nothing() {
         let mut last = usize::MAX;
         // until nothing more comes in
         loop {
-            let there: Vec<String> = get(&world, "/export")
+            let there: Vec<String> = get(&world, "/export?only=resource")
                 .body
                 .lines()
                 .map(|line| serde_json::from_str::<Value>(line).unwrap()["resource_id"].as_str().unwrap().to_owned())

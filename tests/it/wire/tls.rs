@@ -704,17 +704,17 @@ fn plain_http_has_an_address_of_its_own_beside_https() {
         count(&mut connect(&serving, &config));
         count(&mut TcpStream::connect(&plain).unwrap());
     }
-    // a worker has its connections once, for both addresses: one, since no two requests came together
+    // a worker has its connections once, for both addresses: one, since no two requests came together; another one listens
     block_on(async {
         let mut owner = db.connect().await;
-        eventually_found("only the connection of the worker is left", async || {
+        eventually_found("only the connection of the worker and that which listens are left", async || {
             let sessions: i64 = sqlx::query_scalar(
                 "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
             )
             .fetch_one(&mut owner)
             .await
             .unwrap();
-            (sessions == 1).then_some(())
+            (sessions == 2).then_some(())
         })
         .await;
         owner.close().await.unwrap();

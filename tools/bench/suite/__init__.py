@@ -7,6 +7,7 @@
 | `questions` | what is asked, with its textbook SQL |
 | `textbook` | plain tables, and forms of SQL over them |
 | `load` | wrk, pgbench and the small client: a rate from each |
+| `client` | HTTP over asyncio's streams, for `tools/bench/overload` and `tools/soak` |
 | `limits` | the statement of a request, and a server that answers the same bytes |
 | `contest` | rounds in which everyone gets the same question |
 | `fleets` | one fleet from its import to its last figure |

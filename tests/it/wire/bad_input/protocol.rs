@@ -131,7 +131,7 @@ fn a_content_coding_that_is_not_taken_is_refused_by_its_name() {
             answer.body
         );
     }
-    assert_eq!(world.send("GET", "/registry/v1/export", &[], b"").body, "");
+    assert_eq!(world.send("GET", "/registry/v1/export?only=resource", &[], b"").body, "");
 }
 
 #[test]

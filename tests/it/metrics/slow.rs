@@ -1,0 +1,69 @@
+//! The log line of a slow request.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Program, Serving, TestDb, Wire, eventually, json_lines};
+
+fn slow_lines(serving: &Serving) -> Vec<Value> {
+    json_lines(&serving.log()).into_iter().filter(|line| line["message"] == "a slow request").collect()
+}
+
+#[test]
+fn a_slow_request_is_told_with_its_statements_and_without_values() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let line = r#"{"project_id":"p","resource_type":"images","resource_id":"secret-id","tags":[{"key":"secret-key","value":"secret-value"}]}"#;
+    assert_eq!(program.import(line).code, Some(0));
+    // all requests are slow
+    let serving = program.serve(&["--listen", "127.0.0.1:0", "--slow-request", "0.000001"]);
+    let body = Wire::Ims.body(&json!({"tags": [{"key": "secret-key", "values": ["*secret-value"]}]})).to_string();
+    let answer = serving.post(Wire::Ims.path(), &body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    eventually("it is in the log", || slow_lines(&serving).len() == 1);
+    let line = slow_lines(&serving).remove(0);
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["request_id"], answer.headers["x-request-id"]);
+    assert_eq!(line["dialect"], "ims");
+    assert_eq!(line["route"], "/v2/{project_id}/images/resource_instances/action");
+    assert_eq!((&line["method"], &line["status"], &line["principal"]), (&json!("POST"), &json!(200), &json!("anyone")));
+    assert_eq!(line["forms"], "find_scope,values_page");
+    assert_eq!((&line["statements"], &line["scopes"]), (&json!(2), &json!(1)));
+    let micros = |name: &str| line[name].as_u64().unwrap_or_else(|| panic!("{name}: {line}"));
+    assert!(micros("statements_us") > 0 && micros("waited_us") > 0, "{line}");
+    assert!(micros("elapsed_us") >= micros("statements_us") + micros("waited_us"), "{line}");
+    assert!(!line.to_string().contains("secret"), "{line}");
+    // imports take as long as they take
+    let import = r#"{"project_id":"p","resource_type":"images","resource_id":"x","tags":[]}"#;
+    let headers = [("Content-Type", "application/x-ndjson")];
+    assert_eq!(serving.send("POST", "/registry/v1/import", &headers, import.as_bytes()).status, 200);
+    let (method, path, body) = Wire::Ims.change_tags("create", "secret-id", &json!([{"key": "a", "value": "b"}]));
+    let headers = [("Content-Type", "application/json")];
+    assert!(serving.send(method, &path, &headers, body.to_string().as_bytes()).status < 300);
+    eventually("the change is in the log", || slow_lines(&serving).len() == 2);
+    let line = slow_lines(&serving).remove(1);
+    assert_eq!(line["forms"], "write_tags", "{line}");
+    assert!(!line.to_string().contains("secret"), "{line}");
+    serving.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn none_is_told_if_that_is_off() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let serving = program.serve(&["--listen", "127.0.0.1:0", "--slow-request", "0"]);
+    assert_eq!(serving.post(Wire::Ims.path(), &Wire::Ims.body(&json!({})).to_string()).status, 200);
+    let said = serving.stop();
+    assert!(said.err.contains("answered") && !said.err.contains("a slow request"), "{}", said.err);
+    for (given, shown) in [("--slow-request=-1", "-1"), ("--slow-request=4000", "4000"), ("--slow-request=NaN", "NaN")]
+    {
+        let refused = program.run(&["serve", given]);
+        assert_eq!(refused.code, Some(1), "{given}: {}", refused.err);
+        assert!(
+            refused.err.contains("slow_request: must be a number of seconds between 0 and 3600, got "),
+            "{given}: {}",
+            refused.err
+        );
+        assert!(refused.err.contains(shown), "{}", refused.err);
+    }
+}
