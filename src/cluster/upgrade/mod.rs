@@ -188,7 +188,7 @@ impl Upgrade {
 
     /// Puts the new cluster in the place of the old one, whose new name it returns. Both servers have stopped.
     ///
-    /// There are two renames, and `data` does not exist between them: see [`finish_switch`].
+    /// There are two renames, and `data` does not exist between them: see `finish_switch`.
     pub fn switch(self) -> Result<PathBuf, UpgradeError> {
         let folder = self.place.folder();
         let unfinished = self.place.within(UNFINISHED)?;
