@@ -121,7 +121,7 @@ impl Shape {
 
 impl Strategy {
     /// Over how many scopes.
-    fn scopes(self) -> ScopeCount {
+    pub fn scopes(self) -> ScopeCount {
         match self {
             Self::BatchedSingle | Self::Values => ScopeCount::One,
             Self::Single(scopes)

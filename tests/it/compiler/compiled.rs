@@ -26,18 +26,6 @@ pub fn strategy_name(strategy: Strategy) -> &'static str {
     }
 }
 
-fn scopes_of(shape: Shape) -> ScopeCount {
-    match shape.strategy {
-        Strategy::BatchedSingle | Strategy::Values => ScopeCount::One,
-        Strategy::Single(scopes)
-        | Strategy::Union(scopes)
-        | Strategy::Intersection(scopes)
-        | Strategy::DisjointSum { scopes, .. }
-        | Strategy::Names { scopes, .. }
-        | Strategy::General { scopes, .. } => scopes,
-    }
-}
-
 /// Whether it looks for a text in values.
 pub fn has_substring(shape: Shape) -> bool {
     match shape.strategy {
@@ -57,7 +45,7 @@ fn filter_of(shape: Shape) -> Option<ResourceFilter> {
 
 /// Name of a shape, made of its fields: `one_page_general_substring_short_name`.
 pub fn name(shape: Shape) -> String {
-    let scopes = match scopes_of(shape) {
+    let scopes = match shape.strategy.scopes() {
         ScopeCount::One => "one",
         ScopeCount::Many => "many",
     };
@@ -169,7 +157,7 @@ fn every_statement_is_prepared_with_its_parameters_and_the_columns_of_its_shape(
             let mut columns = vec!["total int8", "rank int8"];
             if shape.page {
                 columns.extend(["resource_id text", "resource_name text", "detail text", "tags text[]"]);
-                columns.extend((scopes_of(shape) == ScopeCount::Many).then_some("project_name text"));
+                columns.extend((shape.strategy.scopes() == ScopeCount::Many).then_some("project_name text"));
             } else if shape.strategy != Strategy::BatchedSingle {
                 columns.truncate(1);
             }
@@ -182,7 +170,7 @@ fn every_statement_is_prepared_with_its_parameters_and_the_columns_of_its_shape(
 #[test]
 fn every_shape_is_compiled_from_some_query_with_arguments_of_the_types_it_declares() {
     for shape in shapes() {
-        let scopes: &[i64] = if scopes_of(shape) == ScopeCount::One { &[1] } else { &[1, 2] };
+        let scopes: &[i64] = if shape.strategy.scopes() == ScopeCount::One { &[1] } else { &[1, 2] };
         let output = if shape.page { QueryOutput::Page { limit: 10, offset: 0 } } else { QueryOutput::Count };
         let mut compiled = compile(&query_of(shape), scopes, output);
         if shape.strategy == Strategy::BatchedSingle {
@@ -238,7 +226,7 @@ fn every_table_in_a_text_is_held_to_the_scope() {
     for shape in shapes() {
         let (name, text) = (name(shape), &statement(shape).text);
         let words: Vec<&str> = text.split_whitespace().collect();
-        let scopes = scopes_of(shape);
+        let scopes = shape.strategy.scopes();
         let held = if scopes == ScopeCount::One { &["$1"][..] } else { &["s.scope_id", "ql.scope_id"] };
         let mut tables = 0;
         for (i, word) in words.iter().enumerate() {
@@ -319,7 +307,7 @@ fn check_plan(shape: Shape, plan: &Value, statistics: Statistics) {
             // what a resource's project is called
             "Index Scan" if ["scope_pkey", "project_pkey"].contains(&on.as_str()) => {
                 assert_eq!(
-                    (scopes_of(shape), shape.page, condition.matches('=').count()),
+                    (shape.strategy.scopes(), shape.page, condition.matches('=').count()),
                     (ScopeCount::Many, true, 1),
                     "{}",
                     plan()
