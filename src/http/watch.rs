@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     pin::pin,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -44,12 +45,15 @@ pub(super) async fn run<T>(
     request: impl Future<Output = T>,
 ) -> Result<T, Cut> {
     let begun = Instant::now();
-    let mut request = pin!(request);
+    let mut request = pin!(Some(request));
     let mut pause = FIRST;
-    loop {
+    let cut = loop {
         select! {
             biased;
-            answer = poll_fn(|context| Record::poll(record, request.as_mut(), context)) => return Ok(answer),
+            answer = poll_fn(|context| match request.as_mut().as_pin_mut() {
+                Some(request) => Record::poll(record, request, context),
+                None => Poll::Pending,
+            }) => return Ok(answer),
             () = sleep(pause) => {}
         }
         pause = LATER.min(2 * pause);
@@ -58,10 +62,12 @@ pub(super) async fn run<T>(
             && connection.is_gone(may_end)
         {
             connection.end();
-            return Err(Cut::Gone);
+            break Cut::Gone;
         }
         if deadline.is_some_and(|deadline| begun.elapsed() >= deadline) {
-            return Err(Cut::Late);
+            break Cut::Late;
         }
-    }
+    };
+    Record::give_up(record, request);
+    Err(cut)
 }

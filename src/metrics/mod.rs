@@ -12,6 +12,6 @@ mod value;
 
 pub use page::{Format, Page, Source, encode};
 pub use process::Process;
-pub use record::{Record, note_end, note_scopes, note_statement, traceparent};
+pub use record::{NotedStatement, Record, note_scopes, traceparent};
 pub use trace::{RequestTrace, ShownTrace, StatementTrace, TraceContext, TraceParent};
 pub use value::{Bounds, Counter, Gauge, Histogram, Lookups, REQUEST_SECONDS, STATEMENT_SECONDS};

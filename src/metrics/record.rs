@@ -8,7 +8,7 @@ use std::{
     mem,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::trace::{RequestTrace, TraceContext};
@@ -50,6 +50,13 @@ impl Record {
         polled
     }
 
+    /// Drops a request, whose record this is: what it gives up is noted.
+    pub fn give_up<F>(record: &RefCell<Self>, mut request: Pin<&mut Option<F>>) {
+        exchange(record);
+        request.set(None);
+        exchange(record);
+    }
+
     /// The forms of the statements, in order; those of more statements than fit are left out.
     pub fn forms(&self) -> String {
         let forms: Vec<_> = self.forms.iter().flatten().copied().collect();
@@ -74,28 +81,56 @@ fn note(change: impl FnOnce(&mut Record)) {
     });
 }
 
-/// A statement of a form begins, after it has waited for a connection.
-pub fn note_statement(form: &'static str, waited: Duration) {
-    note(|record| {
-        if let Some(place) = record.forms.get_mut(record.statements) {
-            *place = Some(form);
-        }
-        record.statements += 1;
-        record.waited += waited;
-        if let Some(trace) = &mut record.trace {
-            trace.begin(form, waited);
-        }
-    });
+/// A statement in the record of its request, from when it has a connection. One that is dropped before it has ended was given up, or
+/// got no connection, and has failed.
+#[derive(Debug)]
+pub struct NotedStatement {
+    form: &'static str,
+    since: Instant,
+    has_ended: bool,
 }
 
-/// A statement of a form has ended, or got no connection.
-pub fn note_end(form: &'static str, ran: Duration, is_failed: bool) {
-    note(|record| {
-        record.ran += ran;
-        if let Some(trace) = &mut record.trace {
-            trace.end(form, is_failed);
+impl NotedStatement {
+    /// A statement of a form begins, after it has waited for a connection.
+    pub fn begin(form: &'static str, waited: Duration) -> Self {
+        note(|record| {
+            if let Some(place) = record.forms.get_mut(record.statements) {
+                *place = Some(form);
+            }
+            record.statements += 1;
+            record.waited += waited;
+            if let Some(trace) = &mut record.trace {
+                trace.begin(form, waited);
+            }
+        });
+        Self { form, since: Instant::now(), has_ended: false }
+    }
+
+    /// It has ended; the time that it took.
+    pub fn end(&mut self, is_failed: bool) -> Duration {
+        let ran = self.since.elapsed();
+        self.has_ended = true;
+        note(|record| {
+            record.ran += ran;
+            if let Some(trace) = &mut record.trace {
+                trace.end(self.form, is_failed);
+            }
+        });
+        ran
+    }
+
+    /// Others follow on its connection, and nobody tells when they end.
+    pub fn stay_open(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for NotedStatement {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.end(true);
         }
-    });
+    }
 }
 
 /// The header `traceparent` for a request that this one causes, if it belongs to a trace.
@@ -114,38 +149,62 @@ mod tests {
 
     use super::*;
 
+    fn pause() -> impl Future<Output = ()> {
+        let mut first = true;
+        std::future::poll_fn(move |_| if mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) })
+    }
+
     #[test]
-    fn each_request_has_its_own_record_also_if_it_is_dropped() {
+    fn each_request_has_its_own_record_also_of_what_is_dropped_with_it() {
         let second = Duration::from_secs(1);
         let request = |form: &'static str| async move {
             note_scopes(2);
             for _ in 0..2 {
-                note_statement(form, second);
-                let mut first = true;
-                std::future::poll_fn(|_| if mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
-                note_end(form, 2 * second, false);
+                let mut statement = NotedStatement::begin(form, second);
+                pause().await;
+                statement.end(false);
             }
         };
-        let (a, b) = (RefCell::default(), RefCell::default());
+        let traced = || Record::new(Some(TraceContext { trace_id: 1, span_id: 2, parent_id: None, is_sampled: true }));
+        let (a, b) = (RefCell::new(traced()), RefCell::new(traced()));
         let mut context = Context::from_waker(Waker::noop());
-        let (mut of_a, mut of_b) = (pin!(request("a")), pin!(request("b")));
+        let (mut of_a, mut of_b) = (pin!(request("a")), pin!(Some(request("b"))));
         for _ in 0..2 {
             assert!(Record::poll(&a, of_a.as_mut(), &mut context).is_pending());
-            assert!(Record::poll(&b, of_b.as_mut(), &mut context).is_pending());
+            assert!(Record::poll(&b, of_b.as_mut().as_pin_mut().unwrap(), &mut context).is_pending());
         }
         assert!(Record::poll(&a, of_a.as_mut(), &mut context).is_ready());
+        let before = b.borrow().ran;
+        Record::give_up(&b, of_b);
+        let failed = |record: &Record| -> Vec<_> {
+            let statements = &record.trace.as_ref().unwrap().statements;
+            statements.iter().map(|statement| (statement.ended.is_some(), statement.is_failed)).collect()
+        };
         let (a, b) = (a.into_inner(), b.into_inner());
-        assert_eq!((&*a.forms(), a.statements, a.scopes, a.waited, a.ran), ("a,a", 2, 2, 2 * second, 4 * second));
-        // the second statement has not ended
-        assert_eq!((&*b.forms(), b.statements, b.ran), ("b,b", 2, 2 * second));
+        assert_eq!((&*a.forms(), a.statements, a.scopes, a.waited), ("a,a", 2, 2, 2 * second));
+        assert_eq!(failed(&a), [(true, false), (true, false)]);
+        // the second statement was given up
+        assert_eq!((&*b.forms(), b.statements), ("b,b", 2));
+        assert_eq!(failed(&b), [(true, false), (true, true)]);
+        assert!(b.ran > before, "{b:?}");
         CURRENT.with(|current| assert_eq!(current.borrow().statements, 0));
+    }
+
+    #[test]
+    fn a_statement_that_others_follow_has_no_end() {
+        let record = RefCell::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let open = pin!(async { NotedStatement::begin("f", Duration::ZERO).stay_open() });
+        assert!(Record::poll(&record, open, &mut context).is_ready());
+        let record = record.into_inner();
+        assert_eq!((record.statements, record.ran), (1, Duration::ZERO));
     }
 
     #[test]
     fn forms_are_bounded() {
         let record = RefCell::default();
         let mut context = Context::from_waker(Waker::noop());
-        let many = pin!(async { (0..20).for_each(|_| note_statement("f", Duration::ZERO)) });
+        let many = pin!(async { (0..20).for_each(|_| drop(NotedStatement::begin("f", Duration::ZERO))) });
         assert!(Record::poll(&record, many, &mut context).is_ready());
         let record = record.into_inner();
         assert_eq!((record.statements, record.forms().len()), (20, 15));

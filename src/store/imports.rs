@@ -221,14 +221,15 @@ pub(super) async fn import_rows(
     sqlx::query!("select tagd.lock_import_projects_shared($1::text::tagd.caller)", caller)
         .execute(&mut **connection)
         .await?;
-    let begun = Instant::now();
+    let timed = connection.metrics().time(Form::ImportBatch);
     let row = sqlx::query!(
         "select created, changed, unchanged, new_types from tagd.import_batch($1::text::tagd.caller)",
         caller
     )
     .fetch_one(&mut **connection)
     .await?;
-    connection.metrics().observe_statement(Form::ImportBatch, begun.elapsed());
+    drop(timed);
+    connection.metrics().import_batches.increment();
     let refused: Vec<(i64, String)> =
         sqlx::query_as("select r.line, r.violation from pg_temp.import_refused r order by r.line")
             .fetch_all(&mut **connection)

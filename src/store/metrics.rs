@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::forms::{self, Form};
@@ -22,6 +22,8 @@ pub struct StoreMetrics {
     pub(super) ready: Gauge,
     /// Times of statements by the number of their form.
     statements: Vec<Histogram>,
+    /// Batches of imports that were written.
+    pub(super) import_batches: Counter,
     /// Errors by state of the database, and all others.
     errors: [Counter; Outage::OF_DATABASE.len() + 1],
     /// Times until there was a connection, by kind of pool.
@@ -74,6 +76,20 @@ pub(super) struct PoolMetrics {
     pub(super) kind: Option<PoolKind>,
 }
 
+/// A statement whose time is counted once this is dropped: also if it failed, or nobody waited for its end.
+#[derive(Debug)]
+pub(super) struct Timed {
+    metrics: Arc<StoreMetrics>,
+    form: Form,
+    since: Instant,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.metrics.observe_statement(self.form, self.since.elapsed());
+    }
+}
+
 /// The connections of one or several pools.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PoolUsage {
@@ -95,6 +111,7 @@ impl Default for StoreMetrics {
             cancelled: Counter::default(),
             ready: Gauge::default(),
             statements: forms::names().iter().map(|_| times()).collect(),
+            import_batches: Counter::default(),
             errors: Default::default(),
             waits: [times(), times(), times(), times()],
             batches: [Histogram::new(BATCH_SIZES), Histogram::new(BATCH_SIZES)],
@@ -109,6 +126,11 @@ impl StoreMetrics {
         if let Some(times) = self.statements.get(form.number()) {
             times.observe_time(time);
         }
+    }
+
+    /// Times a statement that is one of several on its connection.
+    pub(super) fn time(self: &Arc<Self>, form: Form) -> Timed {
+        Timed { metrics: Arc::clone(self), form, since: Instant::now() }
     }
 
     /// Counts how long it took to get a connection.
@@ -213,7 +235,7 @@ impl Source for StoreMetrics {
         page.counter(
             "tagd_import_batches_total",
             "Batches of imports that were written.",
-            self.statements.get(Form::ImportBatch.number()).map(Histogram::count).unwrap_or_default(),
+            self.import_batches.value(),
         )?;
         page.counter(
             "tagd_statements_cancelled_total",

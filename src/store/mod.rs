@@ -48,6 +48,7 @@ mod tag_stage;
 mod totals;
 mod turns;
 mod version;
+mod wait;
 mod write_queue;
 mod writers;
 mod writes;

@@ -6,11 +6,13 @@
 use std::{
     io::{self, ErrorKind},
     ops::{Deref, DerefMut},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection};
 use tokio::{runtime::Handle, task::JoinSet};
 
@@ -23,11 +25,9 @@ use super::{
     metrics::{PoolMetrics, PoolUsage, ShownPool, StoreMetrics},
     session::Connector,
     turns::{Limits, NoTurn, Share, Turn, Turns},
+    wait::Wait,
 };
-use crate::{
-    compiler::Cost,
-    metrics::{note_end, note_statement},
-};
+use crate::{compiler::Cost, metrics::NotedStatement};
 
 /// How long a connection may be idle before it is closed.
 const MAX_IDLE: Duration = Duration::from_mins(10);
@@ -102,7 +102,7 @@ pub(super) struct PooledConnection {
 pub(super) struct Running {
     /// Empty only when it is dropped.
     connection: Option<PooledConnection>,
-    since: Instant,
+    noted: NotedStatement,
     form: Form,
 }
 
@@ -263,37 +263,39 @@ impl Lane<'_> {
     /// The most recently used connection, or a new one. Waits while all are in use or the server does not accept new ones
     /// yet.
     pub(super) async fn acquire(self) -> Result<PooledConnection, sqlx::Error> {
-        self.acquire_since(Instant::now()).await.map(|(connection, _)| connection)
+        let (connection, noted) = self.acquire_noted().await?;
+        noted.stay_open();
+        Ok(connection)
     }
 
-    /// The same for who began to wait at a time; also when it ended.
-    async fn acquire_since(self, begun: Instant) -> Result<(PooledConnection, Instant), sqlx::Error> {
+    /// The same, with the statement that begins.
+    async fn acquire_noted(self) -> Result<(PooledConnection, NotedStatement), sqlx::Error> {
+        let wait = Wait::begin(&self.pool.0.metrics, self.form);
         let refused = Mutex::new(None);
-        let waited = tokio::time::timeout(self.pool.acquire_timeout(), self.wait(&refused)).await;
-        let now = Instant::now();
-        // one that is refused has not waited
-        if !matches!(waited, Ok(Err(_))) {
-            let PoolMetrics { store, kind } = &self.pool.0.metrics;
-            store.observe_wait(*kind, now - begun);
+        let mut waiting = pin!(self.wait(&refused));
+        match waiting.as_mut().now_or_never() {
+            Some(Ok(connection)) => return Ok((connection, wait.end())),
+            Some(Err(error)) => {
+                wait.refuse();
+                return Err(error);
+            }
+            None => {}
         }
-        note_statement(self.form.name(), now - begun);
+        let waited = tokio::time::timeout(self.pool.acquire_timeout(), waiting).await;
         let acquired = waited.unwrap_or_else(|_| {
             // the server's reason, if it gave one
-            Err(match refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                Some(refusal) => NoConnection::error(refusal, true),
-                None => sqlx::Error::PoolTimedOut,
-            })
+            let refusal = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Err(refusal.map_or(sqlx::Error::PoolTimedOut, |refusal| NoConnection::error(refusal, true)))
         });
-        let failed = |_: &_| note_end(self.form.name(), Duration::ZERO, true);
-        Ok((acquired.inspect_err(failed)?, now))
+        Ok((acquired?, wait.end()))
     }
 
     /// The same for one statement that leaves nothing behind in the session.
     pub(super) async fn begin_statement(self, session: &CurrentSession) -> Result<Running, sqlx::Error> {
         session.set(None);
-        let (connection, since) = self.acquire_since(Instant::now()).await?;
+        let (connection, noted) = self.acquire_noted().await?;
         session.set(connection.open.session);
-        Ok(Running { connection: Some(connection), since, form: self.form })
+        Ok(Running { connection: Some(connection), noted, form: self.form })
     }
 
     async fn wait(self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
@@ -320,8 +322,8 @@ impl Lane<'_> {
 
 impl PooledConnection {
     /// What is counted of the database.
-    pub(super) fn metrics(&self) -> &StoreMetrics {
-        self.pool.metrics()
+    pub(super) fn metrics(&self) -> &Arc<StoreMetrics> {
+        &self.pool.0.metrics.store
     }
 
     /// Releases the connection with the outcome of its statement, which must not have changed the session. The connection
@@ -387,9 +389,8 @@ impl Running {
     pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         match self.connection.take() {
             Some(connection) => {
-                let ran = self.since.elapsed();
+                let ran = self.noted.end(outcome.is_err());
                 connection.metrics().observe_statement(self.form, ran);
-                note_end(self.form.name(), ran, outcome.is_err());
                 connection.release(outcome)
             }
             None => outcome,
@@ -401,9 +402,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let Pool(shared) = connection.pool.clone();
-        shared.metrics.store.observe_statement(self.form, self.since.elapsed());
+        let ran = self.noted.end(true);
+        shared.metrics.store.observe_statement(self.form, ran);
         // the server would have ended it by now, so it does not answer
-        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| self.since.elapsed() > timeout)
+        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| ran > timeout)
             || shared.breaker.is_open()
             || connection.open.session.is_some_and(|session| shared.breaker.is_lost(session));
         if !is_silent {

@@ -2,7 +2,7 @@
 //!
 //! `docs/adr/0013-cheap-reads-together.md` explains why.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Row, postgres::PgRow};
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     compiler::{BatchKey, Compiled, Cost, batch},
     domain::RequestError,
-    metrics::{note_end, note_statement},
+    metrics::NotedStatement,
 };
 
 /// Batches queries that read the same scope with the same statement. The first runs immediately and alone; those that
@@ -61,11 +61,9 @@ impl ReadQueue {
         }
         if let (Some(key), None) = (query.batch_key, &leader) {
             let request = BatchedQuery { query: query.clone(), share };
-            let form = Form::of_query(query.shape).name();
-            note_statement(form, Duration::ZERO);
-            let begun = Instant::now();
+            let mut noted = NotedStatement::begin(Form::of_query(query.shape).name(), Duration::ZERO);
             let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
-            note_end(form, begun.elapsed(), !matches!(outcome, Some(Coalesced::Rows(_))));
+            noted.end(!matches!(outcome, Some(Coalesced::Rows(_))));
             match outcome {
                 Some(Coalesced::Rows(rows)) => return Ok(rows),
                 Some(Coalesced::Failed(error)) => return Err(error),

@@ -2,10 +2,7 @@
 //!
 //! `docs/adr/0010-writes-together.md` explains why.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
@@ -21,7 +18,7 @@ use super::{
 use crate::{
     compiler::Cost,
     domain::{Caller, Outage, RequestError},
-    metrics::{note_end, note_statement},
+    metrics::NotedStatement,
 };
 
 /// How a write changes the tags of its resource; the numbers are those of `tagd.write_tags`.
@@ -82,12 +79,11 @@ impl WriteQueue {
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
     /// the write may or may not be done, but never partially.
     pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
-        note_statement(Form::WriteTags.name(), Duration::ZERO);
-        let begun = Instant::now();
+        let mut noted = NotedStatement::begin(Form::WriteTags.name(), Duration::ZERO);
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
         let is_failed =
             matches!(outcome, None | Some(Err(RequestError::Unavailable { .. } | RequestError::Internal { .. })));
-        note_end(Form::WriteTags.name(), begun.elapsed(), is_failed);
+        noted.end(is_failed);
         outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
     }
 

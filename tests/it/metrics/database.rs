@@ -3,8 +3,8 @@
 use serde_json::json;
 use tagd::compiler::shapes;
 
-use super::{Held, Samples};
-use crate::support::{Program, TestDb, Wire, World, check_golden, eventually};
+use super::{Held, Samples, begin};
+use crate::support::{Program, TestDb, Wire, World, block_on, check_golden, eventually, waiting_for_locks};
 
 fn statements(form: &str) -> String {
     format!(r#"tagd_statement_duration_seconds_count{{form="{form}"}}"#)
@@ -55,7 +55,7 @@ fn every_shape_has_a_name_of_its_own_that_says_what_it_is() {
 #[test]
 fn a_connection_in_use_is_busy_and_who_waits_for_a_lock_holds_one() {
     let world = World::with(&[Wire::Ims.resource("r", "r", &[("k", "v")])]);
-    let held = Held::over(&world, "begin; lock table tagd.tag");
+    let held = Held::over(&world.db, "begin; lock table tagd.tag");
     let busy = || Samples::of(&world).get(r#"tagd_pool_connections{pool="writes",state="busy"}"#);
     assert_eq!(busy(), 0.0);
     std::thread::scope(|scope| {
@@ -68,6 +68,65 @@ fn a_connection_in_use_is_busy_and_who_waits_for_a_lock_holds_one() {
         assert!(write.join().unwrap() < 300);
     });
     eventually("the connection is free again", || busy() == 0.0);
+}
+
+#[test]
+fn a_wait_for_a_connection_is_counted_once_however_it_ends_and_not_if_it_is_refused_at_once() {
+    let db = TestDb::new();
+    let mut store = db.settings();
+    // one of them is for expensive reads, and as many of these may wait for it
+    store.connections = 2;
+    let waiting = 16;
+    let world = World::over(db, store);
+    world.load(&[Wire::Ims.resource("r", "r", &[("k", "v")])]);
+    let expensive = json!({"tags": [{"key": "k", "values": ["*v", "v"]}, {"key": "l", "values": []}]});
+    let body = Wire::Ims.body(&expensive).to_string();
+    assert_eq!(Wire::Ims.ask(&world, &expensive).status, 200);
+    let of_pool = |name: &str, labels: &str| format!(r#"{name}{{pool="expensive"{labels}}}"#);
+    let get = |sample: &str| Samples::of(&world).get(sample);
+    let waits = of_pool("tagd_pool_acquire_seconds_count", "");
+    assert_eq!(get(&waits), 1.0);
+    let held = Held::over(&world.db, "begin; lock table tagd.resource, tagd.label");
+    let ask = || begin(&world.url, "POST", Wire::Ims.path(), &body);
+    let running = ask();
+    eventually("it has the connection", || get(&of_pool("tagd_pool_connections", r#",state="busy""#)) == 1.0);
+    let clients: Vec<_> = (0..waiting).map(|_| ask()).collect();
+    eventually("the others wait", || get(&of_pool("tagd_pool_waiting", "")) == f64::from(waiting));
+    assert_eq!(get(&waits), 2.0);
+    let refused = Wire::Ims.ask(&world, &expensive);
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(get(&waits), 2.0);
+    drop(clients);
+    let gone = r#"tagd_http_requests_shed_total{reason="client_gone"}"#;
+    eventually("their clients have gone", || get(gone) == f64::from(waiting));
+    assert_eq!(get(&waits), f64::from(2 + waiting));
+    drop(running);
+    eventually("its client has gone", || get(gone) == f64::from(waiting + 1));
+    assert_eq!(get(&waits), f64::from(2 + waiting));
+    held.release();
+}
+
+#[test]
+fn a_batch_of_an_import_that_fails_is_counted_as_a_statement_and_not_as_written() {
+    let world = World::new();
+    // nothing before the batch itself needs it
+    let held = Held::over(&world.db, "begin; lock table tagd.scope_counter");
+    let line = r#"{"project_id":"p","resource_type":"images","resource_id":"r","tags":[]}"#;
+    let headers = [("Content-Type", "application/x-ndjson")];
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| world.send("POST", "/registry/v1/import", &headers, line.as_bytes()));
+        let mut owner = block_on(world.db.connect());
+        eventually("the batch waits", || !block_on(waiting_for_locks(&mut owner)).is_empty());
+        let cancel = "select pg_cancel_backend(pid) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        block_on(sqlx::query(cancel).execute(&mut owner)).unwrap();
+        let answer = import.join().unwrap();
+        assert!(answer.status >= 500 || answer.json()["rejected_count"] == 1, "{answer:?}");
+    });
+    let samples = Samples::of(&world);
+    assert_eq!(samples.get(&statements("import_batch")), 1.0);
+    assert_eq!(samples.get("tagd_import_batches_total"), 0.0);
+    held.release();
 }
 
 #[test]

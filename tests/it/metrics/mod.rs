@@ -6,19 +6,28 @@ mod requests;
 mod slow;
 mod traces;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write, net::TcpStream};
 
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::support::{World, block_on};
+use crate::support::{TestDb, World, block_on};
+
+/// Sends a request with a body in JSON and does not wait for the answer; the client, which hangs up when it is dropped.
+fn begin(url: &str, method: &str, path: &str, body: &str) -> TcpStream {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut client = TcpStream::connect(host).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json");
+    client.write_all(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+    client
+}
 
 /// Locks of another session, until it is ended.
 struct Held(PgConnection);
 
 impl Held {
-    fn over(world: &World, statement: &'static str) -> Self {
+    fn over(db: &TestDb, statement: &'static str) -> Self {
         block_on(async {
-            let mut connection = world.db.connect().await;
+            let mut connection = db.connect().await;
             connection.execute(statement).await.unwrap();
             Self(connection)
         })

@@ -14,7 +14,7 @@ use tagd::{
     service::AuthSettings,
 };
 
-use super::{Held, Samples};
+use super::{Held, Samples, begin};
 use crate::{
     access::{guarded, token},
     support::{Dice, PATIENCE, Wire, World, block_on, eventually, waiting_for_locks},
@@ -149,14 +149,8 @@ fn a_refused_request_counts_under_its_reason() {
 #[test]
 fn a_client_that_hangs_up_is_counted_and_its_statement_as_cancelled() {
     let world = World::new();
-    let held = Held::over(&world, "begin; lock table tagd.scope, tagd.resource_type");
-    let address = world.url.strip_prefix("http://").unwrap();
-    let body = Wire::Ims.body(&json!({})).to_string();
-    let mut client = TcpStream::connect(address).unwrap();
-    let (path, length) = (Wire::Ims.path(), body.len());
-    client
-        .write_all(format!("POST {path} HTTP/1.1\r\nHost: tagd\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes())
-        .unwrap();
+    let held = Held::over(&world.db, "begin; lock table tagd.scope, tagd.resource_type");
+    let client = begin(&world.url, "POST", Wire::Ims.path(), &Wire::Ims.body(&json!({})).to_string());
     eventually("the request is under way", || Samples::of(&world).get("tagd_http_requests_in_flight") == 2.0);
     // not while its connection is still being opened: then there is no statement to cancel
     let mut looking = block_on(world.db.connect());

@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use super::{Held, Samples, begin};
 use crate::support::{Program, Serving, TestDb, Wire, eventually, json_lines};
 
 fn slow_lines(serving: &Serving) -> Vec<Value> {
@@ -44,6 +45,50 @@ fn a_slow_request_is_told_with_its_statements_and_without_values() {
     let line = slow_lines(&serving).remove(1);
     assert_eq!(line["forms"], "write_tags", "{line}");
     assert!(!line.to_string().contains("secret"), "{line}");
+    serving.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn a_request_that_was_cut_off_is_told_with_the_wait_or_the_statement_that_it_gave_up() {
+    let db = TestDb::new();
+    let program = Program::new().on(&db);
+    let line = r#"{"project_id":"p","resource_type":"images","resource_id":"r","tags":[{"key":"k","value":"v"}]}"#;
+    assert_eq!(program.import(line).code, Some(0));
+    // all requests are slow, and cheap reads have one connection
+    let args = ["--listen", "127.0.0.1:0", "--slow-request", "0.000001", "--connections", "2", "--workers", "1"];
+    let serving = program.serve(&args);
+    let query = |count: bool| Wire::Ims.action(count).to_string();
+    assert_eq!(serving.post(Wire::Ims.path(), &query(false)).status, 200);
+    let held = Held::over(&db, "begin; lock table tagd.resource, tagd.label");
+    let get = |sample: &str| Samples::read(&serving.get("/metrics").body).get(sample);
+    let ask = |count: bool| begin(&serving.url, "POST", Wire::Ims.path(), &query(count));
+    let running = ask(false);
+    let busy = |pool: &str| get(&format!(r#"tagd_pool_connections{{pool="{pool}",state="busy"}}"#));
+    eventually("the first has the connection", || busy("cheap") == 1.0);
+    // the same again is to be batched, and its batch has no connection either
+    let waiting = |count: f64| get(r#"tagd_pool_waiting{pool="cheap"}"#) == count;
+    let queued = ask(false);
+    eventually("the batch of the second waits", || waiting(1.0));
+    let without = ask(true);
+    eventually("the third waits", || waiting(2.0));
+    let (method, path, body) = Wire::Ims.change_tags("create", "r", &json!([{"key": "a", "value": "b"}]));
+    let write = begin(&serving.url, method, &path, &body.to_string());
+    eventually("the write runs", || busy("writes") == 1.0);
+    let given_up = [
+        (without, "single_count", "waited_us"),
+        (queued, "single_page", "statements_us"),
+        (write, "write_tags", "statements_us"),
+        (running, "single_page", "statements_us"),
+    ];
+    for (told, (client, form, time)) in given_up.into_iter().enumerate() {
+        drop(client);
+        let cut = || slow_lines(&serving).into_iter().filter(|line| line["status"] == 499).collect::<Vec<_>>();
+        eventually("it is in the log", || cut().len() > told);
+        let line = &cut()[told];
+        assert_eq!((&line["forms"], &line["statements"]), (&json!(form), &json!(1)), "{line}");
+        assert!(line[time].as_u64().unwrap() > 0, "{line}");
+    }
+    held.release();
     serving.signal(Signal::SIGTERM);
 }
 
