@@ -32,7 +32,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use error::CliError;
 
 use crate::{
-    config::{CommonArgs, ServeArgs, Settings},
+    config::{CommonArgs, ServeArgs, Settings, drop_session_options},
     telemetry,
 };
 
@@ -118,6 +118,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Health(_) => (Box::new(ServeArgs::of_environment()?), "warn"),
         _ => (Box::default(), "warn"),
     };
+    drop_session_options(&cli.common)?;
     let settings = Settings::load(&cli.common, &serve)?;
     telemetry::start(settings.log_format, settings.log.as_deref().unwrap_or(default_log))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -17,12 +17,14 @@ use super::{
 use crate::{cluster::Cluster, config::Settings};
 
 /// Variables that the program must not inherit: what libpq reads to find and enter a server, which may name another one
-/// than tagd's, or change its sessions; and secrets of tagd, which are none of the program's business.
-const FOREIGN: [&str; 43] = [
+/// than tagd's, or change its sessions; the folder of a server, which `pg_ctl` would stop; and secrets of tagd, which are none of the
+/// program's business.
+const FOREIGN: [&str; 44] = [
     "PGAPPNAME",
     "PGCHANNELBINDING",
     "PGCLIENTENCODING",
     "PGCONNECT_TIMEOUT",
+    "PGDATA",
     "PGDATESTYLE",
     "PGGEQO",
     "PGGSSDELEGATION",

@@ -117,6 +117,16 @@ pub enum ConfigError {
     /// systemd has passed something that tagd cannot listen on.
     #[error("LISTEN_FDS: systemd must pass one listening socket, of TCP or a Unix stream socket, got {0}")]
     Passed(String),
+    /// Options for sessions that the private database must not have.
+    #[error(
+        "{variable} is for a database of yours, and tagd cannot start again without it: {source}; unset it, or set database_url"
+    )]
+    SessionOptions {
+        /// The variable that has them.
+        variable: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file with a secret cannot be read.
     #[error("{setting}: cannot read {}: {source}", path.as_ref().map_or("the file".into(), |path| path.display().to_string()))]
     SecretFile {

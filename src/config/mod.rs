@@ -1,8 +1,9 @@
 //! All settings: from flags, environment and file, in this order of precedence.
 //!
-//! The only reader of the environment.
+//! `environment.rs` is the only reader of the environment.
 
 mod auth;
+mod environment;
 mod error;
 mod file;
 mod keystone;
@@ -16,7 +17,6 @@ mod values;
 use std::{
     ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
-    os::fd::OwnedFd,
     path::PathBuf,
     time::Duration,
 };
@@ -27,6 +27,8 @@ use validator::Validate;
 use crate::domain::{ListenAddress, Network};
 pub use auth::{AuthMode, KeySetting, MasterKeySource};
 use auth::{auth_modes, read_mode};
+pub use environment::passed_sockets;
+use environment::{SESSION_OPTIONS, default_data_dir, restart_without, variable};
 pub use error::ConfigError;
 use file::SettingsFile;
 pub use keystone::{KeystoneArgs, KeystoneSetting};
@@ -290,13 +292,13 @@ impl Settings {
             keystone_domain: file.keystone_domain,
             keystone_project: file.keystone_project,
         });
-        let master_key = env("TAGD_MASTER_KEY");
+        let master_key = variable("TAGD_MASTER_KEY");
         let flag = set_path(common.master_key_file.as_ref(), None);
         not_both(("TAGD_MASTER_KEY", master_key.is_some()), ("master_key_file", flag.is_some()))?;
         let master_key_file = set_path(flag.as_ref(), file.master_key_file);
         let database = DatabaseSettings::new(
             (common.database_url.as_ref(), common.database_url_file.as_ref()),
-            (env(PASSWORD), common.database_password_file.as_ref()),
+            (variable(PASSWORD), common.database_password_file.as_ref()),
             (file.database_url, file.database_url_file, file.database_password_file),
         );
         let keys = file.keys.unwrap_or_default();
@@ -318,7 +320,7 @@ impl Settings {
             database_password,
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             postgres_bin: common.postgres_bin.clone().or(file.postgres_bin),
-            path: env("PATH"),
+            path: variable("PATH"),
             connections: common.connections.or(file.connections).unwrap_or(16),
             log_format: common.log_format.or(file.log_format).unwrap_or_default(),
             log: common.log.clone().or(file.log),
@@ -326,7 +328,7 @@ impl Settings {
                 .map(|text| MasterKeySource::Text(text.to_string_lossy().into_owned()))
                 .or(master_key_file.map(MasterKeySource::File)),
             secret_files,
-            keystone: keystone::keystone(&auth, keystone, env("TAGD_KEYSTONE_PASSWORD"), file.keystone_roles)?,
+            keystone: keystone::keystone(&auth, keystone, variable("TAGD_KEYSTONE_PASSWORD"), file.keystone_roles)?,
             auth,
             keys: read_keys(keys)?,
             listen: serve.listen.clone().or(file.listen),
@@ -339,9 +341,9 @@ impl Settings {
                 &serve.otlp,
                 (file.otlp_url, file.otlp_sample),
                 Variables {
-                    endpoint: env("OTEL_EXPORTER_OTLP_ENDPOINT"),
-                    ratio: env("OTEL_TRACES_SAMPLER_ARG"),
-                    service: env("OTEL_SERVICE_NAME"),
+                    endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT"),
+                    ratio: variable("OTEL_TRACES_SAMPLER_ARG"),
+                    service: variable("OTEL_SERVICE_NAME"),
                 },
             )?,
             workers: serve.workers.or(file.workers).unwrap_or_else(processors),
@@ -405,27 +407,23 @@ impl Settings {
     }
 }
 
-fn default_data_dir() -> Result<PathBuf, ConfigError> {
-    // an unprivileged server could not reach a folder below /root
-    if nix::unistd::geteuid().is_root() {
-        return Ok(PathBuf::from("/var/lib/tagd"));
+/// Starts the program again without the options for sessions that the environment has, unless a database is given, which they may be
+/// for: the private one is none that the user of a shell has meant. It stays the same process. Must be called before settings are
+/// read, since a secret may be in a pipe, which is read only once.
+pub fn drop_session_options(common: &CommonArgs) -> Result<(), ConfigError> {
+    if variable(SESSION_OPTIONS).is_none() {
+        return Ok(());
     }
-    let absolute = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-        .map(|base| base.join("tagd"))
-        .ok_or(ConfigError::NoHome)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn env(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// The sockets that systemd passes to this process, by the variables `LISTEN_PID` and `LISTEN_FDS`.
-pub fn passed_sockets() -> Result<Vec<OwnedFd>, ConfigError> {
-    let passed = sd_listen_fds::get().map_err(|error| ConfigError::Passed(error.to_string()))?;
-    Ok(passed.into_iter().map(|(_, socket)| socket.into_std()).collect())
+    let file = common.config.as_deref().map(SettingsFile::read).transpose()?.unwrap_or_default();
+    let database = DatabaseSettings::new(
+        (common.database_url.as_ref(), common.database_url_file.as_ref()),
+        (None, None),
+        (file.database_url, file.database_url_file, None),
+    );
+    if database.is_given() {
+        return Ok(());
+    }
+    Err(ConfigError::SessionOptions { variable: SESSION_OPTIONS, source: restart_without(SESSION_OPTIONS) })
 }
 
 fn range_error(errors: &validator::ValidationErrors) -> ConfigError {

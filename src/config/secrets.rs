@@ -57,6 +57,11 @@ impl DatabaseSettings {
         Self { url, url_file, password, password_file }
     }
 
+    /// Whether there is a database.
+    pub(super) fn is_given(&self) -> bool {
+        self.url.is_some() || self.url_file.is_some()
+    }
+
     /// URL and password, from their files if they are in files.
     pub(super) fn read(self) -> Result<(Option<String>, Option<DatabasePassword>), ConfigError> {
         let url = one_of(("database_url", self.url), ("database_url_file", self.url_file.as_deref()))?;

@@ -74,13 +74,18 @@ impl StoreSettings {
         self
     }
 
-    /// A database of the private cluster.
+    /// A database of the private cluster. The driver begins with what the environment has for other servers, so all of it is set here;
+    /// options for sessions cannot be, and are gone by now (`config::drop_session_options`).
     pub fn of_cluster(cluster: &Cluster, database: &str) -> Self {
         let options = PgConnectOptions::new_without_pgpass()
             .socket(cluster.socket_dir())
             .port(cluster.port())
             .username(cluster.user())
-            .database(database);
+            // it asks for none
+            .password("")
+            .database(database)
+            // certificates and keys are of no use then
+            .ssl_mode(PgSslMode::Disable);
         Self::new(options, cluster.socket_dir().display().to_string())
     }
 

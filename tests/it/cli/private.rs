@@ -17,8 +17,8 @@ use nix::{
     unistd::Pid,
 };
 
-use super::program::Private;
-use crate::support::{Said, Serving, eventually, json_lines};
+use super::program::{FOR_OTHERS, Private};
+use crate::support::{Program, Said, Serving, TestDb, eventually, finish, json_lines};
 
 /// What a server takes to stop, also where it cannot reach its Postgres: less than the half minute that a Postgres
 /// without a guard used to be waited for.
@@ -98,6 +98,38 @@ fn stops_soon(serving: Serving) -> Said {
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(begun.elapsed() < SOON, "it took {:?} to end", begun.elapsed());
     said
+}
+
+#[test]
+fn what_the_shell_has_for_other_servers_does_not_reach_the_private_postgres() {
+    let private = Private::with(&FOR_OTHERS);
+    let program = &private.0;
+    program.expect(&["demo"]);
+    let serving = program.serve(&[]);
+    assert!(answers(&serving));
+    let path = "/registry/v1/projects/p/types/images/resources/r";
+    let body = br#"{"tags":[{"key":"k","value":"v"}]}"#;
+    let headers = [("Content-Type", "application/json")];
+    let registered = serving.send("PUT", path, &headers, body);
+    assert_eq!(registered.status, 201, "{registered:?}");
+    assert_eq!(serving.get(path).json()["tags"][0]["value"], "v");
+    let status = program.expect(&["cluster", "status"]);
+    assert!(status.contains("running   yes"), "{status}");
+    assert_eq!(serving.stop().code, Some(0));
+    assert!(program.expect(&["export"]).contains(r#""resource_id":"r""#));
+    // a secret that comes in a pipe can be read once only
+    let tagd = program.command(&[]);
+    let mut bash = Command::new("bash");
+    let script = r#""$0" key create --name k --role operator --master-key-file <(echo "$KEY")"#;
+    bash.args(["-c", script]).arg(tagd.get_program()).env_clear().current_dir(program.dir());
+    bash.envs(tagd.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bash.env("KEY", "0123456789abcdef".repeat(4));
+    let said = finish(bash, b"");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    // a database that is given has what the shell has for it
+    let given = Program::new().with("PGOPTIONS", "-c no_such_setting=1");
+    let given = given.run(&["history", "status", "--database-url", &TestDb::new().url()]);
+    assert!(given.code == Some(1) && given.err.contains("no_such_setting"), "{given:?}");
 }
 
 #[test]

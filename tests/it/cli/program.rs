@@ -674,12 +674,40 @@ fn answers(mut stream: TcpStream) -> bool {
     stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
 }
 
+/// What the shell of a user may have for other servers.
+pub(super) const FOR_OTHERS: [(&str, &str); 18] = [
+    ("LC_ALL", "xx_XX.UTF-8"),
+    ("PGAPPNAME", "other"),
+    ("PGDATA", "/nonexistent"),
+    ("PGDATABASE", "nope"),
+    ("PGHOST", "192.0.2.1"),
+    ("PGHOSTADDR", "192.0.2.1"),
+    ("PGOPTIONS", "-c search_path=nowhere -c default_transaction_read_only=on"),
+    ("PGPASSFILE", "/nonexistent"),
+    ("PGPASSWORD", "x"),
+    ("PGPORT", "1"),
+    ("PGSERVICE", "nope"),
+    ("PGSERVICEFILE", "/nonexistent"),
+    ("PGSSLCERT", "/nonexistent"),
+    ("PGSSLKEY", "/nonexistent"),
+    ("PGSSLMODE", "verify-full"),
+    ("PGSSLROOTCERT", "/nonexistent"),
+    ("PGUSER", "nobody"),
+    ("TZ", "Mars/Olympus"),
+];
+
 /// A program with a private Postgres in its folder, which is gone when this is.
 pub(super) struct Private(pub(super) Program);
 
 impl Private {
     pub(super) fn new() -> Self {
-        Self(Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0"))
+        Self::with(&[])
+    }
+
+    /// The same with variables.
+    pub(super) fn with(variables: &[(&str, &str)]) -> Self {
+        let program = Program::new().with("TAGD_DATA_DIR", "data").with("TAGD_LISTEN", "127.0.0.1:0");
+        Self(variables.iter().fold(program, |program, (name, value)| program.with(name, value)))
     }
 
     pub(super) fn pidfile(&self) -> PathBuf {

@@ -14,7 +14,8 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{Program, Tool, eventually};
+use super::program::FOR_OTHERS;
+use crate::support::{Program, Said, Tool, eventually, finish};
 
 static MAJORS: Tool = Tool::of("tools/postgres-majors");
 
@@ -139,7 +140,10 @@ fn an_upgrade_moves_everything_and_keeps_the_old_cluster() {
     assert!(planned.ends_with("nothing was changed\n") && planned.contains(" are free"), "{planned}");
     assert_eq!(site.entries(), ["data"]);
 
-    let said = site.program.expect(&site.upgrade());
+    // whatever the shell has for other servers
+    let mut upgrade = site.program.command(&site.upgrade());
+    upgrade.envs(FOR_OTHERS);
+    let Said { code: Some(0), out: said, .. } = finish(upgrade, b"") else { panic!("it failed") };
     let kept = format!("data.postgres-{}", old.0);
     assert!(said.contains("1 scopes, index and tags agree") && said.contains(&kept), "{said}");
     // the setting names the old programs
