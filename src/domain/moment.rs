@@ -10,13 +10,18 @@ use super::{
 /// The year 10,000, which has no four digits, in microseconds since 1970.
 const END: i64 = 253_402_300_800_000_000;
 
-/// Reads a time, in microseconds since 1970.
-pub fn read_time(field: &str, text: &str) -> Result<i64, RequestError> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok();
+/// A time from 1970 to 9999, in microseconds since 1970. `None` if the text is none.
+pub fn parse_time(text: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     // rounded down, so that a time just before 1970 is not taken for 1970
-    let micros = time.and_then(|time| i64::try_from(time.unix_timestamp_nanos().div_euclid(1000)).ok());
+    let micros = i64::try_from(time.unix_timestamp_nanos().div_euclid(1000)).ok();
     // in UTC: with its offset, a time of 1970 may be one of 1969
-    micros.filter(|micros| (0..END).contains(micros)).ok_or_else(|| {
+    micros.filter(|micros| (0..END).contains(micros))
+}
+
+/// Reads a time of a request, in microseconds since 1970.
+pub fn read_time(field: &str, text: &str) -> Result<i64, RequestError> {
+    parse_time(text).ok_or_else(|| {
         let reason = format!("must be a time since 1970 as in 2026-11-30T08:00:00Z, got {}", quote(text));
         RequestError::invalid(FieldKind::General, field, reason)
     })

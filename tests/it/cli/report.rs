@@ -79,6 +79,7 @@ fn reports_are_listed_and_wrong_arguments_are_explained() {
         (&["report", "keys", "--project", "nowhere"], "project: there is no project \"nowhere\""),
         (&["report", "keys", "--type", "server"], "type: there is no type \"server\""),
         (&["report", "untagged", "--since", "yesterday"], "must be a date such as 2026-11-30"),
+        (&["report", "untagged", "--since", "9999-12-31T23:59:59-23:00"], "in the years 1970 to 9999"),
         (&["report", "keys", "--format", "xml"], "possible values: table, csv, json"),
         (&["report"], "<NAME>"),
     ] {

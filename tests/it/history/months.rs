@@ -187,6 +187,7 @@ fn a_retention_drops_months_by_itself_and_only_the_owner_sets_it() {
     for (args, reason) in [
         (&["history", "retention", "0d"][..], "must be 1d to 36500d, or forever"),
         (&["history", "prune", "--before", "soon"], "must be a date such as 2026-11-30"),
+        (&["history", "prune", "--before", "0000-01-01"], "in the years 1970 to 9999"),
     ] {
         let said = program.run(args);
         assert!(said.code != Some(0) && said.err.contains(reason), "{args:?}: {}", said.err);
