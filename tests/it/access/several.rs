@@ -310,6 +310,30 @@ fn what_was_changed_while_nobody_listened_is_known_once_somebody_does() {
 }
 
 #[test]
+fn what_was_changed_right_after_the_last_notification_of_a_connection_is_known_once_there_is_another_one() {
+    let db = Arc::new(TestDb::new());
+    let relay = block_on(Relay::to(&db));
+    let world = World::remembering(Arc::clone(&db), relay.settings(), settings());
+    let other = World::remembering(Arc::clone(&db), db.settings(), settings());
+    let operator = token(&other, Role::Operator, "", &[]);
+    put_type(&other, &operator);
+    put_project(&other, &operator, "p", "d");
+    put_resource(&other, &operator, "p", "i", "v");
+    let [reader, unused] = [(); 2].map(|()| token(&other, Role::Reader, "d", &[]));
+    until_listening(&other, 2);
+    let is_read = || seen(&world, &reader, "p").is_ok();
+    eventually("the project is read", is_read);
+    relay.cut_after_notification();
+    register(&other, "DELETE", &format!("tokens/{}", id_of(&unused)), &operator, "");
+    block_on(relay.was_cut());
+    // the credential is forgotten now, the domain of the project may not be
+    eventually("the project is read", is_read);
+    put_project(&other, &operator, "p", "e");
+    relay.let_in();
+    eventually("the project is in another domain", || seen(&world, &reader, "p") == Err(403));
+}
+
+#[test]
 fn numbers_of_scopes_that_an_earlier_state_of_the_database_does_not_have_are_forgotten() {
     let world = {
         let db = Arc::new(TestDb::new());

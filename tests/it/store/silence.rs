@@ -5,11 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use sqlx::{Connection, Executor};
 
 use super::states::{Frozen, KINDS, Own, all_are_answered};
 use crate::support::{
-    Answer, Relay, TestDb, World, block_on, eventually, eventually_found, registration, waiting_for_locks,
+    Answer, Program, Relay, TestDb, Wire, World, block_on, eventually, eventually_found, registration,
+    waiting_for_locks,
 };
 
 /// Less than a statement with its connection may take, which is 40 seconds, and more than a busy machine needs to find out that
@@ -90,6 +92,36 @@ fn a_network_that_passes_nothing_on_is_found_out_soon_and_used_again_when_it_doe
         are_told(&world);
         relay.resume();
         are_answered_again(&world);
+    }
+}
+
+#[test]
+fn a_host_that_is_a_folder_is_asked_by_its_socket_whether_it_is_back() {
+    let db = TestDb::new();
+    for is_in_url in [true, false] {
+        let relay = block_on(async { Relay::in_folder(&db) });
+        let [folder, user, password, database] = relay.parts();
+        let place = format!("host={folder}&user={user}&password={password}");
+        let program = if is_in_url {
+            Program::new().with("DATABASE_URL", &format!("postgres:///{database}?{place}"))
+        } else {
+            let program = Program::new().with("DATABASE_URL", &format!("postgres:///{database}"));
+            program.with("PGHOST", folder).with("PGUSER", user).with("PGPASSWORD", password)
+        };
+        let serving = program.serve(&["--listen", "127.0.0.1:0"]);
+        let ask = || serving.post(Wire::Ims.path(), &Wire::Ims.body(&json!({})).to_string()).status;
+        assert_eq!(ask(), 200);
+        relay.fall_silent_for_all();
+        eventually("requests are refused", || {
+            assert_eq!(ask(), 503);
+            serving.log().contains("refusing requests until it does")
+        });
+        // as long as no login is answered, nothing else can tell that it is back
+        relay.pass_pings();
+        eventually("the circuit is closed", || serving.log().contains("the database responds again"));
+        relay.resume();
+        eventually("a query is answered", || ask() == 200);
+        assert_eq!(serving.stop().code, Some(0));
     }
 }
 
