@@ -4,9 +4,9 @@
 //! the parsed form comes a regular expression of Postgres in which nothing depends on settings, locales or tables of
 //! characters: every character is written as its number, every class as ranges of numbers (`docs/adr/0031`).
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::OnceLock};
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use regex_syntax::{
     Error, Parser, ParserBuilder,
     hir::{Class, Hir, HirKind, Repetition},
@@ -28,7 +28,7 @@ const MOST_RANGES: usize = 4000;
 const MOST_REPETITIONS: u32 = 255;
 /// Groups within groups.
 const MOST_NESTED: u32 = 30;
-/// Memory of the program that `regex` makes of a pattern, in bytes.
+/// Memory of the program that `regex` makes of a pattern, in bytes. None within the other limits takes as much.
 const PROGRAM_SIZE: usize = 64 * 1024 * 1024;
 
 /// A pattern that meets the limits.
@@ -36,7 +36,8 @@ const PROGRAM_SIZE: usize = 64 * 1024 * 1024;
 pub struct Pattern {
     text: String,
     are: String,
-    regex: Regex,
+    /// Made when the first value is judged: a policy that is only stored does not need it, and it takes up to tens of megabytes.
+    regex: OnceLock<Option<Regex>>,
 }
 
 impl Pattern {
@@ -53,9 +54,7 @@ impl Pattern {
                 "must have at most {MOST_POSITIONS} characters and classes when repeated parts are written out, got {positions}"
             ));
         }
-        let regex = regex::RegexBuilder::new(&format!(r"\A(?:{parsed})\z")).size_limit(PROGRAM_SIZE).build();
-        let regex = regex.map_err(|_| "must be simpler".to_owned())?;
-        Ok(Self { text: text.to_owned(), are: format!("^(?:{})$", writer.are), regex })
+        Ok(Self { text: text.to_owned(), are: format!("^(?:{})$", writer.are), regex: OnceLock::new() })
     }
 
     /// The pattern as it was written.
@@ -70,7 +69,8 @@ impl Pattern {
 
     /// Whether it matches a whole value.
     pub fn matches(&self, value: &str) -> bool {
-        self.regex.is_match(value)
+        let regex = self.regex.get_or_init(|| compile(&self.text));
+        regex.as_ref().is_some_and(|regex| regex.is_match(value))
     }
 }
 
@@ -89,6 +89,12 @@ pub fn quote_pattern(pattern: &str) -> String {
 
 fn parser() -> Parser {
     ParserBuilder::new().nest_limit(MOST_NESTED).build()
+}
+
+/// The program that matches whole values.
+fn compile(text: &str) -> Option<Regex> {
+    let parsed = parser().parse(text).ok()?;
+    RegexBuilder::new(&format!(r"\A(?:{parsed})\z")).size_limit(PROGRAM_SIZE).build().ok()
 }
 
 /// Whether there is a text that a part matches: a class may be without characters.

@@ -10,12 +10,12 @@ use crate::{
     auth::Principal,
     domain::{
         RequestError,
-        definition::{AdmittedDefinition, Definition, Entry, Kind, NewPredefined},
+        definition::{AdmittedDefinition, Definition, DefinitionLimits, Entry, Kind, NewPredefined},
         registry::{Aliases, NewProject, RegistryError},
     },
     store::{Changed, ExportTotals, Exporter, Store, StoreError},
     text::WrongEncoding,
-    transfer::{self, Atomicity, Covered, Gate, LoadError, Outcome, Progress, batches::Batches},
+    transfer::{self, Atomicity, Covered, Gate, LoadError, Outcome, Progress, Stored, batches::Batches},
 };
 
 /// An import that was allowed.
@@ -24,6 +24,7 @@ pub(crate) struct Import<'a> {
     registry: &'a Registry,
     principal: &'a Principal,
     grant: Grant<'a>,
+    limits: DefinitionLimits,
 }
 
 /// An export that was allowed.
@@ -83,10 +84,14 @@ pub(crate) enum ExportError<E> {
 }
 
 impl Registry {
-    /// Begins an import into the projects that the principal may administer.
-    pub(crate) async fn import<'a>(&'a self, principal: &'a Principal) -> Result<Import<'a>, RequestError> {
+    /// Begins an import into the projects that the principal may administer. It holds definitions to these limits.
+    pub(crate) async fn import<'a>(
+        &'a self,
+        principal: &'a Principal,
+        limits: DefinitionLimits,
+    ) -> Result<Import<'a>, RequestError> {
         let grant = self.access.may(principal, Action::Register, Target::Everywhere).await?;
-        Ok(Import { registry: self, principal, grant })
+        Ok(Import { registry: self, principal, grant, limits })
     }
 
     /// Begins an export of everything in the projects that the principal may administer, and in all of the domain.
@@ -135,48 +140,54 @@ impl Import<'_> {
 
 /// Each definition is held to what a single request for it is held to.
 impl Gate for Import<'_> {
+    fn limits(&self) -> &DefinitionLimits {
+        &self.limits
+    }
+
     async fn check_again(&self) -> Result<(), RequestError> {
         self.grant.check_again().await
     }
 
     async fn admit(&self, definition: Definition) -> Result<AdmittedDefinition, RegistryError> {
-        let Self { registry, principal, .. } = *self;
-        Ok(match definition {
-            Definition::Type(new) => {
-                registry.access.may(principal, Action::ChangeTypes, Target::Types).await?;
-                AdmittedDefinition::Type(new)
+        let Self { registry, principal, .. } = self;
+        match &definition {
+            Definition::Type(_) => registry.access.may(principal, Action::ChangeTypes, Target::Types).await?,
+            Definition::Project(project) => registry.may_put_project(principal, &project.project_id).await?,
+            Definition::PredefinedTag(_) => registry.access.may(principal, Action::Tag, Target::Account).await?,
+            Definition::Policy(policy) => {
+                registry.may_put_policy(principal, policy.project_id.as_deref(), true).await?
             }
-            Definition::Project(project) => {
-                let (_, domain_id) = registry.may_put_project(principal, &project).await?;
-                AdmittedDefinition::Project(NewProject { domain_id, ..project })
+        };
+        let admitted = self.admit_again(definition)?;
+        if let AdmittedDefinition::Policy { checked, .. } = &admitted {
+            self.grant.check_pattern(checked).await?;
+        }
+        Ok(admitted)
+    }
+
+    fn admit_again(&self, definition: Definition) -> Result<AdmittedDefinition, RegistryError> {
+        let grant = &self.grant;
+        Ok(match definition {
+            Definition::Type(new) => AdmittedDefinition::Type(new),
+            Definition::Project(NewProject { project_id, project_name, domain_id }) => {
+                let domain_id = grant.domain_of_project(domain_id)?;
+                AdmittedDefinition::Project(NewProject { project_id, project_name, domain_id })
             }
             Definition::PredefinedTag(NewPredefined { domain_id, tag, updated_at }) => {
-                let grant = registry.access.may(principal, Action::Tag, Target::Account).await?;
-                let domain_id = match (domain_id, grant.confined_to()) {
-                    (Some(given), Some(own)) if given != own => return Err(RequestError::forbidden_domain().into()),
-                    (Some(given), _) => given,
-                    (None, _) => grant.account().to_owned(),
-                };
+                let domain_id = grant.domain_of(domain_id.as_deref())?.unwrap_or(grant.account()).to_owned();
                 AdmittedDefinition::PredefinedTag { domain_id, tag, updated_at, quota: PREDEFINED_QUOTA }
             }
             Definition::Policy(policy) => {
-                let (grant, checked) = registry.may_put_policy(principal, policy, true).await?;
-                let projects = grant.covered().projects.map(<[String]>::to_vec);
-                AdmittedDefinition::Policy { checked: checked.into(), projects }
+                let checked = grant.with_limits(policy)?.into();
+                AdmittedDefinition::Policy { checked, projects: grant.covered().projects.map(<[String]>::to_vec) }
             }
         })
     }
 
-    async fn stored(&self, definitions: &[AdmittedDefinition]) {
-        let mut is_enforced = false;
-        for definition in definitions {
-            match definition {
-                AdmittedDefinition::Project(project) => self.grant.caches().projects.forget(&project.project_id),
-                AdmittedDefinition::Policy { checked, .. } => is_enforced |= checked.policy().is_enforced,
-                AdmittedDefinition::Type(_) | AdmittedDefinition::PredefinedTag { .. } => {}
-            }
-        }
-        if is_enforced && let Err(error) = self.grant.store().await_writers().await {
+    async fn stored(&self, stored: Stored) {
+        let Stored { projects, has_enforced } = stored;
+        self.grant.caches().forget(&Changed { projects, ..Changed::default() });
+        if has_enforced && let Err(error) = self.grant.store().await_writers().await {
             // the import is done, and these writes end some time
             tracing::warn!(%error, "writes may still be decided by the policies before an import");
         }

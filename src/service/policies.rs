@@ -102,7 +102,7 @@ impl Registry {
         policy: Policy,
         condition: &Condition,
     ) -> Result<(bool, StoredPolicy), RegistryError> {
-        let (grant, checked) = self.may_put_policy(principal, policy, false).await?;
+        let (grant, checked) = self.check_policy(principal, policy).await?;
         let put = grant.writer().put_policy(&checked, grant.covered().projects, condition).await?;
         if put.stored.policy.is_enforced {
             grant.store().await_writers().await?;
@@ -170,7 +170,7 @@ impl Registry {
             // only the answer names it
             "trial".clone_into(&mut policy.name);
         }
-        let (grant, checked) = self.may_put_policy(principal, policy, false).await?;
+        let (grant, checked) = self.check_policy(principal, policy).await?;
         if let Some(project_id) = &checked.policy().project_id {
             grant.find_project(project_id).await?;
         }
@@ -209,36 +209,55 @@ impl Registry {
         Ok(OffenderPage { total, offenders, next_marker })
     }
 
-    /// Whether a principal may put a policy, with its domain, which must meet the limits. Its project may be about to be registered.
+    /// Whether a principal may put a policy of all projects or of one. It may be about to be registered.
     pub(super) async fn may_put_policy<'a>(
         &'a self,
         principal: &'a Principal,
-        policy: Policy,
+        project_id: Option<&str>,
         may_be_new: bool,
-    ) -> Result<(Grant<'a>, CheckedPolicy), RegistryError> {
-        let project_id = policy.project_id.clone();
+    ) -> Result<Grant<'a>, RequestError> {
         // a project has to be one of the principal's
-        if let Some(project_id) = &project_id {
+        if let Some(project_id) = project_id {
             let target = if may_be_new { Target::NewProject(project_id) } else { Target::Project(project_id) };
             self.access.may(principal, Action::ManagePolicies, target).await?;
         }
         let target = if project_id.is_some() { Target::Everywhere } else { Target::Account };
-        let grant = self.access.may(principal, Action::ManagePolicies, target).await?;
-        let domain_id = grant.domain_of_policy(policy.domain_id.as_deref())?.map(ToOwned::to_owned);
-        let checked = CheckedPolicy::new(Policy { domain_id, ..policy })?;
-        if let Some(pattern) = checked.pattern()
-            && !grant.store().is_prepared_in_time(pattern.are()).await?
-        {
-            let reason = "takes the database too long to prepare; use fewer optional parts in a row, or fewer different characters";
-            return Err(RequestError::invalid(FieldKind::General, "pattern", reason).into());
-        }
+        self.access.may(principal, Action::ManagePolicies, target).await
+    }
+
+    /// The same for a policy, which must meet the limits, with its domain.
+    async fn check_policy<'a>(
+        &'a self,
+        principal: &'a Principal,
+        policy: Policy,
+    ) -> Result<(Grant<'a>, CheckedPolicy), RequestError> {
+        let grant = self.may_put_policy(principal, policy.project_id.as_deref(), false).await?;
+        let checked = grant.with_limits(policy)?;
+        grant.check_pattern(&checked).await?;
         Ok((grant, checked))
     }
 }
 
 impl<'a> Grant<'a> {
-    /// The domain of a policy: that to which the principal is confined, or otherwise the one that is named.
-    fn domain_of_policy<'d>(&self, given: Option<&'d str>) -> Result<Option<&'d str>, RequestError>
+    /// A policy with its domain, if it meets the limits.
+    pub(super) fn with_limits(&self, policy: Policy) -> Result<CheckedPolicy, RequestError> {
+        let domain_id = self.domain_of(policy.domain_id.as_deref())?.map(ToOwned::to_owned);
+        CheckedPolicy::new(Policy { domain_id, ..policy })
+    }
+
+    /// Whether Postgres prepares the pattern of a policy in time.
+    pub(super) async fn check_pattern(&self, checked: &CheckedPolicy) -> Result<(), RequestError> {
+        let Some(pattern) = checked.pattern() else { return Ok(()) };
+        if self.store().is_prepared_in_time(pattern.are()).await? {
+            return Ok(());
+        }
+        let reason =
+            "takes the database too long to prepare; use fewer optional parts in a row, or fewer different characters";
+        Err(RequestError::invalid(FieldKind::General, "pattern", reason))
+    }
+
+    /// The domain of what is not in a project: that to which the principal is confined, or otherwise the one that is named.
+    pub(super) fn domain_of<'d>(&self, given: Option<&'d str>) -> Result<Option<&'d str>, RequestError>
     where
         'a: 'd,
     {
@@ -256,7 +275,7 @@ impl<'a> Grant<'a> {
         if !is_storable(policy.name) {
             return Err(unknown(policy.name));
         }
-        let domain_id = self.domain_of_policy(policy.domain_id)?;
+        let domain_id = self.domain_of(policy.domain_id)?;
         let or_of_all = policy.domain_id.is_none() && self.confined_to().is_some();
         let place = PolicyPlace { domain_id, or_of_all, covered: self.covered() };
         self.store().find_policy(policy.name, place).await?.ok_or_else(|| unknown(policy.name))

@@ -140,7 +140,8 @@ impl Registry {
         principal: &Principal,
         project: NewProject,
     ) -> Result<(bool, Project), RegistryError> {
-        let (grant, domain_id) = self.may_put_project(principal, &project).await?;
+        let grant = self.may_put_project(principal, &project.project_id).await?;
+        let domain_id = grant.domain_of_project(project.domain_id.clone())?;
         let NewProject { project_id, project_name, .. } = project.clone();
         let (writer, caches) = (grant.writer(), grant.caches());
         finish(async move {
@@ -155,25 +156,17 @@ impl Registry {
         .await
     }
 
-    /// Whether a principal may register or change a project, and the domain that it gets; `None` to leave it where it is.
+    /// Whether a principal may register or change a project.
     pub(super) async fn may_put_project<'a>(
         &'a self,
         principal: &'a Principal,
-        project: &'a NewProject,
-    ) -> Result<(Grant<'a>, Option<String>), RequestError> {
-        let NewProject { project_id, domain_id, .. } = project;
+        project_id: &'a str,
+    ) -> Result<Grant<'a>, RequestError> {
         let grant = self.access.may(principal, Action::Register, Target::NewProject(project_id)).await?;
         if grant.covered().projects.is_some() {
             return Err(RequestError::Forbidden { reason: SINGLE.to_owned() });
         }
-        let domain_id = match (domain_id, grant.confined_to()) {
-            (Some(given), Some(own)) if !given.is_empty() && given != own => {
-                return Err(RequestError::forbidden_domain());
-            }
-            (_, Some(own)) => Some(own.to_owned()),
-            (given, None) => given.clone(),
-        };
-        Ok((grant, domain_id))
+        Ok(grant)
     }
 
     /// Deletes a project. Its resources are deleted with it only if `with_resources` is set, which may take long.
@@ -308,6 +301,15 @@ impl Grant<'_> {
             return Err(RegistryError::unknown_type(resource_type));
         }
         self.store().find_type(resource_type).await?.ok_or_else(|| RegistryError::unknown_type(resource_type))
+    }
+
+    /// The domain that a project gets if it is put; `None` to leave it where it is.
+    pub(super) fn domain_of_project(&self, given: Option<String>) -> Result<Option<String>, RequestError> {
+        match (given, self.confined_to()) {
+            (Some(given), Some(own)) if !given.is_empty() && given != own => Err(RequestError::forbidden_domain()),
+            (_, Some(own)) => Ok(Some(own.to_owned())),
+            (given, None) => Ok(given),
+        }
     }
 
     pub(super) async fn find_project(&self, project_id: &str) -> Result<Project, RegistryError> {

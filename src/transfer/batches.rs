@@ -37,10 +37,8 @@ pub(crate) type Batches = mpsc::Receiver<Batch>;
 /// A batch of the input.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// What is not a resource, with the line of each; it comes before the resources.
-    pub(crate) definitions: Vec<(u64, Definition)>,
-    /// Bytes of their lines.
-    pub(crate) definition_bytes: u64,
+    /// What is not a resource; it comes before the resources.
+    pub(crate) definitions: Vec<Defined>,
     /// Resources, each once.
     pub(crate) resources: ImportBatch,
     /// The line number of each.
@@ -53,6 +51,17 @@ pub(crate) struct Batch {
     pub(crate) read: u64,
     /// Why reading stopped, unless the input is at its end.
     pub(crate) broken: Option<Error>,
+}
+
+/// A line that is not a resource.
+#[derive(Debug)]
+pub(crate) struct Defined {
+    /// Number of the line, from 1.
+    pub(crate) line: u64,
+    /// The line itself.
+    pub(crate) text: Vec<u8>,
+    /// What it describes.
+    pub(crate) definition: Definition,
 }
 
 /// A line that was not imported.
@@ -113,9 +122,9 @@ impl BatchBuilder {
     }
 
     /// Adds a resource type, a project, a predefined tag or a policy.
-    fn define(&mut self, line: u64, bytes: u64, definition: Definition) -> Result<(), Stopped> {
-        let is_policy = definition.kind() == Kind::Policy;
-        let ends = self.batch.definitions.last().is_some_and(|(_, last)| {
+    fn define(&mut self, defined: Defined, bytes: u64) -> Result<(), Stopped> {
+        let is_policy = defined.definition.kind() == Kind::Policy;
+        let ends = self.batch.definitions.last().is_some_and(|Defined { definition: last, .. }| {
             // a transaction with a policy holds up all that change policies
             is_policy != (last.kind() == Kind::Policy)
                 || self.batch.definitions.len() >= BATCH_DEFINITIONS && last.kind() != Kind::Type
@@ -123,8 +132,7 @@ impl BatchBuilder {
         if ends || !self.batch.lines.is_empty() {
             self.flush()?;
         }
-        self.batch.definitions.push((line, definition));
-        self.batch.definition_bytes += bytes;
+        self.batch.definitions.push(defined);
         self.advance(bytes)
     }
 
@@ -253,7 +261,7 @@ fn read_ndjson(
                     aliases.replace(&new.resource_type.resource_type, new.aliases.as_deref());
                     has_new_aliases = true;
                 }
-                builder.define(number, bytes, definition)?;
+                builder.define(Defined { line: number, text: text.to_vec(), definition }, bytes)?;
                 idle = 0;
                 continue;
             }

@@ -4,10 +4,11 @@ use std::{ops::Range, time::Duration};
 
 use super::{
     batches::{Batch, Batches, Rejected, answer},
-    gate::{Gate, Waiting},
+    gate::{Gate, Stored},
     outcome::{Atomicity, LoadError, Outcome, Progress, Strict},
     staged_lines::StagedLines,
     target::Target,
+    waiting::Waiting,
 };
 use crate::{
     domain::{definition::Kind, reason::quote, registration::check_tag_counts},
@@ -19,9 +20,6 @@ use crate::{
 
 /// How often an import that waits for its input asks whether it is still allowed. It asks before each batch as well.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
-
-/// Bytes of lines with definitions that a strict import may have: they are kept in memory until the end.
-const DEFINITION_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How long an import keeps its connection while it waits for its input.
 const KEEP: Duration = Duration::from_millis(200);
@@ -81,7 +79,7 @@ pub(super) struct Load<'g, R, G> {
 
 /// A part of a strict import, in the order of the lines.
 enum Step {
-    Definitions(Vec<Waiting>),
+    Definitions(Waiting),
     Resources(StagedLines),
 }
 
@@ -102,7 +100,7 @@ impl<R: FnMut(Progress<'_>), G: Gate> Load<'_, R, G> {
             match tokio::time::timeout(patience, batches.recv()).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(batch)) => {
-                    let defined = batch.definitions.last().map(|(line, _)| line);
+                    let defined = batch.definitions.last().map(|defined| &defined.line);
                     if !batch.lines.is_empty() || defined.is_some() {
                         self.check_from(self.next_line).await?;
                     }
@@ -161,31 +159,18 @@ impl<R: FnMut(Progress<'_>), G: Gate> Load<'_, R, G> {
         }
         let mut steps = Vec::new();
         let mut staged = 0;
-        // bytes of lines that are not staged in the database
-        let mut kept = 0;
+        let mut waiting = 0;
         while let Some(batch) = self.next(&mut batches, None).await? {
-            let Batch { definitions, definition_bytes, resources, lines, rejected, aliases, read, broken } = batch;
+            let Batch { definitions, resources, lines, rejected, aliases, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);
             }
             self.must_be_clean()?;
-            kept += definition_bytes;
-            if kept > DEFINITION_BYTES
-                && let Some((line, definition)) = definitions.last()
-            {
-                let reason = format!(
-                    "kind: lines of other kinds than resources must be at most {DEFINITION_BYTES} bytes together in a strict import"
-                );
-                self.reject(&Rejected { line: *line, kind: definition.kind(), reason });
-                self.must_be_clean()?;
-            }
             if let Some(source) = broken {
                 return Err(LoadError::broken(source));
             }
             if !definitions.is_empty() {
-                let admitted = self.admit(definitions).await?;
-                self.must_be_clean()?;
-                steps.push(Step::Definitions(admitted));
+                steps.push(Step::Definitions(self.keep(definitions, &mut waiting).await?));
             }
             // the first line that is refused ends the import, so that all others hold
             answer(aliases, None);
@@ -213,12 +198,10 @@ impl<R: FnMut(Progress<'_>), G: Gate> Load<'_, R, G> {
                 unlisted
             }
         };
-        let mut stored = Vec::new();
+        let mut stored = Stored::default();
         for step in steps {
             match step {
-                Step::Definitions(waiting) => {
-                    stored.extend(self.define_in(&mut whole, waiting).await?);
-                }
+                Step::Definitions(waiting) => self.define_in(&mut whole, &waiting, &mut stored).await?,
                 Step::Resources(lines) => {
                     let line = lines.get(0).unwrap_or_default();
                     self.check_from(line).await?;
@@ -237,7 +220,7 @@ impl<R: FnMut(Progress<'_>), G: Gate> Load<'_, R, G> {
             return whole.undo().await.map_err(LoadError::Store);
         }
         whole.finish().await.map_err(LoadError::Store)?;
-        self.gate.stored(&stored).await;
+        self.gate.stored(stored).await;
         Ok(())
     }
 
@@ -260,7 +243,7 @@ impl<R: FnMut(Progress<'_>), G: Gate> Load<'_, R, G> {
         atomicity: Atomicity,
     ) -> Result<(), LoadError> {
         while let Some(batch) = self.next(&mut batches, target.importer()).await? {
-            let Batch { definitions, definition_bytes: _, resources, lines, rejected, aliases, read, broken } = batch;
+            let Batch { definitions, resources, lines, rejected, aliases, read, broken } = batch;
             for bad in &rejected {
                 self.reject(bad);
             }

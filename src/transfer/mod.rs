@@ -11,8 +11,9 @@ mod outcome;
 pub(crate) mod policy_line;
 mod staged_lines;
 mod target;
+mod waiting;
 
 pub(crate) use covered::Covered;
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Gate, Stored};
 pub(crate) use load::{load, load_with_tags, log_refusal};
 pub(crate) use outcome::{Atomicity, DefinitionCounts, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict};

@@ -1,6 +1,6 @@
-//! Which lines the resources of a staged batch came from.
+//! Which lines the entries of a batch came from that waits for the end of a strict import.
 
-/// The lines of a staged batch.
+/// The lines of a batch that waits.
 pub(super) enum StagedLines {
     /// They follow one another, as they usually do: the first.
     From(u64),
@@ -18,7 +18,7 @@ impl StagedLines {
         }
     }
 
-    /// The line of a resource by its position in the batch.
+    /// The line of an entry by its position in the batch.
     pub(super) fn get(&self, position: usize) -> Option<u64> {
         match self {
             Self::From(first) => Some(first.saturating_add(u64::try_from(position).unwrap_or(u64::MAX))),

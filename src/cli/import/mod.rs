@@ -27,7 +27,7 @@ use crate::{
     service::Import,
     store::{SessionProfile, Store, TagStage},
     transfer::{
-        self, Atomicity, DefinitionCounts, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict,
+        self, Atomicity, DefinitionCounts, Gate, LoadError, Outcome, PRUNE_LIMIT, Progress, Strict,
         batches::{self, Batches, Reading},
     },
 };
@@ -143,14 +143,14 @@ pub(super) async fn load(
     atomicity: Atomicity,
 ) -> Result<Outcome, CliError> {
     let (registry, principal) = (app::registry_of(store), Principal::command("import"));
-    let import = registry.import(&principal).await?;
+    let import = registry.import(&principal, app::definition_limits()).await?;
     match tags {
         None => {
             let reading = Reading {
                 aliases: import.store().aliases().await?,
                 covered: None,
                 most_idle: None,
-                limits: app::definition_limits(),
+                limits: import.limits().clone(),
             };
             let batches = batches::of_ndjson(resources, reading);
             run_batches(&import, batches, None, progress, atomicity).await

@@ -29,7 +29,7 @@ use crate::{
     http::{counts::Counts, error_log},
     service::{ExportError, ImportError, Snapshot},
     transfer::{
-        Atomicity, Progress, Strict,
+        Atomicity, Gate, Progress, Strict,
         batches::{self, Reading},
         line,
     },
@@ -65,7 +65,7 @@ pub(super) async fn import(
 ) -> Result<HttpResponse, Refusal> {
     let atomicity = wire::atomicity(request)?;
     let is_packed = coding.is_some();
-    let import = access.state.registry.import(&access.principal).await?;
+    let import = access.state.registry.import(&access.principal, app::definition_limits()).await?;
     let aliases = import.aliases().await?;
     let covered = import.covered().await?;
     let server = &access.state.server;
@@ -90,7 +90,7 @@ pub(super) async fn import(
             }
             Progress::Moving(_) | Progress::Imported { .. } | Progress::Removed { .. } => {}
         };
-        let reading = Reading { aliases, covered, most_idle: idle, limits: app::definition_limits() };
+        let reading = Reading { aliases, covered, most_idle: idle, limits: import.limits().clone() };
         let mut load = std::pin::pin!(import.load(batches::of_ndjson(input, reading), atomicity, report));
         tokio::select! {
             outcome = &mut load => outcome,

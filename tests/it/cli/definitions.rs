@@ -394,4 +394,44 @@ fn a_strict_import_keeps_no_more_than_32_mib_of_what_is_not_staged() {
     assert_eq!(of_kind(&program, "project").len(), 0);
     let said = program.run(&["import", "long.ndjson"]);
     assert!(said.code == Some(0) && said.out.starts_with("projects: 6 new"), "{said:?}");
+
+    // a line that may not be stored does not count, and says why
+    let refused = format!("{{\"kind\":\"policy\",{blanks}\"policy_name\":\"n\",\"key\":\"k\"}}\n");
+    let five: String = long.split_inclusive('\n').take(5).collect();
+    program.write("long.ndjson", five + &refused);
+    let strict = program.run(&["import", "--strict", "long.ndjson"]);
+    assert!(strict.err.starts_with("line 6: required: must be true"), "{strict:?}");
+}
+
+/// The most memory that a process has had, in KiB.
+fn peak_of(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[test]
+fn a_strict_import_keeps_its_lines_and_not_what_is_made_of_them() {
+    let db = TestDb::new();
+    let server = Program::new().on(&db).serve(&["--listen", "127.0.0.1:0"]);
+    let Some(before) = peak_of(server.pid()) else {
+        eprintln!("not run: this system does not tell how much memory a process has had");
+        return;
+    };
+    // compiled, this pattern takes hundreds of kilobytes, and for Postgres dozens
+    let mut lines: String = (0..2000)
+        .map(|i| {
+            let mut line = policy(&format!("n{i}"), "k", false);
+            line["pattern"] = json!(r"\w\w\w\w\w");
+            format!("{line}\n")
+        })
+        .collect();
+    // so that nothing is stored, which takes long
+    lines.push_str("{}\n");
+    let headers = [("Content-Type", "application/x-ndjson")];
+    let answer = server.send("POST", "/registry/v1/import?strict=true", &headers, lines.as_bytes());
+    assert!(answer.status == 400 && answer.body.contains("line 2001"), "{} {}", answer.status, answer.body);
+    let more = peak_of(server.pid()).unwrap() - before;
+    assert!(more < 64 * 1024, "{more} KiB more than before for {} KiB of lines", lines.len() / 1024);
+    assert_eq!(server.stop().code, Some(0));
 }
