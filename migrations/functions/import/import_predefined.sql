@@ -4,8 +4,6 @@ create or replace function tagd.import_predefined(
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_count bigint;
 begin
   if p_caller.domain_id is not null and p_domain_id <> p_caller.domain_id then
     raise exception 'a caller of one domain writes a predefined tag of another';
@@ -23,10 +21,7 @@ begin
     changed := found;
     return;
   end if;
-  select count(*) into v_count from tagd.predefined_tag t where t.domain_id = p_domain_id;
-  if v_count > p_quota then
-    raise exception using errcode = 'TG004', message = 'too many predefined tags', detail = v_count || ' ' || p_quota;
-  end if;
+  perform tagd.check_predefined_quota(p_domain_id, p_quota);
 end
 $$;
 comment on function tagd.import_predefined(text, text, text, timestamptz, integer, tagd.caller) is 'Adds a predefined tag with the time at which it was last written, null for now; one that exists gets that time, and keeps its own if it is null. Returns whether it is new, and whether it was changed. Raises TG004 if the account would then have more than p_quota.';

@@ -4,8 +4,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_count bigint;
-  v_now   timestamptz;
+  v_now timestamptz;
 begin
   -- one writer per account at a time, so that the quota is enforced exactly
   perform pg_advisory_xact_lock(hashtextextended('tagd.predefined_tag ' || p_domain_id, 0));
@@ -14,10 +13,7 @@ begin
   insert into tagd.predefined_tag (domain_id, key, value, updated_at)
   select p_domain_id, p.key, p.value, v_now from tagd.pairs_of(p_tags) p
   on conflict (domain_id, key, value) do update set updated_at = v_now;
-  select count(*) into v_count from tagd.predefined_tag t where t.domain_id = p_domain_id;
-  if v_count > p_quota then
-    raise exception using errcode = 'TG004', message = 'too many predefined tags', detail = v_count || ' ' || p_quota;
-  end if;
+  perform tagd.check_predefined_quota(p_domain_id, p_quota);
 end
 $$;
 comment on function tagd.put_predefined(text, text[], integer, tagd.caller) is 'Adds predefined tags, given as {key, value, key, value, ...}; those that exist get a new time. Raises TG004 if the account would then have more than p_quota.';
