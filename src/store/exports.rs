@@ -1,9 +1,9 @@
 //! Export: resource types, projects, predefined tags, resources and policies, in order, from one snapshot.
 
-use futures_util::TryStreamExt;
-use sqlx::Executor;
+use futures_util::{TryStreamExt, stream::BoxStream};
+use sqlx::{Executor, PgConnection};
 
-use super::{Store, StoreError, forms::Form, pool::PooledConnection, rows::tags_of};
+use super::{Store, StoreError, breaker::Watcher, forms::Form, pool::PooledConnection, rows::tags_of};
 use crate::domain::{
     Policy, ProjectFilter, Resource, Tag,
     change::Registration,
@@ -33,6 +33,9 @@ struct ExportScope {
     domain_id: String,
     resource_type: String,
 }
+
+/// The entries of one kind, or of one scope.
+type Entries<'c> = BoxStream<'c, sqlx::Result<Entry>>;
 
 /// The size of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,166 +123,156 @@ impl Exporter {
         mut self,
         mut each: impl AsyncFnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
+        let watcher = self.connection.watcher();
         for kind in Kind::ALL {
             if !self.kinds.contains(&kind) {
                 continue;
             }
+            let domain_id = self.domain_id.as_deref();
+            let connection = &mut *self.connection;
             match kind {
-                Kind::Type => self.types(&mut each).await?,
-                Kind::Project => self.projects(&mut each).await?,
-                Kind::PredefinedTag => self.predefined(&mut each).await?,
-                Kind::Resource => self.resources(&mut each).await?,
-                Kind::Policy => self.policies(&mut each).await?,
+                Kind::Type => pass(&watcher, types(connection), &mut each).await?,
+                Kind::Project => pass(&watcher, projects(connection, domain_id), &mut each).await?,
+                Kind::PredefinedTag => pass(&watcher, predefined(connection, domain_id), &mut each).await?,
+                Kind::Resource => {
+                    for scope in &self.scopes {
+                        pass(&watcher, resources(connection, scope), &mut each).await?;
+                    }
+                }
+                Kind::Policy => {
+                    let policies = policies(connection, domain_id, self.projects.as_deref());
+                    pass(&watcher, policies, &mut each).await?;
+                }
             }
         }
         Ok(())
     }
+}
 
-    async fn types<E: From<StoreError>>(
-        &mut self,
-        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let watcher = self.connection.watcher();
-        let mut rows = sqlx::query!(
-            r#"select t.resource_type, t.service, t.regional, t.tag_quota,
-                      array(select a.resource_type from tagd.resource_type a
-                             where a.alias_of = t.resource_type
-                             order by a.resource_type) as "aliases!"
-                 from tagd.resource_type t
-                where t.alias_of is null
-                order by t.resource_type"#
-        )
-        .fetch(&mut *self.connection);
-        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
-            let resource_type = ResourceType {
-                resource_type: row.resource_type,
-                service: row.service,
-                regional: row.regional,
-                tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
-                aliases: Vec::new(),
-            };
-            let new = NewType { resource_type, aliases: Some(row.aliases) };
-            each(Entry::Definition(Definition::Type(new))).await?;
-        }
-        Ok(())
+/// Passes entries to `each` as they are read.
+async fn pass<E: From<StoreError>>(
+    watcher: &Watcher,
+    mut entries: Entries<'_>,
+    each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
+) -> Result<(), E> {
+    while let Some(entry) = watcher.watch(entries.try_next()).await.map_err(StoreError::of)? {
+        each(entry).await?;
     }
+    Ok(())
+}
 
-    async fn projects<E: From<StoreError>>(
-        &mut self,
-        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let watcher = self.connection.watcher();
-        let mut rows = sqlx::query!(
-            "select p.project_id, p.project_name, p.domain_id
-               from tagd.project p
-              where $1::text is null or p.domain_id = $1
-              order by p.project_id",
-            self.domain_id
-        )
-        .fetch(&mut *self.connection);
-        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
-            let project = NewProject {
-                project_id: row.project_id,
-                project_name: row.project_name,
-                domain_id: Some(row.domain_id),
-            };
-            each(Entry::Definition(Definition::Project(project))).await?;
-        }
-        Ok(())
-    }
+fn types(connection: &mut PgConnection) -> Entries<'_> {
+    sqlx::query!(
+        r#"select t.resource_type, t.service, t.regional, t.tag_quota,
+                  array(select a.resource_type from tagd.resource_type a
+                         where a.alias_of = t.resource_type
+                         order by a.resource_type) as "aliases!"
+             from tagd.resource_type t
+            where t.alias_of is null
+            order by t.resource_type"#
+    )
+    .map(|row| {
+        let resource_type = ResourceType {
+            resource_type: row.resource_type,
+            service: row.service,
+            regional: row.regional,
+            tag_quota: u32::try_from(row.tag_quota).unwrap_or_default(),
+            aliases: Vec::new(),
+        };
+        Entry::Definition(Definition::Type(NewType { resource_type, aliases: Some(row.aliases) }))
+    })
+    .fetch(connection)
+}
 
-    async fn predefined<E: From<StoreError>>(
-        &mut self,
-        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let watcher = self.connection.watcher();
-        let mut rows = sqlx::query!(
-            r#"select t.domain_id, t.key, t.value,
-                      (extract(epoch from t.updated_at) * 1000000)::bigint as "updated_at!"
-                 from tagd.predefined_tag t
-                where $1::text is null or t.domain_id = $1
-                order by t.domain_id, t.key, t.value"#,
-            self.domain_id
-        )
-        .fetch(&mut *self.connection);
-        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
-            let new = NewPredefined {
-                domain_id: Some(row.domain_id),
-                tag: Tag { key: row.key, value: row.value },
-                updated_at: Some(row.updated_at),
-            };
-            each(Entry::Definition(Definition::PredefinedTag(new))).await?;
-        }
-        Ok(())
-    }
+fn projects<'c>(connection: &'c mut PgConnection, domain_id: Option<&str>) -> Entries<'c> {
+    sqlx::query!(
+        "select p.project_id, p.project_name, p.domain_id
+           from tagd.project p
+          where $1::text is null or p.domain_id = $1
+          order by p.project_id",
+        domain_id
+    )
+    .map(|row| {
+        Entry::Definition(Definition::Project(NewProject {
+            project_id: row.project_id,
+            project_name: row.project_name,
+            domain_id: Some(row.domain_id),
+        }))
+    })
+    .fetch(connection)
+}
 
-    async fn policies<E: From<StoreError>>(
-        &mut self,
-        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let watcher = self.connection.watcher();
-        let mut rows = sqlx::query!(
-            "select p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact, p.allowed_values,
-                    p.pattern, p.is_enforced, p.description
-               from tagd.policy p
-              where ($1::text is null or p.domain_id = $1)
-                and ($2::text[] is null or p.project_id = any($2))
-                and (p.project_id is null or p.domain_id is null
-                     or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = p.domain_id))
-              order by p.policy_name, p.domain_id nulls first",
-            self.domain_id,
-            self.projects.as_deref()
-        )
-        .fetch(&mut *self.connection);
-        while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
-            let policy = Policy {
-                name: row.policy_name,
-                domain_id: row.domain_id,
-                project_id: row.project_id,
-                resource_types: row.resource_types,
-                key: row.key,
-                is_required: row.is_required,
-                is_exact: row.is_exact,
-                values: row.allowed_values,
-                pattern: row.pattern,
-                is_enforced: row.is_enforced,
-                description: row.description,
-            };
-            each(Entry::Definition(Definition::Policy(policy))).await?;
-        }
-        Ok(())
-    }
+fn predefined<'c>(connection: &'c mut PgConnection, domain_id: Option<&str>) -> Entries<'c> {
+    sqlx::query!(
+        r#"select t.domain_id, t.key, t.value,
+                  (extract(epoch from t.updated_at) * 1000000)::bigint as "updated_at!"
+             from tagd.predefined_tag t
+            where $1::text is null or t.domain_id = $1
+            order by t.domain_id, t.key, t.value"#,
+        domain_id
+    )
+    .map(|row| {
+        Entry::Definition(Definition::PredefinedTag(NewPredefined {
+            domain_id: Some(row.domain_id),
+            tag: Tag { key: row.key, value: row.value },
+            updated_at: Some(row.updated_at),
+        }))
+    })
+    .fetch(connection)
+}
 
-    async fn resources<E: From<StoreError>>(
-        &mut self,
-        each: &mut impl AsyncFnMut(Entry) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let watcher = self.connection.watcher();
-        for scope in &self.scopes {
-            let mut rows = sqlx::query!(
-                "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
-                   from tagd.resource r
-                  where r.scope_id = $1
-                  order by r.slot",
-                scope.scope_id
-            )
-            .fetch(&mut *self.connection);
-            while let Some(row) = watcher.watch(rows.try_next()).await.map_err(StoreError::of)? {
-                let registration = Registration {
-                    project_id: scope.project_id.clone(),
-                    project_name: Some(scope.project_name.clone()).filter(|name| !name.is_empty()),
-                    domain_id: Some(scope.domain_id.clone()).filter(|id| !id.is_empty()),
-                    resource_type: scope.resource_type.clone(),
-                    resource: Resource {
-                        resource_id: row.resource_id,
-                        resource_name: row.resource_name,
-                        detail: row.detail,
-                        tags: tags_of(row.tags),
-                    },
-                };
-                each(Entry::Resource(registration)).await?;
-            }
-        }
-        Ok(())
-    }
+fn policies<'c>(connection: &'c mut PgConnection, domain_id: Option<&str>, projects: Option<&[String]>) -> Entries<'c> {
+    sqlx::query!(
+        "select p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact, p.allowed_values,
+                p.pattern, p.is_enforced, p.description
+           from tagd.policy p
+          where ($1::text is null or p.domain_id = $1)
+            and ($2::text[] is null or p.project_id = any($2))
+            and (p.project_id is null or p.domain_id is null
+                 or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = p.domain_id))
+          order by p.policy_name, p.domain_id nulls first",
+        domain_id,
+        projects
+    )
+    .map(|row| {
+        Entry::Definition(Definition::Policy(Policy {
+            name: row.policy_name,
+            domain_id: row.domain_id,
+            project_id: row.project_id,
+            resource_types: row.resource_types,
+            key: row.key,
+            is_required: row.is_required,
+            is_exact: row.is_exact,
+            values: row.allowed_values,
+            pattern: row.pattern,
+            is_enforced: row.is_enforced,
+            description: row.description,
+        }))
+    })
+    .fetch(connection)
+}
+
+fn resources<'c>(connection: &'c mut PgConnection, scope: &'c ExportScope) -> Entries<'c> {
+    sqlx::query!(
+        "select r.resource_id, r.resource_name, r.detail::text as detail, r.tags
+           from tagd.resource r
+          where r.scope_id = $1
+          order by r.slot",
+        scope.scope_id
+    )
+    .map(|row| {
+        Entry::Resource(Registration {
+            project_id: scope.project_id.clone(),
+            project_name: Some(scope.project_name.clone()).filter(|name| !name.is_empty()),
+            domain_id: Some(scope.domain_id.clone()).filter(|id| !id.is_empty()),
+            resource_type: scope.resource_type.clone(),
+            resource: Resource {
+                resource_id: row.resource_id,
+                resource_name: row.resource_name,
+                detail: row.detail,
+                tags: tags_of(row.tags),
+            },
+        })
+    })
+    .fetch(connection)
 }
