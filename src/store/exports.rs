@@ -3,12 +3,15 @@
 use futures_util::{TryStreamExt, stream::BoxStream};
 use sqlx::{Executor, PgConnection};
 
-use super::{Store, StoreError, breaker::Watcher, forms::Form, pool::PooledConnection, rows::tags_of};
+use super::{
+    Store, StoreError, breaker::Watcher, forms::Form, policies::PolicyRow, pool::PooledConnection, rows::tags_of,
+};
 use crate::domain::{
-    Policy, ProjectFilter, Resource, Tag,
+    ProjectFilter, Resource, Tag,
     change::Registration,
     command::ResourceType,
     definition::{Definition, Entry, Kind, NewPredefined, NewType},
+    policy::StoredPolicy,
     registry::NewProject,
 };
 
@@ -222,33 +225,23 @@ fn predefined<'c>(connection: &'c mut PgConnection, domain_id: Option<&str>) -> 
 }
 
 fn policies<'c>(connection: &'c mut PgConnection, domain_id: Option<&str>, projects: Option<&[String]>) -> Entries<'c> {
-    sqlx::query!(
-        "select p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact, p.allowed_values,
-                p.pattern, p.is_enforced, p.description
-           from tagd.policy p
-          where ($1::text is null or p.domain_id = $1)
-            and ($2::text[] is null or p.project_id = any($2))
-            and (p.project_id is null or p.domain_id is null
-                 or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = p.domain_id))
-          order by p.policy_name, p.domain_id nulls first",
+    sqlx::query_as!(
+        PolicyRow,
+        r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
+                  p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
+                  floor(extract(epoch from p.created_at))::bigint as "created_at!",
+                  floor(extract(epoch from p.updated_at))::bigint as "updated_at!"
+             from tagd.policy p
+            where ($1::text is null or p.domain_id = $1)
+              and ($2::text[] is null or p.project_id = any($2))
+              and (p.project_id is null or p.domain_id is null
+                   or exists (select from tagd.project j where j.project_id = p.project_id and j.domain_id = p.domain_id))
+            order by p.policy_name, p.domain_id nulls first"#,
         domain_id,
         projects
     )
-    .map(|row| {
-        Entry::Definition(Definition::Policy(Policy {
-            name: row.policy_name,
-            domain_id: row.domain_id,
-            project_id: row.project_id,
-            resource_types: row.resource_types,
-            key: row.key,
-            is_required: row.is_required,
-            is_exact: row.is_exact,
-            values: row.allowed_values,
-            pattern: row.pattern,
-            is_enforced: row.is_enforced,
-            description: row.description,
-        }))
-    })
+    // the other columns of a stored policy differ between databases
+    .map(|row| Entry::Definition(Definition::Policy(StoredPolicy::from(row).policy)))
     .fetch(connection)
 }
 

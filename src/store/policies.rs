@@ -41,22 +41,22 @@ pub struct PutPolicy {
 }
 
 /// A row of `tagd.policy`.
-struct PolicyRow {
-    policy_id: i64,
-    policy_name: String,
-    domain_id: Option<String>,
-    project_id: Option<String>,
-    resource_types: Option<Vec<String>>,
-    key: String,
-    is_required: bool,
-    is_exact: bool,
-    allowed_values: Option<Vec<String>>,
-    pattern: Option<String>,
-    is_enforced: bool,
-    description: String,
-    etag: String,
-    created_at: i64,
-    updated_at: i64,
+pub(super) struct PolicyRow {
+    pub(super) policy_id: i64,
+    pub(super) policy_name: String,
+    pub(super) domain_id: Option<String>,
+    pub(super) project_id: Option<String>,
+    pub(super) resource_types: Option<Vec<String>>,
+    pub(super) key: String,
+    pub(super) is_required: bool,
+    pub(super) is_exact: bool,
+    pub(super) allowed_values: Option<Vec<String>>,
+    pub(super) pattern: Option<String>,
+    pub(super) is_enforced: bool,
+    pub(super) description: String,
+    pub(super) etag: String,
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
 }
 
 impl From<PolicyRow> for StoredPolicy {
