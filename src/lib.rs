@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`domain`] | resources, tags, and queries with their semantics | |
 //! | [`json`] | reads JSON from any source, with errors that give their position | domain |
+//! | [`memory`] | budgets of memory, and what each request keeps of them | |
 //! | [`metrics`] | counters, gauges, histograms, and the text that Prometheus reads | |
 //! | [`text`] | the beginning of input text: byte order marks, encodings | |
 //! | [`http_client`] | the client for what tagd asks and tells others | |
@@ -17,12 +18,12 @@
 //! | [`compiler`] | compiles a query to one SQL statement | domain |
 //! | [`cluster`] | the private Postgres, for a tagd without a database URL | |
 //! | [`config`] | all settings; the only reader of the environment | domain |
-//! | [`store`] | the only module that runs SQL | domain, metrics, compiler, cluster |
+//! | [`store`] | the only module that runs SQL | domain, memory, metrics, compiler, cluster |
 //! | [`auth`] | principals, signatures, secrets, tokens of a Keystone | domain, metrics, `http_client` |
 //! | [`transfer`] | bulk import and export as NDJSON | domain, json, text, store |
 //! | [`service`] | use cases and access control | domain, metrics, text, `expiring_table`, store, auth, compiler, transfer |
 //! | [`app`] | creates pools, queues, caches and use cases | domain, metrics, dialects, auth, store, service |
-//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, metrics, traces, text, `expiring_table`, pem, parameters, dialects, auth, service, transfer, app |
+//! | [`http`] | actix-web: server, router, dispatch, registry, identity API | domain, json, memory, metrics, traces, text, `expiring_table`, pem, parameters, dialects, auth, service, transfer, app |
 //! | [`telemetry`] | log lines | config |
 //! | [`cli`] | the commands | all |
 //!
@@ -40,6 +41,7 @@ pub mod expiring_table;
 pub mod http;
 pub mod http_client;
 pub mod json;
+pub mod memory;
 pub mod metrics;
 pub mod parameters;
 pub mod pem;

@@ -105,7 +105,7 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
 
 /// Combines several statements with the same [`BatchKey`] into one. It returns the rows of each, with the number of the
 /// statement, from 1, as the second column.
-pub fn batch(several: &[Compiled]) -> Result<Compiled, RequestError> {
+pub fn batch(several: &[&Compiled]) -> Result<Compiled, RequestError> {
     let key = several.first().and_then(|first| first.batch_key);
     let Some(key) = key.filter(|key| several.iter().all(|compiled| compiled.batch_key == Some(*key))) else {
         return Err(RequestError::internal("statements that cannot be batched"));
@@ -194,6 +194,7 @@ mod tests {
             vec![counts(&single, 1), counts(&both, 1)],
             vec![counts(&single, 1), counts(&single, 2)],
         ] {
+            let several: Vec<_> = several.iter().collect();
             assert!(matches!(batch(&several), Err(RequestError::Internal { .. })));
         }
     }

@@ -31,6 +31,14 @@ pub struct Change {
     pub new_tags: Option<Vec<Tag>>,
 }
 
+impl Change {
+    /// About as many bytes of memory as it takes: its tags, and some for the rest.
+    pub fn size(&self) -> usize {
+        let tags = self.old_tags.iter().chain(&self.new_tags).flatten();
+        2 * size_of::<Self>() + tags.map(Tag::size).sum::<usize>()
+    }
+}
+
 /// Which changes are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangeFilter {

@@ -76,6 +76,11 @@ impl Item {
         (3..self.ends.len()).step_by(2).map(|at| (self.text(at), self.text(at + 1)))
     }
 
+    /// About as many bytes of memory as it takes.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.texts.len() + size_of_val(self.ends.as_slice())
+    }
+
     /// The parts of the resource.
     pub fn resource(&self) -> Resource {
         let tags = self.tags().map(|(key, value)| Tag { key: key.to_owned(), value: value.to_owned() });

@@ -14,3 +14,11 @@ pub struct Resource {
     /// Tags sorted by key, in byte order.
     pub tags: Vec<Tag>,
 }
+
+impl Resource {
+    /// About as many bytes of memory as it takes.
+    pub fn size(&self) -> usize {
+        let texts = self.resource_id.len() + self.resource_name.len() + self.detail.as_ref().map_or(0, String::len);
+        size_of::<Self>() + texts + self.tags.iter().map(Tag::size).sum::<usize>()
+    }
+}

@@ -28,6 +28,11 @@ impl Tag {
         if self.value.is_empty() { self.key.clone() } else { format!("{}.{}", self.key, self.value) }
     }
 
+    /// About as many bytes of memory as it takes.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.key.len() + self.value.len()
+    }
+
     /// Whether the tag is a system tag.
     pub fn is_system(&self) -> bool {
         is_system_key(&self.key)

@@ -9,7 +9,7 @@ use actix_web::{
 use super::{
     body::{self, Held},
     conditions::{self, Outcome},
-    outgoing::{self, Read},
+    outgoing::Read,
     path,
     pieces::Pieces,
     principal, refusal,
@@ -20,6 +20,7 @@ use crate::{
     auth::Principal,
     dialects::{Dialect, Route, WireReply, WireRequest},
     domain::{Answer, Command, FieldKind, RequestError},
+    memory::SMALL,
 };
 
 const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
@@ -100,7 +101,7 @@ impl Call {
             return Ok(response.finish());
         }
         response.content_type("application/json");
-        if reply.body.len() > outgoing::SMALL && !command.is_write() {
+        if reply.body.len() > SMALL && !command.is_write() {
             response.extensions_mut().insert(Read);
         }
         let (Some(writer), Answer::TagList(list)) = (reply.rest, answer) else { return Ok(response.body(reply.body)) };

@@ -23,14 +23,13 @@ use tokio::task::JoinHandle;
 
 use super::{
     connection::{Active, Connection},
-    room::{Budget, Share},
     state::AppState,
     unidentified::{self, Asked},
 };
-use crate::domain::{Outage, RequestError};
-
-/// Answers up to this length are sent as they are.
-pub(super) const SMALL: usize = 64 * 1024;
+use crate::{
+    domain::{Outage, RequestError},
+    memory::{Account, Budget, NoRoom, SMALL},
+};
 
 /// What an answer in pieces takes from the budget: a piece, and what actix-http has buffered.
 const STREAM: usize = 128 * 1024;
@@ -48,12 +47,13 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Read;
 
 /// Prepares an answer to be sent. If it is large and there is no memory for it, the answer is 503. It is never shortened: clients
-/// take a short page for the last one.
+/// take a short page for the last one. The account is of the request, which may have been refused already for what was read for it.
 pub(super) fn prepare<B: MessageBody + 'static>(
     mut answer: ServiceResponse<EitherBody<B>>,
     connection: Option<&Rc<Connection>>,
     asked: &Asked,
     state: &AppState,
+    account: Arc<Account>,
 ) -> ServiceResponse<EitherBody<B>> {
     let size = answer.response().body().size();
     let bytes = match size {
@@ -64,38 +64,44 @@ pub(super) fn prepare<B: MessageBody + 'static>(
     if let Some(connection) = connection {
         connection.count(bytes);
     }
+    let shed = &state.server.counts.shed.memory_answers;
+    if account.was_refused() {
+        shed.increment();
+    }
+    // answers up to this length are sent as they are
     if bytes <= SMALL || asked.method == Method::HEAD {
         return answer;
     }
-    let budget = state.server.limits.answers();
     let may_refuse = asked.method.is_safe() || answer.response_mut().extensions_mut().remove::<Read>().is_some();
-    let share = match budget.share(bytes) {
-        Some(share) => share,
-        None if may_refuse => {
-            state.server.counts.shed.memory_answers.increment();
-            let source = format!("an answer of {bytes} bytes did not fit beside those that are being sent").into();
-            let error = RequestError::Unavailable { outage: Outage::Answers, source };
-            let refused = unidentified::respond(asked, state, error.into());
-            return answer.into_response(refused.map_into_right_body());
-        }
+    if !may_refuse {
         // what was changed is changed
-        None => budget.share_anyway(bytes),
-    };
+        account.settle_anyway(bytes);
+    } else if let Err(error) = account.settle(bytes) {
+        shed.increment();
+        let refused = unidentified::respond(asked, state, no_room(error).into());
+        return answer.into_response(refused.map_into_right_body());
+    }
+    let budget = state.server.limits.answers();
     let pace = connection.map(|connection| Pace::watch(connection, budget, state.server.limits.patience));
     answer.map_body(|_, body| {
         let body = match body.try_into_bytes() {
-            Ok(bytes) => BoxBody::new(Slices { bytes, pace, _share: share }),
-            Err(body) => BoxBody::new(Pieces { body: Box::pin(body), pace, _share: share }),
+            Ok(bytes) => BoxBody::new(Slices { bytes, pace, _account: account }),
+            Err(body) => BoxBody::new(Pieces { body: Box::pin(body), pace, _account: account }),
         };
         EitherBody::right(body)
     })
+}
+
+/// The error of a request that there is no room for.
+pub(super) fn no_room(error: NoRoom) -> RequestError {
+    RequestError::Unavailable { outage: Outage::Answers, source: error.into() }
 }
 
 /// A body of known length, of which slices are copied as they are sent.
 struct Slices {
     bytes: Bytes,
     pace: Option<Pace>,
-    _share: Share,
+    _account: Arc<Account>,
 }
 
 impl MessageBody for Slices {
@@ -123,7 +129,7 @@ impl MessageBody for Slices {
 struct Pieces<B> {
     body: Pin<Box<B>>,
     pace: Option<Pace>,
-    _share: Share,
+    _account: Arc<Account>,
 }
 
 impl<B: MessageBody + 'static> MessageBody for Pieces<B> {

@@ -3,11 +3,12 @@
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 
-use super::error_log;
+use super::{error_log, outgoing::no_room};
 use crate::{
     auth::Principal,
     dialects::ListWriter,
     domain::{RequestError, TagList, TagWalk},
+    memory,
     service::Service,
 };
 
@@ -35,10 +36,15 @@ impl Pieces {
         Self { service, principal, writer, json, rest: list.rest, next: list.next }
     }
 
-    /// The response as a whole.
+    /// The response as a whole, which the request keeps.
     pub(super) async fn collect(mut self) -> Result<Vec<u8>, RequestError> {
+        let account = memory::current();
         while let Some(walk) = self.rest.take() {
+            let before = self.json.len();
             self.read(walk).await?;
+            if let Some(account) = &account {
+                account.keep(self.json.len() - before).map_err(no_room)?;
+            }
         }
         Ok(self.json)
     }

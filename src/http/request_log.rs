@@ -37,6 +37,7 @@ use super::{
 use crate::{
     auth::Principal,
     domain::{Outage, RequestError},
+    memory::Account,
     metrics::{Record, ShownTrace},
 };
 
@@ -66,6 +67,7 @@ pub(super) async fn log<B: MessageBody + 'static>(
     let client = Some(client::address(&request, &state.server.trusted_proxies));
     let trace = state.server.traces.as_ref().map(|traces| traced::begin(traces, request.headers()));
     let record = RefCell::new(Record::new(trace));
+    let account = Arc::new(Account::new(state.server.limits.answers()));
     let work = async {
         if let Some(connection) = &connection {
             connection.settle(state.server.limits.patience).await?;
@@ -80,9 +82,9 @@ pub(super) async fn log<B: MessageBody + 'static>(
         })
     };
     let bounds = || bounds(&asked, &state);
-    let cut = match watch::run(connection.as_deref(), bounds, &record, work).await {
+    let cut = match watch::run(connection.as_deref(), bounds, &record, &account, work).await {
         Ok(Ok(answer)) => {
-            let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state);
+            let mut answer = outgoing::prepare(answer?, connection.as_ref(), &asked, &state, account);
             let route = routes::of(answer.request()).unwrap_or_else(|| state.patterns().find(&asked.uri));
             let elapsed = start.elapsed();
             state.server.counts.answered(route, &asked.method, answer.status(), elapsed);

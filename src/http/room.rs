@@ -1,17 +1,12 @@
-//! Memory that requests share: budgets of bytes for bodies and answers.
+//! The memory for bodies.
 
-use std::{
-    cell::Cell,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-};
+use std::{cell::Cell, sync::Arc};
 
 use actix_web::web::Bytes;
 
 use crate::{
     domain::{Outage, RequestError},
+    memory::Budget,
     metrics::Counter,
 };
 
@@ -21,77 +16,6 @@ pub(super) const LARGEST: usize = 8 * 1024 * 1024;
 
 /// Maximum size of a body that anyone may send, without credentials.
 pub(super) const LARGEST_OPEN: usize = 64 * 1024;
-
-/// A number of bytes that many take from and give back.
-#[derive(Debug)]
-pub(super) struct Budget {
-    size: i64,
-    /// What is left; below zero if something was taken that could not be refused.
-    left: AtomicI64,
-}
-
-/// A length in memory never exceeds the range.
-fn signed(bytes: usize) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
-impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self { size: signed(bytes), left: AtomicI64::new(signed(bytes)) }
-    }
-
-    /// Takes bytes, if as many are left.
-    fn try_take(&self, bytes: usize) -> bool {
-        bytes == 0 || self.left.fetch_update(Relaxed, Relaxed, |left| enough(left, bytes)).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        if bytes > 0 {
-            self.left.fetch_add(signed(bytes), Relaxed);
-        }
-    }
-
-    /// Takes bytes until the share is dropped, if as many are left, or if nothing else is taken: what is larger than the whole
-    /// must be possible at some time.
-    pub(super) fn share(self: &Arc<Self>, bytes: usize) -> Option<Share> {
-        let allowed = |left| if left == self.size { Some(left - signed(bytes)) } else { enough(left, bytes) };
-        let taken = self.left.fetch_update(Relaxed, Relaxed, allowed);
-        taken.is_ok().then(|| Share { budget: Arc::clone(self), bytes })
-    }
-
-    /// Takes bytes until the share is dropped, whether they are left or not.
-    pub(super) fn share_anyway(self: &Arc<Self>, bytes: usize) -> Share {
-        self.left.fetch_sub(signed(bytes), Relaxed);
-        Share { budget: Arc::clone(self), bytes }
-    }
-
-    /// How many bytes are taken, and of how many.
-    pub(super) fn usage(&self) -> [i64; 2] {
-        [self.size - self.left.load(Relaxed), self.size]
-    }
-
-    /// Whether less than half is left.
-    pub(super) fn is_scarce(&self) -> bool {
-        self.left.load(Relaxed) < self.size / 2
-    }
-}
-
-fn enough(left: i64, bytes: usize) -> Option<i64> {
-    left.checked_sub(signed(bytes)).filter(|left| *left >= 0)
-}
-
-/// Bytes of a budget, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Share {
-    budget: Arc<Budget>,
-    bytes: usize,
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
-    }
-}
 
 /// The room for bodies, of all requests together.
 #[derive(Debug)]
@@ -244,7 +168,7 @@ mod tests {
     }
 
     fn left(room: &Room) -> (i64, i64) {
-        (room.beginnings.left.load(Relaxed), room.rest.left.load(Relaxed))
+        (room.beginnings.left(), room.rest.left())
     }
 
     /// What a body has kept, and what is left of the room.
@@ -316,38 +240,12 @@ mod tests {
             for _ in 0..size / 1000 {
                 kept.push(&[b'x'; 1000]);
                 let body = kept.body.as_ref().unwrap();
-                let (beginnings, rest) = left(&room);
-                let taken = signed(LARGEST_OPEN + LARGEST) - beginnings - rest;
-                assert_eq!((body.capacity(), taken), (kept.size, signed(kept.size)));
+                let taken: i64 = room.budgets().iter().map(|budget| budget.usage()[0]).sum();
+                assert_eq!((body.capacity(), usize::try_from(taken)), (kept.size, Ok(kept.size)));
                 assert!(kept.size <= (2 * body.len()).min(length.unwrap_or(LARGEST)), "{length:?}");
             }
             kept.push(&vec![b'x'; size % 1000]);
             assert_eq!(kept.body.as_ref().map(|body| (body.len(), body.capacity())), Some((size, size)));
         }
-    }
-
-    #[test]
-    fn what_cannot_be_refused_is_taken_all_the_same_and_given_back() {
-        let budget = Arc::new(Budget::new(100));
-        let first = budget.share(60).unwrap();
-        assert!(budget.is_scarce() && budget.share(41).is_none());
-        let second = budget.share_anyway(50);
-        assert!(budget.share(1).is_none());
-        drop(first);
-        assert!(!budget.is_scarce() && budget.share(51).is_none() && budget.share(50).is_some());
-        drop(second);
-        assert!(budget.share(100).is_some());
-    }
-
-    #[test]
-    fn what_is_larger_than_the_whole_budget_is_taken_alone() {
-        let budget = Arc::new(Budget::new(100));
-        let small = budget.share(1).unwrap();
-        assert!(budget.share(101).is_none());
-        drop(small);
-        let large = budget.share(101).unwrap();
-        assert!(budget.share(1).is_none() && budget.share(101).is_none());
-        drop(large);
-        assert!(budget.share(100).is_some());
     }
 }

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     pin::pin,
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use std::{
 use tokio::{select, time::sleep};
 
 use super::connection::Connection;
-use crate::metrics::Record;
+use crate::{memory::Account, metrics::Record};
 
 /// When a running request is looked at first. One that is answered before costs a timer.
 const FIRST: Duration = Duration::from_millis(100);
@@ -37,11 +38,13 @@ pub(super) struct Bounds {
     pub(super) may_end: bool,
 }
 
-/// Runs a request until it is answered, or cut off, and records what it does in the database. `bounds` are only asked for if it is not answered soon.
+/// Runs a request until it is answered, or cut off, and records what it does in the database and what it keeps. `bounds` are only
+/// asked for if it is not answered soon.
 pub(super) async fn run<T>(
     connection: Option<&Connection>,
     bounds: impl Fn() -> Bounds,
     record: &RefCell<Record>,
+    account: &Arc<Account>,
     request: impl Future<Output = T>,
 ) -> Result<T, Cut> {
     let begun = Instant::now();
@@ -51,7 +54,7 @@ pub(super) async fn run<T>(
         select! {
             biased;
             answer = poll_fn(|context| match request.as_mut().as_pin_mut() {
-                Some(request) => Record::poll(record, request, context),
+                Some(request) => account.during(|| Record::poll(record, request, context)),
                 None => Poll::Pending,
             }) => return Ok(answer),
             () = sleep(pause) => {}

@@ -10,7 +10,10 @@ use super::{
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
     version::SchemaVersion,
 };
-use crate::domain::{Outage, RequestError};
+use crate::{
+    domain::{Outage, RequestError},
+    memory::NoRoom,
+};
 
 /// Why the database cannot be opened, migrated or imported into; each is one line for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +177,16 @@ fn is_crowded(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Configuration(source) if source.is::<Crowded>())
 }
 
+/// The error of a statement whose rows do not fit beside what others keep.
+pub(super) fn no_room(error: NoRoom) -> sqlx::Error {
+    sqlx::Error::Configuration(error.into())
+}
+
+/// Whether there was no room for the rows of a statement.
+pub(super) fn is_no_room(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Configuration(source) if source.is::<NoRoom>())
+}
+
 /// The database does not respond, so a statement is not sent.
 #[derive(Debug, thiserror::Error)]
 #[error("the database does not respond")]
@@ -232,6 +245,7 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
         | sqlx::Error::WorkerCrashed => Meaning::Outage(Outage::Unreachable),
         other if SessionLost::is_within(other) => Meaning::Outage(Outage::Sessions),
         other if is_crowded(other) => Meaning::Outage(Outage::Busy),
+        other if is_no_room(other) => Meaning::Outage(Outage::Answers),
         other => {
             let refused = || NoConnection::within(other).map(NoConnection::outage);
             refused_for(other).or_else(refused).map_or(Meaning::Bug, Meaning::Outage)

@@ -47,8 +47,9 @@ struct ChangeRow {
 }
 
 impl ChangeRow {
-    fn change(self) -> Change {
-        Change {
+    /// The change with its number, and its size.
+    fn change(self) -> ((i64, Change), usize) {
+        let change = Change {
             changed_at: self.changed_at,
             project_id: self.project_id,
             resource_type: self.resource_type,
@@ -61,7 +62,9 @@ impl ChangeRow {
             new_name: self.new_name,
             old_tags: self.old_tags.map(tags_of),
             new_tags: self.new_tags.map(tags_of),
-        }
+        };
+        let size = change.size();
+        ((self.change_id, change), size)
     }
 }
 
@@ -74,9 +77,9 @@ struct FeedPart {
     is_last: bool,
 }
 
-fn page_of(rows: Vec<ChangeRow>) -> ChangePage {
-    let last = rows.last().map(|row| row.change_id);
-    (rows.into_iter().map(ChangeRow::change).collect(), last)
+fn page_of(rows: Vec<(i64, Change)>) -> ChangePage {
+    let last = rows.last().map(|(change_id, _)| *change_id);
+    (rows.into_iter().map(|(_, change)| change).collect(), last)
 }
 
 impl Store {
@@ -108,7 +111,7 @@ impl Store {
     ) -> Result<ChangePage, RequestError> {
         let rows = self
             .cheap(Form::ChangesOfResource)
-            .fetch_all(Retry::Read, || {
+            .fetch_large(Retry::Read, || {
                 sqlx::query_as!(
                     ChangeRow,
                     r#"select h.change_id,
@@ -139,7 +142,7 @@ impl Store {
                     before,
                     i64::from(limit)
                 )
-            })
+            }, |row| Ok(row.change()))
             .await?;
         Ok(page_of(rows))
     }
@@ -155,7 +158,7 @@ impl Store {
     ) -> Result<ChangePage, RequestError> {
         let rows = self
             .expensive(Form::ChangesOfScopes)
-            .fetch_all(Retry::Read, || {
+            .fetch_large(Retry::Read, || {
                 // scope by scope, each along its key from the newest entry on
                 sqlx::query_as!(
                     ChangeRow,
@@ -191,7 +194,7 @@ impl Store {
                     before,
                     i64::from(limit)
                 )
-            })
+            }, |row| Ok(row.change()))
             .await?;
         Ok(page_of(rows))
     }
@@ -238,7 +241,7 @@ impl Store {
     ) -> Result<FeedPart, RequestError> {
         let rows = self
             .expensive(Form::ReadWindow)
-            .fetch_all(Retry::Read, || {
+            .fetch_large(Retry::Read, || {
                 sqlx::query!(
                     r#"select r.is_covered as "is_covered!", r.is_end as "is_end!",
                               (r.entry).span_id as "span_id!", p.token as "span_token!", (r.entry).change_id as "change_id!",
@@ -258,31 +261,31 @@ impl Store {
                     i32::try_from(limit).unwrap_or(i32::MAX),
                     WINDOW
                 )
+            }, |row| {
+                // With the origin of the end: the entries are complete only there, while a standby may have been promoted since.
+                let (span_id, span_token, origin) = (row.span_id, row.span_token, end.origin);
+                let position = FeedPosition { span_id, span_token, change_id: row.change_id, origin };
+                let change = row.is_covered.then(|| Change {
+                    changed_at: row.changed_at,
+                    project_id: row.project_id,
+                    resource_type: row.resource_type,
+                    resource_id: row.resource_id,
+                    operation: row.operation,
+                    principal: row.principal,
+                    credential_id: row.credential_id,
+                    request_id: row.request_id,
+                    old_name: row.old_name,
+                    new_name: row.new_name,
+                    old_tags: row.old_tags.map(tags_of),
+                    new_tags: row.new_tags.map(tags_of),
+                });
+                let size = change.as_ref().map_or(0, Change::size);
+                Ok(((position, row.is_end, change), size))
             })
             .await?;
-        // With the origin of the end: the entries are complete only there, while a standby may have been promoted since.
-        let last = rows.last().map(|row| FeedPosition {
-            span_id: row.span_id,
-            span_token: row.span_token,
-            change_id: row.change_id,
-            origin: end.origin,
-        });
-        let is_last = !rows.last().is_some_and(|row| row.is_end);
-        let changes = rows.into_iter().filter(|row| row.is_covered).map(|row| Change {
-            changed_at: row.changed_at,
-            project_id: row.project_id,
-            resource_type: row.resource_type,
-            resource_id: row.resource_id,
-            operation: row.operation,
-            principal: row.principal,
-            credential_id: row.credential_id,
-            request_id: row.request_id,
-            old_name: row.old_name,
-            new_name: row.new_name,
-            old_tags: row.old_tags.map(tags_of),
-            new_tags: row.new_tags.map(tags_of),
-        });
-        Ok(FeedPart { changes: changes.collect(), last, is_last })
+        let (last, is_end) = rows.last().map(|(position, is_end, _)| (*position, *is_end)).unzip();
+        let changes = rows.into_iter().filter_map(|(.., change)| change).collect();
+        Ok(FeedPart { changes, last, is_last: is_end != Some(true) })
     }
 
     /// The position before the oldest entry that is kept. It is of no span, and holds wherever entries are numbered.

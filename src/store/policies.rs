@@ -59,6 +59,16 @@ pub(super) struct PolicyRow {
     pub(super) updated_at: i64,
 }
 
+impl PolicyRow {
+    /// About as many bytes of memory as it takes.
+    fn size(&self) -> usize {
+        let lists = self.allowed_values.iter().chain(&self.resource_types).flatten();
+        let pattern = self.pattern.as_ref().map_or(0, String::len);
+        let texts = lists.map(|text| size_of::<String>() + text.len()).sum::<usize>();
+        2 * size_of::<Self>() + self.description.len() + pattern + texts
+    }
+}
+
 impl From<PolicyRow> for StoredPolicy {
     fn from(row: PolicyRow) -> Self {
         Self {
@@ -125,7 +135,7 @@ impl Store {
         let domain_id = domain_id.flatten();
         let rows = self
             .cheap(Form::ListPolicies)
-            .fetch_all(Retry::Read, || {
+            .fetch_large(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
                     r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
@@ -147,9 +157,12 @@ impl Store {
                     domain_id,
                     i64::from(limit)
                 )
+            }, |row| {
+                let size = row.size();
+                Ok((StoredPolicy::from(row), size))
             })
             .await?;
-        Ok(rows.into_iter().map(StoredPolicy::from).collect())
+        Ok(rows)
     }
 
     /// A policy; `None` if it is unknown.

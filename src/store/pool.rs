@@ -19,7 +19,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 use super::{
     breaker::{Breaker, CurrentSession, Watcher},
     canceller::{Canceller, Session},
-    failure::{NoConnection, crowded, is_refusal, is_stale},
+    failure::{NoConnection, crowded, is_no_room, is_refusal, is_stale},
     forms::Form,
     idle::{Idle, OpenConnection, close_all},
     metrics::{PoolMetrics, PoolUsage, ShownPool, StoreMetrics},
@@ -385,9 +385,9 @@ impl Running {
         self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    /// Releases the connection with the outcome of its statement.
+    /// Releases the connection with the outcome of its statement. One whose rows are not all read is cancelled.
     pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        match self.connection.take() {
+        match self.connection.take_if(|_| !outcome.as_ref().is_err_and(is_no_room)) {
             Some(connection) => {
                 let ran = self.noted.end(outcome.is_err());
                 connection.metrics().observe_statement(self.form, ran);

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlx::postgres::PgRow;
-
 use super::{
     Store,
     forms::Form,
     retry::Retry,
-    rows::{bind, page_of, total_of},
+    rows::{Found, bind, page_of, read_found},
 };
 use crate::{
     compiler::{Compiled, Cost},
@@ -18,27 +16,21 @@ use crate::{
 impl Store {
     /// Runs a compiled count.
     pub async fn count(&self, compiled: &Compiled) -> Result<u64, RequestError> {
-        let rows = self.fetch_all(compiled).await?;
-        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-        Ok(total_of(row)?)
+        Ok(page_of(self.fetch_found(compiled, &[]).await?)?.total)
     }
 
-    /// Runs a compiled page; `scopes` are those it was compiled for.
+    /// Runs a compiled page; `scopes` are those it was compiled for. The request keeps what is read until it ends.
     pub async fn list(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Page, RequestError> {
-        let rows = self.fetch_all(compiled).await?;
-        // an empty page has a row with the total too, so a result without rows is an error
-        if rows.is_empty() {
-            return Err(sqlx::Error::RowNotFound.into());
-        }
-        Ok(page_of(&rows, scopes)?)
+        Ok(page_of(self.fetch_found(compiled, scopes).await?)?)
     }
 
-    async fn fetch_all(&self, compiled: &Compiled) -> Result<Vec<PgRow>, RequestError> {
+    async fn fetch_found(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Vec<Found>, RequestError> {
         match compiled.cost {
-            Cost::Cheap => self.connections.reads.fetch_all(self.share, compiled).await,
-            Cost::Expensive => {
-                Ok(self.expensive(Form::of_query(compiled.shape)).fetch_all(Retry::Read, || bind(compiled)).await?)
-            }
+            Cost::Cheap => self.connections.reads.fetch(self.share, compiled, scopes).await,
+            Cost::Expensive => Ok(self
+                .expensive(Form::of_query(compiled.shape))
+                .fetch_large(Retry::Read, || bind(compiled), |row| read_found(&row, scopes))
+                .await?),
         }
     }
 }

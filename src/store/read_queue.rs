@@ -2,23 +2,24 @@
 //!
 //! `docs/adr/0013-cheap-reads-together.md` explains why.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use sqlx::{Row, postgres::PgRow};
+use sqlx::Row;
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
-    failure::{is_lost_connection, is_stale, is_without_connection, outage_of, unavailable},
+    failure::{is_lost_connection, is_stale, is_without_connection, no_room, outage_of, unavailable},
     forms::Form,
     metrics::BatchKind,
     pool::Pool,
     retry::Retry,
-    rows::bind,
+    rows::{Found, bind, read_found},
     turns::Share,
 };
 use crate::{
-    compiler::{BatchKey, Compiled, Cost, batch},
-    domain::RequestError,
+    compiler::{self, BatchKey, Compiled, Cost},
+    domain::{RequestError, Scope},
+    memory::{self, Account, NoRoom},
     metrics::NotedStatement,
 };
 
@@ -35,14 +36,18 @@ pub(super) struct ReadQueue {
 pub(super) struct BatchedQuery {
     query: Compiled,
     share: Share,
+    /// The scope it is compiled for, if it is a page.
+    scope: Option<Arc<Scope>>,
+    /// The account of its request.
+    account: Option<Arc<Account>>,
 }
 
 /// The outcome of a batched query.
 pub(super) enum Coalesced {
-    Rows(Vec<PgRow>),
+    Found(Vec<Found>),
     /// Its batch failed: it runs alone, so that only the query that causes the error gets it.
     Single,
-    /// The database cannot answer any statement at present.
+    /// The database cannot answer any statement at present, or there is no room for the rows.
     Failed(RequestError),
 }
 
@@ -53,19 +58,25 @@ impl ReadQueue {
     }
 
     /// The rows of a cheap query, which runs alone or in a batch.
-    pub(super) async fn fetch_all(&self, share: Share, query: &Compiled) -> Result<Vec<PgRow>, RequestError> {
+    pub(super) async fn fetch(
+        &self,
+        share: Share,
+        query: &Compiled,
+        scopes: &[Arc<Scope>],
+    ) -> Result<Vec<Found>, RequestError> {
         // held until the statement has ended
         let leader = query.batch_key.and_then(|key| self.batcher.try_lead(self, key));
         if leader.is_some() {
             self.pool.metrics().observe_batch(BatchKind::Read, 1);
         }
         if let (Some(key), None) = (query.batch_key, &leader) {
-            let request = BatchedQuery { query: query.clone(), share };
+            let (scope, account) = (scopes.first().cloned(), memory::current());
+            let request = BatchedQuery { query: query.clone(), share, scope, account };
             let mut noted = NotedStatement::begin(Form::of_query(query.shape).name(), Duration::ZERO);
             let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
-            noted.end(!matches!(outcome, Some(Coalesced::Rows(_))));
+            noted.end(!matches!(outcome, Some(Coalesced::Found(_))));
             match outcome {
-                Some(Coalesced::Rows(rows)) => return Ok(rows),
+                Some(Coalesced::Found(rows)) => return Ok(rows),
                 Some(Coalesced::Failed(error)) => return Err(error),
                 // or the worker may be stuck: then this query leaves the queue and acquires its own connection
                 Some(Coalesced::Single) | None => {}
@@ -74,20 +85,43 @@ impl ReadQueue {
         Ok(self
             .pool
             .lane(share, Cost::Cheap, Form::of_query(query.shape))
-            .fetch_all(Retry::Read, || bind(query))
+            .fetch_large(Retry::Read, || bind(query), |row| read_found(&row, scopes))
             .await?)
     }
 
-    /// The rows of each query of a batch.
-    async fn fetch_batch(&self, share: Share, queries: &[Compiled]) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
-        let joined = batch(queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    /// The rows of each query of a batch. They are kept by its request, and those of one that has no room are dropped.
+    async fn fetch_batch(
+        &self,
+        share: Share,
+        batch: &[BatchedQuery],
+    ) -> Result<Vec<Result<Vec<Found>, NoRoom>>, sqlx::Error> {
+        let queries: Vec<_> = batch.iter().map(|batched| &batched.query).collect();
+        let joined = compiler::batch(&queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let lane = self.pool.lane(share, Cost::Cheap, Form::of_query(joined.shape));
-        let mut answers: Vec<Vec<PgRow>> = queries.iter().map(|_| Vec::new()).collect();
+        let scope = batch.first().and_then(|batched| batched.scope.as_ref());
+        let scopes = scope.map(std::slice::from_ref).unwrap_or_default();
+        let at = |number: i64| usize::try_from(number - 1).ok();
         // no retry: if the batch fails, each query runs alone
-        for row in lane.fetch_all(Retry::Never, || bind(&joined)).await? {
-            let number: i64 = row.try_get_unchecked(1)?;
-            let answer = usize::try_from(number - 1).ok().and_then(|number| answers.get_mut(number));
-            answer.ok_or_else(|| sqlx::Error::Decode(format!("a row is of query {number}").into()))?.push(row);
+        let rows = lane.fetch_large(
+            Retry::Never,
+            || bind(&joined),
+            |row| {
+                let number: i64 = row.try_get_unchecked(1)?;
+                let (found, size) = read_found(&row, scopes)?;
+                let account = at(number).and_then(|at| batch.get(at)?.account.as_ref());
+                let kept = account.map_or(Ok(()), |account| account.keep(size));
+                Ok(((number, kept.map(|()| found)), 0))
+            },
+        );
+        let mut answers: Vec<_> = batch.iter().map(|_| Ok(Vec::new())).collect();
+        for (number, found) in rows.await? {
+            let answer = at(number).and_then(|at| answers.get_mut(at));
+            let answer = answer.ok_or_else(|| sqlx::Error::Decode(format!("a row is of query {number}").into()))?;
+            match (answer.as_mut(), found) {
+                (Ok(rows), Ok(found)) => rows.push(found),
+                (Ok(_), Err(error)) => *answer = Err(error),
+                (Err(_), _) => {}
+            }
         }
         Ok(answers)
     }
@@ -105,12 +139,14 @@ impl BatchHandler for ReadQueue {
         self.pool.metrics().observe_batch(BatchKind::Read, batch.len());
         // all are of one scope, so hardly ever of two shares
         let share = batch.first().map(|pending| pending.request.share).unwrap_or_default();
-        let (queries, responders): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(Pending::split).map(|(request, responder)| (request.query, responder)).unzip();
-        let error = match self.fetch_batch(share, &queries).await {
+        let (batch, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
+        let error = match self.fetch_batch(share, &batch).await {
             Ok(answers) => {
-                for (responder, rows) in responders.into_iter().zip(answers) {
-                    responder.send(Coalesced::Rows(rows));
+                for (responder, answer) in responders.into_iter().zip(answers) {
+                    responder.send(match answer {
+                        Ok(rows) => Coalesced::Found(rows),
+                        Err(error) => Coalesced::Failed(no_room(error).into()),
+                    });
                 }
                 return;
             }
@@ -130,7 +166,7 @@ impl BatchHandler for ReadQueue {
             }
             // another connection may succeed, or another query caused the error
             _ => {
-                tracing::debug!(%error, queries = queries.len(), "a batch of queries failed, running each query alone");
+                tracing::debug!(%error, queries = batch.len(), "a batch of queries failed, running each query alone");
                 for responder in responders {
                     responder.send(Coalesced::Single);
                 }

@@ -242,8 +242,9 @@ impl Store {
     ) -> Result<(u64, Vec<(i32, Resource)>), RequestError> {
         // this slot is never assigned, so all resources come before it
         let slot = slot.unwrap_or(i32::MAX);
-        let rows = self.cheap(Form::ListRegistered).fetch_all(Retry::Read, || { sqlx::query!(
-                    r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
+        let statement = || {
+            sqlx::query!(
+                r#"select t.total as "total!", r.slot as "slot?", r.resource_id as "resource_id?",
                               r.resource_name as "resource_name?", r.detail as "detail?", r.tags as "tags?"
                          from (select coalesce(sum(coalesce(cardinality(l.slots),
                                                             (select sum(c.hits) from tagd.chunk c
@@ -257,22 +258,26 @@ impl Store {
                             order by e.slot desc
                             limit $3) r on true
                         order by r.slot desc"#,
-                    scope_id,
-                    slot,
-                    i64::from(limit)
-                ) }).await?;
-        let total = rows.first().map_or(0, |row| u64::try_from(row.total).unwrap_or_default());
-        let resources = rows.into_iter().filter_map(|row| {
+                scope_id,
+                slot,
+                i64::from(limit)
+            )
+        };
+        let rows = self.cheap(Form::ListRegistered).fetch_large(Retry::Read, statement, |row| {
+            let total = u64::try_from(row.total).unwrap_or_default();
             // an empty page is one row without a resource
-            let resource = Resource {
-                resource_id: row.resource_id?,
-                resource_name: row.resource_name?,
-                detail: row.detail,
-                tags: tags_of(row.tags?),
+            let (Some(slot), Some(resource_id), Some(resource_name), Some(tags)) =
+                (row.slot, row.resource_id, row.resource_name, row.tags)
+            else {
+                return Ok(((total, None), 0));
             };
-            Some((row.slot?, resource))
+            let resource = Resource { resource_id, resource_name, detail: row.detail, tags: tags_of(tags) };
+            let size = resource.size();
+            Ok(((total, Some((slot, resource))), size))
         });
-        Ok((total, resources.collect()))
+        let rows = rows.await?;
+        let total = rows.first().map_or(0, |(total, _)| *total);
+        Ok((total, rows.into_iter().filter_map(|(_, resource)| resource).collect()))
     }
 
     /// Registers a resource, or replaces an existing one, which keeps its tags unless `with_tags` is set. Returns true

@@ -2,6 +2,7 @@
 
 use std::{io::ErrorKind, pin::pin, time::Duration};
 
+use futures_util::{TryStreamExt, stream::BoxStream};
 use sqlx::{
     FromRow, PgConnection, Postgres,
     postgres::{PgArguments, PgRow},
@@ -10,10 +11,11 @@ use sqlx::{
 
 use super::{
     breaker::CurrentSession,
-    failure::{is_lost_connection, is_stale, meaning_of, outage_of, refusal_of},
+    failure::{is_lost_connection, is_stale, meaning_of, no_room, outage_of, refusal_of},
     pool::Lane,
     states::Meaning,
 };
+use crate::memory;
 
 /// Maximum number of attempts of a write. The functions take locks in a fixed order, so retries are only needed when the
 /// server rolls back under load.
@@ -40,6 +42,11 @@ pub(super) enum Retry {
 pub(super) trait Statement: Send {
     type Row: Send;
 
+    fn fetch<'c>(self, connection: &'c mut PgConnection) -> BoxStream<'c, Result<Self::Row, sqlx::Error>>
+    where
+        Self: 'c,
+        Self::Row: 'c;
+
     fn fetch_all(
         self,
         connection: &mut PgConnection,
@@ -64,6 +71,41 @@ impl Lane<'_> {
         self.run(retry, &session, || async {
             let mut running = self.begin_statement(&session).await?;
             let outcome = statement().fetch_all(running.connection()?).await;
+            running.release(outcome)
+        })
+        .await
+    }
+
+    /// What is made of the rows of a statement that may be large. `read` also returns the size of what it makes, which the
+    /// request keeps. If there is no room for it, the statement is cancelled.
+    pub(super) async fn fetch_large<S: Statement, T>(
+        self,
+        retry: Retry,
+        statement: impl Fn() -> S,
+        read: impl Fn(S::Row) -> Result<(T, usize), sqlx::Error>,
+    ) -> Result<Vec<T>, sqlx::Error> {
+        let session = CurrentSession::default();
+        let account = memory::current();
+        self.run(retry, &session, || async {
+            let mut running = self.begin_statement(&session).await?;
+            let mut kept = 0;
+            let outcome = async {
+                let mut rows = statement().fetch(running.connection()?);
+                let mut made = Vec::new();
+                while let Some(row) = rows.try_next().await? {
+                    let (one, size) = read(row)?;
+                    if let Some(account) = &account {
+                        account.keep(size).map_err(no_room)?;
+                        kept += size;
+                    }
+                    made.push(one);
+                }
+                Ok(made)
+            }
+            .await;
+            if let (Err(_), Some(account)) = (&outcome, &account) {
+                account.release(kept);
+            }
             running.release(outcome)
         })
         .await
@@ -187,6 +229,14 @@ impl Lane<'_> {
 macro_rules! statement_of {
     ($row:ty) => {
         type Row = $row;
+
+        fn fetch<'c>(self, connection: &'c mut PgConnection) -> BoxStream<'c, Result<$row, sqlx::Error>>
+        where
+            Self: 'c,
+            $row: 'c,
+        {
+            Self::fetch(self, connection)
+        }
 
         async fn fetch_all(self, connection: &mut PgConnection) -> Result<Vec<$row>, sqlx::Error> {
             Self::fetch_all(self, connection).await

@@ -27,29 +27,38 @@ pub(super) fn bind(compiled: &Compiled) -> Query<'static, Postgres, PgArguments>
     })
 }
 
-/// Reads the total, which is in every row of a compiled statement.
-pub(super) fn total_of(row: &PgRow) -> Result<u64, sqlx::Error> {
-    let total: i64 = row.try_get_unchecked(0)?;
-    u64::try_from(total).map_err(|error| sqlx::Error::Decode(error.into()))
+/// A row of a compiled statement.
+pub(super) struct Found {
+    total: u64,
+    /// `None` in a count, and in the only row of an empty page.
+    item: Option<Item>,
 }
 
+/// Reads a row of a compiled statement over scopes. Also the size of its resource.
+///
 /// The columns are those of every compiled page, which `tests/it/compiler/compiled.rs` checks, so their types are not
 /// checked in each row.
-pub(super) fn page_of(rows: &[PgRow], scopes: &[Arc<Scope>]) -> Result<Page, sqlx::Error> {
-    let mut page = Page { total: 0, items: Vec::with_capacity(rows.len()) };
-    for row in rows {
-        page.total = total_of(row)?;
-        // an empty page is one row without a resource
-        let Some(resource_id) = row.try_get_unchecked::<Option<&str>, _>(2)? else { break };
-        page.items.push(Item::new(
-            scope_of(row, scopes)?,
-            resource_id,
-            row.try_get_unchecked(3)?,
-            row.try_get_unchecked(4)?,
-            &row.try_get_unchecked::<Texts<'_>, _>(5)?.0,
-        ));
-    }
-    Ok(page)
+pub(super) fn read_found(row: &PgRow, scopes: &[Arc<Scope>]) -> Result<(Found, usize), sqlx::Error> {
+    let total: i64 = row.try_get_unchecked(0)?;
+    let total = u64::try_from(total).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    // a count has the total, and in a batch the number of its query
+    let resource_id = if row.len() > 2 { row.try_get_unchecked::<Option<&str>, _>(2)? } else { None };
+    let Some(resource_id) = resource_id else { return Ok((Found { total, item: None }, 0)) };
+    let item = Item::new(
+        scope_of(row, scopes)?,
+        resource_id,
+        row.try_get_unchecked(3)?,
+        row.try_get_unchecked(4)?,
+        &row.try_get_unchecked::<Texts<'_>, _>(5)?.0,
+    );
+    let size = item.size();
+    Ok((Found { total, item: Some(item) }, size))
+}
+
+/// What the rows of a compiled statement say. An empty page has a row with the total too, so a result without rows is an error.
+pub(super) fn page_of(rows: Vec<Found>) -> Result<Page, sqlx::Error> {
+    let total = rows.last().ok_or(sqlx::Error::RowNotFound)?.total;
+    Ok(Page { total, items: rows.into_iter().filter_map(|row| row.item).collect() })
 }
 
 /// The scope of a resource, with the current name of its project.

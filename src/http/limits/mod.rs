@@ -16,11 +16,12 @@ use std::{
 
 use super::{
     counts::{AuthFailure, Counts},
-    room::{Budget, Place, Room},
+    room::{Place, Room},
 };
 use crate::{
     auth::Principal,
     domain::{Network, Outage},
+    memory::Budget,
 };
 pub use failed::Failed;
 pub use failures::FailureLimit;
@@ -45,7 +46,7 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// The same for the first 64 KiB of each.
     pub body_beginnings: usize,
-    /// Bytes of large answers that are being sent, of all requests together.
+    /// Bytes of large answers that are being read or sent, of all requests together.
     pub answer_bytes: usize,
     /// Requests under way, without those that wait for their client.
     pub max_requests: usize,

@@ -174,7 +174,7 @@ fn every_shape_is_compiled_from_some_query_with_arguments_of_the_types_it_declar
         let output = if shape.page { QueryOutput::Page { limit: 10, offset: 0 } } else { QueryOutput::Count };
         let mut compiled = compile(&query_of(shape), scopes, output);
         if shape.strategy == Strategy::BatchedSingle {
-            compiled = batch(&[compiled]).unwrap();
+            compiled = batch(&[&compiled]).unwrap();
         }
         let statement = statement(shape);
         assert!(compiled.text == statement.text, "{}: another shape was compiled", name(shape));

@@ -1,6 +1,8 @@
 //! Queries of one label that are asked at the same time go together, and nobody can tell from the answers.
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,7 +11,8 @@ use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tagd::{
     compiler::{Compiled, Shape, Strategy, batch, compile, statement},
-    domain::{Page, QueryOutput, RequestError, Scope, TagQuery, Term, ValueMatch, change::Registration},
+    domain::{Outage, Page, QueryOutput, RequestError, Scope, TagQuery, Term, ValueMatch, change::Registration},
+    memory::{Account, Budget, SMALL},
     store::{SessionProfile, Store},
 };
 
@@ -190,6 +193,65 @@ fn who_goes_away_or_loses_its_connection_leaves_the_others_their_answers() {
     });
 }
 
+/// Does some work for an account.
+async fn kept<T>(account: Account, work: impl Future<Output = T>) -> T {
+    let (account, mut work) = (Arc::new(account), pin!(work));
+    poll_fn(|context| account.during(|| work.as_mut().poll(context))).await
+}
+
+#[test]
+fn of_those_that_go_together_only_the_one_without_room_is_refused() {
+    let world = World::new();
+    let fleet = (0..50).map(|i| {
+        let mut one = registration("images", &format!("r{i}"), "", &[]);
+        one.resource.detail = Some(format!("\"{}\"", "x".repeat(2000)));
+        one
+    });
+    world.load(&fleet.collect::<Vec<_>>());
+    block_on(async {
+        let store = world.db.store(SessionProfile::Serve, 8).await;
+        let scope_id = store.find_scope("p", "images").await.unwrap().unwrap();
+        let mut owner = world.db.connect().await;
+        let mut held = owner.begin().await.unwrap();
+        held.execute("lock table tagd.label in access exclusive mode").await.unwrap();
+        let budget = Arc::new(Budget::new(1));
+        let full = Account::new(&budget);
+        full.keep(SMALL + 1).unwrap();
+        let ask = |limit, account: Option<Account>| {
+            let page = compile(&TagQuery::default(), &[scope_id], QueryOutput::Page { limit, offset: 0 });
+            let store = store.clone();
+            begin(async move {
+                let scopes = [Arc::new(Scope { scope_id, ..Scope::default() })];
+                let list = store.list(&page, &scopes);
+                let found = match account {
+                    Some(account) => kept(account, list).await,
+                    None => list.await,
+                };
+                found.map(|page| page.items.len())
+            })
+        };
+        let asked = [(1, false), (50, false), (50, true), (10, true), (50, false)];
+        let asked = asked.map(|(limit, has_account)| ask(limit, has_account.then(|| Account::new(&budget))));
+        wait_until_joined(&mut held).await;
+        held.rollback().await.unwrap();
+        let mut found = Vec::new();
+        for answer in asked {
+            found.push(answer.await.unwrap());
+        }
+        let no_room = |found: &Result<usize, RequestError>| {
+            matches!(found, Err(RequestError::Unavailable { outage: Outage::Answers, .. }))
+        };
+        assert!(no_room(&found.remove(2)), "{found:?}");
+        assert_eq!(found.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 50, 10, 50]);
+        // and alone it is refused as well, until there is room
+        assert!(no_room(&ask(50, Some(Account::new(&budget))).await.unwrap()));
+        drop(full);
+        assert_eq!(ask(50, Some(Account::new(&budget))).await.unwrap().unwrap(), 50);
+        assert_eq!(budget.usage(), [0, 1]);
+        store.close().await;
+    });
+}
+
 #[test]
 fn where_there_is_no_connection_everybody_in_line_is_told_so_in_time() {
     let world = World::new();
@@ -234,6 +296,6 @@ fn a_large_page_many_scopes_and_other_strategies_go_alone() {
     assert_eq!(ask(few, 1, page(50)), ask(untagged, 1, page(1)));
     assert_ne!(ask(few, 1, page(50)), ask(few, 2, page(50)));
     assert_ne!(ask(few, 1, page(50)), ask(everything, 1, QueryOutput::Count));
-    let joined = batch(&[compile(few, &[7], page(10)), compile(everything, &[7], page(3))]).unwrap();
+    let joined = batch(&[&compile(few, &[7], page(10)), &compile(everything, &[7], page(3))]).unwrap();
     assert_eq!((joined.text, joined.arguments.len()), (batched(), 6));
 }
