@@ -140,7 +140,13 @@ pub(super) fn leave(place: &Place, hold: File, patience: Duration) -> bool {
     }
     // The keeper is stopping it, but may have been killed. Under the lock no other tagd is starting one.
     match place.lock(LEAVE_PATIENCE.min(patience)) {
-        Ok(_lock) if matches!(open_hold(place), Ok(None)) => pidfile::stop(place, patience).is_ok(),
+        Ok(_lock) if matches!(open_hold(place), Ok(None)) => {
+            let has_stopped = pidfile::stop(place, patience).is_ok();
+            if has_stopped {
+                pidfile::end_orphans(place);
+            }
+            has_stopped
+        }
         _ => false,
     }
 }

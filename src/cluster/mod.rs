@@ -52,8 +52,8 @@ pub use upgrade::{Planned, Upgrade, UpgradeError};
 const START_PATIENCE: Duration = Duration::from_mins(5);
 /// A keeper restarts a killed server within 1 s; after this long it has been killed as well.
 const REVIVAL_PATIENCE: Duration = Duration::from_secs(10);
-/// The workers of a killed server exit within moments.
-const ORPHAN_PATIENCE: Duration = Duration::from_secs(20);
+/// The workers of a killed server exit within moments, or when their statement has ended.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps the server running: it stops when the last holder in any process has dropped this.
 #[derive(Debug)]
@@ -98,6 +98,7 @@ impl Cluster {
     fn attach_locked(settings: &ClusterSettings, place: Place) -> Result<Self, ClusterError> {
         leftovers::finish_switch(&place)?;
         let begun = Instant::now();
+        let mut has_ended_orphans = false;
         loop {
             if let Some(hold) = guard::join(&place)? {
                 // Nobody upgrades while the lock is held here: a server for reading only is that of a killed upgrade.
@@ -113,6 +114,10 @@ impl Cluster {
             match Self::start(settings, &place) {
                 Err(ClusterError::Orphans { .. }) if begun.elapsed() < ORPHAN_PATIENCE => {
                     thread::sleep(POLL_INTERVAL * 20);
+                }
+                Err(ClusterError::Orphans { .. }) if !has_ended_orphans => {
+                    pidfile::end_orphans(&place);
+                    has_ended_orphans = true;
                 }
                 outcome => {
                     let (hold, server, created) = outcome?;

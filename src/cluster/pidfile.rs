@@ -1,6 +1,8 @@
 //! Reads `postmaster.pid`, which has the process and the status of the server, and cleans up after dead servers.
 
 use std::{
+    collections::HashSet,
+    ffi::OsStr,
     fs,
     os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
@@ -22,6 +24,8 @@ use super::{
 
 /// A fast shutdown writes one checkpoint.
 const STOP_PATIENCE: Duration = Duration::from_mins(2);
+/// A process that is killed ends at once, unless it waits for a disk.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to reach a server.
 #[derive(Debug)]
@@ -143,6 +147,45 @@ pub(super) fn stop(place: &Place, patience: Duration) -> Result<(), ClusterError
         thread::sleep(POLL_INTERVAL);
     }
     Ok(())
+}
+
+/// Kills the workers that a killed server has left. They would end by themselves, but one waits for ever if what it waits for is held
+/// by a worker that was killed as well. Nothing is lost: the next server recovers whatever was committed.
+///
+/// Call it under the conditions of [`clear`], and after it. Finds them only where there is `/proc`.
+pub(super) fn end_orphans(place: &Place) {
+    let begun = Instant::now();
+    let mut told = HashSet::new();
+    loop {
+        let orphans = workers_on(place);
+        if orphans.is_empty() || begun.elapsed() > ORPHAN_PATIENCE {
+            return;
+        }
+        for pid in orphans {
+            if told.insert(pid) {
+                tracing::warn!(pid, "ending a worker of a Postgres that was killed");
+            }
+            // a failure means that it has just exited
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// All processes of Postgres on this data.
+fn workers_on(place: &Place) -> Vec<i32> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = processes.filter_map(|process| process.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| is_postgres(*pid) && works_on(place, *pid)).collect()
+}
+
+/// Whether a process runs Postgres, and is not the shell of somebody who looks at the data.
+fn is_postgres(pid: i32) -> bool {
+    let program = fs::read_link(format!("/proc/{pid}/exe"));
+    // Linux adds a word to the name of a program that was replaced
+    program.is_ok_and(|program| {
+        program.file_name().and_then(OsStr::to_str).is_some_and(|name| name.split(' ').next() == Some("postgres"))
+    })
 }
 
 fn alive(pid: i32) -> bool {

@@ -40,12 +40,16 @@ struct Credentials {
 
 const ECS: &str = "/registry/v1/projects/backed-up/types/ecs/resources";
 
+/// The folders of programs. Those of the server that the tests use come first: an older `pg_dump` refuses it.
+fn path() -> String {
+    let path = std::env::var("PATH").unwrap();
+    std::env::var("TAGD_POSTGRES_BIN").map_or_else(|_| path.clone(), |bin| format!("{bin}:{path}"))
+}
+
 impl Site {
     /// `None` where there are no client programs of Postgres, which is said.
     fn new(test: &str) -> Option<Self> {
-        let found = |program: &&str| {
-            std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|dir| dir.join(program).exists())
-        };
+        let found = |program: &&str| std::env::split_paths(&path()).any(|dir| dir.join(program).exists());
         if let Some(missing) = PROGRAMS.iter().find(|program| !found(program)) {
             std::io::stderr().write_all(format!("{test} DID NOT RUN: there is no {missing}\n").as_bytes()).unwrap();
             return None;
@@ -66,10 +70,9 @@ impl Site {
         let program = self.old.0.command(&[]);
         let mut command = Command::new("bash");
         let tagd = std::path::Path::new(program.get_program()).parent().unwrap();
-        let path = std::env::var("PATH").unwrap();
         let at = |program: &Private, name: &str| program.0.dir().join(name);
         command.args(["-euo", "pipefail"]).env_clear().current_dir(self.old.0.dir());
-        command.env("HOME", self.old.0.dir()).env("PATH", format!("{}:{path}", tagd.display()));
+        command.env("HOME", self.old.0.dir()).env("PATH", format!("{}:{}", tagd.display(), path()));
         command.envs(std::env::var_os("TAGD_POSTGRES_BIN").map(|bin| ("TAGD_POSTGRES_BIN", bin)));
         command.env("TAGD_DATA_DIR", at(&self.old, "data")).env("BACKUP", at(&self.old, "backup"));
         command.env("KEYS", at(&self.old, "keys")).env("NEW", at(&self.new, "data"));

@@ -33,6 +33,18 @@ fn parent(pid: i32) -> i32 {
     stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).unwrap().parse().unwrap()
 }
 
+/// Whether a process runs or is suspended; the first process of a container may leave one that has ended in the list.
+fn is_there(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+/// Whether a process is a child of another, which may end meanwhile.
+fn is_child(pid: i32, of: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&of.to_string())
+}
+
 /// The processes of the private Postgres: guard, keeper, server.
 struct Processes {
     guard: i32,
@@ -155,6 +167,27 @@ fn postgres_may_be_killed_any_number_of_times() {
         signal(before, Signal::SIGKILL);
     }
     private.wait_answered(&serving, before);
+    stops_soon(serving);
+    private.wait_gone();
+}
+
+#[test]
+fn a_worker_of_a_killed_postgres_that_never_ends_is_ended() {
+    let (private, serving) = Private::serving();
+    let stuck = || {
+        let before = private.postmaster().unwrap();
+        let workers = fs::read_dir("/proc").unwrap().flatten().filter_map(|it| it.file_name().to_str()?.parse().ok());
+        // one that waits for a worker that was killed too has no other way to end either
+        let worker = workers.filter(|pid| is_child(*pid, before)).max().unwrap();
+        signal(worker, Signal::SIGSTOP);
+        signal(before, Signal::SIGKILL);
+        (before, worker)
+    };
+    let (before, worker) = stuck();
+    private.wait_answered(&serving, before);
+    assert!(!is_there(worker), "{:?}", fs::read_to_string(format!("/proc/{worker}/status")));
+    // a server that is told to stop leaves none behind
+    stuck();
     stops_soon(serving);
     private.wait_gone();
 }

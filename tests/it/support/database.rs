@@ -121,7 +121,16 @@ impl TestDb {
 
     /// The same, in another encoding.
     pub fn encoded(encoding: &str) -> Self {
-        Self::create(&format!("template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"))
+        let version: i32 = block_on(async {
+            let mut server = Server::get().connect("postgres").await;
+            sqlx::query_scalar("select current_setting('server_version_num')::int4")
+                .fetch_one(&mut server)
+                .await
+                .unwrap()
+        });
+        // from Postgres 17 on, the server's may be its own, which has UTF-8 only
+        let provider = if version < 150_000 { "" } else { "locale_provider libc" };
+        Self::create(&format!("template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C' {provider}"))
     }
 
     fn create(how: &str) -> Self {
