@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     cli::CliError,
     cluster::{Cluster, ClusterSettings},
-    config::{Settings, processors},
+    config::Settings,
     store::{ServerConnections, SessionProfile, Store, StoreSettings, create_database},
 };
 
@@ -14,10 +14,6 @@ const OTHER_CONNECTIONS: u32 = 20;
 
 /// Name of the database in the private cluster.
 pub(super) const DATABASE: &str = "tagd";
-
-/// Expensive statements of the private Postgres that run at the same time, for each processor. It shares the processors with tagd:
-/// more would end no sooner, and everything else would wait longer for a processor.
-const EXPENSIVE_OF_A_PROCESSOR: u32 = 2;
 
 /// Maximum number of connections of the private Postgres, including those of a concurrent import.
 const CLUSTER_CONNECTIONS: u16 = 100;
@@ -71,9 +67,8 @@ async fn open_private(settings: &Settings) -> Result<Opened, CliError> {
     let cluster = tokio::task::spawn_blocking(move || Cluster::attach(&wanted))
         .await
         .map_err(|error| CliError::Stopped(format!("the private Postgres could not be started: {error}")))??;
-    let mut store = StoreSettings::of_cluster(&cluster, DATABASE);
+    let store = StoreSettings::of_cluster(&cluster, DATABASE);
     create_database(&store, DATABASE).await?;
-    store.most_expensive = Some(EXPENSIVE_OF_A_PROCESSOR * processors());
     let description = format!("private Postgres {} in {}", cluster.major(), settings.data_dir.display());
     Ok(Opened { store, cluster: Some(cluster), description })
 }

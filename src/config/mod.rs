@@ -41,8 +41,8 @@ pub use secrets::DatabasePassword;
 use secrets::{DatabaseSettings, PASSWORD, not_both, read_keys};
 pub use tls::TlsSettings;
 use tls::tls;
-pub use values::{LogFormat, Switch, processors};
-use values::{given, host_name, path_parser, read_flag, read_switch, secret_files, set_path};
+pub use values::{LogFormat, Switch};
+use values::{given, host_name, path_parser, processors, read_flag, read_switch, secret_files, set_path};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Default, Args)]

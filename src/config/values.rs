@@ -95,7 +95,7 @@ pub(super) fn given(flags: &[String], file: Option<Vec<String>>) -> Vec<String> 
     if flags.iter().any(|flag| !flag.is_empty()) { flags.to_vec() } else { file.unwrap_or_default() }
 }
 
-/// Processors that the program may use, at most as many as there may be workers.
-pub fn processors() -> u32 {
+/// One for each processor, as far as the range allows.
+pub(super) fn processors() -> u32 {
     std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(2).min(256)
 }

@@ -32,8 +32,6 @@ pub struct StoreSettings {
     place: String,
     /// Maximum number of connections.
     pub connections: u32,
-    /// Maximum number of connections for expensive statements, if that is less than half of all.
-    pub most_expensive: Option<u32>,
     /// How long a request waits for a free connection, and a command for its first one.
     pub acquire_timeout: Duration,
     /// How long one statement of a request may run.
@@ -99,7 +97,6 @@ impl StoreSettings {
                 .disable_statement_logging(),
             place,
             connections: 16,
-            most_expensive: None,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             metrics: Arc::default(),

@@ -43,13 +43,13 @@ impl ServerConnections {
     ///
     /// Half of the connections for reads are for expensive ones, and are shared by the workers. The others are divided among
     /// the workers, so that a connection is only woken by the thread that waits for it. If there is only one, both kinds
-    /// take turns. The settings may allow fewer expensive ones.
+    /// take turns.
     pub fn new(settings: &StoreSettings, workers: u32) -> Self {
         let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
         let open = |limits, home, kind| {
             open_pool(settings, SessionProfile::Serve, &canceller, &breaker, limits, home, Some(kind))
         };
-        let expensive = (settings.connections / 2).min(settings.most_expensive.unwrap_or(u32::MAX)).max(1);
+        let expensive = (settings.connections / 2).max(1);
         let cheap = match settings.connections.saturating_sub(expensive) {
             0 => 0,
             cheap => (cheap / workers.max(1)).max(1),
