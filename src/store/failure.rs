@@ -267,7 +267,10 @@ impl From<sqlx::Error> for RequestError {
     fn from(error: sqlx::Error) -> Self {
         if let Some(outage) = outage_of(&error) {
             // the driver would call it an error with configuration
-            let source = refused_for(&error).map_or_else(|| error.into(), |outage| CircuitOpen(outage).into());
+            let source = match error {
+                sqlx::Error::Configuration(ours) => ours,
+                other => other.into(),
+            };
             return Self::Unavailable { outage, source };
         }
         match refusal_of(&error) {
@@ -366,4 +369,20 @@ pub(super) fn state_of(error: &sqlx::Error) -> Option<String> {
 
 fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error().and_then(|error| error.try_downcast_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_tagd_itself_refuses_is_told_in_its_own_words() {
+        let told = |error: sqlx::Error| RequestError::from(error).source().map(ToString::to_string);
+        let is_told = |error: sqlx::Error, words: &str| assert_eq!(told(error).as_deref(), Some(words));
+        is_told(crowded(), "as many statements wait for a connection as may");
+        is_told(refused(Outage::Silent), "the database does not respond");
+        is_told(no_room(NoRoom), "what was read for an answer did not fit beside the other large answers");
+    }
 }

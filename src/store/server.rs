@@ -43,7 +43,7 @@ impl ServerConnections {
     ///
     /// Half of the connections for reads are for expensive ones, and are shared by the workers. The others are divided among
     /// the workers, so that a connection is only woken by the thread that waits for it. If there is only one, both kinds
-    /// take turns.
+    /// take turns. Each worker has one more for cheap ones, for a share that comes when another has all the others.
     pub fn new(settings: &StoreSettings, workers: u32) -> Self {
         let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
         let open = |limits, home, kind| {
@@ -70,7 +70,10 @@ impl ServerConnections {
     /// The most connections that a server has.
     pub fn most(connections: u32, workers: u32) -> u32 {
         let expensive = (connections / 2).max(1);
-        let cheap = connections.saturating_sub(expensive).max(workers);
+        let cheap = match connections.saturating_sub(expensive) {
+            0 => 0,
+            cheap => cheap.max(workers) + workers,
+        };
         expensive + cheap + connections.min(WRITE_CONNECTIONS) + workers * WORK_CONNECTIONS + OTHER_CONNECTIONS
     }
 
@@ -78,7 +81,10 @@ impl ServerConnections {
     pub fn serving(&self) -> Store {
         let cheap = match self.cheap {
             0 => self.expensive.clone(),
-            cheap => self.open(SessionProfile::Serve, Limits::of(cheap), PoolKind::Cheap),
+            cheap => {
+                let limits = Limits { of_a_share: cheap, ..Limits::of(cheap + 1) };
+                self.open(SessionProfile::Serve, limits, PoolKind::Cheap)
+            }
         };
         Store::over(cheap, self.expensive.clone(), self.writes.clone())
     }

@@ -277,8 +277,15 @@ fn a_batch_that_moves_many_projects_is_followed() {
     }
 }
 
-#[test]
-fn what_was_changed_while_nobody_listened_is_known_once_somebody_does() {
+/// Two servers with a project of one resource, of which one reaches the database through a relay.
+struct Relayed {
+    relay: Relay,
+    world: World,
+    other: World,
+    operator: String,
+}
+
+fn relayed() -> Relayed {
     let db = Arc::new(TestDb::new());
     let relay = block_on(Relay::to(&db));
     let world = World::remembering(Arc::clone(&db), relay.settings(), settings());
@@ -287,6 +294,12 @@ fn what_was_changed_while_nobody_listened_is_known_once_somebody_does() {
     put_type(&other, &operator);
     put_project(&other, &operator, "p", "d");
     put_resource(&other, &operator, "p", "i", "v");
+    Relayed { relay, world, other, operator }
+}
+
+#[test]
+fn what_was_changed_while_nobody_listened_is_known_once_somebody_does() {
+    let Relayed { relay, world, other, operator } = relayed();
     let revoke = |token: &str| register(&other, "DELETE", &format!("tokens/{}", id_of(token)), &operator, "");
     let known = || {
         until_listening(&other, 2);
@@ -311,14 +324,7 @@ fn what_was_changed_while_nobody_listened_is_known_once_somebody_does() {
 
 #[test]
 fn what_was_changed_right_after_the_last_notification_of_a_connection_is_known_once_there_is_another_one() {
-    let db = Arc::new(TestDb::new());
-    let relay = block_on(Relay::to(&db));
-    let world = World::remembering(Arc::clone(&db), relay.settings(), settings());
-    let other = World::remembering(Arc::clone(&db), db.settings(), settings());
-    let operator = token(&other, Role::Operator, "", &[]);
-    put_type(&other, &operator);
-    put_project(&other, &operator, "p", "d");
-    put_resource(&other, &operator, "p", "i", "v");
+    let Relayed { relay, world, other, operator } = relayed();
     let [reader, unused] = [(); 2].map(|()| token(&other, Role::Reader, "d", &[]));
     until_listening(&other, 2);
     let is_read = || seen(&world, &reader, "p").is_ok();

@@ -91,6 +91,38 @@ fn a_share_with_one_statement_does_not_wait_for_all_of_another() {
 }
 
 #[test]
+fn a_share_never_has_all_connections_for_cheap_statements() {
+    let db = TestDb::new();
+    block_on(async {
+        let mut settings = db.settings();
+        for (connections, workers, cheap) in [(8, 2, 2), (2, 2, 1)] {
+            settings.connections = connections;
+            let store = ServerConnections::new(&settings, workers).serving();
+            let scope = register(&store).await;
+            let mut owner = db.connect().await;
+            let mut held = owner.begin().await.unwrap();
+            held.execute("lock table tagd.resource in access exclusive mode").await.unwrap();
+            let ended = Ended::default();
+            let many: Vec<_> = (0..5).map(|_| ask(&store, &ended, "many", Cost::Cheap, scope)).collect();
+            eventually_found("it has as many as it may", async || {
+                (waiting_for_locks(&mut held).await.len() == cheap).then_some(())
+            })
+            .await;
+            let other = store.sharing(Share::of("other"));
+            for _ in 0..3 {
+                assert_eq!(other.find_scope("p", "images").await.unwrap(), Some(scope));
+            }
+            assert_eq!(waiting_for_locks(&mut held).await.len(), cheap);
+            held.rollback().await.unwrap();
+            for task in join_all(many).await {
+                task.unwrap().unwrap();
+            }
+            store.close().await;
+        }
+    });
+}
+
+#[test]
 fn beyond_its_length_the_line_refuses_at_once_and_the_largest_share_first() {
     let db = TestDb::new();
     block_on(async {
