@@ -24,6 +24,7 @@ use actix_web::{
 };
 use mio::{Events, Interest, Token, unix::SourceFd};
 use nix::sys::socket::{Shutdown, shutdown};
+use socket2::SockRef;
 use tokio::task::JoinHandle;
 
 use super::counts::Counts;
@@ -224,16 +225,20 @@ fn look(slot: &mut Option<(mio::Poll, Events)>, socket: RawFd) -> std::io::Resul
     Ok(peer)
 }
 
-/// Has the kernel close connections whose peer acknowledges nothing, or takes nothing, for some time. Accepted sockets inherit
-/// it.
-pub(super) fn limit_silence(listener: &TcpListener, patience: Duration) -> std::io::Result<()> {
+/// Has the kernel send what is written at once, and close connections whose peer acknowledges nothing, or takes nothing, for some
+/// time. Accepted sockets inherit both.
+///
+/// By default the kernel holds the end of an answer of several slices until the client has acknowledged what came before, which
+/// takes clients up to 40 ms.
+pub(super) fn prepare(listener: &TcpListener, patience: Duration) -> std::io::Result<()> {
+    SockRef::from(listener).set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
     {
         let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         nix::sys::socket::setsockopt(listener, nix::sys::socket::sockopt::TcpUserTimeout, &millis)?;
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (listener, patience);
+    let _ = patience;
     Ok(())
 }
 
@@ -259,6 +264,14 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", peer_of(server.as_raw_fd()));
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    #[test]
+    fn the_kernel_sends_the_end_of_an_answer_without_waiting_for_the_client() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        prepare(&listener, Duration::from_secs(30)).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(listener.accept().unwrap().0.nodelay().unwrap());
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(super) fn start(listener: Listener, scrape: &Data<Scrape>, app: &App, patien
     let server = match listener.socket {
         ListeningSocket::Tcp(socket) => {
             // who takes nothing must not keep a Prometheus out
-            connection::limit_silence(&socket, patience)?;
+            connection::prepare(&socket, patience)?;
             server.listen(socket)?
         }
         ListeningSocket::Unix(socket) => server.listen_uds(socket)?,

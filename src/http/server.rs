@@ -117,7 +117,7 @@ pub fn start(settings: ServerSettings<'_>) -> std::io::Result<Running> {
     let http_address = http_listener.as_ref().map(Listener::address).transpose()?;
     for listener in iter::once(&listener).chain(&http_listener) {
         if let ListeningSocket::Tcp(socket) = &listener.socket {
-            connection::limit_silence(socket, limits.patience)?;
+            connection::prepare(socket, limits.patience)?;
         }
     }
     let closing = Closing::of(iter::once(&listener).chain(&http_listener))?;
