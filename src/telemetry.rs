@@ -24,13 +24,32 @@ use crate::config::LogFormat;
 #[error("log: must be a filter such as info,tagd::store=debug, got {filter:?}: {source}")]
 pub struct FilterError {
     filter: String,
-    source: tracing_subscriber::filter::ParseError,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// What a directive without a target may be: any other word would be taken for a target, and nothing else be logged.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// The filter has a word that is neither a level nor a target with one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no level; the levels are error, warn, info, debug, trace and off")]
+struct NoLevel(String);
+
+fn check_levels(filter: &str) -> Result<(), NoLevel> {
+    let is_level = |word: &str| word.is_empty() || LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
+    // of spans and fields, in brackets, nothing is checked
+    let words = filter.split(',').map(str::trim).filter(|word| !word.contains(['[', ']', '{', '}', '"']));
+    match words.map(|word| word.rsplit('=').next().unwrap_or(word)).find(|word| !is_level(word)) {
+        Some(word) => Err(NoLevel(word.to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// Sends log lines to standard error from here on.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), FilterError> {
-    let parsed =
-        EnvFilter::builder().parse(filter).map_err(|source| FilterError { filter: filter.to_owned(), source })?;
+    let refused = |source| FilterError { filter: filter.to_owned(), source };
+    check_levels(filter).map_err(|error| refused(error.into()))?;
+    let parsed = EnvFilter::builder().parse(filter).map_err(|error| refused(error.into()))?;
     // counted whatever the filter is, and never shown: see Quiet
     let parsed = match (filter, "actix_http::h1::dispatcher=error".parse()) {
         ("off", _) | (_, Err(_)) => parsed,

@@ -11,7 +11,7 @@ use super::{
     progress::{Unit, bar},
 };
 use crate::{
-    cluster::{Cluster, ClusterSettings, ClusterStatus, Planned, Upgrade},
+    cluster::{Cluster, ClusterSettings, ClusterStatus, Planned, Upgrade, has_cluster},
     config::Settings,
     store::{SessionProfile, Store, StoreSettings, analyze, count_rows, is_built_with_lz4, list_databases},
 };
@@ -57,10 +57,24 @@ pub(super) async fn run(settings: &Settings, command: ClusterCommand) -> Result<
     }
 }
 
+/// The error of a command that looks for data where there is none.
+fn no_cluster(wanted: &ClusterSettings) -> CliError {
+    CliError::Stopped(format!("there is no cluster in {} yet", wanted.data_dir.join("postgres").display()))
+}
+
+/// An error if there is neither a database URL nor a private Postgres yet. For commands that only make sense with data: a new, empty
+/// cluster would look as if all had gone, and an export of it like a backup.
+pub(super) fn expect_data(settings: &Settings) -> Result<(), CliError> {
+    let wanted = cluster_settings(settings);
+    if settings.database_url.is_none() && !has_cluster(&wanted)? {
+        return Err(no_cluster(&wanted));
+    }
+    Ok(())
+}
+
 fn status(wanted: &ClusterSettings) -> Result<(), CliError> {
     let Some(found) = ClusterStatus::of(wanted)? else {
-        let place = wanted.data_dir.join("postgres");
-        return Err(CliError::Stopped(format!("there is no cluster in {} yet", place.display())));
+        return Err(no_cluster(wanted));
     };
     println!("version   Postgres {}", found.major);
     println!("data      {}", found.data.display());

@@ -50,6 +50,20 @@ pub(super) enum KeyCommand {
 }
 
 /// Commands of tokens.
+impl KeyCommand {
+    /// Whether it creates one.
+    pub(super) fn is_create(&self) -> bool {
+        matches!(self, Self::Create(_))
+    }
+}
+
+impl TokenCommand {
+    /// Whether it creates one.
+    pub(super) fn is_create(&self) -> bool {
+        matches!(self, Self::Create(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Create a token, which is shown once

@@ -96,6 +96,21 @@ enum Command {
     Health(health::HealthArgs),
 }
 
+impl Command {
+    /// Whether it makes sense on a database that has nothing yet, and so may create one.
+    fn may_begin(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Migrate | Self::Import(_) | Self::Postgres(_) | Self::Demo => true,
+            Self::Key(command) => command.is_create(),
+            Self::Token(command) => command.is_create(),
+            Self::Policy(command) => command.is_put(),
+            Self::Export(_) | Self::Index(_) | Self::Report(_) | Self::History(_) => false,
+            // these look for themselves
+            Self::Cluster(_) | Self::Health(_) => true,
+        }
+    }
+}
+
 /// How long threads may take to end.
 const THREADS: Duration = Duration::from_secs(1);
 
@@ -116,11 +131,15 @@ fn run(cli: Cli) -> Result<(), CliError> {
     let (serve, default_log) = match &cli.command {
         Command::Serve(args) => (args.clone(), "info"),
         Command::Health(_) => (Box::new(ServeArgs::of_environment()?), "warn"),
-        _ => (Box::default(), "warn"),
+        // that a cluster is created is told: it may be due to a mistyped data directory
+        _ => (Box::default(), "warn,tagd::cluster::setup=info"),
     };
     drop_session_options(&cli.common)?;
     let settings = Settings::load(&cli.common, &serve)?;
     telemetry::start(settings.log_format, settings.log.as_deref().unwrap_or(default_log))?;
+    if !cli.command.may_begin() {
+        cluster::expect_data(&settings)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -77,6 +77,13 @@ pub(super) enum PolicyCommand {
     },
 }
 
+impl PolicyCommand {
+    /// Whether it puts one.
+    pub(super) fn is_put(&self) -> bool {
+        matches!(self, Self::Put { .. })
+    }
+}
+
 /// Which policy.
 #[derive(Debug, Args)]
 pub(super) struct NameArgs {

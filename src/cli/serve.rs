@@ -224,6 +224,11 @@ async fn auth_settings(
         let loaded = master_key::load(settings, master_key, opened, store).await?;
         loaded.check(store).await?;
         master = loaded.keys;
+        if master.is_none() && configured.is_empty() {
+            tracing::warn!(
+                "no request can be signed until there is a master key: set master_key_file, for this server and for `tagd key create`"
+            );
+        }
     }
     Ok(AuthSettings { keys, tokens: settings.auth.contains(&AuthMode::Tokens), configured, keystone, master })
 }

@@ -45,7 +45,7 @@ pub use place::log_file;
 pub use revival::Revival;
 pub use settings::ClusterSettings;
 use settings::{POLL_INTERVAL, SUPERUSER};
-pub use status::ClusterStatus;
+pub use status::{ClusterStatus, has_cluster};
 pub use upgrade::{Planned, Upgrade, UpgradeError};
 
 /// Crash recovery of `max_wal_size` on a slow disk takes minutes; a start without recovery takes 0.2 s.

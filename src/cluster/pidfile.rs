@@ -24,6 +24,8 @@ use super::{
 
 /// A fast shutdown writes one checkpoint.
 const STOP_PATIENCE: Duration = Duration::from_mins(2);
+/// How long processes of a server that has ended may take to exit.
+const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 /// A process that is killed ends at once, unless it waits for a disk.
 const ORPHAN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -129,7 +131,7 @@ pub(super) fn stop(place: &Place, patience: Duration) -> Result<(), ClusterError
             // Postgres itself removes the file of a dead process and looks for its orphans; but if the process number is
             // in use again, it takes that process for its predecessor.
             if alive(pid.abs()) && path.exists() {
-                tracing::warn!(pid, "removing a stale postmaster.pid whose process number is in use again");
+                tracing::warn!(pid, "removing the postmaster.pid of a Postgres that was killed");
                 fs::remove_file(&path).map_err(ClusterError::at(&path))?;
             }
             break;
@@ -149,8 +151,9 @@ pub(super) fn stop(place: &Place, patience: Duration) -> Result<(), ClusterError
     Ok(())
 }
 
-/// Kills the workers that a killed server has left. They would end by themselves, but one waits for ever if what it waits for is held
-/// by a worker that was killed as well. Nothing is lost: the next server recovers whatever was committed.
+/// Kills the workers that a killed server has left, if they have not ended soon. They would end by themselves, but one waits for ever
+/// if what it waits for is held by a worker that was killed as well. Nothing is lost: the next server recovers whatever was committed.
+/// A server that stops removes its file before its process ends, so all are given some time.
 ///
 /// Call it under the conditions of [`clear`], and after it. Finds them only where there is `/proc`.
 pub(super) fn end_orphans(place: &Place) {
@@ -161,12 +164,14 @@ pub(super) fn end_orphans(place: &Place) {
         if orphans.is_empty() || begun.elapsed() > ORPHAN_PATIENCE {
             return;
         }
-        for pid in orphans {
-            if told.insert(pid) {
-                tracing::warn!(pid, "ending a worker of a Postgres that was killed");
+        if begun.elapsed() > EXIT_PATIENCE {
+            for pid in orphans {
+                if told.insert(pid) {
+                    tracing::warn!(pid, "ending a worker of a Postgres that was killed");
+                }
+                // a failure means that it has just exited
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
-            // a failure means that it has just exited
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         thread::sleep(POLL_INTERVAL);
     }

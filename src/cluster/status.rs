@@ -35,6 +35,20 @@ pub struct ClusterStatus {
     pub kept: Vec<(PathBuf, u64)>,
 }
 
+/// Whether there is a cluster, which is only looked at.
+pub fn has_cluster(settings: &ClusterSettings) -> Result<bool, ClusterError> {
+    if !settings.data_dir.join("postgres").exists() {
+        return Ok(false);
+    }
+    let place = Place::look(&settings.data_dir)?;
+    Ok(setup::version_in(&current(&place))?.is_some())
+}
+
+/// The data directory, where it is until an interrupted upgrade is finished.
+fn current(place: &Place) -> PathBuf {
+    if is_switching(place) { place.root().join(NEXT) } else { place.data() }
+}
+
 impl ClusterStatus {
     /// Looks at the cluster; none if there is none. Changes nothing.
     pub fn of(settings: &ClusterSettings) -> Result<Option<Self>, ClusterError> {
@@ -43,7 +57,7 @@ impl ClusterStatus {
         }
         let place = Place::look(&settings.data_dir)?;
         let is_switching = is_switching(&place);
-        let data = if is_switching { place.root().join(NEXT) } else { place.data() };
+        let data = current(&place);
         let Some(major) = setup::version_in(&data)? else { return Ok(None) };
         let installed = programs::all(settings, place.runner());
         let newest = installed.iter().rev().max_by_key(|found| found.major).filter(|found| found.major > major);

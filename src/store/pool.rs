@@ -285,6 +285,10 @@ impl Lane<'_> {
         let acquired = waited.unwrap_or_else(|_| {
             // the server's reason, if it gave one
             let refusal = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if refusal.is_none() {
+                // all were in use for as long
+                self.pool.metrics().refused.increment();
+            }
             Err(refusal.map_or(sqlx::Error::PoolTimedOut, |refusal| NoConnection::error(refusal, true)))
         });
         Ok((acquired?, wait.end()))

@@ -40,6 +40,8 @@ begin
     select count(*), max(d.change_id) into entries, v_last from dropped d;
     update tagd.history_state s set pruned_change_id = v_last where s.pruned_change_id < v_last;
     update tagd.history_state s set kept_from = prune_months.kept_from where coalesce(s.kept_from, '-infinity') < prune_months.kept_from;
+    -- recording may have begun later
+    select greatest(prune_months.kept_from, s.kept_from) into kept_from from tagd.history_state s;
   end if;
   if months > 0 or entries > 0 then
     perform tagd.record_act(
