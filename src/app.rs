@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    auth::MarkerKey,
     dialects::{DIALECTS, PREDEFINED_LIMITS},
-    domain::{Outage, definition::DefinitionLimits, services::CloudService},
+    domain::{Outage, Position, definition::DefinitionLimits, services::CloudService},
     metrics::Source,
     service::{AuthSettings, Authenticator, Caches, Credentials, History, Identity, Registry, Service},
-    store::{Listener, Readiness, ServerConnections, Store, StoreMetrics, StoreSettings},
+    store::{Listener, Readiness, ReplicaSettings, ServerConnections, Store, StoreMetrics, StoreSettings},
 };
 
 /// Settings of a server.
@@ -23,7 +24,21 @@ pub struct AppSettings {
     pub auth: AuthSettings,
     /// How long what is remembered of projects and credentials is used.
     pub max_age: Duration,
+    /// The replicas, if there are any.
+    pub replicas: Option<AppReplicas>,
 }
+
+/// Replicas that reads are sent to.
+#[derive(Debug)]
+pub struct AppReplicas {
+    /// How they are reached and used.
+    pub settings: ReplicaSettings,
+    /// Seals positions, which clients are told.
+    pub key: MarkerKey,
+}
+
+/// What positions are sealed for.
+const POSITION: &str = "position";
 
 /// What all workers of a server share, and the settings for what each creates for itself. Clones share it too.
 #[derive(Debug, Clone)]
@@ -38,6 +53,8 @@ pub struct App {
     auth: Arc<AuthSettings>,
     readiness: Readiness,
     store_metrics: Arc<StoreMetrics>,
+    /// Seals positions, if there are replicas.
+    position_key: Option<Arc<MarkerKey>>,
 }
 
 /// What one worker needs to answer requests.
@@ -61,21 +78,49 @@ impl App {
     /// Creates the shared state on the runtime of the caller, which must outlive every worker; the schema must be up to
     /// date.
     pub fn new(settings: AppSettings) -> Self {
-        let AppSettings { workers, region, store, auth, max_age } = settings;
+        let AppSettings { workers, region, store, auth, max_age, replicas } = settings;
         let workers = workers.max(1);
         let caches = Caches::new(max_age);
         let followed = caches.clone();
+        let mut connections = ServerConnections::new(&store, u32::try_from(workers).unwrap_or(u32::MAX));
+        let mut position_key = None;
+        if let Some(AppReplicas { settings, key }) = replicas {
+            connections = connections.with_replicas(&settings);
+            position_key = Some(key.into());
+        }
         Self {
             workers,
             region: region.into(),
             services: DIALECTS.iter().map(|dialect| dialect.service).collect(),
-            connections: ServerConnections::new(&store, u32::try_from(workers).unwrap_or(u32::MAX)),
+            connections,
             caches,
             _listener: Listener::start(&store, move |changed| followed.forget(changed)).into(),
             auth: auth.into(),
             readiness: Readiness::new(&store),
             store_metrics: Arc::clone(&store.metrics),
+            position_key,
         }
+    }
+
+    /// How many replicas there are, and how many of them are used; `None` without any.
+    pub fn replicas(&self) -> Option<(usize, usize)> {
+        Some(self.connections.replicas()?.count())
+    }
+
+    /// Whether some reads are sent to replicas.
+    pub fn has_replicas(&self) -> bool {
+        self.position_key.is_some()
+    }
+
+    /// What clients are told of a position; `None` without replicas.
+    pub fn seal_position(&self, position: Position) -> Option<String> {
+        self.position_key.as_ref()?.seal(POSITION, &[position.run, position.lsn]).ok()
+    }
+
+    /// The position that a client was told.
+    pub fn open_position(&self, sealed: &str) -> Option<Position> {
+        let [run, lsn] = self.position_key.as_ref()?.open(POSITION, sealed)?;
+        Some(Position { run, lsn })
     }
 
     /// Threads that answer requests.
@@ -104,7 +149,9 @@ impl App {
 
     /// The metrics of the database and of caches.
     pub fn metrics(&self) -> Vec<Arc<dyn Source>> {
-        vec![Arc::clone(&self.store_metrics) as Arc<dyn Source>, Arc::new(self.caches.clone())]
+        let mut sources = vec![Arc::clone(&self.store_metrics) as Arc<dyn Source>, Arc::new(self.caches.clone())];
+        sources.extend(self.connections.replicas().map(|replicas| Arc::clone(replicas) as Arc<dyn Source>));
+        sources
     }
 
     /// Statements that were refused because too many waited for a connection.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::Secret;
-use crate::domain::{Caller, Rights, credential::CredentialKind};
+use crate::domain::{Caller, RequestPositions, Rights, credential::CredentialKind};
 
 /// Who a request acts for.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Principal {
     pub rights: Arc<Rights>,
     /// The credential that shows it.
     pub credential: CredentialRef,
+    /// What its request must find and has written, if some reads are sent to replicas.
+    pub positions: Option<Arc<RequestPositions>>,
 }
 
 /// The credential of a request, by which it is looked up again while the request is running.
@@ -65,7 +67,7 @@ impl Principal {
             CredentialRef::None | CredentialRef::Keystone(_) => None,
         };
         let caller = Caller { principal: name, request_id, address, domain_id, credential_id };
-        Self { caller: caller.into(), rights, credential }
+        Self { caller: caller.into(), rights, credential, positions: None }
     }
 
     /// Anyone who reaches a tagd that requires no credentials. They may do everything.
@@ -80,7 +82,7 @@ impl Principal {
     /// A command of the program, which acts for the operator who runs it and serves no request.
     pub fn command(name: &str) -> Self {
         let (caller, rights) = (Arc::new(Caller::command(name)), Arc::new(Rights::operator(None)));
-        Self { caller, rights, credential: CredentialRef::None }
+        Self { caller, rights, credential: CredentialRef::None, positions: None }
     }
 
     /// Identifier of the credential, if tagd knows one: the access key, or the part of a token that is no secret.

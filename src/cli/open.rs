@@ -6,7 +6,7 @@ use crate::{
     cli::CliError,
     cluster::{Cluster, ClusterSettings},
     config::Settings,
-    store::{ServerConnections, SessionProfile, Store, StoreSettings, create_database},
+    store::{ReplicaSettings, ServerConnections, SessionProfile, Store, StoreSettings, create_database},
 };
 
 /// Connections of other programs to a private Postgres that many workers use.
@@ -34,10 +34,10 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
             if let Some(password) = &settings.database_password {
                 store = store.password(password.expose());
             }
-            if store.may_be_in_plain_text() {
+            warn_of_plain_text(&store);
+            if store.may_be_read_only() {
                 tracing::warn!(
-                    "the connection to the database at {} may be unencrypted: its URL leaves sslmode open; add sslmode=verify-full, \
-                     or sslmode=disable if that is intended",
+                    "the URL of the database names several servers ({}), and any of them will do, also one that is read-only; add                      target_session_attrs=read-write",
                     store.place()
                 );
             }
@@ -48,6 +48,31 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
     opened.store.connections = settings.connections;
     opened.store.statement_timeout = settings.statement_timeout();
     Ok(opened)
+}
+
+fn warn_of_plain_text(store: &StoreSettings) {
+    if store.may_be_in_plain_text() {
+        tracing::warn!(
+            "the connection to the database at {} may be unencrypted: its URL leaves sslmode open; add sslmode=verify-full, \
+             or sslmode=disable if that is intended",
+            store.place()
+        );
+    }
+}
+
+/// The replicas that reads are sent to, if there are any. One whose URL has no password has that of the database.
+pub(super) fn replicas(settings: &Settings) -> Result<Option<ReplicaSettings>, CliError> {
+    let mut replicas = Vec::new();
+    for (at, database) in settings.read_databases.iter().enumerate() {
+        let mut replica = StoreSettings::of_url_in(&format!("read_database_urls[{at}]"), &database.url)?;
+        if let (Some(password), false) = (&settings.database_password, database.has_password) {
+            replica = replica.password(password.expose());
+        }
+        warn_of_plain_text(&replica);
+        replicas.push(replica);
+    }
+    let max_lag = Duration::from_secs(settings.max_replica_lag.into());
+    Ok((!replicas.is_empty()).then_some(ReplicaSettings { replicas, max_lag }))
 }
 
 /// Settings of the private Postgres.

@@ -19,7 +19,7 @@ use crate::{cluster::Cluster, config::Settings};
 /// Variables that the program must not inherit: what libpq reads to find and enter a server, which may name another one
 /// than tagd's, or change its sessions; the folder of a server, which `pg_ctl` would stop; and secrets of tagd, which are none of the
 /// program's business.
-const FOREIGN: [&str; 44] = [
+const FOREIGN: [&str; 45] = [
     "PGAPPNAME",
     "PGCHANNELBINDING",
     "PGCLIENTENCODING",
@@ -64,6 +64,7 @@ const FOREIGN: [&str; 44] = [
     "PGTZ",
     "TAGD_DATABASE_PASSWORD",
     "TAGD_MASTER_KEY",
+    "TAGD_READ_DATABASE_URLS",
 ];
 
 #[derive(Debug, Args)]

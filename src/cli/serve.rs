@@ -19,15 +19,15 @@ use super::{
     build::Build,
     credentials::configured_keys,
     demo, descriptors, master_key,
-    open::{Opened, open},
+    open::{Opened, open, replicas},
     private, secret_files,
     totals::Totals,
     upkeep::{Upkeep, apply_retention, server_caller, switch_history},
 };
 use crate::{
-    app::{App, AppSettings},
+    app::{App, AppReplicas, AppSettings},
     auth::{
-        Keystone, Secret,
+        Keystone, MarkerKey, Secret,
         keystone::{KeystoneSettings, RoleNames, default_roles},
     },
     config::{AuthMode, ConfigError, KeystoneSetting, OtlpSetting, Settings, passed_sockets},
@@ -51,6 +51,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let http_listener = settings.http_listen.as_ref().map(bind).transpose()?;
     let metrics_listener = settings.metrics_listen.as_ref().map(bind).transpose()?;
     secret_files::warn(settings);
+    let replicas = replicas(settings)?;
     // before signals are handled, since it may be a pipe to which nobody writes
     let master_key = master_key::given_to_server(settings)?;
     let mut stop = Stop::listen()?;
@@ -59,6 +60,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     let (mut opened, store, auth) = tokio::select! {
         prepared = prepare(settings, master_key, keystone) => prepared?,
         () = stop.asked() => return Ok(()),
+    };
+    let replicas = match replicas {
+        // all servers of a database seal with the same key
+        Some(settings) => Some(AppReplicas { settings, key: MarkerKey::new(&store.marker_secret().await?)? }),
+        None => None,
     };
     descriptors::raise_limit();
     let totals = Totals::default();
@@ -69,6 +75,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         store: opened.store.clone(),
         auth,
         max_age: MAX_AGE,
+        replicas,
     });
     let server = http::start(ServerSettings {
         listener,

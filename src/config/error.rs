@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use validator::{ValidationError, ValidationErrors};
+
 use crate::domain::{ListenAddress, NetworkError};
 
 /// Why the settings cannot be used.
@@ -179,4 +181,17 @@ pub enum ConfigError {
     /// No credentials and some at once.
     #[error("auth: none must not be combined with other modes")]
     NoneAndOthers,
+}
+
+impl ConfigError {
+    /// The first number that is out of its range.
+    pub(super) fn of_range(errors: &ValidationErrors) -> Self {
+        let (name, error) = errors
+            .field_errors()
+            .into_iter()
+            .find_map(|(name, errors)| Some((name.to_string(), errors.first()?.clone())))
+            .unwrap_or_else(|| (String::from("settings"), ValidationError::new("range")));
+        let of = |what: &str| error.params.get(what).map_or_else(String::new, ToString::to_string);
+        Self::Range { name, value: of("value"), min: of("min"), max: of("max") }
+    }
 }

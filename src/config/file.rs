@@ -22,6 +22,9 @@ pub(super) struct SettingsFile {
     pub(super) database_url: Option<String>,
     pub(super) database_url_file: Option<PathBuf>,
     pub(super) database_password_file: Option<PathBuf>,
+    pub(super) read_database_urls: Option<Vec<String>>,
+    pub(super) read_database_urls_file: Option<PathBuf>,
+    pub(super) max_replica_lag: Option<u32>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) postgres_bin: Option<PathBuf>,
     pub(super) connections: Option<u32>,
@@ -81,7 +84,7 @@ impl SettingsFile {
     /// Whether it has secrets: keys, or a URL that may have a password.
     pub(super) fn has_secrets(&self) -> bool {
         let has_key = |keys: &Vec<KeySetting>| keys.iter().any(|key| key.secret.is_some());
-        self.keys.as_ref().is_some_and(has_key) || self.database_url.is_some()
+        self.keys.as_ref().is_some_and(has_key) || self.database_url.is_some() || self.read_database_urls.is_some()
     }
 }
 

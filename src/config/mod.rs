@@ -10,6 +10,7 @@ mod keystone;
 mod limits;
 mod metrics;
 mod otlp;
+mod replicas;
 mod secrets;
 mod tls;
 mod values;
@@ -37,6 +38,8 @@ use limits::{check_principal_rate, networks};
 pub use metrics::MetricsArgs;
 pub use otlp::{OtlpArgs, OtlpSetting};
 use otlp::{Variables, otlp};
+use replicas::ReadDatabases;
+pub use replicas::{ReadDatabase, ReplicaArgs};
 pub use secrets::DatabasePassword;
 use secrets::{DatabaseSettings, PASSWORD, not_both, read_keys};
 pub use tls::TlsSettings;
@@ -133,6 +136,10 @@ pub struct ServeArgs {
     #[arg(long, env = "TAGD_HTTP_LISTEN", value_name = "ADDRESS:PORT|unix:PATH")]
     pub http_listen: Option<ListenAddress>,
 
+    /// Read replicas.
+    #[command(flatten)]
+    pub replicas: ReplicaArgs,
+
     /// Metrics.
     #[command(flatten)]
     pub metrics: MetricsArgs,
@@ -198,6 +205,11 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// Its password, if the URL has none.
     pub database_password: Option<DatabasePassword>,
+    /// Replicas of the database.
+    pub read_databases: Vec<ReadDatabase>,
+    /// How far one may be behind, in seconds.
+    #[validate(range(min = 1, max = 3600))]
+    pub max_replica_lag: u32,
     /// Folder of the private Postgres.
     pub data_dir: PathBuf,
     /// Folder with its programs, if one was given.
@@ -301,11 +313,14 @@ impl Settings {
             (variable(PASSWORD), common.database_password_file.as_ref()),
             (file.database_url, file.database_url_file, file.database_password_file),
         );
+        let read_databases =
+            ReadDatabases::new(&serve.replicas, (file.read_database_urls, file.read_database_urls_file));
         let keys = file.keys.unwrap_or_default();
         let mut files = vec![
             ("config", common.config.as_ref().filter(|_| has_secrets)),
             ("database_url_file", database.url_file.as_ref()),
             ("database_password_file", database.password_file.as_ref()),
+            ("read_database_urls_file", read_databases.file.as_ref()),
             ("master_key_file", master_key_file.as_ref()),
             ("tls_key", tls.as_ref().map(|tls| &tls.key)),
             ("keystone_password_file", keystone.keystone_password_file.as_ref()),
@@ -316,6 +331,8 @@ impl Settings {
         let statement_timeout = serve.statement_timeout.or(file.statement_timeout).unwrap_or(30);
         let request_timeout = serve.limits.request_timeout.or(file.request_timeout);
         let settings = Self {
+            read_databases: read_databases.read(database_url.is_some())?,
+            max_replica_lag: serve.replicas.max_replica_lag.or(file.max_replica_lag).unwrap_or(10),
             database_url,
             database_password,
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
@@ -363,7 +380,7 @@ impl Settings {
             max_requests: serve.limits.max_requests.or(file.max_requests).unwrap_or(4096),
             request_timeout: limits::request_timeout(request_timeout, statement_timeout),
         };
-        settings.validate().map_err(|errors| range_error(&errors))?;
+        settings.validate().map_err(|errors| ConfigError::of_range(&errors))?;
         check_principal_rate(settings.rate_limit_principal, &settings.auth)?;
         Ok(settings)
     }
@@ -424,14 +441,4 @@ pub fn drop_session_options(common: &CommonArgs) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::SessionOptions { variable: SESSION_OPTIONS, source: restart_without(SESSION_OPTIONS) })
-}
-
-fn range_error(errors: &validator::ValidationErrors) -> ConfigError {
-    let (name, error) = errors
-        .field_errors()
-        .into_iter()
-        .find_map(|(name, errors)| Some((name.to_string(), errors.first()?.clone())))
-        .unwrap_or_else(|| (String::from("settings"), validator::ValidationError::new("range")));
-    let of = |what: &str| error.params.get(what).map_or_else(String::new, ToString::to_string);
-    ConfigError::Range { name, value: of("value"), min: of("min"), max: of("max") }
 }

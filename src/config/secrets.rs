@@ -83,7 +83,7 @@ pub(super) const PASSWORD: &str = "TAGD_DATABASE_PASSWORD";
 const PASSWORD_FILE: &str = "database_password_file";
 
 /// Whether a URL has a password, before its host or as a parameter.
-fn has_password(url: &str) -> bool {
+pub(super) fn has_password(url: &str) -> bool {
     let (place, query) = url.split_once('?').unwrap_or((url, ""));
     let authority = place.split_once("://").map_or(place, |(_, rest)| rest);
     let authority = authority.split('/').next().unwrap_or_default();
@@ -114,7 +114,7 @@ fn one_of(
 ) -> Result<Option<String>, ConfigError> {
     not_both((first, text.is_some()), (second, path.is_some()))?;
     match path {
-        Some(path) => read(second, path).map(Some),
+        Some(path) => read_secret(second, path).map(Some),
         None => Ok(text),
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn read_keys(mut keys: Vec<KeySetting>) -> Result<Vec<KeySetting>, Co
         match (&key.secret, &key.secret_file) {
             (Some(_), Some(_)) => return Err(ConfigError::KeySecret(i, "secret and secret_file must not both be set")),
             (None, None) => return Err(ConfigError::KeySecret(i, "requires secret or secret_file")),
-            (None, Some(path)) => key.secret = Some(read("secret_file", path)?),
+            (None, Some(path)) => key.secret = Some(read_secret("secret_file", path)?),
             (Some(_), None) => {}
         }
     }
@@ -137,7 +137,7 @@ fn utf8(setting: &'static str, text: OsString) -> Result<String, ConfigError> {
 }
 
 /// Reads a file that has one secret. Editors end a line that is no part of it.
-fn read(setting: &'static str, path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read_secret(setting: &'static str, path: &Path) -> Result<String, ConfigError> {
     let bytes = std::fs::read(path).map_err(|source| ConfigError::SecretFile {
         setting,
         // a word that is no path may be the secret itself, in the wrong place

@@ -34,6 +34,16 @@ pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "status": "up" }))
 }
 
+/// The status, and where there are replicas how many of them are used.
+fn told(app: &App, status: &str) -> serde_json::Value {
+    match app.replicas() {
+        Some((configured, usable)) => {
+            serde_json::json!({ "status": status, "replicas": { "configured": configured, "usable": usable } })
+        }
+        None => serde_json::json!({ "status": status }),
+    }
+}
+
 /// Readiness: the database accepts reads and writes. Its schema was migrated before the server started.
 async fn readyz(state: Data<AppState>) -> HttpResponse {
     answer_ready(&state.app).await
@@ -42,9 +52,9 @@ async fn readyz(state: Data<AppState>) -> HttpResponse {
 /// Whether a server is ready.
 pub(super) async fn answer_ready(app: &App) -> HttpResponse {
     match app.check_ready().await {
-        Ok(()) => HttpResponse::Ok().json(serde_json::json!({ "status": "ready" })),
-        Err(outage) => HttpResponse::ServiceUnavailable()
-            .insert_header(("Retry-After", "1"))
-            .json(serde_json::json!({ "status": outage.to_string() })),
+        Ok(()) => HttpResponse::Ok().json(told(app, "ready")),
+        Err(outage) => {
+            HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "1")).json(told(app, &outage.to_string()))
+        }
     }
 }

@@ -18,6 +18,7 @@ mod outgoing;
 mod path;
 mod paths;
 mod pieces;
+mod positions;
 mod principal;
 mod refusal;
 mod registry;

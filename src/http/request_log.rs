@@ -22,7 +22,7 @@ use tracing::{Instrument, Span, field::display};
 use super::{
     body, client,
     connection::{Connection, Gone},
-    guard, limits, outgoing,
+    guard, limits, outgoing, positions,
     principal::{self, Refused},
     refusal,
     registry::is_bulk,
@@ -74,7 +74,9 @@ pub(super) async fn log<B: MessageBody + 'static>(
         }
         let refused = match refuse(&request, &asked, &state) {
             Some(refused) => Some(refused),
-            None => authenticate(&mut request, &asked, &state, client, &span).await,
+            None => authenticate(&mut request, &asked, &state, client, &span)
+                .await
+                .or_else(|| positions::attach(&request, &asked, &state)),
         };
         Ok(match refused {
             None => next.call(request).instrument(span).await.map(ServiceResponse::map_into_left_body),
@@ -98,7 +100,11 @@ pub(super) async fn log<B: MessageBody + 'static>(
             let principal = extensions.get::<Principal>();
             let status = answer.status();
             tell(&asked, &state, &Ended { route, client, principal, status, start, elapsed }, record.take());
+            let written = positions::written(principal, &state);
             drop(extensions);
+            if let Some((header, position)) = written {
+                answer.headers_mut().insert(header, position);
+            }
             return Ok(answer);
         }
         Ok(Err(Gone)) => Cut::Gone,

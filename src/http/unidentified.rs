@@ -63,6 +63,7 @@ pub(super) fn gateway(asked: &Asked, error: &RequestError) -> HttpResponse {
     let (status, code) = match error {
         RequestError::Unauthenticated { .. } => (401, "APIGW.0301"),
         RequestError::Forbidden { .. } => (403, "APIGW.0302"),
+        RequestError::Invalid { .. } => (400, "APIGW.0201"),
         RequestError::Unavailable { .. } => (503, "APIGW.0201"),
         _ => (500, "APIGW.0201"),
     };

@@ -3,13 +3,13 @@
 //! The stores are private to this file. Only [`AccessControl::may`] creates a [`Grant`], and only a grant gives access
 //! to them, so a use case without authorization does not compile.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{Authenticator, Caches, ScopeCache, SettledFeed};
 use crate::{
     auth::Principal,
     domain::{ProjectFilter, RequestError, Rights, Role, command::ResourceRef, is_storable},
-    store::{Share, Store},
+    store::{ReplicaRead, Share, Store},
 };
 
 /// The stores, and the check that guards them.
@@ -101,6 +101,10 @@ pub(super) struct Grant<'a> {
     share: Share,
     /// What was known of projects when it was decided.
     generation: u64,
+    /// Whether it is for reads only.
+    is_read: bool,
+    /// When the domain of its project was looked up, if it matters.
+    known_since: Option<Instant>,
 }
 
 impl AccessControl {
@@ -125,44 +129,51 @@ impl AccessControl {
             let reason = format!("role: must be {} or higher for this operation, got {}", action.role(), rights.role());
             return Err(RequestError::Forbidden { reason });
         }
-        match target {
+        let known_since = match target {
             Target::Project(project_id) => self.check_project(rights, project_id, false).await?,
             Target::NewProject(project_id) => self.check_project(rights, project_id, true).await?,
             Target::Account if action != Action::Read && rights.projects().is_some() => {
                 let reason = "projects: these credentials only cover some projects of the domain";
                 return Err(RequestError::Forbidden { reason: reason.to_owned() });
             }
-            Target::Everywhere | Target::Account | Target::Types => {}
-        }
+            Target::Everywhere | Target::Account | Target::Types => None,
+        };
         let project_id = target.project_id();
         let share = Share::of(project_id.or(rights.confined_to().map(|domain_id| &**domain_id)).unwrap_or_default());
-        Ok(Grant { access: self, principal, target, share, generation })
+        let is_read = action == Action::Read;
+        Ok(Grant { access: self, principal, target, share, generation, is_read, known_since })
     }
 
-    /// Whether the rights cover a project.
-    async fn check_project(&self, rights: &Rights, project_id: &str, may_be_new: bool) -> Result<(), RequestError> {
+    /// Whether the rights cover a project. Returns when its domain was looked up, if that decided.
+    async fn check_project(
+        &self,
+        rights: &Rights,
+        project_id: &str,
+        may_be_new: bool,
+    ) -> Result<Option<Instant>, RequestError> {
         let covered = rights.covered();
-        let Some(domain_id) = covered.domain_id else { return Ok(()) };
-        let is_covered = covered.names(project_id)
-            && is_storable(project_id)
-            && match self.domain_of(project_id).await? {
-                Some(owner) => *owner == *domain_id,
-                None => may_be_new && covered.projects.is_none(),
-            };
-        if is_covered { Ok(()) } else { Err(RequestError::forbidden_project(project_id)) }
+        let Some(domain_id) = covered.domain_id else { return Ok(None) };
+        if covered.names(project_id) && is_storable(project_id) {
+            match self.domain_of(project_id).await? {
+                Some((owner, since)) if *owner == *domain_id => return Ok(Some(since)),
+                None if may_be_new && covered.projects.is_none() => return Ok(None),
+                _ => {}
+            }
+        }
+        Err(RequestError::forbidden_project(project_id))
     }
 
-    /// The domain that a project belongs to; `None` if there is no such project.
-    async fn domain_of(&self, project_id: &str) -> Result<Option<Arc<str>>, RequestError> {
-        if let Some(domain_id) = self.caches.projects.get(project_id) {
-            return Ok(Some(domain_id));
+    /// The domain that a project belongs to and when it was looked up; `None` if there is no such project.
+    async fn domain_of(&self, project_id: &str) -> Result<Option<(Arc<str>, Instant)>, RequestError> {
+        if let Some(known) = self.caches.projects.get(project_id) {
+            return Ok(Some(known));
         }
         let generation = self.caches.projects.generation();
         let store = self.store.sharing(Share::of(project_id));
         let Some(project) = store.find_project(project_id).await? else { return Ok(None) };
         let domain_id: Arc<str> = project.domain_id.into();
         self.caches.projects.put(project_id, Arc::clone(&domain_id), generation);
-        Ok(Some(domain_id))
+        Ok(Some((domain_id, Instant::now())))
     }
 }
 
@@ -195,7 +206,7 @@ impl<'a> Grant<'a> {
             return Ok(());
         }
         // rare, and a large future: see Service::run
-        let store = self.store();
+        let store = self.primary();
         if Box::pin(store.any_foreign(scopes, domain_id)).await? { Err(RequestError::lost_project()) } else { Ok(()) }
     }
 
@@ -204,19 +215,49 @@ impl<'a> Grant<'a> {
         Standing { authenticator: self.access.authenticator.clone(), principal: self.principal.clone() }
     }
 
-    /// The store for reads.
+    /// The store for reads. Those of a grant for reads may come from a replica; of what is read to be changed, or to decide whether it
+    /// may be, they come from the primary.
     pub(super) fn store(&self) -> Store {
+        let store = self.primary();
+        if self.is_read { store.reading_for(|| self.read()) } else { store }
+    }
+
+    /// The store for reads that decide something, or whose outcome is remembered.
+    pub(super) fn primary(&self) -> Store {
         self.access.store.sharing(self.share)
+    }
+
+    /// The store for look-ups whose outcome may be remembered, and whether it may. While the primary does not answer, reads go on, and
+    /// what a replica says is not remembered.
+    pub(super) fn lookups(&self) -> (Store, bool) {
+        if self.is_read && self.access.store.is_primary_away() { (self.store(), false) } else { (self.primary(), true) }
+    }
+
+    /// What a read must find: what its principal has written, and all that had been committed when it was known that the principal
+    /// may read there.
+    fn read(&self) -> Option<ReplicaRead<'_>> {
+        let Principal { positions, caller, .. } = self.principal;
+        Some(ReplicaRead {
+            positions: positions.as_deref()?,
+            principal: &caller.principal,
+            project_id: self.project_id(),
+            since: self.known_since.max(self.access.caches.projects.changed()),
+        })
     }
 
     /// The store for changes, which passes the caller to the database.
     pub(super) fn writer(&self) -> Store {
-        self.store().acting_for(Arc::clone(&self.principal.caller))
+        self.acting(self.primary())
     }
 
     /// The same for work without a deadline.
     pub(super) fn bulk(&self) -> Store {
-        self.access.bulk.sharing(self.share).acting_for(Arc::clone(&self.principal.caller))
+        self.acting(self.access.bulk.sharing(self.share))
+    }
+
+    fn acting(&self, store: Store) -> Store {
+        let Principal { positions, caller, .. } = self.principal;
+        store.acting_for(Arc::clone(caller)).noting_for(positions.as_ref(), &caller.principal, self.project_id())
     }
 
     /// The cache of scopes.

@@ -126,8 +126,10 @@ impl Import<'_> {
             Progress::Moving(projects) => changed.projects.extend(projects),
             other => report(other),
         };
-        let outcome = transfer::load(&self.store(), batches, atomicity, report, self).await;
+        let store = self.store();
+        let outcome = transfer::load(&store, batches, atomicity, report, self).await;
         // earlier batches may have been imported also if it failed
+        store.note_position().await;
         self.grant.caches().forget(&changed);
         outcome.map_err(ImportError::from)
     }

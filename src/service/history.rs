@@ -124,7 +124,8 @@ impl History {
     ) -> Result<FeedPage, RegistryError> {
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
         let key = self.key(&grant).await?;
-        let store = grant.store();
+        // which changes are complete is only known there
+        let store = grant.primary();
         let settled = grant.settled_feed();
         let (changes, next, gaps) = match start {
             FeedStart::End => {
@@ -205,7 +206,7 @@ impl History {
     }
 
     async fn key(&self, grant: &Grant<'_>) -> Result<&MarkerKey, RequestError> {
-        self.key.get_or_try_init(|| async { MarkerKey::new(&grant.store().marker_secret().await?) }).await
+        self.key.get_or_try_init(|| async { MarkerKey::new(&grant.primary().marker_secret().await?) }).await
     }
 
     /// The number of a marker of a list.

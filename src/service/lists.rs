@@ -130,7 +130,7 @@ impl Service {
         let grant = self.access.may(principal, Action::Read, Target::Everywhere).await?;
         grant.check_again().await?;
         if let Some(domain_id) = grant.confined_to()
-            && grant.store().any_foreign(&walk.scopes, domain_id).await?
+            && grant.primary().any_foreign(&walk.scopes, domain_id).await?
         {
             return Err(RequestError::lost_project());
         }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     mem,
     sync::{
-        Arc, PoisonError, RwLock, RwLockWriteGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -24,6 +24,8 @@ pub struct ProjectCache {
     projects: RwLock<Projects>,
     /// How often projects were forgotten, so that what was read before is not put into the cache afterwards.
     forgotten: AtomicU64,
+    /// When the last was forgotten, if any was.
+    changed: Mutex<Option<Instant>>,
     max_age: Duration,
     pub(super) lookups: Lookups,
 }
@@ -32,14 +34,18 @@ impl ProjectCache {
     /// A cache whose entries are used for this long.
     pub(super) fn new(max_age: Duration) -> Self {
         let (projects, forgotten, lookups) = (RwLock::default(), AtomicU64::default(), Lookups::default());
-        Self { projects, forgotten, max_age, lookups }
+        Self { projects, forgotten, changed: Mutex::default(), max_age, lookups }
     }
 
-    /// The domain of a project, if it is cached.
-    pub fn get(&self, project_id: &str) -> Option<Arc<str>> {
+    /// The domain of a project and when it was looked up, if it is cached.
+    pub fn get(&self, project_id: &str) -> Option<(Arc<str>, Instant)> {
         let projects = self.projects.read().unwrap_or_else(PoisonError::into_inner);
-        let fresh = projects.get(project_id).filter(|(_, since)| since.elapsed() < self.max_age);
-        self.lookups.count(fresh.map(|(domain_id, _)| Arc::clone(domain_id)))
+        self.lookups.count(projects.get(project_id).filter(|(_, since)| since.elapsed() < self.max_age).cloned())
+    }
+
+    /// When projects were last forgotten, if any were: what is read elsewhere must not be older.
+    pub fn changed(&self) -> Option<Instant> {
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many projects are cached, with those whose time is over.
@@ -91,6 +97,7 @@ impl ProjectCache {
     fn begin_generation(&self) -> RwLockWriteGuard<'_, Projects> {
         let projects = self.projects.write().unwrap_or_else(PoisonError::into_inner);
         self.forgotten.fetch_add(1, Ordering::Release);
+        *self.changed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         projects
     }
 }

@@ -19,14 +19,17 @@ impl Grant<'_> {
             return Ok(None);
         }
         let generation = self.cache().generation();
-        let Some(scope_id) = self.store().find_scope(project_id, resource_type).await? else { return Ok(None) };
+        let (store, may_remember) = self.lookups();
+        let Some(scope_id) = store.find_scope(project_id, resource_type).await? else { return Ok(None) };
         let scope = Arc::new(Scope {
             scope_id,
             project_id: project_id.to_owned(),
             project_name: String::new(),
             resource_type: resource_type.to_owned(),
         });
-        self.cache().put(Arc::clone(&scope), generation);
+        if may_remember {
+            self.cache().put(Arc::clone(&scope), generation);
+        }
         Ok(Some(scope))
     }
 
@@ -64,11 +67,12 @@ impl Grant<'_> {
         // an unknown project has no scopes, but its types are still checked
         let in_project = project_id.map(|id| if is_storable(id) { id } else { "" });
         let generation = self.cache().generation();
-        let found = self.store().find_scopes(resource_types, in_project, self.covered()).await?;
+        let (store, may_remember) = self.lookups();
+        let found = store.find_scopes(resource_types, in_project, self.covered()).await?;
         match found.unknown {
             None => {
                 check_once(resource_types, &found.types)?;
-                if project_id.is_some() {
+                if project_id.is_some() && may_remember {
                     let is_new = |scope: &&Arc<Scope>| {
                         found.types.contains(&scope.resource_type)
                             && self.cache().get(&scope.project_id, &scope.resource_type).is_none()

@@ -9,7 +9,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    canceller::Session,
+    canceller::{CurrentSession, Session},
     connect::StoreSettings,
     failure::{self, is_answer},
 };
@@ -91,27 +91,6 @@ struct Waiting {
     idle_rounds: u32,
 }
 
-/// The session that a statement runs in, once it has one.
-#[derive(Debug, Default)]
-pub(super) struct CurrentSession {
-    pid: AtomicI32,
-    started: AtomicI64,
-}
-
-impl CurrentSession {
-    pub(super) fn set(&self, session: Option<Session>) {
-        let Session { pid, started } = session.unwrap_or(Session { pid: 0, started: 0 });
-        self.pid.store(pid, Relaxed);
-        self.started.store(started, Relaxed);
-    }
-
-    /// Only the task that has set it reads it.
-    pub(super) fn get(&self) -> Option<Session> {
-        let session = Session { pid: self.pid.load(Relaxed), started: self.started.load(Relaxed) };
-        (session.pid != 0).then_some(session)
-    }
-}
-
 /// Watches work with one connection that has no deadline.
 #[derive(Debug)]
 pub(super) struct Watcher {
@@ -149,9 +128,12 @@ enum Verdict {
 /// What the prober was told.
 enum Probed {
     /// The server responds; the connection, if it gave one, and the sessions in which it has nothing to do.
-    Answer(Option<PgConnection>, Vec<Session>),
+    Answer(Option<Kept>, Vec<Session>),
     None(Outage),
 }
+
+/// The connection of the prober, and the number of its server.
+type Kept = (PgConnection, usize);
 
 impl Breaker {
     /// A closed circuit, with the prober on the runtime of the caller.
@@ -265,7 +247,7 @@ impl Breaker {
 impl Shared {
     /// Asks the server once in each round while statements take long. It may answer later than in the same round.
     async fn probe(self: Arc<Self>) {
-        let (mut kept, mut unanswered): (Option<PgConnection>, u32) = (None, 0);
+        let (mut kept, mut unanswered): (Option<Kept>, u32) = (None, 0);
         let mut attempts = JoinSet::new();
         while let Some(sessions) = self.sessions() {
             self.is_answered.store(false, Relaxed);
@@ -302,7 +284,7 @@ impl Shared {
                 _ => unanswered = 0,
             }
         }
-        if let Some(connection) = kept {
+        if let Some((connection, _)) = kept {
             let _ = timeout(ROUND, connection.close()).await;
         }
     }
@@ -328,16 +310,16 @@ impl Shared {
     }
 
     /// Asks the server what it does in sessions, on the connection that was kept or on a new one.
-    async fn attempt(self: Arc<Self>, kept: Option<PgConnection>, sessions: Vec<Session>) -> Probed {
+    async fn attempt(self: Arc<Self>, kept: Option<Kept>, sessions: Vec<Session>) -> Probed {
         let asked = async {
-            if let Some(mut connection) = kept
-                && let Ok(Ok(idle)) = timeout(ROUND, idle_sessions(&mut connection, &sessions)).await
+            if let Some(mut kept) = kept
+                && let Ok(Ok(idle)) = timeout(ROUND, idle_sessions(&mut kept, &sessions)).await
             {
-                return Ok((connection, idle));
+                return Ok((kept, idle));
             }
-            let mut connection = self.settings.connect_unchecked().await?;
-            let idle = idle_sessions(&mut connection, &sessions).await?;
-            Ok((connection, idle))
+            let mut made = self.settings.connect_unchecked().await?;
+            let idle = idle_sessions(&mut made, &sessions).await?;
+            Ok((made, idle))
         };
         match timeout(ATTEMPT, asked).await {
             Ok(Ok((connection, idle))) => Probed::Answer(Some(connection), idle),
@@ -358,7 +340,8 @@ impl Shared {
 
     fn open(&self, outage: Outage) {
         let mut state = self.lock();
-        tracing::warn!(reason = %outage, "the database does not respond, refusing requests until it does");
+        let place = self.settings.place();
+        tracing::warn!(reason = %outage, place, "the database does not respond, refusing requests until it does");
         state.outage = Some(outage);
         state.waiting.clear();
         self.is_open.store(true, Relaxed);
@@ -367,13 +350,17 @@ impl Shared {
 
     /// Waits until the server answers. What an attempt has sent may be lost although the next one would be answered, so
     /// attempts overlap.
-    async fn wait_for_return(self: &Arc<Self>, attempts: &mut JoinSet<Probed>) -> Option<PgConnection> {
+    async fn wait_for_return(self: &Arc<Self>, attempts: &mut JoinSet<Probed>) -> Option<Kept> {
         let mut next_login = Instant::now();
         loop {
             let end = Instant::now() + INTERVAL;
-            attempts.spawn(Arc::clone(self).ping());
+            // of several servers one may be there and not be the one that is wanted, which only a login finds out
+            let is_login = self.settings.has_several();
+            if !is_login {
+                attempts.spawn(Arc::clone(self).ping());
+            }
             // whatever may be wrong with a ping
-            if next_login <= end {
+            if is_login || next_login <= end {
                 next_login = end + ROUND;
                 attempts.spawn(Arc::clone(self).attempt(None, Vec::new()));
             }
@@ -389,7 +376,7 @@ impl Shared {
     fn close(&self) {
         self.lock().outage = None;
         self.is_open.store(false, Relaxed);
-        tracing::info!("the database responds again");
+        tracing::info!(place = self.settings.place(), "the database responds again");
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -414,9 +401,12 @@ fn probed_of(error: &io::Error) -> Probed {
 }
 
 /// Those of the sessions in which the server has nothing to do, or which it does not have. A session that has been idle for
-/// less than a second may be between two messages of one statement.
-async fn idle_sessions(connection: &mut PgConnection, sessions: &[Session]) -> Result<Vec<Session>, sqlx::Error> {
-    let (pids, started): (Vec<i32>, Vec<i64>) = sessions.iter().map(|session| (session.pid, session.started)).unzip();
+/// less than a second may be between two messages of one statement. Where there are several servers, those of another one than
+/// connections lead to now are among them: it was left because it is gone.
+async fn idle_sessions((connection, server): &mut Kept, sessions: &[Session]) -> Result<Vec<Session>, sqlx::Error> {
+    let is_own = |session: &Session| session.server == *server;
+    let (own, others): (Vec<_>, Vec<_>) = sessions.iter().copied().partition(is_own);
+    let (pids, started): (Vec<i32>, Vec<i64>) = own.iter().map(|session| (session.pid, session.started)).unzip();
     let idle: Vec<(i32, i64)> = sqlx::query_as(
         "select w.pid, w.started
            from unnest($1::int4[], $2::int8[]) as w (pid, started)
@@ -429,7 +419,8 @@ async fn idle_sessions(connection: &mut PgConnection, sessions: &[Session]) -> R
     .bind(started)
     .fetch_all(connection)
     .await?;
-    Ok(idle.into_iter().map(|(pid, started)| Session { pid, started }).collect())
+    let idle = idle.into_iter().map(|(pid, started)| Session { server: *server, pid, started });
+    Ok(idle.chain(others).collect())
 }
 
 impl std::fmt::Debug for State {

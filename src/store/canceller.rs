@@ -2,12 +2,16 @@
 //!
 //! The driver has no cancel requests, so another session asks for it.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{connect::StoreSettings, failure::StoreError};
+use super::connect::StoreSettings;
 
 /// How long one request to the server may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,13 +25,39 @@ const MOST: usize = 64;
 /// A session of the server. Its number alone may later be that of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Session {
+    /// The number of the server, if there are several.
+    pub(super) server: usize,
     /// Its process.
     pub(super) pid: i32,
     /// When that was started, in microseconds since 1970.
     pub(super) started: i64,
 }
 
-/// Cancels statements, over one connection that is opened when it is first needed. Clones share it.
+/// The session that a statement runs in, once it has one.
+#[derive(Debug, Default)]
+pub(super) struct CurrentSession {
+    server: AtomicUsize,
+    pid: AtomicI32,
+    started: AtomicI64,
+}
+
+impl CurrentSession {
+    pub(super) fn set(&self, session: Option<Session>) {
+        let Session { server, pid, started } = session.unwrap_or(Session { server: 0, pid: 0, started: 0 });
+        self.server.store(server, Relaxed);
+        self.pid.store(pid, Relaxed);
+        self.started.store(started, Relaxed);
+    }
+
+    /// Only the task that has set it reads it.
+    pub(super) fn get(&self) -> Option<Session> {
+        let (server, pid, started) = (self.server.load(Relaxed), self.pid.load(Relaxed), self.started.load(Relaxed));
+        let session = Session { server, pid, started };
+        (session.pid != 0).then_some(session)
+    }
+}
+
+/// Cancels statements, over one connection to each server that is opened when it is first needed. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Canceller {
     sender: mpsc::UnboundedSender<Pending>,
@@ -58,29 +88,22 @@ impl Canceller {
 }
 
 async fn run(settings: StoreSettings, mut receiver: mpsc::UnboundedReceiver<Pending>) {
-    let mut kept = None;
+    let mut kept: HashMap<usize, PgConnection> = HashMap::new();
     let mut pending = Vec::new();
     loop {
         match tokio::time::timeout(MAX_IDLE, receiver.recv_many(&mut pending, MOST)).await {
             Ok(0) => return,
             Ok(_) => {
-                let sessions: Vec<_> = pending.iter().map(|pending| pending.session).collect();
-                match cancel(&settings, kept.take(), &sessions).await {
-                    Ok(connection) => {
-                        kept = Some(connection);
-                        for Pending { done, .. } in pending.drain(..) {
-                            // it may have given up
-                            let _ = done.send(());
-                        }
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "statements were not cancelled, closing their connections");
-                        pending.clear();
+                while let Some(server) = pending.first().map(|pending| pending.session.server) {
+                    let (of_server, others) = pending.drain(..).partition(|pending| pending.session.server == server);
+                    pending = others;
+                    if let Some(connection) = cancel_all(&settings, server, kept.remove(&server), of_server).await {
+                        kept.insert(server, connection);
                     }
                 }
             }
             Err(_) => {
-                if let Some(connection) = kept.take() {
+                for (_, connection) in kept.drain() {
                     let _ = PgConnection::close(connection).await;
                 }
             }
@@ -88,19 +111,43 @@ async fn run(settings: StoreSettings, mut receiver: mpsc::UnboundedReceiver<Pend
     }
 }
 
+/// Cancels what sessions of a server are doing, and tells those who wait for that. Returns the connection, if it can be used again.
+async fn cancel_all(
+    settings: &StoreSettings,
+    server: usize,
+    kept: Option<PgConnection>,
+    pending: Vec<Pending>,
+) -> Option<PgConnection> {
+    let sessions: Vec<_> = pending.iter().map(|pending| pending.session).collect();
+    match cancel(settings, server, kept, &sessions).await {
+        Ok(connection) => {
+            for Pending { done, .. } in pending {
+                // it may have given up
+                let _ = done.send(());
+            }
+            Some(connection)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "statements were not cancelled, closing their connections");
+            None
+        }
+    }
+}
+
 /// Cancels what sessions are doing: on the connection that was kept, or on a new one if that fails.
 async fn cancel(
     settings: &StoreSettings,
+    server: usize,
     kept: Option<PgConnection>,
     sessions: &[Session],
-) -> Result<PgConnection, StoreError> {
+) -> Result<PgConnection, sqlx::Error> {
     if let Some(mut connection) = kept
         && ask(&mut connection, sessions).await.is_ok()
     {
         return Ok(connection);
     }
-    let connecting = tokio::time::timeout(TIMEOUT, settings.connect_as_login()).await;
-    let mut connection = connecting.map_err(|_| StoreError::Database(sqlx::Error::PoolTimedOut))??;
+    let connecting = tokio::time::timeout(TIMEOUT, settings.connect_to(server)).await;
+    let mut connection = connecting.map_err(|_| sqlx::Error::PoolTimedOut)??;
     ask(&mut connection, sessions).await?;
     Ok(connection)
 }

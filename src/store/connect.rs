@@ -4,7 +4,6 @@ use std::{
     io,
     net::IpAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::Arc,
     time::Duration,
 };
@@ -20,15 +19,16 @@ use tokio::{
 
 use super::{
     failure::{StoreError, outage_of},
+    hosts::Hosts,
     metrics::StoreMetrics,
-    pooler::SessionCheck,
 };
 use crate::{cluster::Cluster, domain::Outage};
 
 /// Connection settings of the database.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    options: PgConnectOptions,
+    hosts: Hosts,
+    /// Host and port, or the socket, of each server.
     place: String,
     /// Maximum number of connections.
     pub connections: u32,
@@ -38,39 +38,29 @@ pub struct StoreSettings {
     pub statement_timeout: Duration,
     /// What is counted of it.
     pub metrics: Arc<StoreMetrics>,
-    /// Checks that connections keep their sessions; `None` if nothing can be between tagd and the server.
-    session_check: Option<SessionCheck>,
+    /// Whether it is waited for while it refuses connections, since there is no other place to go to.
+    pub(super) is_patient: bool,
 }
 
 /// Prepared statements that a connection keeps: enough for every compiled and every fixed one.
 const PREPARED_STATEMENTS: usize = 256;
 
 impl StoreSettings {
-    /// A database given by URL.
+    /// The database of the setting `database_url`, which may name several servers.
     pub fn of_url(url: &str) -> Result<Self, StoreError> {
-        // the driver would accept any scheme
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(StoreError::Url(sqlx::Error::Configuration(
-                "must be a PostgreSQL URL such as postgres://USER:PASSWORD@HOST:PORT/NAME".into(),
-            )));
-        }
-        let mut options = PgConnectOptions::from_str(&with_known_parameters(url)).map_err(StoreError::Url)?;
-        let place = match options.get_socket() {
-            Some(socket) => socket.display().to_string(),
-            None => format!("{}:{}", options.get_host(), options.get_port()),
-        };
-        // the driver would look up an IPv6 address with its brackets as a name
-        let address = options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
-        if let Some(address) = address {
-            options = options.host(&address);
-        }
-        Ok(Self { session_check: Some(SessionCheck::default()), ..Self::new(options, place) })
+        Self::of_url_in("database_url", url)
+    }
+
+    /// The same for a URL that another setting has.
+    pub fn of_url_in(setting: &str, url: &str) -> Result<Self, StoreError> {
+        let hosts = Hosts::of_url(url).map_err(|source| StoreError::Url { setting: setting.to_owned(), source })?;
+        Ok(Self::new(hosts))
     }
 
     /// The same database, with a password that its URL does not have.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
-        self.options = self.options.password(password);
+        self.hosts = self.hosts.with(|options| options.password(password));
         self
     }
 
@@ -86,92 +76,115 @@ impl StoreSettings {
             .database(database)
             // certificates and keys are of no use then
             .ssl_mode(PgSslMode::Disable);
-        Self::new(options, cluster.socket_dir().display().to_string())
+        Self::new(Hosts::one(options, cluster.socket_dir().display().to_string()))
     }
 
-    fn new(options: PgConnectOptions, place: String) -> Self {
+    fn new(hosts: Hosts) -> Self {
+        let place = hosts.places();
         Self {
-            options: options
-                .application_name("tagd")
-                .statement_cache_capacity(PREPARED_STATEMENTS)
-                .disable_statement_logging(),
+            hosts: hosts.with(|options| {
+                options
+                    .application_name("tagd")
+                    .statement_cache_capacity(PREPARED_STATEMENTS)
+                    .disable_statement_logging()
+            }),
             place,
             connections: 16,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             metrics: Arc::default(),
-            session_check: None,
+            is_patient: true,
         }
     }
 
-    /// Host and port, or the socket.
+    /// Host and port, or the socket; of several servers with commas between them.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Whether the database is on another machine and the server decides whether the connection is encrypted, which is
-    /// the case if no `sslmode` is given.
+    /// Whether a server is on another machine and decides whether the connection is encrypted, which is the case if no `sslmode`
+    /// is given.
     pub fn may_be_in_plain_text(&self) -> bool {
-        let host = self.options.get_host();
-        let is_here = self.socket_folder().is_some()
-            || host.eq_ignore_ascii_case("localhost")
-            || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-        !is_here && matches!(self.options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow)
+        let may_be = |options: &PgConnectOptions| {
+            let host = options.get_host();
+            let is_here = socket_folder(options).is_some()
+                || host.eq_ignore_ascii_case("localhost")
+                || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+            !is_here && matches!(options.get_ssl_mode(), PgSslMode::Prefer | PgSslMode::Allow)
+        };
+        self.hosts.all().any(may_be)
     }
 
-    /// The folder of the server's Unix socket. The driver also takes a host as one, by `PGHOST` or where neither names any.
-    fn socket_folder(&self) -> Option<&Path> {
-        let host = self.options.get_host();
-        self.options.get_socket().map(PathBuf::as_path).or_else(|| host.starts_with('/').then(|| Path::new(host)))
+    /// Whether there are several servers, of which also one will do that does not accept writes.
+    pub fn may_be_read_only(&self) -> bool {
+        self.hosts.are_any()
     }
 
-    /// A new connection that keeps its session, with the login's own rights and settings.
-    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.connect_unchecked().await?;
-        if let Some(check) = &self.session_check {
-            check.run(&mut connection, &self.options).await?;
-        }
-        Ok(connection)
+    /// Whether there are several servers.
+    pub(super) fn has_several(&self) -> bool {
+        self.hosts.are_several()
+    }
+
+    /// A new connection that keeps its session, with the login's own rights and settings, and the number of its server.
+    pub(super) async fn connect(&self) -> Result<(PgConnection, usize), sqlx::Error> {
+        let (mut connection, server) = self.connect_unchecked().await?;
+        self.hosts.check_session(&mut connection, server).await?;
+        Ok((connection, server))
     }
 
     /// The same for a connection that receives notifications. The driver makes those only from a pool of its own, of which this
     /// is the only connection. After an error it must not be used again: it would open another connection without these checks.
     pub(super) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        let server = if self.has_several() {
+            let (connection, server) = self.connect_unchecked().await?;
+            connection.close().await?;
+            server
+        } else {
+            0
+        };
+        // there is no server without its options
+        let options = self.hosts.get(server).map(|server| server.options.clone()).ok_or(sqlx::Error::PoolClosed)?;
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(self.acquire_timeout)
             // otherwise it warns
             .acquire_slow_threshold(2 * self.acquire_timeout)
-            .connect_lazy_with(self.options.clone());
+            .connect_lazy_with(options);
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.eager_reconnect(false);
-        if let Some(check) = &self.session_check {
-            check.run(listener.acquire().await?, &self.options).await?;
-        }
+        let connection = listener.acquire().await?;
+        self.hosts.check_kind(connection, server).await?;
+        self.hosts.check_session(connection, server).await?;
         Ok(listener)
     }
 
-    /// The same, whether or not it keeps its session.
-    pub(super) async fn connect_unchecked(&self) -> Result<PgConnection, sqlx::Error> {
-        self.options.connect().await
+    /// A new connection, whether or not it keeps its session, and the number of its server.
+    pub(super) async fn connect_unchecked(&self) -> Result<(PgConnection, usize), sqlx::Error> {
+        self.hosts.connect(self.acquire_timeout).await
+    }
+
+    /// A new connection to a server by its number, whatever the server is by now.
+    pub(super) async fn connect_to(&self, server: usize) -> Result<PgConnection, sqlx::Error> {
+        let server = self.hosts.get(server).ok_or(sqlx::Error::PoolClosed)?;
+        server.options.connect().await
     }
 
     /// Whether the server responds at all: asks whether it encrypts connections, which it answers before a login. An error is one
-    /// of the network.
+    /// of the network. Of several servers it is the one that was good last.
     pub(super) async fn ping(&self) -> io::Result<()> {
-        if let Some(folder) = self.socket_folder() {
-            let socket = folder.join(format!(".s.PGSQL.{}", self.options.get_port()));
+        let Some(options) = self.hosts.first() else { return Err(io::ErrorKind::NotFound.into()) };
+        if let Some(folder) = socket_folder(options) {
+            let socket = folder.join(format!(".s.PGSQL.{}", options.get_port()));
             ask_for_encryption(UnixStream::connect(socket).await?).await
         } else {
-            let place = (self.options.get_host(), self.options.get_port());
-            ask_for_encryption(TcpStream::connect(place).await?).await
+            ask_for_encryption(TcpStream::connect((options.get_host(), options.get_port())).await?).await
         }
     }
 
     /// The same server, another database.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
-        self.options = self.options.database(name);
+        self.hosts = self.hosts.with(|options| options.database(name));
         self
     }
 
@@ -179,7 +192,7 @@ impl StoreSettings {
     pub(super) async fn connect_as_login(&self) -> Result<PgConnection, StoreError> {
         // a server that accepts the connection and then sends nothing would block forever
         match tokio::time::timeout(self.acquire_timeout, self.connect()).await {
-            Ok(connected) => connected.map_err(|source| self.unreachable(source)),
+            Ok(connected) => connected.map(|(connection, _)| connection).map_err(|source| self.unreachable(source)),
             Err(_) => Err(self.unreachable(sqlx::Error::PoolTimedOut)),
         }
     }
@@ -192,47 +205,16 @@ impl StoreSettings {
     }
 }
 
+/// The folder of the server's Unix socket. The driver also takes a host as one, by `PGHOST` or where neither names any.
+fn socket_folder(options: &PgConnectOptions) -> Option<&Path> {
+    let host = options.get_host();
+    options.get_socket().map(PathBuf::as_path).or_else(|| host.starts_with('/').then(|| Path::new(host)))
+}
+
 /// Sends the `SSLRequest` of the protocol and waits for the first byte of the answer.
 async fn ask_for_encryption(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).await?;
     stream.read_u8().await.map(|_| ())
-}
-
-/// The parameters of a URL that the driver knows, besides `options[NAME]`.
-const PARAMETERS: [&str; 18] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "ssl-root-cert",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "statement-cache-capacity",
-    "user",
-];
-
-/// A URL without the parameters that the driver ignores: it would log their values, and a misspelt one may have the password.
-fn with_known_parameters(url: &str) -> String {
-    let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
-    let is_known = |parameter: &&str| {
-        let Some((name, _)) = form_urlencoded::parse(parameter.as_bytes()).next() else { return false };
-        let is_known = PARAMETERS.contains(&&*name) || name.starts_with("options[");
-        if !is_known {
-            tracing::warn!(%name, "ignoring an unknown parameter in the URL of the database");
-        }
-        is_known
-    };
-    let known: Vec<&str> = query.split('&').filter(is_known).collect();
-    format!("{start}?{}", known.join("&"))
 }
 
 /// Creates the database that the settings name, unless it exists.
@@ -263,22 +245,36 @@ pub async fn create_database(settings: &StoreSettings, name: &str) -> Result<(),
 mod tests {
     use super::*;
 
+    fn of_url(url: &str) -> StoreSettings {
+        StoreSettings::of_url(url).unwrap()
+    }
+
     #[test]
     fn a_host_that_is_a_folder_is_that_of_a_socket() {
-        let of = |options: PgConnectOptions| StoreSettings::new(options, String::new());
         let plain = PgConnectOptions::new_without_pgpass().host("db.example.org");
-        assert_eq!(of(plain).socket_folder(), None);
+        assert_eq!(socket_folder(&plain), None);
         // as PGHOST and the driver's default give it
         let folder = PgConnectOptions::new_without_pgpass().host("/var/run/postgresql");
-        assert_eq!(of(folder).socket_folder(), Some(Path::new("/var/run/postgresql")));
-        assert_eq!(StoreSettings::of_url("postgres://%2Ftmp/tagd").unwrap().socket_folder(), Some(Path::new("/tmp")));
+        assert_eq!(socket_folder(&folder), Some(Path::new("/var/run/postgresql")));
+        let of_url = of_url("postgres://%2Ftmp/tagd");
+        assert_eq!(of_url.hosts.first().and_then(socket_folder), Some(Path::new("/tmp")));
     }
 
     #[test]
     fn an_ipv6_address_is_no_name() {
-        let settings = StoreSettings::of_url("postgres://tagd@[::1]:5433/tagd").unwrap();
-        assert_eq!((settings.options.get_host(), settings.place()), ("::1", "[::1]:5433"));
+        let settings = of_url("postgres://tagd@[::1]:5433/tagd");
+        let host = settings.hosts.first().map(PgConnectOptions::get_host);
+        assert_eq!((host, settings.place()), (Some("::1"), "[::1]:5433"));
         assert!(!settings.may_be_in_plain_text());
-        assert!(StoreSettings::of_url("postgres://tagd@[2001:db8::1]/tagd").unwrap().may_be_in_plain_text());
+        assert!(of_url("postgres://tagd@[2001:db8::1]/tagd").may_be_in_plain_text());
+    }
+
+    #[test]
+    fn one_of_several_servers_that_may_be_in_plain_text_is_enough() {
+        let settings = of_url("postgres://localhost,db.example.org/tagd");
+        assert_eq!(settings.place(), "localhost:5432,db.example.org:5432");
+        assert!(settings.may_be_in_plain_text() && settings.may_be_read_only());
+        let settings = of_url("postgres://localhost,127.0.0.1/tagd?target_session_attrs=read-write");
+        assert!(!settings.may_be_in_plain_text() && !settings.may_be_read_only());
     }
 }

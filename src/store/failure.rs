@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::{
+    hosts::WrongServer,
     policy_rows::against_policy,
     pooler::SessionLost,
     states::{Meaning, Refusal, meaning_of_end, meaning_of_state, outage_of_setup},
@@ -19,8 +20,13 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL is invalid.
-    #[error("database_url: {}", cause(.0))]
-    Url(#[source] sqlx::Error),
+    #[error("{setting}: {}", cause(.source))]
+    Url {
+        /// The setting that has it.
+        setting: String,
+        /// What is wrong.
+        source: sqlx::Error,
+    },
     /// No connection.
     #[error("cannot connect to the database at {place}: {}", cause(.source))]
     Connect {
@@ -204,6 +210,26 @@ fn refused_for(error: &sqlx::Error) -> Option<Outage> {
     }
 }
 
+/// The connection leads to another server than the one of which it is known that it may be read from, or to another run of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection leads to another run of a server")]
+struct OtherRun;
+
+/// The error of a read that is not sent to a replica of which nothing is known.
+pub(super) fn other_run() -> sqlx::Error {
+    sqlx::Error::Configuration(OtherRun.into())
+}
+
+/// Whether a read that failed on a replica may succeed on the primary. A standby also ends statements that are in the way of what it
+/// replays (40001, 40P01).
+pub(super) fn may_succeed_elsewhere(error: &sqlx::Error) -> bool {
+    match meaning_of(error) {
+        Meaning::Refused(_) | Meaning::Value => false,
+        // it would take too long there as well
+        _ => !is_no_room(error) && state_of(error).as_deref() != Some("57014"),
+    }
+}
+
 impl NoConnection {
     /// A failed connection; `timed_out` means that attempts lasted until the acquire timeout.
     pub(super) fn error(source: sqlx::Error, timed_out: bool) -> sqlx::Error {
@@ -248,7 +274,8 @@ pub(super) fn meaning_of(error: &sqlx::Error) -> Meaning {
         other if is_no_room(other) => Meaning::Outage(Outage::Answers),
         other => {
             let refused = || NoConnection::within(other).map(NoConnection::outage);
-            refused_for(other).or_else(refused).map_or(Meaning::Bug, Meaning::Outage)
+            let wrong = || WrongServer::within(other).map(WrongServer::outage);
+            refused_for(other).or_else(refused).or_else(wrong).map_or(Meaning::Bug, Meaning::Outage)
         }
     }
 }

@@ -34,6 +34,7 @@ forms! {
     CheckPosition = "check_position",
     Compliance = "compliance",
     CoveredScopes = "covered_scopes",
+    CurrentPosition = "current_position",
     DataTotals = "data_totals",
     ExistingProjects = "existing_projects",
     FeedBeginning = "feed_beginning",

@@ -1,6 +1,6 @@
 //! The handle through which all other modules use the database, as the role `tagd_service`.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use sqlx::Connection;
 
@@ -11,15 +11,17 @@ use super::{
     failure::{StoreError, outage_of},
     forms::Form,
     metrics::{PoolKind, PoolMetrics},
-    pool::{Home, Lane, Pool},
+    pool::{Home, Lane, OnReplica, Pool},
+    positions::{NotePosition, current_position},
     read_queue::ReadQueue,
+    replicas::{Chosen, Noting, Reason, ReplicaRead, Replicas},
     session::{Connector, SessionProfile},
     turns::{Limits, Share},
     write_queue::WriteQueue,
 };
 use crate::{
     compiler::Cost,
-    domain::{Caller, Outage},
+    domain::{Caller, Outage, RequestPositions},
 };
 
 /// The database. Its methods run the statements; each family of statements has its own file.
@@ -30,6 +32,21 @@ pub struct Store {
     pub(super) share: Share,
     /// The caller of its writes.
     pub(super) caller: Arc<Caller>,
+    /// What is told up to where it has written.
+    noting: Option<Arc<Noting>>,
+    /// Where its reads are sent, if that was chosen; else to the primary.
+    target: ReadTarget,
+}
+
+/// Where the reads of a store are sent.
+#[derive(Debug, Clone, Copy)]
+enum ReadTarget {
+    /// To the primary, without a choice.
+    Primary,
+    /// To the primary, since no replica will do.
+    PrimaryFor(Reason),
+    /// To a replica.
+    Replica(Chosen),
 }
 
 /// The connections of a store, by what they are for.
@@ -41,6 +58,28 @@ pub(super) struct Connections {
     pub(super) expensive: Pool,
     pub(super) writes: WriteQueue,
     pub(super) reads: ReadQueue,
+    /// The replicas, if there are any.
+    replicas: Option<Arc<Replicas>>,
+    /// The connections to each of them; none of a store that only writes.
+    on_replicas: Vec<ReplicaConnections>,
+    /// The number of the replica whose turn it is.
+    next: AtomicUsize,
+}
+
+/// The connections of a worker to a replica.
+#[derive(Debug)]
+pub(super) struct ReplicaConnections {
+    cheap: Pool,
+    expensive: Pool,
+    reads: ReadQueue,
+}
+
+impl ReplicaConnections {
+    /// Connections over pools; what fails there runs on a pool of the primary.
+    pub(super) fn over(cheap: Pool, expensive: Pool, primary: &Pool, replicas: &Arc<Replicas>) -> Self {
+        let reads = ReadQueue::on_replica(cheap.clone(), primary.clone(), Arc::clone(replicas));
+        Self { cheap, expensive, reads }
+    }
 }
 
 impl Store {
@@ -54,9 +93,26 @@ impl Store {
 
     /// A store over pools.
     pub(super) fn over(cheap: Pool, expensive: Pool, writes: WriteQueue) -> Self {
-        let reads = ReadQueue::new(cheap.clone());
-        let connections = Connections { cheap, expensive, writes, reads };
-        Self { connections: Arc::new(connections), share: Share::default(), caller: Arc::default() }
+        Self::over_with(cheap, expensive, writes, None, Vec::new())
+    }
+
+    /// The same for a database with replicas.
+    pub(super) fn over_with(
+        cheap: Pool,
+        expensive: Pool,
+        writes: WriteQueue,
+        replicas: Option<Arc<Replicas>>,
+        on_replicas: Vec<ReplicaConnections>,
+    ) -> Self {
+        let (reads, next) = (ReadQueue::new(cheap.clone()), AtomicUsize::new(0));
+        let connections = Connections { cheap, expensive, writes, reads, replicas, on_replicas, next };
+        Self {
+            connections: Arc::new(connections),
+            share: Share::default(),
+            caller: Arc::default(),
+            noting: None,
+            target: ReadTarget::Primary,
+        }
     }
 
     /// The same store for the writes of one caller, which is passed to the database with each change.
@@ -71,6 +127,81 @@ impl Store {
         Self { share, ..self.clone() }
     }
 
+    /// The same store for the writes of a request, in a project or outside of any: if there are replicas, it is noted up to where
+    /// they are written.
+    #[must_use]
+    pub fn noting_for(
+        mut self,
+        positions: Option<&Arc<RequestPositions>>,
+        principal: &str,
+        project_id: Option<&str>,
+    ) -> Self {
+        if let (Some(replicas), Some(positions)) = (&self.connections.replicas, positions) {
+            self.noting = Some(Noting::new(replicas, positions, principal, project_id).into());
+        }
+        self
+    }
+
+    /// The same store for a read that may come from a replica, if there is one that has what the read must find.
+    #[must_use]
+    pub fn reading_for<'r>(mut self, read: impl FnOnce() -> Option<ReplicaRead<'r>>) -> Self {
+        let Connections { replicas: Some(replicas), next, on_replicas, .. } = &*self.connections else { return self };
+        if on_replicas.is_empty() {
+            return self;
+        }
+        if let Some(read) = read() {
+            self.target = replicas.choose(&read, next).map_or_else(ReadTarget::PrimaryFor, ReadTarget::Replica);
+        }
+        self
+    }
+
+    /// Whether there are replicas, and the primary does not answer.
+    pub fn is_primary_away(&self) -> bool {
+        self.connections.replicas.as_ref().is_some_and(|replicas| replicas.is_primary_away())
+    }
+
+    /// Notes the position after all that was committed by now, for what was not written by statements of this store.
+    pub async fn note_position(&self) {
+        let Some(noting) = &self.noting else { return };
+        let lane = self.connections.cheap.lane(self.share, Cost::Cheap, Form::CurrentPosition);
+        let position = lane.begin(|| async {
+            let mut connection = lane.acquire().await?;
+            let position = current_position(&mut connection).await;
+            connection.release(position)
+        });
+        noting.note(position.await.ok());
+    }
+
+    /// What is told up to where it has written.
+    pub(super) fn noting(&self) -> Option<&dyn NotePosition> {
+        self.noting.as_deref().map(|noting| noting as &dyn NotePosition)
+    }
+
+    /// The replica that reads are sent to, and its connections; a read that is sent to one is counted.
+    fn replica(&self) -> Option<(Chosen, &Arc<Replicas>, &ReplicaConnections)> {
+        let replicas = self.connections.replicas.as_ref();
+        match self.target {
+            ReadTarget::Primary => None,
+            ReadTarget::PrimaryFor(reason) => {
+                replicas?.count_on_primary(reason);
+                None
+            }
+            ReadTarget::Replica(chosen) => {
+                let (replicas, connections) = (replicas?, self.connections.on_replicas.get(chosen.replica)?);
+                replicas.get(chosen.replica)?.reads.increment();
+                Some((chosen, replicas, connections))
+            }
+        }
+    }
+
+    /// The queue of cheap queries, and the run of the server that they may run on if it is one of a replica.
+    pub(super) fn read_queue(&self) -> (&ReadQueue, i64) {
+        match self.replica() {
+            Some((chosen, _, connections)) => (&connections.reads, chosen.run),
+            None => (&self.connections.reads, 0),
+        }
+    }
+
     /// For cheap reads.
     pub(super) fn cheap(&self, form: Form) -> Lane<'_> {
         self.reading(Cost::Cheap, form)
@@ -83,16 +214,24 @@ impl Store {
 
     /// For reads of some cost.
     pub(super) fn reading(&self, cost: Cost, form: Form) -> Lane<'_> {
-        let pool = match cost {
+        let primary = match cost {
             Cost::Cheap => &self.connections.cheap,
             Cost::Expensive => &self.connections.expensive,
         };
-        pool.lane(self.share, cost, form)
+        let Some((Chosen { run, .. }, replicas, connections)) = self.replica() else {
+            return primary.lane(self.share, cost, form);
+        };
+        let pool = match cost {
+            Cost::Cheap => &connections.cheap,
+            Cost::Expensive => &connections.expensive,
+        };
+        let replica = Some(OnReplica { primary, run, failed: replicas.failed() });
+        Lane { replica, ..pool.lane(self.share, cost, form) }
     }
 
     /// For writes. They may wait for locks of others, and so do not use the connections of reads.
     pub(super) fn writing(&self, form: Form) -> Lane<'_> {
-        self.connections.writes.lane(self.share, form)
+        Lane { noting: self.noting(), ..self.connections.writes.lane(self.share, form) }
     }
 
     /// Opens a store, with one connection to check that it works.

@@ -31,6 +31,8 @@ pub(super) struct IdleConnection {
 pub(super) struct OpenConnection {
     pub(super) connection: PgConnection,
     pub(super) session: Option<Session>,
+    /// When its server was started.
+    pub(super) run: i64,
     pub(super) opened: Instant,
     pub(super) recoveries: u32,
     pub(super) opened_by: ThreadId,

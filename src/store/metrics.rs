@@ -44,9 +44,11 @@ pub(super) enum PoolKind {
     Writes,
     /// For imports, exports and other work without a deadline.
     Bulk,
+    /// For reads on replicas.
+    Replicas,
 }
 
-const POOLS: [&str; 4] = ["cheap", "expensive", "writes", "bulk"];
+const POOLS: [&str; 5] = ["cheap", "expensive", "writes", "bulk", "replicas"];
 
 /// What a batch has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +115,7 @@ impl Default for StoreMetrics {
             statements: forms::names().iter().map(|_| times()).collect(),
             import_batches: Counter::default(),
             errors: Default::default(),
-            waits: [times(), times(), times(), times()],
+            waits: [times(), times(), times(), times(), times()],
             batches: [Histogram::new(BATCH_SIZES), Histogram::new(BATCH_SIZES)],
             pools: Mutex::default(),
         }

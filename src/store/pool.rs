@@ -17,17 +17,22 @@ use sqlx::{Connection, PgConnection};
 use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
-    breaker::{Breaker, CurrentSession, Watcher},
+    breaker::{Breaker, Watcher},
     canceller::{Canceller, Session},
-    failure::{NoConnection, crowded, is_no_room, is_refusal, is_stale},
+    failure::{NoConnection, crowded, is_refusal, is_stale},
     forms::Form,
+    hosts::WrongServer,
     idle::{Idle, OpenConnection, close_all},
     metrics::{PoolMetrics, PoolUsage, ShownPool, StoreMetrics},
-    session::Connector,
+    positions::NotePosition,
+    session::{Connector, Made},
     turns::{Limits, NoTurn, Share, Turn, Turns},
     wait::Wait,
 };
-use crate::{compiler::Cost, metrics::NotedStatement};
+use crate::{
+    compiler::Cost,
+    metrics::{Counter, NotedStatement},
+};
 
 /// How long a connection may be idle before it is closed.
 const MAX_IDLE: Duration = Duration::from_mins(10);
@@ -84,6 +89,21 @@ pub(super) struct Lane<'a> {
     pub(super) share: Share,
     pub(super) cost: Cost,
     pub(super) form: Form,
+    /// If the pool is one of a replica.
+    pub(super) replica: Option<OnReplica<'a>>,
+    /// What is told up to where it has written.
+    pub(super) noting: Option<&'a dyn NotePosition>,
+}
+
+/// What a statement on a replica has to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OnReplica<'a> {
+    /// Where it runs instead if it fails.
+    pub(super) primary: &'a Pool,
+    /// The run of the server that it may run on: what is known of a replica is known of this one.
+    pub(super) run: i64,
+    /// Counts those that have failed.
+    pub(super) failed: &'a Counter,
 }
 
 /// A connection in use. Unless it is [released](PooledConnection::release), it is closed: the next user must not see what
@@ -94,16 +114,6 @@ pub(super) struct PooledConnection {
     pool: Pool,
     // dropped after the connection, so that the connection is closed first
     turn: Turn,
-}
-
-/// A connection with one statement. If it is dropped before it is [released](Running::release), the statement is
-/// cancelled, and then the connection can be used again.
-#[derive(Debug)]
-pub(super) struct Running {
-    /// Empty only when it is dropped.
-    connection: Option<PooledConnection>,
-    noted: NotedStatement,
-    form: Form,
 }
 
 impl Pool {
@@ -146,7 +156,7 @@ impl Pool {
 
     /// The pool as one share uses it for statements of one cost.
     pub(super) fn lane(&self, share: Share, cost: Cost, form: Form) -> Lane<'_> {
-        Lane { pool: self, share, cost, form }
+        Lane { pool: self, share, cost, form, replica: None, noting: None }
     }
 
     /// Maximum time to wait for a connection.
@@ -204,10 +214,11 @@ impl Pool {
         let (mut pause, longest) = PAUSES;
         loop {
             let refusal = match self.connect().await {
-                Ok((connection, session)) => {
+                Ok(Made { connection, session, run }) => {
                     return Ok(OpenConnection {
                         connection,
                         session,
+                        run,
                         opened: Instant::now(),
                         recoveries: 0,
                         opened_by: thread::current().id(),
@@ -218,9 +229,10 @@ impl Pool {
             let is_transient = match &refusal {
                 sqlx::Error::Io(error) => error.kind() == ErrorKind::ConnectionRefused,
                 sqlx::Error::Database(refusal) => refusal.is_transient_in_connect_phase(),
-                _ => false,
+                // another server is about to take over
+                other => WrongServer::within(other).is_some(),
             };
-            if !is_transient {
+            if !is_transient || !self.0.connector.is_patient() {
                 return Err(NoConnection::error(refusal, false));
             }
             *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
@@ -232,7 +244,7 @@ impl Pool {
     }
 
     /// Opens a connection on the runtime that is to be its home. Ends if it is dropped.
-    async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
+    async fn connect(&self) -> Result<Made, sqlx::Error> {
         if self.0.home == Home::Caller {
             return self.0.connector.connect().await;
         }
@@ -269,7 +281,7 @@ impl Lane<'_> {
     }
 
     /// The same, with the statement that begins.
-    async fn acquire_noted(self) -> Result<(PooledConnection, NotedStatement), sqlx::Error> {
+    pub(super) async fn acquire_noted(self) -> Result<(PooledConnection, NotedStatement), sqlx::Error> {
         let wait = Wait::begin(&self.pool.0.metrics, self.form);
         let refused = Mutex::new(None);
         let mut waiting = pin!(self.wait(&refused));
@@ -292,14 +304,6 @@ impl Lane<'_> {
             Err(refusal.map_or(sqlx::Error::PoolTimedOut, |refusal| NoConnection::error(refusal, true)))
         });
         Ok((acquired?, wait.end()))
-    }
-
-    /// The same for one statement that leaves nothing behind in the session.
-    pub(super) async fn begin_statement(self, session: &CurrentSession) -> Result<Running, sqlx::Error> {
-        session.set(None);
-        let (connection, noted) = self.acquire_noted().await?;
-        session.set(connection.open.session);
-        Ok(Running { connection: Some(connection), noted, form: self.form })
     }
 
     async fn wait(self, refused: &Mutex<Option<sqlx::Error>>) -> Result<PooledConnection, sqlx::Error> {
@@ -349,6 +353,29 @@ impl PooledConnection {
         outcome
     }
 
+    /// When its server was started.
+    pub(super) fn run(&self) -> i64 {
+        self.open.run
+    }
+
+    /// The session that the server has for it, if that can be told.
+    pub(super) fn session(&self) -> Option<Session> {
+        self.open.session
+    }
+
+    /// Has a statement cancelled that was dropped after it ran for so long.
+    pub(super) fn give_up(self, ran: Duration) {
+        let Pool(shared) = self.pool.clone();
+        // the server would have ended it by now, so it does not answer
+        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| ran > timeout)
+            || shared.breaker.is_open()
+            || self.open.session.is_some_and(|session| shared.breaker.is_lost(session));
+        if !is_silent {
+            shared.metrics.store.cancelled.increment();
+            shared.runtime.spawn(self.recover());
+        }
+    }
+
     /// Watches work on the connection that has no deadline.
     pub(super) fn watcher(&self) -> Watcher {
         Watcher::new(&self.pool.0.breaker, self.open.session)
@@ -381,42 +408,6 @@ async fn drain(connection: &mut PgConnection) -> bool {
         }
     }
     false
-}
-
-impl Running {
-    /// The connection.
-    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
-    }
-
-    /// Releases the connection with the outcome of its statement. One whose rows are not all read is cancelled.
-    pub(super) fn release<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
-        match self.connection.take_if(|_| !outcome.as_ref().is_err_and(is_no_room)) {
-            Some(connection) => {
-                let ran = self.noted.end(outcome.is_err());
-                connection.metrics().observe_statement(self.form, ran);
-                connection.release(outcome)
-            }
-            None => outcome,
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        let Pool(shared) = connection.pool.clone();
-        let ran = self.noted.end(true);
-        shared.metrics.store.observe_statement(self.form, ran);
-        // the server would have ended it by now, so it does not answer
-        let is_silent = shared.connector.statement_timeout().is_some_and(|timeout| ran > timeout)
-            || shared.breaker.is_open()
-            || connection.open.session.is_some_and(|session| shared.breaker.is_lost(session));
-        if !is_silent {
-            shared.metrics.store.cancelled.increment();
-            shared.runtime.spawn(connection.recover());
-        }
-    }
 }
 
 impl Deref for PooledConnection {

@@ -26,7 +26,10 @@ impl Store {
 
     async fn fetch_found(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Vec<Found>, RequestError> {
         match compiled.cost {
-            Cost::Cheap => self.connections.reads.fetch(self.share, compiled, scopes).await,
+            Cost::Cheap => {
+                let (reads, run) = self.read_queue();
+                reads.fetch(self.share, run, compiled, scopes).await
+            }
             Cost::Expensive => Ok(self
                 .expensive(Form::of_query(compiled.shape))
                 .fetch_large(Retry::Read, || bind(compiled), |row| read_found(&row, scopes))

@@ -11,7 +11,8 @@ use super::{
     failure::{is_lost_connection, is_stale, is_without_connection, no_room, outage_of, unavailable},
     forms::Form,
     metrics::BatchKind,
-    pool::Pool,
+    pool::{Lane, OnReplica, Pool},
+    replicas::Replicas,
     retry::Retry,
     rows::{Found, bind, read_found},
     turns::Share,
@@ -28,6 +29,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct ReadQueue {
     pool: Pool,
+    /// If the pool is one of a replica, that of the primary, and what counts the queries that run there instead.
+    primary: Option<(Pool, Arc<Replicas>)>,
     batcher: Batcher<Self>,
 }
 
@@ -36,6 +39,8 @@ pub(super) struct ReadQueue {
 pub(super) struct BatchedQuery {
     query: Compiled,
     share: Share,
+    /// The run of the replica that it may run on; 0 on the primary.
+    run: i64,
     /// The scope it is compiled for, if it is a page.
     scope: Option<Arc<Scope>>,
     /// The account of its request.
@@ -54,13 +59,26 @@ pub(super) enum Coalesced {
 impl ReadQueue {
     pub(super) fn new(pool: Pool) -> Self {
         let batcher = Batcher::new(pool.max_connections());
-        Self { pool, batcher }
+        Self { pool, primary: None, batcher }
     }
 
-    /// The rows of a cheap query, which runs alone or in a batch.
+    /// The same over the pool of a replica.
+    pub(super) fn on_replica(pool: Pool, primary: Pool, replicas: Arc<Replicas>) -> Self {
+        Self { primary: Some((primary, replicas)), ..Self::new(pool) }
+    }
+
+    /// The connections of queries.
+    fn lane(&self, share: Share, form: Form, run: i64) -> Lane<'_> {
+        let primary = self.primary.as_ref();
+        let replica = primary.map(|(primary, replicas)| OnReplica { primary, run, failed: replicas.failed() });
+        Lane { replica, ..self.pool.lane(share, Cost::Cheap, form) }
+    }
+
+    /// The rows of a cheap query, which runs alone or in a batch; on a replica only in this run of its server.
     pub(super) async fn fetch(
         &self,
         share: Share,
+        run: i64,
         query: &Compiled,
         scopes: &[Arc<Scope>],
     ) -> Result<Vec<Found>, RequestError> {
@@ -71,7 +89,7 @@ impl ReadQueue {
         }
         if let (Some(key), None) = (query.batch_key, &leader) {
             let (scope, account) = (scopes.first().cloned(), memory::current());
-            let request = BatchedQuery { query: query.clone(), share, scope, account };
+            let request = BatchedQuery { query: query.clone(), share, run, scope, account };
             let mut noted = NotedStatement::begin(Form::of_query(query.shape).name(), Duration::ZERO);
             let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
             noted.end(!matches!(outcome, Some(Coalesced::Found(_))));
@@ -83,8 +101,7 @@ impl ReadQueue {
             }
         }
         Ok(self
-            .pool
-            .lane(share, Cost::Cheap, Form::of_query(query.shape))
+            .lane(share, Form::of_query(query.shape), run)
             .fetch_large(Retry::Read, || bind(query), |row| read_found(&row, scopes))
             .await?)
     }
@@ -97,7 +114,9 @@ impl ReadQueue {
     ) -> Result<Vec<Result<Vec<Found>, NoRoom>>, sqlx::Error> {
         let queries: Vec<_> = batch.iter().map(|batched| &batched.query).collect();
         let joined = compiler::batch(&queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let lane = self.pool.lane(share, Cost::Cheap, Form::of_query(joined.shape));
+        // those of different runs cannot run on one connection
+        let run = batch.first().map(|batched| batched.run).filter(|run| batch.iter().all(|other| other.run == *run));
+        let lane = self.lane(share, Form::of_query(joined.shape), run.unwrap_or(-1));
         let scope = batch.first().and_then(|batched| batched.scope.as_ref());
         let scopes = scope.map(std::slice::from_ref).unwrap_or_default();
         let at = |number: i64| usize::try_from(number - 1).ok();

@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, sync::Mutex};
 use super::{
     FUNCTION_SET, SCHEMA_VERSION, SessionProfile, StoreMetrics, StoreSettings,
     failure::{NoConnection, is_lost_connection, outage_of, state_of},
-    session::Connector,
+    session::{Connector, Made},
 };
 use crate::domain::Outage;
 
@@ -207,7 +207,7 @@ impl Shared {
             kept => kept,
         };
         match (self.connector.connect().await, kept) {
-            (Ok((connection, _)), _) => Ok(Kept { connection, made: Instant::now() }),
+            (Ok(Made { connection, .. }), _) => Ok(Kept { connection, made: Instant::now() }),
             (Err(error), Some(kept)) if state_of(&error).as_deref() == Some("53300") => Ok(kept),
             (Err(error), _) => Err(NoConnection::error(error, false)),
         }

@@ -10,9 +10,9 @@ use sqlx::{
 };
 
 use super::{
-    breaker::CurrentSession,
-    failure::{is_lost_connection, is_stale, meaning_of, no_room, outage_of, refusal_of},
-    pool::Lane,
+    canceller::CurrentSession,
+    failure::{is_lost_connection, is_stale, may_succeed_elsewhere, meaning_of, no_room, outage_of, refusal_of},
+    pool::{Lane, OnReplica},
     states::Meaning,
 };
 use crate::memory;
@@ -67,11 +67,15 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<Vec<S::Row>, sqlx::Error> {
-        let session = CurrentSession::default();
-        self.run(retry, &session, || async {
-            let mut running = self.begin_statement(&session).await?;
+        let (session, statement) = (&CurrentSession::default(), &statement);
+        self.run(retry, session, |lane| async move {
+            let mut running = lane.begin_statement(session).await?;
             let outcome = statement().fetch_all(running.connection()?).await;
-            running.release(outcome)
+            match lane.noting {
+                // rare, and of all statements the future would be larger
+                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
+                None => running.release(outcome),
+            }
         })
         .await
     }
@@ -84,17 +88,17 @@ impl Lane<'_> {
         statement: impl Fn() -> S,
         read: impl Fn(S::Row) -> Result<(T, usize), sqlx::Error>,
     ) -> Result<Vec<T>, sqlx::Error> {
-        let session = CurrentSession::default();
-        let account = memory::current();
-        self.run(retry, &session, || async {
-            let mut running = self.begin_statement(&session).await?;
+        let (session, statement, read) = (&CurrentSession::default(), &statement, &read);
+        let account = &memory::current();
+        self.run(retry, session, |lane| async move {
+            let mut running = lane.begin_statement(session).await?;
             let mut kept = 0;
             let outcome = async {
                 let mut rows = statement().fetch(running.connection()?);
                 let mut made = Vec::new();
                 while let Some(row) = rows.try_next().await? {
                     let (one, size) = read(row)?;
-                    if let Some(account) = &account {
+                    if let Some(account) = account {
                         account.keep(size).map_err(no_room)?;
                         kept += size;
                     }
@@ -103,7 +107,7 @@ impl Lane<'_> {
                 Ok(made)
             }
             .await;
-            if let (Err(_), Some(account)) = (&outcome, &account) {
+            if let (Err(_), Some(account)) = (&outcome, account) {
                 account.release(kept);
             }
             running.release(outcome)
@@ -117,11 +121,15 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<S::Row, sqlx::Error> {
-        let session = CurrentSession::default();
-        self.run(retry, &session, || async {
-            let mut running = self.begin_statement(&session).await?;
+        let (session, statement) = (&CurrentSession::default(), &statement);
+        self.run(retry, session, |lane| async move {
+            let mut running = lane.begin_statement(session).await?;
             let outcome = statement().fetch_one(running.connection()?).await;
-            running.release(outcome)
+            match lane.noting {
+                // rare, and of all statements the future would be larger
+                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
+                None => running.release(outcome),
+            }
         })
         .await
     }
@@ -132,11 +140,15 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> S,
     ) -> Result<Option<S::Row>, sqlx::Error> {
-        let session = CurrentSession::default();
-        self.run(retry, &session, || async {
-            let mut running = self.begin_statement(&session).await?;
+        let (session, statement) = (&CurrentSession::default(), &statement);
+        self.run(retry, session, |lane| async move {
+            let mut running = lane.begin_statement(session).await?;
             let outcome = statement().fetch_optional(running.connection()?).await;
-            running.release(outcome)
+            match lane.noting {
+                // rare, and of all statements the future would be larger
+                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
+                None => running.release(outcome),
+            }
         })
         .await
     }
@@ -147,11 +159,15 @@ impl Lane<'_> {
         retry: Retry,
         statement: impl Fn() -> Query<'static, Postgres, PgArguments>,
     ) -> Result<(), sqlx::Error> {
-        let session = CurrentSession::default();
-        self.run(retry, &session, || async {
-            let mut running = self.begin_statement(&session).await?;
+        let (session, statement) = (&CurrentSession::default(), &statement);
+        self.run(retry, session, |lane| async move {
+            let mut running = lane.begin_statement(session).await?;
             let outcome = statement().execute(running.connection()?).await.map(|_| ());
-            running.release(outcome)
+            match lane.noting {
+                // rare, and of all statements the future would be larger
+                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
+                None => running.release(outcome),
+            }
         })
         .await
     }
@@ -161,11 +177,15 @@ impl Lane<'_> {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        self.run(Retry::Begin, &CurrentSession::default(), work).await
+        self.run(Retry::Begin, &CurrentSession::default(), |_| work()).await
     }
 
-    /// Counts an error that is no refusal of a function of the schema.
+    /// Counts an error that is no refusal of a function of the schema. A write may have been done all the same, or has seen what others
+    /// have written.
     fn failed(self, error: sqlx::Error) -> sqlx::Error {
+        if let Some(noting) = self.noting {
+            noting.note(None);
+        }
         if refusal_of(&error).is_none() {
             self.pool.metrics().count_error(outage_of(&error));
         }
@@ -173,40 +193,45 @@ impl Lane<'_> {
     }
 
     /// Runs a function that acquires and releases a connection, within the deadline of the pool, as often as `retry`
-    /// allows.
+    /// allows. What fails on a replica runs on the primary.
     ///
     /// Futures are created where they are awaited and not passed on: each async function that takes a future would make
     /// the future of a request larger by its size.
-    async fn run<T, F>(self, retry: Retry, session: &CurrentSession, work: impl Fn() -> F) -> Result<T, sqlx::Error>
+    async fn run<T, F>(self, retry: Retry, session: &CurrentSession, work: impl Fn(Self) -> F) -> Result<T, sqlx::Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        let deadline = if retry == Retry::Begin { Some(2 * self.pool.acquire_timeout()) } else { self.pool.deadline() };
-        let breaker = self.pool.breaker();
-        let mut left = match retry {
-            Retry::Read | Retry::Begin => self.pool.size() + 1,
-            Retry::Write => WRITE_ATTEMPTS - 1,
-            Retry::Never => 0,
-        };
+        let (mut lane, mut left) = (self, self.attempts(retry));
         loop {
-            if let Some(refusal) = breaker.refusal() {
-                return Err(self.failed(refusal));
-            }
-            let outcome = {
-                let watched = breaker.watch(pin!(work()), session, deadline).await;
-                watched.unwrap_or_else(|| {
-                    let silent = self.pool.give_up();
+            let breaker = lane.pool.breaker();
+            let deadline =
+                if retry == Retry::Begin { Some(2 * lane.pool.acquire_timeout()) } else { lane.pool.deadline() };
+            let refusal = breaker.refusal();
+            let is_refused = refusal.is_some();
+            let outcome = match refusal {
+                Some(refusal) => Err(refusal),
+                None => breaker.watch(pin!(work(lane)), session, deadline).await.unwrap_or_else(|| {
+                    let silent = lane.pool.give_up();
                     // it is short, so only its connection is silent; of one that is known, the prober finds that out
                     if retry != Retry::Begin || session.get().is_some() || breaker.is_open() {
                         return Err(silent);
                     }
                     left = left.min(1);
                     Err(sqlx::Error::Io(ErrorKind::ConnectionAborted.into()))
-                })
+                }),
             };
             let Err(error) = outcome else { return outcome };
-            if left == 0 {
-                return Err(self.failed(error));
+            if let Some(OnReplica { primary, failed, .. }) = lane.replica
+                && may_succeed_elsewhere(&error)
+            {
+                tracing::debug!(%error, "a read failed on a replica and runs on the primary");
+                failed.increment();
+                lane = Lane { pool: primary, replica: None, ..lane };
+                left = lane.attempts(retry);
+                continue;
+            }
+            if left == 0 || is_refused {
+                return Err(lane.failed(error));
             }
             match retry {
                 Retry::Read | Retry::Begin if is_lost_connection(&error) => left -= 1,
@@ -219,8 +244,17 @@ impl Lane<'_> {
                 }
                 // one attempt on a new connection shows whether the session was the cause
                 _ if is_stale(&error) => left = 0,
-                _ => return Err(self.failed(error)),
+                _ => return Err(lane.failed(error)),
             }
+        }
+    }
+
+    /// How often it may run again.
+    fn attempts(self, retry: Retry) -> usize {
+        match retry {
+            Retry::Read | Retry::Begin => self.pool.size() + 1,
+            Retry::Write => WRITE_ATTEMPTS - 1,
+            Retry::Never => 0,
         }
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! `docs/adr/0033-lanes-and-shares.md` explains why.
 
+use std::sync::Arc;
+
 use super::{
     Store,
     breaker::Breaker,
     canceller::Canceller,
     connect::StoreSettings,
-    handle::open_pool,
+    handle::{ReplicaConnections, open_pool},
     metrics::PoolKind,
     pool::{Home, Pool},
+    prober::Prober,
+    replicas::{ReplicaSettings, Replicas},
     session::SessionProfile,
     turns::Limits,
     write_queue::WriteQueue,
@@ -35,6 +39,23 @@ pub struct ServerConnections {
     cheap: u32,
     expensive: Pool,
     writes: WriteQueue,
+    replicas: Option<ServedReplicas>,
+}
+
+/// The replicas of a server.
+#[derive(Debug, Clone)]
+struct ServedReplicas {
+    shared: Arc<Replicas>,
+    each: Vec<ServedReplica>,
+    _prober: Arc<Prober>,
+}
+
+/// What the workers share of a replica.
+#[derive(Debug, Clone)]
+struct ServedReplica {
+    canceller: Canceller,
+    breaker: Breaker,
+    expensive: Pool,
 }
 
 impl ServerConnections {
@@ -61,10 +82,25 @@ impl ServerConnections {
             cheap,
             expensive: open(Limits::of(expensive), Home::Caller, PoolKind::Expensive),
             writes: WriteQueue::new(open(limits, Home::Pool, PoolKind::Writes)),
+            replicas: None,
             canceller,
             breaker,
             settings: settings.clone(),
         }
+    }
+
+    /// The same with replicas, which are asked for their positions from now on.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: &ReplicaSettings) -> Self {
+        let limits = Limits::of(self.expensive.max_connections());
+        self.replicas = Some(ServedReplicas::new(replicas, &self.settings, limits));
+        self.writes = self.writes.with_replicas();
+        self
+    }
+
+    /// The replicas, if there are any.
+    pub fn replicas(&self) -> Option<&Arc<Replicas>> {
+        self.replicas.as_ref().map(|replicas| &replicas.shared)
     }
 
     /// The most connections that a server has.
@@ -81,22 +117,72 @@ impl ServerConnections {
     pub fn serving(&self) -> Store {
         let cheap = match self.cheap {
             0 => self.expensive.clone(),
-            cheap => {
-                let limits = Limits { of_a_share: cheap, ..Limits::of(cheap + 1) };
-                self.open(SessionProfile::Serve, limits, PoolKind::Cheap)
-            }
+            _ => self.open(SessionProfile::Serve, self.cheap_limits(), PoolKind::Cheap),
         };
-        Store::over(cheap, self.expensive.clone(), self.writes.clone())
+        let shared = self.replicas.as_ref().map(|replicas| Arc::clone(&replicas.shared));
+        let on_replicas = self.replicas.iter().flat_map(|replicas| self.on_replicas(replicas, &cheap)).collect();
+        Store::over_with(cheap, self.expensive.clone(), self.writes.clone(), shared, on_replicas)
+    }
+
+    /// The connections of one worker to each replica; as many as to the primary for reads.
+    fn on_replicas(&self, replicas: &ServedReplicas, primary: &Pool) -> Vec<ReplicaConnections> {
+        let ServedReplicas { shared, each, .. } = replicas;
+        let connections = each.iter().zip(&shared.settings).map(|(replica, settings)| {
+            let ServedReplica { canceller, breaker, expensive } = replica;
+            let cheap = match self.cheap {
+                0 => expensive.clone(),
+                _ => open_pool(
+                    settings,
+                    SessionProfile::Serve,
+                    canceller,
+                    breaker,
+                    self.cheap_limits(),
+                    Home::Pool,
+                    Some(PoolKind::Replicas),
+                ),
+            };
+            ReplicaConnections::over(cheap, expensive.clone(), primary, shared)
+        });
+        connections.collect()
+    }
+
+    fn cheap_limits(&self) -> Limits {
+        Limits { of_a_share: self.cheap, ..Limits::of(self.cheap + 1) }
     }
 
     /// The store of one worker for work without a deadline.
     pub fn working(&self) -> Store {
         let pool = self.open(SessionProfile::Bulk, Limits::of(WORK_CONNECTIONS), PoolKind::Bulk);
-        Store::over(pool.clone(), pool.clone(), WriteQueue::new(pool))
+        let shared = self.replicas.as_ref().map(|replicas| Arc::clone(&replicas.shared));
+        let writes = WriteQueue::new(pool.clone());
+        let writes = if shared.is_some() { writes.with_replicas() } else { writes };
+        Store::over_with(pool.clone(), pool, writes, shared, Vec::new())
     }
 
     /// A pool on the runtime of the caller.
     fn open(&self, profile: SessionProfile, limits: Limits, kind: PoolKind) -> Pool {
         open_pool(&self.settings, profile, &self.canceller, &self.breaker, limits, Home::Pool, Some(kind))
+    }
+}
+
+impl ServedReplicas {
+    /// `limits` are those of the connections for expensive reads.
+    fn new(settings: &ReplicaSettings, primary: &StoreSettings, limits: Limits) -> Self {
+        let shared = Arc::new(Replicas::new(settings, primary));
+        let each = shared.settings.iter().map(|settings| {
+            let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
+            let expensive = open_pool(
+                settings,
+                SessionProfile::Serve,
+                &canceller,
+                &breaker,
+                limits,
+                Home::Caller,
+                Some(PoolKind::Replicas),
+            );
+            ServedReplica { canceller, breaker, expensive }
+        });
+        let each = each.collect();
+        Self { _prober: Prober::start(&shared, primary).into(), shared, each }
     }
 }

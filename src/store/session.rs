@@ -24,6 +24,16 @@ pub(super) struct Connector {
     joins: &'static str,
 }
 
+/// A new connection.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) connection: PgConnection,
+    /// Its session, if that can be told.
+    pub(super) session: Option<Session>,
+    /// When the server was started, in microseconds since 1970, by which servers and their runs are told apart.
+    pub(super) run: i64,
+}
+
 impl Connector {
     pub(super) fn new(settings: &StoreSettings, profile: SessionProfile) -> Self {
         let (statement_timeout, idle_timeout, joins) = match profile {
@@ -38,7 +48,12 @@ impl Connector {
         self.statement_timeout
     }
 
-    /// A new connection, as the service, with the planner's settings, and its session if that can be told.
+    /// Whether it is waited for while it refuses connections.
+    pub(super) fn is_patient(&self) -> bool {
+        self.settings.is_patient
+    }
+
+    /// A new connection, as the service, with the planner's settings.
     ///
     /// The plan of a compiled statement is good for all values, so it is planned once. For requests it only uses index
     /// look-ups, since every table is accessed by scope and label. Memoize nodes do not pay off: no label is looked up
@@ -46,10 +61,10 @@ impl Connector {
     /// client of a running statement is still connected: otherwise a statement that could not be cancelled would run until
     /// its deadline, in addition to the connection that has replaced it. It also asks a client from which it hears nothing
     /// whether it is still there: a session that holds locks would else be kept for two hours after the network was cut.
-    pub(super) async fn connect(&self) -> Result<(PgConnection, Option<Session>), sqlx::Error> {
-        let mut connection = self.settings.connect().await?;
-        let session = self.set_up(&mut connection).await?;
-        Ok((connection, session))
+    pub(super) async fn connect(&self) -> Result<Made, sqlx::Error> {
+        let (mut connection, server) = self.settings.connect().await?;
+        let (pid, started, run) = self.set_up(&mut connection).await?;
+        Ok(Made { connection, session: started.map(|started| Session { server, pid, started }), run })
     }
 
     /// The same for a connection that receives notifications.
@@ -60,11 +75,13 @@ impl Connector {
         Ok(listener)
     }
 
-    async fn set_up(&self, connection: &mut PgConnection) -> Result<Option<Session>, sqlx::Error> {
+    /// The number of the process of the session, when it began, and when the server was started.
+    async fn set_up(&self, connection: &mut PgConnection) -> Result<(i32, Option<i64>, i64), sqlx::Error> {
         // the login may see when its session began, the role may not: what is joined is read before the role is set
-        let (pid, started): (i32, Option<i64>) = sqlx::query_as(
+        sqlx::query_as(
             "select s.pid,
                     (extract(epoch from a.backend_start) * 1000000)::int8 as started,
+                    (extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000000)::int8 as run,
                     set_config('role', 'tagd_service', false),
                     set_config('search_path', 'pg_catalog', false),
                     set_config('plan_cache_mode', 'force_generic_plan', false),
@@ -89,7 +106,6 @@ impl Connector {
         .bind(self.idle_timeout)
         .persistent(false)
         .fetch_one(connection)
-        .await?;
-        Ok(started.map(|started| Session { pid, started }))
+        .await
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! `docs/adr/0010-writes-together.md` explains why.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::{
     batcher::{BatchHandler, Batcher, Pending},
@@ -12,12 +15,13 @@ use super::{
     metrics::BatchKind,
     policy_rows::against_policy,
     pool::{Lane, Pool},
+    positions::NotePosition,
     retry::Retry,
     turns::Share,
 };
 use crate::{
     compiler::Cost,
-    domain::{Caller, Outage, RequestError},
+    domain::{Caller, Outage, Position, RequestError},
     metrics::NotedStatement,
 };
 
@@ -62,13 +66,34 @@ pub(super) enum Written {
 #[derive(Debug, Clone)]
 pub(super) struct WriteQueue {
     pool: Pool,
+    /// Whether it is told up to where is written.
+    has_replicas: bool,
     batcher: Batcher<Self>,
+}
+
+/// The outcome of a write, and the position after it if there are replicas.
+type Outcome = (Result<Written, RequestError>, Option<Position>);
+
+/// The position of a batch.
+#[derive(Debug, Default)]
+struct BatchPosition(Mutex<Option<Position>>);
+
+impl NotePosition for BatchPosition {
+    fn note(&self, position: Option<Position>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
 }
 
 impl WriteQueue {
     pub(super) fn new(pool: Pool) -> Self {
         let batcher = Batcher::new(pool.max_connections() / 2);
-        Self { pool, batcher }
+        Self { pool, has_replicas: false, batcher }
+    }
+
+    /// The same for a database with replicas.
+    #[must_use]
+    pub(super) fn with_replicas(self) -> Self {
+        Self { has_replicas: true, ..self }
     }
 
     /// The connections of writes, for writes that are not batched.
@@ -78,21 +103,30 @@ impl WriteQueue {
 
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
     /// the write may or may not be done, but never partially.
-    pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
+    pub(super) async fn write(
+        &self,
+        scope_id: i64,
+        write: TagWrite,
+        noting: Option<&dyn NotePosition>,
+    ) -> Result<Written, RequestError> {
         let mut noted = NotedStatement::begin(Form::WriteTags.name(), Duration::ZERO);
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
-        let is_failed =
-            matches!(outcome, None | Some(Err(RequestError::Unavailable { .. } | RequestError::Internal { .. })));
+        let given_up = || (Err(unavailable(Outage::Busy, "the write was not done in time, or given up")), None);
+        let (outcome, position) = outcome.unwrap_or_else(given_up);
+        let is_failed = matches!(outcome, Err(RequestError::Unavailable { .. } | RequestError::Internal { .. }));
         noted.end(is_failed);
-        outcome.unwrap_or_else(|| Err(unavailable(Outage::Busy, "the write was not done in time, or given up")))
+        if let Some(noting) = noting {
+            noting.note(position);
+        }
+        outcome
     }
 
-    /// The outcome of each write, in order.
+    /// The outcome of each write, in order, and the position after them if there are replicas.
     async fn run(
         &self,
         scope_id: i64,
         writes: impl Iterator<Item = &TagWrite>,
-    ) -> Result<Vec<OutcomeRow>, sqlx::Error> {
+    ) -> Result<(Vec<OutcomeRow>, Option<Position>), sqlx::Error> {
         let mut share = Share::default();
         let (mut ids, mut modes, mut ends, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut callers = Vec::new();
@@ -106,7 +140,9 @@ impl WriteQueue {
             // all are of one scope, so hardly ever of two shares
             share = write.share;
         }
-        let lane = self.lane(share, Form::WriteTags);
+        let position = BatchPosition::default();
+        let noting = self.has_replicas.then_some(&position as &dyn NotePosition);
+        let lane = Lane { noting, ..self.lane(share, Form::WriteTags) };
         let outcomes = lane.fetch_all(Retry::Write, || {
             sqlx::query_as!(
                 OutcomeRow,
@@ -120,14 +156,14 @@ impl WriteQueue {
                 &callers
             )
         });
-        outcomes.await
+        Ok((outcomes.await?, position.0.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
 impl BatchHandler for WriteQueue {
     type Key = i64;
     type Request = TagWrite;
-    type Outcome = Result<Written, RequestError>;
+    type Outcome = Outcome;
 
     /// The writes of a batch hold their locks until the statement ends, so very large batches gain nothing.
     const MAX_BATCH: usize = 64;
@@ -142,9 +178,9 @@ impl BatchHandler for WriteQueue {
         let outcome = self.run(scope_id, batch.iter().map(|pending| &pending.request)).await;
         let (writes, responders): (Vec<_>, Vec<_>) = batch.into_iter().map(Pending::split).unzip();
         match outcome {
-            Ok(outcomes) => {
+            Ok((outcomes, position)) => {
                 for ((write, responder), outcome) in writes.iter().zip(responders).zip(outcomes) {
-                    responder.send(written_of(&write.resource_id, Some(&outcome)));
+                    responder.send((written_of(&write.resource_id, Some(&outcome)), position));
                 }
             }
             Err(error) if writes.len() > 1 && outage_of(&error).is_none() => {
@@ -152,12 +188,12 @@ impl BatchHandler for WriteQueue {
                 let mut outage: Option<(Outage, String)> = None;
                 for (write, responder) in writes.iter().zip(responders) {
                     let outcome = match &outage {
-                        Some((outage, reason)) => Err(unavailable(*outage, reason)),
+                        Some((outage, reason)) => (Err(unavailable(*outage, reason)), None),
                         None => match self.run(scope_id, std::iter::once(write)).await {
-                            Ok(outcomes) => written_of(&write.resource_id, outcomes.first()),
+                            Ok((outcomes, position)) => (written_of(&write.resource_id, outcomes.first()), position),
                             Err(error) => {
                                 outage = outage_of(&error).map(|outage| (outage, error.to_string()));
-                                Err(error.into())
+                                (Err(error.into()), None)
                             }
                         },
                     };
@@ -174,7 +210,8 @@ impl BatchHandler for WriteQueue {
                 let outage = outage_of(&error).unwrap_or(Outage::Busy);
                 let mut error = Some(error);
                 for responder in responders.into_iter().chain(stale) {
-                    responder.send(Err(error.take().map_or_else(|| unavailable(outage, &reason), RequestError::from)));
+                    let error = error.take().map_or_else(|| unavailable(outage, &reason), RequestError::from);
+                    responder.send((Err(error), None));
                 }
             }
         }

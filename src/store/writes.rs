@@ -48,7 +48,7 @@ impl Store {
             caller: Arc::clone(&self.caller),
             share: self.share,
         };
-        self.connections.writes.write(scope_id, write).await
+        self.connections.writes.write(scope_id, write, self.noting()).await
     }
 }
 

@@ -10,13 +10,15 @@ use crate::support::{files_of, repository, sources_of};
 const REMOVED: &str = "Names that no longer exist:";
 
 /// Names that are not tagd's.
-const NAMES_OF_OTHERS: [&str; 9] = [
+const NAMES_OF_OTHERS: [&str; 11] = [
     "ReadyForQuery",
     "Sort",
     "WindowAgg",
     "btree_gin",
+    "checkpoint_timeout",
     "commit_delay",
     "lower",
+    "pg_stat_replication",
     "pg_trgm",
     "pg_upgrade",
     "security_invoker",

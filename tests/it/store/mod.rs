@@ -14,6 +14,7 @@ mod migrations;
 mod pool;
 mod pooler;
 mod reads;
+mod replicas;
 mod silence;
 mod states;
 mod writers;

@@ -117,7 +117,8 @@ impl World {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             // the name that tests over plain connections use
             let allowed_hosts = vec!["tagd".into()];
-            let app = App::new(AppSettings { workers: 1, region: "region-1".into(), store, auth, max_age });
+            let app =
+                App::new(AppSettings { workers: 1, region: "region-1".into(), store, auth, max_age, replicas: None });
             start(ServerSettings {
                 listener: listener.into(),
                 tls: None,

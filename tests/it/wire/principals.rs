@@ -58,6 +58,7 @@ fn what_spans_projects_covers_those_of_the_principals_account() {
             store: world.db.settings(),
             auth: AuthSettings::default(),
             max_age: MAX_AGE,
+            replicas: None,
         });
         let service = app.worker().service;
         for (account, resources, keys) in [
@@ -104,6 +105,7 @@ fn predefined_tags_are_those_of_the_principals_account() {
             store: world.db.settings(),
             auth: AuthSettings::default(),
             max_age: MAX_AGE,
+            replicas: None,
         });
         let service = app.worker().service;
         let all = || {

@@ -1,0 +1,278 @@
+//! The replicas of a database: which of them a read is sent to, or why to the primary.
+//!
+//! `docs/adr/0043-read-replicas-and-failover.md` explains the rules.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{
+    connect::StoreSettings,
+    log_times::LogTimes,
+    positions::{Keys, NotePosition, Noted, Positions},
+    replica::{PrimarySample, Replica, ReplicaSample},
+};
+use crate::{
+    domain::{Position, RequestPositions},
+    metrics::{Counter, Page, Source},
+};
+
+/// How long a read waits for a connection to a replica before it is sent to the primary.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Settings of the replicas of a server.
+#[derive(Debug, Clone)]
+pub struct ReplicaSettings {
+    /// How each is reached.
+    pub replicas: Vec<StoreSettings>,
+    /// How far one may be behind.
+    pub max_lag: Duration,
+}
+
+/// The replicas of a database. All workers share them.
+#[derive(Debug)]
+pub struct Replicas {
+    pub(super) settings: Vec<StoreSettings>,
+    replicas: Vec<Replica>,
+    max_lag: Duration,
+    positions: Positions,
+    log: Mutex<LogTimes>,
+    /// Whether the primary did not answer when it was last asked for its position.
+    is_primary_away: AtomicBool,
+    /// Reads that were sent to the primary, by reason.
+    reasons: [Counter; REASONS.len()],
+    /// The same for those that had failed on a replica.
+    failed: Counter,
+}
+
+/// Why a read is sent to the primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// No replica is usable.
+    NoReplica,
+    /// None of those that are has replayed what the read must find.
+    Behind,
+    /// What it must find has a position of another run of the primary.
+    OtherRun,
+}
+
+const REASONS: [&str; 3] = ["no_replica", "behind", "other_run"];
+
+/// A read, as far as it matters where it is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplicaRead<'a> {
+    /// The positions of its request.
+    pub positions: &'a RequestPositions,
+    /// Whose writes it must find.
+    pub principal: &'a str,
+    /// In which project; `None` if it spans projects.
+    pub project_id: Option<&'a str>,
+    /// What had been committed by then it must find, since rights to read were known from then on.
+    pub since: Option<Instant>,
+}
+
+/// The replica that a read is sent to, and the run of its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chosen {
+    pub(super) replica: usize,
+    pub(super) run: i64,
+}
+
+impl Replicas {
+    /// Replicas of which nothing is known yet. What is counted of the database is counted of them too.
+    pub(super) fn new(settings: &ReplicaSettings, primary: &StoreSettings) -> Self {
+        let ReplicaSettings { replicas, max_lag } = settings;
+        let of_reads = |replica: &StoreSettings| {
+            let mut replica = replica.clone();
+            replica.connections = primary.connections;
+            replica.acquire_timeout = ACQUIRE_TIMEOUT;
+            replica.statement_timeout = primary.statement_timeout;
+            replica.metrics = Arc::clone(&primary.metrics);
+            replica.is_patient = false;
+            replica
+        };
+        Self {
+            settings: replicas.iter().map(of_reads).collect(),
+            replicas: replicas.iter().map(|replica| Replica::new(replica.place().to_owned())).collect(),
+            max_lag: *max_lag,
+            positions: Positions::new(),
+            log: Mutex::new(LogTimes::new(2 * *max_lag)),
+            is_primary_away: AtomicBool::new(false),
+            reasons: Default::default(),
+            failed: Counter::default(),
+        }
+    }
+
+    /// A replica by its number.
+    pub(super) fn get(&self, number: usize) -> Option<&Replica> {
+        self.replicas.get(number)
+    }
+
+    /// How many there are, and how many of them are used.
+    pub fn count(&self) -> (usize, usize) {
+        let usable = self.replicas.iter().filter(|replica| replica.usable().is_some()).count();
+        (self.replicas.len(), usable)
+    }
+
+    /// Whether the primary did not answer when it was last asked for its position.
+    pub(super) fn is_primary_away(&self) -> bool {
+        self.is_primary_away.load(Relaxed)
+    }
+
+    /// The primary was asked for its position, after the replicas had last answered as they are given.
+    pub(super) fn note_primary(&self, sample: Option<PrimarySample>, before: &[Option<ReplicaSample>]) {
+        let was_away = self.is_primary_away.swap(sample.is_none(), Relaxed);
+        if was_away != sample.is_none() {
+            if was_away {
+                tracing::info!("replicas are compared with the primary again");
+            } else {
+                tracing::warn!("the primary does not say its position; replicas are used as they were last compared");
+            }
+        }
+        let Some(sample) = sample else { return };
+        let mut log = self.log();
+        log.note(sample.run, sample.log);
+        for (replica, before) in self.replicas.iter().zip(before) {
+            replica.compare(*before, &sample, &log, self.max_lag);
+        }
+    }
+
+    /// The replica for a read. They take turns, and the reads of one request stay with one.
+    pub(super) fn choose(&self, read: &ReplicaRead<'_>, next: &AtomicUsize) -> Result<Chosen, Reason> {
+        let count = self.replicas.len();
+        let lsn = self.needed(read);
+        let at = |number: usize| {
+            let replica = self.replicas.get(number)?;
+            let run = replica.usable_at(lsn.ok()?)?;
+            Some(Chosen { replica: number, run })
+        };
+        let own = read.positions.replica().and_then(at);
+        let chosen = own.or_else(|| {
+            let first = next.fetch_add(1, Relaxed);
+            (0..count).find_map(|step| at(first.wrapping_add(step) % count.max(1)))
+        });
+        match (chosen, lsn) {
+            (Some(chosen), _) => {
+                read.positions.use_replica(chosen.replica);
+                Ok(chosen)
+            }
+            (None, _) if self.count().1 == 0 => Err(Reason::NoReplica),
+            (None, Ok(_)) => Err(Reason::Behind),
+            (None, Err(reason)) => Err(reason),
+        }
+    }
+
+    /// Up to where a replica must have replayed the log for a read.
+    fn needed(&self, read: &ReplicaRead<'_>) -> Result<i64, Reason> {
+        let log = self.log();
+        let mut needed = 0;
+        if let Some(Position { run, lsn }) = read.positions.needed {
+            if run != log.run() {
+                return Err(Reason::OtherRun);
+            }
+            needed = lsn;
+        }
+        let keys = self.positions.keys_of_read(read.principal, read.project_id);
+        for Noted { position, at } in self.positions.find(keys).into_iter().flatten() {
+            needed = needed.max(match position {
+                Some(Position { run, lsn }) if run == log.run() => lsn,
+                // what was committed by then in another run, or nobody knows where, is before what was written next
+                _ => log.after(at).ok_or(Reason::Behind)?,
+            });
+        }
+        if let Some(since) = read.since {
+            match log.after(since) {
+                Some(lsn) => needed = needed.max(lsn),
+                // nothing can have changed of which it is known
+                None if self.is_primary_away() => {}
+                None => return Err(Reason::Behind),
+            }
+        }
+        Ok(needed)
+    }
+
+    /// Counts a read that is sent to the primary.
+    pub(super) fn count_on_primary(&self, reason: Reason) {
+        if let Some(count) = self.reasons.get(reason as usize) {
+            count.increment();
+        }
+    }
+
+    /// Counts those that have failed on a replica.
+    pub(super) fn failed(&self) -> &Counter {
+        &self.failed
+    }
+
+    fn log(&self) -> MutexGuard<'_, LogTimes> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes the writes of a request.
+#[derive(Debug)]
+pub(super) struct Noting {
+    replicas: Arc<Replicas>,
+    keys: Keys,
+    request: Arc<RequestPositions>,
+}
+
+impl Noting {
+    /// The writes of a principal in a project, or outside of any.
+    pub(super) fn new(
+        replicas: &Arc<Replicas>,
+        request: &Arc<RequestPositions>,
+        principal: &str,
+        project_id: Option<&str>,
+    ) -> Self {
+        let keys = replicas.positions.keys_of_write(principal, project_id);
+        Self { replicas: Arc::clone(replicas), keys, request: Arc::clone(request) }
+    }
+}
+
+impl NotePosition for Noting {
+    fn note(&self, position: Option<Position>) {
+        self.replicas.positions.note(self.keys, position);
+        self.request.note(position);
+    }
+}
+
+impl Source for Replicas {
+    fn write(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let all: Vec<_> = self.replicas.iter().map(|replica| (replica, replica.standing())).collect();
+        page.gauges(
+            "tagd_replica_usable",
+            "Whether reads are sent to each replica.",
+            all.iter().map(|(replica, standing)| ([("replica", replica.place())], i64::from(standing.is_usable))),
+        )?;
+        page.gauges(
+            "tagd_replica_lag_seconds",
+            "Age of the newest state of the primary that each replica has, as it was last compared.",
+            all.iter()
+                .filter_map(|(replica, standing)| Some(([("replica", replica.place())], standing.lag?.as_secs_f64()))),
+        )?;
+        page.gauges(
+            "tagd_replica_lag_bytes",
+            "Bytes of the log of the primary that each replica had still to replay when it was last compared.",
+            all.iter().filter_map(|(replica, standing)| Some(([("replica", replica.place())], standing.behind?))),
+        )?;
+        page.counters(
+            "tagd_replica_reads_total",
+            "Reads that were sent to each replica.",
+            self.replicas.iter().map(|replica| ([("replica", replica.place())], replica.reads.value())),
+        )?;
+        page.counters(
+            "tagd_primary_reads_total",
+            "Reads that were sent to the primary although there are replicas, by reason.",
+            REASONS
+                .into_iter()
+                .zip(&self.reasons)
+                .chain([("failed", &self.failed)])
+                .map(|(reason, count)| ([("reason", reason)], count.value())),
+        )
+    }
+}
