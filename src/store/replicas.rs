@@ -276,3 +276,109 @@ impl Source for Replicas {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        log_times::LogSample,
+        replica::{Facts, PrimarySample},
+    };
+
+    /// Two replicas, of which nobody asks anything.
+    struct Site {
+        replicas: Replicas,
+        next: AtomicUsize,
+    }
+
+    impl Site {
+        fn new() -> Self {
+            let settings = StoreSettings::of_url("postgres://u@127.0.0.1:1/d").unwrap();
+            let replicas = ReplicaSettings {
+                replicas: vec![settings.clone(), settings.clone()],
+                max_lag: Duration::from_secs(10),
+            };
+            Self { replicas: Replicas::new(&replicas, &settings), next: AtomicUsize::new(0) }
+        }
+
+        /// The primary has written up to a position, and the replicas have replayed up to others.
+        fn sample(&self, run: i64, written: i64, replayed: [i64; 2]) {
+            let before =
+                replayed.map(|replayed| Some(ReplicaSample { run: 7, is_standby: true, replayed, at: Instant::now() }));
+            for (replica, sample) in self.replicas.replicas.iter().zip(before) {
+                replica.note(sample.unwrap(), Some(Facts { timeline: 1, has_schema: true }));
+            }
+            let log = LogSample { at: Instant::now(), flushed: written, inserted: written };
+            self.replicas.note_primary(Some(PrimarySample { run, timeline: 1, log }), &before);
+        }
+
+        fn choose(&self, needed: Option<Position>, since: Option<Instant>) -> Result<usize, Reason> {
+            let positions = RequestPositions::new(needed);
+            let read = ReplicaRead { positions: &positions, principal: "p", project_id: Some("q"), since };
+            self.replicas.choose(&read, &self.next).map(|chosen| chosen.replica)
+        }
+
+        fn write(&self, position: Option<Position>) {
+            let keys = self.replicas.positions.keys_of_write("p", Some("q"));
+            self.replicas.positions.note(keys, position);
+        }
+    }
+
+    #[test]
+    fn reads_take_turns_and_those_of_a_request_stay_together() {
+        let site = Site::new();
+        assert_eq!(site.choose(None, None), Err(Reason::NoReplica));
+        site.sample(1, 90, [90, 90]);
+        site.sample(1, 100, [90, 100]);
+        let chosen: Vec<_> = (0..4).map(|_| site.choose(None, None).unwrap()).collect();
+        assert_eq!(chosen, [0, 1, 0, 1]);
+        let positions = RequestPositions::new(None);
+        let read = ReplicaRead { positions: &positions, principal: "p", project_id: None, since: None };
+        let of_request: Vec<_> = (0..3).map(|_| site.replicas.choose(&read, &site.next).unwrap().replica).collect();
+        assert_eq!(of_request, [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_read_goes_where_all_is_that_it_must_find() {
+        let site = Site::new();
+        site.sample(1, 90, [90, 90]);
+        site.sample(1, 100, [90, 100]);
+        let at = |run, lsn| Some(Position { run, lsn });
+        // what its client was told
+        assert_eq!((0..3).map(|_| site.choose(at(1, 95), None)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        assert_eq!(site.choose(at(1, 101), None), Err(Reason::Behind));
+        assert_eq!(site.choose(at(2, 1), None), Err(Reason::OtherRun));
+        // what its principal has written
+        site.write(at(1, 98));
+        assert_eq!((0..3).map(|_| site.choose(None, None)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        // perhaps: what the primary has when it is asked next
+        site.write(None);
+        assert_eq!(site.choose(None, None), Err(Reason::Behind));
+        site.sample(1, 120, [110, 119]);
+        assert_eq!(site.choose(None, None), Err(Reason::Behind));
+        site.sample(1, 130, [110, 120]);
+        assert_eq!(site.choose(None, None), Ok(1));
+        // in another run of the primary, which was asked after the write
+        site.write(at(2, 5));
+        assert_eq!(site.choose(None, None), Err(Reason::Behind));
+        site.sample(3, 140, [139, 130]);
+        assert_eq!(site.choose(None, None), Err(Reason::NoReplica));
+        site.sample(3, 140, [140, 130]);
+        assert_eq!(site.choose(None, None), Ok(0));
+    }
+
+    #[test]
+    fn a_read_finds_what_was_committed_when_it_was_allowed_unless_the_primary_is_away() {
+        let site = Site::new();
+        site.sample(1, 100, [100, 100]);
+        let since = Some(Instant::now());
+        assert_eq!(site.choose(None, since), Err(Reason::Behind));
+        site.replicas.note_primary(None, &[]);
+        assert!(site.choose(None, since).is_ok());
+        site.sample(1, 110, [100, 110]);
+        assert_eq!((0..3).map(|_| site.choose(None, since)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        // what was known when it went away still counts
+        site.replicas.note_primary(None, &[]);
+        assert_eq!((0..3).map(|_| site.choose(None, since)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+    }
+}

@@ -204,8 +204,10 @@ fn a_position_that_is_none_is_refused_where_there_are_replicas() {
     site.start(0);
     until_used(&server, 1);
     eventually("the primary is used again", || server.get("/readyz").status == 200);
-    assert_eq!(server.send("GET", RESOURCE, &[(HEADER, &position)], b"").status, 200);
-    assert!(reads_on_primary(&server, "other_run") >= 1.0);
+    eventually("it is read from the primary", || {
+        assert_eq!(server.send("GET", RESOURCE, &[(HEADER, &position)], b"").status, 200);
+        reads_on_primary(&server, "other_run") >= 1.0
+    });
     // without replicas it is nobody's
     let alone = serve(&Program::new().with("DATABASE_URL", &site.url(&[0], "")), &[]);
     assert_eq!(alone.send("GET", RESOURCE, &[(HEADER, "x")], b"").status, 200);
@@ -277,9 +279,6 @@ fn reads_go_on_at_a_replica_while_the_primary_is_gone() {
     let refused = put(&server, 2);
     assert_eq!(refused.status, 503, "{refused:?}");
     assert_eq!(server.get("/readyz").status, 503);
-    // and after that nobody knows whether it was written
-    let unknown = server.get(RESOURCE);
-    assert_eq!(unknown.status, 503, "{unknown:?}");
     site.start(0);
     eventually("writes are accepted again", || put(&server, 3).status < 300);
     assert_eq!(found(&server, 3, None).0, 1);
