@@ -36,7 +36,7 @@ use crate::{
     metrics::Process,
     pem,
     service::{AuthSettings, MAX_AGE},
-    store::{SessionProfile, Store},
+    store::{ReplicaSettings, SessionProfile, Store},
     traces::{self, RunningExporter, TraceSettings, Traces},
 };
 
@@ -61,11 +61,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
         prepared = prepare(settings, master_key, keystone) => prepared?,
         () = stop.asked() => return Ok(()),
     };
-    let replicas = match replicas {
-        // all servers of a database seal with the same key
-        Some(settings) => Some(AppReplicas { settings, key: MarkerKey::new(&store.marker_secret().await?)? }),
-        None => None,
-    };
+    let replicas = app_replicas(replicas, &store).await?;
     descriptors::raise_limit();
     let totals = Totals::default();
     let (traces, exporter) = start_traces(settings)?.unzip();
@@ -152,6 +148,13 @@ pub(super) async fn run(settings: &Settings) -> Result<(), CliError> {
     opened.close().await;
     tracing::info!("stopped");
     outcome
+}
+
+/// The replicas with what seals positions: all servers of a database have the same key.
+async fn app_replicas(replicas: Option<ReplicaSettings>, store: &Store) -> Result<Option<AppReplicas>, CliError> {
+    let Some(settings) = replicas else { return Ok(None) };
+    let key = MarkerKey::new(&store.marker_secret().await?)?;
+    Ok(Some(AppReplicas { settings, key }))
 }
 
 /// Starts to send traces, if they are sent anywhere.

@@ -280,10 +280,7 @@ pub struct Settings {
 impl Settings {
     /// Puts flags (and with them the environment, which clap has read), file and defaults together.
     pub fn load(common: &CommonArgs, serve: &ServeArgs) -> Result<Self, ConfigError> {
-        let file = match &common.config {
-            Some(path) => SettingsFile::read(path)?,
-            None => SettingsFile::default(),
-        };
+        let file = common.config.as_deref().map(SettingsFile::read).transpose()?.unwrap_or_default();
         let has_secrets = file.has_secrets();
         let data_dir = common.data_dir.clone().or(file.data_dir);
         let hosts = given(&serve.allowed_hosts, file.allowed_hosts);

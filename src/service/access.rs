@@ -247,15 +247,15 @@ impl<'a> Grant<'a> {
 
     /// The store for changes, which passes the caller to the database.
     pub(super) fn writer(&self) -> Store {
-        self.acting(self.primary())
+        self.acting(&self.primary())
     }
 
     /// The same for work without a deadline.
     pub(super) fn bulk(&self) -> Store {
-        self.acting(self.access.bulk.sharing(self.share))
+        self.acting(&self.access.bulk.sharing(self.share))
     }
 
-    fn acting(&self, store: Store) -> Store {
+    fn acting(&self, store: &Store) -> Store {
         let Principal { positions, caller, .. } = self.principal;
         store.acting_for(Arc::clone(caller)).noting_for(positions.as_ref(), &caller.principal, self.project_id())
     }

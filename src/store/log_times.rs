@@ -112,6 +112,6 @@ mod tests {
         assert_eq!(newest.flushed, 19_999);
         assert!(newest.at - oldest.at <= span && newest.at - oldest.at > span * 9 / 10);
         // what is left out makes the lag longer, never shorter
-        assert!(times.newest_with(15_000).unwrap() <= begun + Duration::from_millis(15_000 * 100));
+        assert!(times.newest_with(15_000).unwrap() <= begun + Duration::from_mins(25));
     }
 }

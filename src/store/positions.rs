@@ -79,13 +79,11 @@ impl Positions {
     /// all of the principal.
     pub(super) fn keys_of_read(&self, principal: &str, project_id: Option<&str>) -> Keys {
         let all = self.keys.hash_one(principal);
-        match project_id {
-            None => [all; 2],
-            Some(_) => {
-                let outside: (&str, Option<&str>) = (principal, None);
-                [self.keys.hash_one((principal, project_id)), self.keys.hash_one(outside)]
-            }
+        if project_id.is_none() {
+            return [all; 2];
         }
+        let outside: (&str, Option<&str>) = (principal, None);
+        [self.keys.hash_one((principal, project_id)), self.keys.hash_one(outside)]
     }
 
     /// Something was written and committed.
@@ -153,8 +151,8 @@ pub(super) async fn current_position(connection: &mut PgConnection) -> Result<Po
 mod tests {
     use super::*;
 
-    fn at(run: i64, lsn: i64) -> Option<Position> {
-        Some(Position { run, lsn })
+    fn at(run: i64, lsn: i64) -> Position {
+        Position { run, lsn }
     }
 
     /// The positions that a read must find.
@@ -167,18 +165,18 @@ mod tests {
     fn a_read_finds_what_its_principal_has_written_there_and_outside_of_projects() {
         let positions = Positions::new();
         let write = |principal, project_id, lsn| {
-            positions.note(positions.keys_of_write(principal, project_id), at(1, lsn));
+            positions.note(positions.keys_of_write(principal, project_id), Some(at(1, lsn)));
         };
         write("a", Some("p"), 10);
         write("a", Some("q"), 30);
         write("b", None, 20);
-        assert_eq!(found(&positions, "a", Some("p")), [at(1, 10)]);
-        assert_eq!(found(&positions, "a", None), [at(1, 30)]);
+        assert_eq!(found(&positions, "a", Some("p")), [Some(at(1, 10))]);
+        assert_eq!(found(&positions, "a", None), [Some(at(1, 30))]);
         assert_eq!(found(&positions, "a", Some("r")), []);
-        assert_eq!(found(&positions, "b", Some("p")), [at(1, 20)]);
+        assert_eq!(found(&positions, "b", Some("p")), [Some(at(1, 20))]);
         write("a", None, 40);
         write("a", Some("p"), 5);
-        assert_eq!(found(&positions, "a", Some("p")), [at(1, 10), at(1, 40)]);
+        assert_eq!(found(&positions, "a", Some("p")), [Some(at(1, 10)), Some(at(1, 40))]);
     }
 
     #[test]
@@ -186,12 +184,12 @@ mod tests {
         let positions = Positions::new();
         let keys = positions.keys_of_write("a", Some("p"));
         let last = || positions.find(keys).into_iter().flatten().next().unwrap().position;
-        positions.note(keys, at(1, 10));
-        positions.note(keys, at(2, 3));
-        assert_eq!(last(), at(2, 3));
+        positions.note(keys, Some(at(1, 10)));
+        positions.note(keys, Some(at(2, 3)));
+        assert_eq!(last(), Some(at(2, 3)));
         positions.note(keys, None);
         assert_eq!(last(), None);
-        positions.note(keys, at(2, 9));
+        positions.note(keys, Some(at(2, 9)));
         assert_eq!(last(), None);
     }
 
@@ -200,7 +198,7 @@ mod tests {
         let positions = Positions::new();
         for number in 0..=CAPACITY {
             let lsn = i64::try_from(number).unwrap();
-            positions.note(positions.keys_of_write(&number.to_string(), None), at(1, lsn));
+            positions.note(positions.keys_of_write(&number.to_string(), None), Some(at(1, lsn)));
         }
         assert!(positions.lock().last.len() <= CAPACITY);
         let everybody = found(&positions, "nobody", Some("p"));
@@ -211,6 +209,6 @@ mod tests {
         state.sweep(later);
         assert!(state.last.is_empty());
         let last = i64::try_from(CAPACITY).unwrap();
-        assert_eq!(state.forgotten.map(|noted| noted.position), Some(at(1, last)));
+        assert_eq!(state.forgotten.map(|noted| noted.position), Some(Some(at(1, last))));
     }
 }

@@ -135,14 +135,14 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Res
 }
 
 async fn answer_of_replica(made: &mut Made, needs_facts: bool) -> Result<(ReplicaSample, Option<Facts>), sqlx::Error> {
-    let facts = match needs_facts {
-        true => match facts_of(&mut made.connection).await {
+    let mut facts = None;
+    if needs_facts {
+        facts = Some(match facts_of(&mut made.connection).await {
             // it has no schema yet
-            Err(error) if outage_of(&error) == Some(Outage::Schema) => Some(Facts { timeline: 0, has_schema: false }),
-            facts => Some(facts?),
-        },
-        false => None,
-    };
+            Err(error) if outage_of(&error) == Some(Outage::Schema) => Facts { timeline: 0, has_schema: false },
+            found => found?,
+        });
+    }
     let (is_standby, replayed): (bool, Option<i64>) =
         sqlx::query_as("select pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::int8")
             .fetch_one(&mut made.connection)

@@ -38,7 +38,7 @@ pub struct ReplicaSettings {
 #[derive(Debug)]
 pub struct Replicas {
     pub(super) settings: Vec<StoreSettings>,
-    replicas: Vec<Replica>,
+    all: Vec<Replica>,
     max_lag: Duration,
     positions: Positions,
     log: Mutex<LogTimes>,
@@ -98,7 +98,7 @@ impl Replicas {
         };
         Self {
             settings: replicas.iter().map(of_reads).collect(),
-            replicas: replicas.iter().map(|replica| Replica::new(replica.place().to_owned())).collect(),
+            all: replicas.iter().map(|replica| Replica::new(replica.place().to_owned())).collect(),
             max_lag: *max_lag,
             positions: Positions::new(),
             log: Mutex::new(LogTimes::new(2 * *max_lag)),
@@ -110,13 +110,13 @@ impl Replicas {
 
     /// A replica by its number.
     pub(super) fn get(&self, number: usize) -> Option<&Replica> {
-        self.replicas.get(number)
+        self.all.get(number)
     }
 
     /// How many there are, and how many of them are used.
     pub fn count(&self) -> (usize, usize) {
-        let usable = self.replicas.iter().filter(|replica| replica.usable().is_some()).count();
-        (self.replicas.len(), usable)
+        let usable = self.all.iter().filter(|replica| replica.usable().is_some()).count();
+        (self.all.len(), usable)
     }
 
     /// Whether the primary did not answer when it was last asked for its position.
@@ -137,17 +137,17 @@ impl Replicas {
         let Some(sample) = sample else { return };
         let mut log = self.log();
         log.note(sample.run, sample.log);
-        for (replica, before) in self.replicas.iter().zip(before) {
+        for (replica, before) in self.all.iter().zip(before) {
             replica.compare(*before, &sample, &log, self.max_lag);
         }
     }
 
     /// The replica for a read. They take turns, and the reads of one request stay with one.
     pub(super) fn choose(&self, read: &ReplicaRead<'_>, next: &AtomicUsize) -> Result<Chosen, Reason> {
-        let count = self.replicas.len();
+        let count = self.all.len();
         let lsn = self.needed(read);
         let at = |number: usize| {
-            let replica = self.replicas.get(number)?;
+            let replica = self.all.get(number)?;
             let run = replica.usable_at(lsn.ok()?)?;
             Some(Chosen { replica: number, run })
         };
@@ -243,7 +243,7 @@ impl NotePosition for Noting {
 
 impl Source for Replicas {
     fn write(&self, page: &mut Page<'_, '_>) -> fmt::Result {
-        let all: Vec<_> = self.replicas.iter().map(|replica| (replica, replica.standing())).collect();
+        let all: Vec<_> = self.all.iter().map(|replica| (replica, replica.standing())).collect();
         page.gauges(
             "tagd_replica_usable",
             "Whether reads are sent to each replica.",
@@ -263,7 +263,7 @@ impl Source for Replicas {
         page.counters(
             "tagd_replica_reads_total",
             "Reads that were sent to each replica.",
-            self.replicas.iter().map(|replica| ([("replica", replica.place())], replica.reads.value())),
+            self.all.iter().map(|replica| ([("replica", replica.place())], replica.reads.value())),
         )?;
         page.counters(
             "tagd_primary_reads_total",
@@ -305,7 +305,7 @@ mod tests {
         fn sample(&self, run: i64, written: i64, replayed: [i64; 2]) {
             let before =
                 replayed.map(|replayed| Some(ReplicaSample { run: 7, is_standby: true, replayed, at: Instant::now() }));
-            for (replica, sample) in self.replicas.replicas.iter().zip(before) {
+            for (replica, sample) in self.replicas.all.iter().zip(before) {
                 replica.note(sample.unwrap(), Some(Facts { timeline: 1, has_schema: true }));
             }
             let log = LogSample { at: Instant::now(), flushed: written, inserted: written };
