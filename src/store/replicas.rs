@@ -331,11 +331,11 @@ mod tests {
         site.sample(1, 90, [90, 90]);
         site.sample(1, 100, [90, 100]);
         let chosen: Vec<_> = (0..4).map(|_| site.choose(None, None).unwrap()).collect();
-        assert_eq!(chosen, [0, 1, 0, 1]);
+        assert_eq!(chosen, [1, 0, 1, 0]);
         let positions = RequestPositions::new(None);
         let read = ReplicaRead { positions: &positions, principal: "p", project_id: None, since: None };
         let of_request: Vec<_> = (0..3).map(|_| site.replicas.choose(&read, &site.next).unwrap().replica).collect();
-        assert_eq!(of_request, [0, 0, 0]);
+        assert_eq!(of_request, [1, 1, 1]);
     }
 
     #[test]
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(site.choose(None, None), Err(Reason::Behind));
         site.sample(1, 120, [110, 119]);
         assert_eq!(site.choose(None, None), Err(Reason::Behind));
-        site.sample(1, 130, [110, 120]);
+        site.sample(1, 130, [110, 130]);
         assert_eq!(site.choose(None, None), Ok(1));
         // in another run of the primary, which was asked after the write
         site.write(at(2, 5));
