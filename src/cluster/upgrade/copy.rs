@@ -1,7 +1,7 @@
 //! Copies what is in the old cluster: databases and roles through `pg_dumpall` and `psql`, and the administrator's settings.
 
 use std::{
-    io::{BufRead, BufReader, Error, ErrorKind, Read, Write},
+    io::{BufRead, BufReader, BufWriter, Error, ErrorKind, Read, Write},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread::{self, JoinHandle},
@@ -64,8 +64,10 @@ fn client(programs: &Programs, name: &str, cluster: &Cluster) -> Command {
     command
 }
 
-/// Passes the dump on, without the statement that creates tagd's own role, which `initdb` has created.
-fn pipe(mut from: impl BufRead, mut to: impl Write, progress: &mut impl FnMut(u64)) -> Result<(), Error> {
+/// Passes the dump on, without the statement that creates tagd's own role, which `initdb` has created, and without what not every
+/// server understands.
+fn pipe(mut from: impl BufRead, to: impl Write, progress: &mut impl FnMut(u64)) -> Result<(), Error> {
+    let mut to = BufWriter::with_capacity(PIECE, to);
     let own = format!("CREATE ROLE {SUPERUSER};\n");
     let (mut line, mut done) = (Vec::new(), 0);
     // roles come before the first database
@@ -78,17 +80,33 @@ fn pipe(mut from: impl BufRead, mut to: impl Write, progress: &mut impl FnMut(u6
             to.write_all(&line)?;
         }
     }
+    let mut is_data = false;
     loop {
-        let piece = from.fill_buf()?;
-        if piece.is_empty() {
+        line.clear();
+        if from.read_until(b'\n', &mut line)? == 0 {
             return to.flush();
         }
-        to.write_all(piece)?;
-        let length = piece.len();
-        from.consume(length);
-        done += u64::try_from(length).unwrap_or_default();
+        if is_data {
+            is_data = line != b"\\.\n";
+        } else if line.starts_with(b"COPY ") && line.ends_with(b" FROM stdin;\n") {
+            is_data = true;
+        }
+        if is_data || !is_attribute_version(&line) {
+            to.write_all(&line)?;
+        }
+        done += u64::try_from(line.len()).unwrap_or_default();
         progress(done);
     }
+}
+
+/// Whether a line of a dump sets the option `pg_attver` of a column. Servers such as 15.20 keep it for themselves; dump programs that do
+/// not know it print it, and servers that do not know it refuse it.
+fn is_attribute_version(line: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    let option = line.strip_prefix("ALTER TABLE ONLY ").and_then(|line| line.strip_suffix(");\n"));
+    option
+        .and_then(|line| line.rsplit_once(" SET (pg_attver="))
+        .is_some_and(|(_, version)| !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A program under way, with what it says.
@@ -208,5 +226,24 @@ mod tests {
         for settings in ["", "# archive_mode = on", "archive_mode = on\narchive_mode = 'off'", "archive_modes = on"] {
             assert!(!sets_archiving(settings), "{settings}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_keeps_for_itself_is_not_passed_on_but_all_data_is() {
+        let option = "ALTER TABLE ONLY tagd.history ALTER COLUMN slot SET (pg_attver=30041064);\n";
+        let other = "ALTER TABLE ONLY tagd.history ALTER COLUMN slot SET (n_distinct=-1);\n";
+        let data = format!("COPY tagd.note (text) FROM stdin;\n{option}\\.\n");
+        let dump =
+            format!("CREATE ROLE tagd;\nCREATE ROLE reader;\n\\connect tagd\n{option}{other}{data}{option}-- end");
+        let (mut passed, mut done) = (Vec::new(), 0);
+        pipe(dump.as_bytes(), &mut passed, &mut |bytes| done = bytes).unwrap();
+        let expected = format!("CREATE ROLE reader;\n\\connect tagd\n{other}{data}-- end");
+        assert_eq!(String::from_utf8(passed).unwrap(), expected);
+        assert!(done > 0);
     }
 }

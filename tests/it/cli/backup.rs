@@ -399,6 +399,7 @@ fn a_program_of_postgres_inherits_no_other_server_and_no_secret() {
 #[test]
 fn programs_of_postgres_are_run_on_the_private_database_and_on_no_other() {
     let private = Private::new();
+    private.0.expect(&["migrate"]);
     let said = private.0.run(&["postgres", "bash", "-c", r#"echo "$PGUSER $PGDATABASE"; exit 3"#]);
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(1), "tagd tagd\n", ""));
     let said = private.0.run(&["postgres", "no-such-program"]);
