@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 76] = [
+pub const WANTED: [&str; 74] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -38,8 +38,6 @@ pub const WANTED: [&str; 76] = [
     "bits_of()",
     "changes_after()",
     "chunk",
-    "concerns()",
-    "count_violations()",
     "credential",
     "dense_range()",
     "enter_import()",
@@ -56,14 +54,14 @@ pub const WANTED: [&str; 76] = [
     "label",
     "last_change_id()",
     "last_set_bits()",
+    "list_compliance()",
+    "list_offenders()",
     "lock_import_projects_shared()",
     "name",
     "note_verification()",
-    "offenders()",
     "page_blocks()",
     "policy",
     "policy_etag()",
-    "policy_scope",
     "predefined_tag",
     "prepare_history()",
     "prepare_months()",
@@ -96,11 +94,11 @@ pub const WANTED: [&str; 76] = [
     "tag",
     "tags_at()",
     "touch_credentials()",
+    "try_policy()",
     "unregister_resource()",
     "value_grams()",
     "verification",
     "verify_scope()",
-    "violations_of()",
     "wanted_grams()",
     "wanted_value_grams()",
     "write_tags()",

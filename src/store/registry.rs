@@ -251,7 +251,7 @@ impl Store {
                                                               where c.scope_id = $1 and c.label_id = l.label_id))), 0)::int8 as total
                                  from tagd.label l
                                 where l.scope_id = $1 and l.key = '' and l.kind = 0 and l.value = '') t
-                         left join lateral (
+                         left join (
                            select e.slot, e.resource_id, e.resource_name, e.detail::text as detail, e.tags
                              from tagd.resource e
                             where e.scope_id = $1 and e.slot < $2

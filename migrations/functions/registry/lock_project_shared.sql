@@ -12,6 +12,7 @@ begin
     insert into tagd.project (project_id, domain_id) values (p_project_id, coalesce(p_caller.domain_id, ''))
     on conflict (project_id) do nothing;
     if found then
+      perform tagd.copy_domains(array[p_project_id]);
       perform tagd.record_act(
         p_caller, 'project.put', p_project_id, coalesce(p_caller.domain_id, ''), jsonb_build_object('project_name', '', 'created', true));
     end if;
