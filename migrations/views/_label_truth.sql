@@ -1,4 +1,4 @@
--- The one place that says what the index should have. A branch for each kind, and each with the scope, so that a condition on it reaches
+-- The one place that says what the index should have. Each branch has the scope, so that a condition on it reaches
 -- every table.
 create or replace view tagd.label_truth as
 select r.scope_id, 0::smallint as kind, ''::text collate "C" as key, ''::text collate "C" as value, r.slot
@@ -9,11 +9,8 @@ select r.scope_id, 1::smallint, ''::text collate "C", ''::text collate "C", r.sl
  where not exists (select from tagd.tag t
                     where t.scope_id = r.scope_id and t.slot = r.slot and not starts_with(t.key, '_sys_'))
  union all
-select t.scope_id, 2::smallint, t.key, ''::text collate "C", t.slot
-  from tagd.tag t
- union all
-select t.scope_id, 3::smallint, t.key, t.value, t.slot
-  from tagd.tag t
+select t.scope_id, k.kind, t.key, case k.kind when 3 then t.value else '' end, t.slot
+  from tagd.tag t, (values (2::smallint), (3::smallint)) as k (kind)
  union all
 select n.scope_id, 4::smallint, ''::text collate "C", w.word collate "C", n.slot
   from tagd.name n, unnest(n.words) as w (word);

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 74] = [
+pub const WANTED: [&str; 75] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -62,6 +62,7 @@ pub const WANTED: [&str; 74] = [
     "page_blocks()",
     "policy",
     "policy_etag()",
+    "policy_row",
     "predefined_tag",
     "prepare_history()",
     "prepare_months()",
@@ -79,11 +80,12 @@ pub const WANTED: [&str; 74] = [
     "remove_policy()",
     "remove_predefined()",
     "remove_project()",
+    "remove_resource()",
     "remove_type()",
     "remove_unlisted()",
     "replace_credential_secret()",
     "replace_predefined()",
-    "replace_tags_if()",
+    "replace_resource_tags()",
     "reseal_credential()",
     "resource",
     "resource_type",
@@ -95,7 +97,6 @@ pub const WANTED: [&str; 74] = [
     "tags_at()",
     "touch_credentials()",
     "try_policy()",
-    "unregister_resource()",
     "value_grams()",
     "verification",
     "verify_scope()",

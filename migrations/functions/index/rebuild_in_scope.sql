@@ -3,6 +3,8 @@ returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set gin_pending_list_limit = 16384
+-- what was just written has no statistics, so the planner would expect few rows and choose nested loops
+set enable_nestloop = off
 as $$
 declare
   v_chosen text[];
@@ -54,8 +56,10 @@ begin
   perform gin_clean_pending_list('tagd.name_gram_idx');
   delete from tagd.chunk c where c.scope_id = p_scope_id;
   delete from tagd.label l where l.scope_id = p_scope_id;
+  -- the few slots of sparse labels are sorted afterwards, not those of all labels
   insert into tagd.label (scope_id, kind, key, value, slots)
-  select p_scope_id, t.kind, t.key, t.value, case when count(*) <= tagd.sparse_limit() then array_agg(t.slot order by t.slot) end
+  select p_scope_id, t.kind, t.key, t.value,
+         case when count(*) <= tagd.sparse_limit() then array(select e.slot from unnest(array_agg(t.slot)) as e (slot) order by e.slot) end
     from tagd.label_truth t
    where t.scope_id = p_scope_id
    group by t.kind, t.key, t.value;

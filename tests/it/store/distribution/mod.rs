@@ -1,12 +1,14 @@
-//! Rules that keep functions and statements fit for a database whose scopes are distributed over several machines (ADR 44). They are held
-//! on plain Postgres: each names something that Citus refuses, or that would not stay on one machine.
+//! Functions and statements keep the rules by which scopes can be distributed over several machines (ADR 44).
+//!
+//! They are held on plain Postgres: each rule names something that Citus refuses, or that would not stay on one machine.
 
 mod mutants;
 mod rules;
 
-use sqlx::Connection;
+use sqlx::{Connection, Executor};
 
 use self::rules::{DELEGATED, DISTRIBUTED, LOCAL, REFERENCE, Schema};
+use super::catalogue::set_serving_session;
 use crate::support::{Statement, TestDb, block_on, files_of, repository, sources_of, statements_of};
 
 #[test]
@@ -81,8 +83,10 @@ fn functions_do_nothing_that_cannot_be_distributed() {
     });
 }
 
-/// A statement of `src/store` that is not fit yet: the feed is read by a function, beside tables.
-const NOT_YET: &str = "tagd.changes_after(";
+/// Statements of `src/store` that are not fit yet: the feed is read by a function, beside tables; lists of keys, values and changes go over many
+/// scopes in one statement.
+const NOT_YET: [&str; 3] =
+    ["tagd.changes_after(", "from unnest($1::bigint[]) as s (scope_id)", "from unnest($1::int8[]) as w (scope_id)"];
 
 #[test]
 fn statements_of_the_program_do_nothing_that_cannot_be_distributed() {
@@ -92,7 +96,8 @@ fn statements_of_the_program_do_nothing_that_cannot_be_distributed() {
     for entry in catalogue["fixed"].as_object().unwrap().values() {
         let sql = entry["query"].as_str().unwrap();
         let faults: Vec<String> = statements_of(sql).iter().flat_map(|statement| schema.faults(statement)).collect();
-        assert_eq!(faults.is_empty(), !sql.contains(NOT_YET), "{faults:?}: {sql}");
+        let is_known = NOT_YET.iter().any(|part| sql.contains(part));
+        assert_eq!(faults.is_empty(), !is_known, "{faults:?}: {sql}");
     }
     // nothing is told by the name of a constraint, which is another one on each machine
     for source in sources_of("src") {
@@ -138,4 +143,26 @@ fn compiled_statements_over_one_scope_are_held_to_it_in_each_table() {
             assert!(!found.is_empty(), "{path}: nothing is said of\n{mutant}");
         }
     }
+}
+
+#[test]
+fn a_session_plans_each_time_where_citus_is_installed() {
+    let db = TestDb::new();
+    block_on(async {
+        let mut owner = db.connect().await;
+        for mode in ["force_generic_plan", "auto"] {
+            let mut session = db.connect().await;
+            set_serving_session(&mut session).await;
+            let found: String = sqlx::query_scalar("show plan_cache_mode").fetch_one(&mut session).await.unwrap();
+            assert_eq!(found, mode);
+            session.close().await.unwrap();
+            if mode == "force_generic_plan" {
+                let install =
+                    "insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+                               values (16000, 'citus', 10, 11, false, '0')";
+                owner.execute(install).await.unwrap();
+            }
+        }
+        owner.close().await.unwrap();
+    });
 }

@@ -95,6 +95,10 @@ fn each_rule_finds_what_it_is_there_for() {
             "a whole row of policy",
         ),
         ("v_all := array(select p from tagd.policy p, tagd.scope s);", "a whole row of policy"),
+        (
+            "perform from unnest(v_scopes) as s (scope_id) cross join lateral (select from tagd.label l where l.scope_id = s.scope_id limit 1) l;",
+            "several scopes of a list",
+        ),
         ("get stacked diagnostics v_name = constraint_name;", "the name of a constraint"),
         (
             "insert into tagd.scope (project_id) values ('p') on conflict on constraint scope_name_key do nothing;",

@@ -30,8 +30,8 @@ pub const DELEGATED: [&str; 9] = [
     "put_names",
     "rebuild_in_scope",
     "register_in_scope",
-    "replace_tags_if",
-    "unregister_resource",
+    "remove_resource",
+    "replace_resource_tags",
     "verify_scope",
     "write_tags",
 ];
@@ -246,6 +246,17 @@ impl Schema {
         let mut faults = Vec::new();
         if of(&DISTRIBUTED) && of(&LOCAL) {
             faults.push("a join of a distributed table with one of the coordinator".into());
+        }
+        // rows of a function are not joined by the scope
+        let is_listed = |place: &usize| {
+            let list = statement.at(place + 2).strip_suffix(".scope_id").unwrap_or_default();
+            statement.at(*place).ends_with(".scope_id") && statement.has(&[")", "as", list, "(", "scope_id"])
+        };
+        if of(&DISTRIBUTED)
+            && statement.has(&["lateral", "("])
+            && statement.places(&["="]).iter().any(|equal| is_listed(&(equal - 1)))
+        {
+            faults.push("several scopes of a list, one by one".into());
         }
         let is_change = has_at_top(statement, "update", &["for", "key"]) || has_at_top(statement, "delete", &[]);
         let is_outer = ["left", "right", "full"].iter().any(|side| statement.has(&[side, "join"]));
