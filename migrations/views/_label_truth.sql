@@ -14,6 +14,7 @@ select t.scope_id, k.kind, t.key, case k.kind when 3 then t.value else '' end, t
  union all
 select n.scope_id, 4::smallint, ''::text collate "C", w.word collate "C", n.slot
   from tagd.name n, unnest(n.words) as w (word);
+grant select on tagd.label_truth to tagd_service;
 comment on view tagd.label_truth is 'The labels that resources should be in by their tags and names: a row for each label and each slot.';
 comment on column tagd.label_truth.scope_id is 'Scope.';
 comment on column tagd.label_truth.kind is 'Kind, as in tagd.label.';

@@ -5,6 +5,7 @@ select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, 
        row(p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.folded_key, p.is_required,
            p.is_exact, p.allowed_values, p.pattern, p.pattern_are, p.is_enforced, p.description, p.created_at, p.updated_at)::tagd.policy as policy
   from tagd.policy p;
+grant select on tagd.policy_row to tagd_service;
 comment on view tagd.policy_row is 'The policies, each also as one value.';
 comment on column tagd.policy_row.policy_id is 'See tagd.policy.';
 comment on column tagd.policy_row.policy_name is 'See tagd.policy.';

@@ -59,7 +59,7 @@ begin
   -- the few slots of sparse labels are sorted afterwards, not those of all labels
   insert into tagd.label (scope_id, kind, key, value, slots)
   select p_scope_id, t.kind, t.key, t.value,
-         case when count(*) <= tagd.sparse_limit() then array(select e.slot from unnest(array_agg(t.slot)) as e (slot) order by e.slot) end
+         case when count(*) <= tagd.sparse_limit() then tagd.slots_in_order(array_agg(t.slot)) end
     from tagd.label_truth t
    where t.scope_id = p_scope_id
    group by t.kind, t.key, t.value;
