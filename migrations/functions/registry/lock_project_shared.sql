@@ -1,7 +1,6 @@
 create or replace function tagd.lock_project_shared(p_project_id text, p_caller tagd.caller)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_domain_id text;

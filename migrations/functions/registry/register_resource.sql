@@ -18,7 +18,10 @@ begin
     raise exception using errcode = 'TG008', message = 'unknown resource type';
   end if;
   perform tagd.lock_project_shared(p_project_id, p_caller);
-  v_scope_id := tagd.put_scope(p_project_id, p_resource_type);
+  select s.scope_id into v_scope_id from tagd.scope s where s.project_id = p_project_id and s.resource_type = p_resource_type;
+  if not found then
+    v_scope_id := tagd.put_scope(p_project_id, p_resource_type);
+  end if;
   select r.created, r.tags, r.etag into created, tags, etag
     from tagd.register_in_scope(v_scope_id, p_resource_id, p_name, p_name_folded, p_detail, p_tags, p_match, p_absent, v_quota, v_caller) r;
   detail := p_detail;
