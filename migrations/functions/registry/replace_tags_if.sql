@@ -12,6 +12,6 @@ begin
   return v_etag;
 end
 $$;
-comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) is 'Unused since function set 17: see replace_resource_tags.';
+comment on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) is 'Unused since function set 18: see replace_resource_tags.';
 revoke execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) from public;
 grant execute on function tagd.replace_tags_if(bigint, text, text[], text[], tagd.caller, text) to tagd_service;
