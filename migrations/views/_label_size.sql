@@ -9,6 +9,7 @@ select l.scope_id, l.label_id, l.kind, l.key, l.value,
             then exists (select from tagd.chunk c where c.scope_id = l.scope_id and c.label_id = l.label_id)
             else cardinality(l.slots) > 0 end as is_used
   from tagd.label l;
+grant select on tagd.label_size to tagd_service;
 comment on view tagd.label_size is 'How many resources each label is on. Counted from the index.';
 comment on column tagd.label_size.scope_id is 'Scope.';
 comment on column tagd.label_size.label_id is 'Label.';

@@ -93,22 +93,10 @@ impl Store {
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ComplianceRow,
-                    r#"select s.project_id as "project_id!", s.resource_type as "resource_type!", (s.policy).policy_name as "policy_name!",
-                              (s.policy).key as "key!", (s.policy).is_enforced as "is_enforced!", c.resources as "resources!",
-                              c.violating as "violating!", c.missing as "missing!", c.wrong_value as "wrong_value!",
-                              c.misspelled as "misspelled!"
-                         from (select s.scope_id, s.project_id, s.resource_type, s.policy
-                                 from tagd.policy_scope s
-                                where ($1::text is null or s.domain_id = $1)
-                                  and ($2::text[] is null or s.project_id = any ($2))
-                                  and ($3::text is null or s.project_id = $3)
-                                  and ($4::text is null or s.resource_type = $4)
-                                  and ($5::bigint is null or (s.policy).policy_id = $5)
-                                  and ($6::text is null or (s.project_id, s.resource_type, (s.policy).policy_name) > ($6, $7, $8))
-                                order by s.project_id, s.resource_type, (s.policy).policy_name
-                                limit $9) s
-                        cross join lateral tagd.count_violations(s.scope_id, s.policy) c
-                        order by s.project_id, s.resource_type, (s.policy).policy_name"#,
+                    r#"select c.project_id as "project_id!", c.resource_type as "resource_type!", c.policy_name as "policy_name!", c.key as "key!",
+                              c.is_enforced as "is_enforced!", c.resources as "resources!", c.violating as "violating!", c.missing as "missing!",
+                              c.wrong_value as "wrong_value!", c.misspelled as "misspelled!"
+                         from tagd.list_compliance($1, $2, $3, $4, $5, $6, $7, $8, $9) c"#,
                     filter.covered.domain_id,
                     filter.covered.projects,
                     filter.project_id,
@@ -135,20 +123,11 @@ impl Store {
             .fetch_all(Retry::Read, || {
                 sqlx::query_as!(
                     ComplianceRow,
-                    r#"select s.project_id as "project_id!", s.resource_type as "resource_type!", (s.policy).policy_name as "policy_name!",
-                              (s.policy).key as "key!", (s.policy).is_enforced as "is_enforced!", c.resources as "resources!",
+                    r#"select c.project_id as "project_id!", c.resource_type as "resource_type!", $1::jsonb ->> 'policy_name' as "policy_name!",
+                              $1 ->> 'key' as "key!", ($1 ->> 'is_enforced')::boolean as "is_enforced!", c.resources as "resources!",
                               c.violating as "violating!", c.missing as "missing!", c.wrong_value as "wrong_value!",
                               c.misspelled as "misspelled!"
-                         from (select s.scope_id, s.project_id, s.resource_type, p.policy
-                                 from (select jsonb_populate_record(null::tagd.policy, $1) as policy offset 0) p
-                                 cross join tagd.scope s
-                                 join tagd.project j on j.project_id = s.project_id
-                                where tagd.concerns(p.policy, j.domain_id, s.project_id, s.resource_type)
-                                  and ($2::text is null or j.domain_id = $2)
-                                  and ($3::text[] is null or j.project_id = any ($3))
-                                order by s.project_id, s.resource_type) s
-                        cross join lateral tagd.count_violations(s.scope_id, s.policy) c
-                        order by s.project_id, s.resource_type"#,
+                         from tagd.try_policy($1, $2, $3) c"#,
                     row_of(checked),
                     covered.domain_id,
                     covered.projects
@@ -171,32 +150,8 @@ impl Store {
             .expensive(Form::Offenders)
             .fetch_all(Retry::Read, || {
                 sqlx::query!(
-                    r#"with part as materialized (
-                         select s.scope_id, s.project_id, s.resource_type, array_agg(s.policy order by (s.policy).policy_name) as policies
-                           from tagd.policy_scope s
-                          where ($1::text is null or s.domain_id = $1)
-                            and ($2::text[] is null or s.project_id = any ($2))
-                            and ($3::text is null or s.project_id = $3)
-                            and ($4::text is null or s.resource_type = $4)
-                            and ($5::bigint is null or (s.policy).policy_id = $5)
-                          group by s.scope_id, s.project_id, s.resource_type),
-                       counted as materialized (
-                         select p.scope_id, p.project_id, p.resource_type, p.policies, o.total, o.slots
-                           from part p
-                          cross join lateral tagd.offenders(
-                                  p.scope_id, p.policies, case when (p.project_id, p.resource_type) = ($6::text, $7::text) then $8::integer end,
-                                  case when (p.project_id, p.resource_type) < ($6::text, $7::text) then 0 else $9::integer end) o),
-                       page as (
-                         select c.scope_id, c.project_id, c.resource_type, c.policies, e.slot
-                           from counted c, unnest(c.slots) as e (slot)
-                          order by c.project_id, c.resource_type, e.slot desc
-                          limit $9)
-                       select (select coalesce(sum(c.total), 0)::bigint from counted c) as "total!", p.project_id as "project_id?",
-                              p.resource_type as "resource_type?", p.slot as "slot?", r.resource_id as "resource_id?",
-                              r.resource_name as "resource_name?", to_jsonb(tagd.violations_of(p.policies, r.tags)) as violations
-                         from (select) one
-                         left join (page p join tagd.resource r on r.scope_id = p.scope_id and r.slot = p.slot) on true
-                        order by p.project_id, p.resource_type, p.slot desc"#,
+                    r#"select o.total, o.project_id, o.resource_type, o.slot, o.resource_id, o.resource_name, to_jsonb(o.violations) as violations
+                         from tagd.list_offenders($1, $2, $3, $4, $5, $6, $7, $8, $9) o"#,
                     filter.covered.domain_id,
                     filter.covered.projects,
                     filter.project_id,
@@ -209,9 +164,9 @@ impl Store {
                 )
             })
             .await?;
-        let total = rows.first().map_or(0, |row| count_of(row.total));
+        let total = rows.last().and_then(|row| row.total).map_or(0, count_of);
         let offenders = rows.into_iter().filter_map(|row| {
-            // an empty page is one row without a resource
+            // the last row has the total and no resource
             Some(Offender {
                 project_id: row.project_id?,
                 resource_type: row.resource_type?,

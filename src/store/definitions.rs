@@ -329,7 +329,7 @@ async fn put_policy(
     projects: Option<&[String]>,
 ) -> Result<Put, Failure> {
     let before = sqlx::query_scalar!(
-        r#"select tagd.policy_etag(p) as "etag!" from tagd.policy p where p.policy_name = $1 and p.domain_id is not distinct from $2"#,
+        r#"select tagd.policy_etag(p.policy) as "etag!" from tagd.policy_row p where p.policy_name = $1 and p.domain_id is not distinct from $2"#,
         checked.policy().name,
         checked.policy().domain_id
     )

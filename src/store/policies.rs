@@ -138,11 +138,12 @@ impl Store {
             .fetch_large(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
-                    r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
-                              p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
+                    r#"select p.policy_id as "policy_id!", p.policy_name as "policy_name!", p.domain_id, p.project_id, p.resource_types, p.key as "key!",
+                              p.is_required as "is_required!", p.is_exact as "is_exact!", p.allowed_values, p.pattern, p.is_enforced as "is_enforced!",
+                              p.description as "description!", tagd.policy_etag(p.policy) as "etag!",
                               floor(extract(epoch from p.created_at))::bigint as "created_at!",
                               floor(extract(epoch from p.updated_at))::bigint as "updated_at!"
-                         from tagd.policy p
+                         from tagd.policy_row p
                         where ($1::text is null or p.domain_id is null or p.domain_id = $1)
                           and ($2::text[] is null or p.project_id is null or p.project_id = any ($2))
                           and ($1::text is null or p.domain_id is not null or p.project_id is null
@@ -173,11 +174,12 @@ impl Store {
             .fetch_optional(Retry::Read, || {
                 sqlx::query_as!(
                     PolicyRow,
-                    r#"select p.policy_id, p.policy_name, p.domain_id, p.project_id, p.resource_types, p.key, p.is_required, p.is_exact,
-                              p.allowed_values, p.pattern, p.is_enforced, p.description, tagd.policy_etag(p) as "etag!",
+                    r#"select p.policy_id as "policy_id!", p.policy_name as "policy_name!", p.domain_id, p.project_id, p.resource_types, p.key as "key!",
+                              p.is_required as "is_required!", p.is_exact as "is_exact!", p.allowed_values, p.pattern, p.is_enforced as "is_enforced!",
+                              p.description as "description!", tagd.policy_etag(p.policy) as "etag!",
                               floor(extract(epoch from p.created_at))::bigint as "created_at!",
                               floor(extract(epoch from p.updated_at))::bigint as "updated_at!"
-                         from tagd.policy p
+                         from tagd.policy_row p
                         where p.policy_name = $1
                           and (p.domain_id is not distinct from $2 or $3 and p.domain_id is null)
                           and ($5::text[] is null or p.project_id is null or p.project_id = any ($5))

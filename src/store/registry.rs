@@ -251,7 +251,7 @@ impl Store {
                                                               where c.scope_id = $1 and c.label_id = l.label_id))), 0)::int8 as total
                                  from tagd.label l
                                 where l.scope_id = $1 and l.key = '' and l.kind = 0 and l.value = '') t
-                         left join lateral (
+                         left join (
                            select e.slot, e.resource_id, e.resource_name, e.detail::text as detail, e.tags
                              from tagd.resource e
                             where e.scope_id = $1 and e.slot < $2
@@ -333,7 +333,7 @@ impl Store {
         self.writing(Form::Unregister)
             .execute(Retry::Write, || {
                 sqlx::query!(
-                    "select tagd.unregister_resource($1, $2, $3, $4::text::tagd.caller)",
+                    "select tagd.remove_resource($1, $2, $3, array[$4]::text[]::tagd.caller[])",
                     scope_id,
                     resource_id,
                     matched(condition),
@@ -359,7 +359,7 @@ impl Store {
             .writing(Form::ReplaceTagsIf)
             .fetch_one(Retry::Write, || {
                 sqlx::query_scalar!(
-                    "select tagd.replace_tags_if($1, $2, $3, $4, $5::text::tagd.caller, $6)",
+                    "select tagd.replace_resource_tags($1, $2, $3, $4, array[$5]::text[]::tagd.caller[], $6)",
                     scope_id,
                     resource_id,
                     &parts,

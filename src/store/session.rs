@@ -55,9 +55,9 @@ impl Connector {
 
     /// A new connection, as the service, with the planner's settings.
     ///
-    /// The plan of a compiled statement is good for all values, so it is planned once. For requests it only uses index
-    /// look-ups, since every table is accessed by scope and label. Memoize nodes do not pay off: no label is looked up
-    /// twice, and they would copy bitmaps. Where the server supports it (on Linux), it checks every second whether the
+    /// The plan of a compiled statement is good for all values, so it is planned once, but not with Citus, which can plan only
+    /// for given values. For requests it only uses index look-ups, since every table is accessed by scope and label. Memoize
+    /// nodes do not pay off: no label is looked up twice, and they would copy bitmaps. Where the server supports it (on Linux), it checks every second whether the
     /// client of a running statement is still connected: otherwise a statement that could not be cancelled would run until
     /// its deadline, in addition to the connection that has replaced it. It also asks a client from which it hears nothing
     /// whether it is still there: a session that holds locks would else be kept for two hours after the network was cut.
@@ -84,7 +84,9 @@ impl Connector {
                     (extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000000)::int8 as run,
                     set_config('role', 'tagd_service', false),
                     set_config('search_path', 'pg_catalog', false),
-                    set_config('plan_cache_mode', 'force_generic_plan', false),
+                    set_config('plan_cache_mode',
+                               case when exists (select from pg_catalog.pg_extension e where e.extname = 'citus')
+                                    then 'auto' else 'force_generic_plan' end, false),
                     set_config('jit', 'off', false),
                     set_config('random_page_cost', '1.1', false),
                     set_config('enable_hashjoin', $2, false),

@@ -40,10 +40,9 @@ impl Store {
                      select s.scope_id
                        from found f
                        join tagd.scope s on s.scope_id = f.scope_id
-                       join tagd.project p on p.project_id = s.project_id
-                      where s.resource_type = $1
-                        and ($3::text is null or p.domain_id = $3)
-                        and ($4::text[] is null or p.project_id = any($4))
+                      where s.resource_type = $1 and s.domain_id is not null
+                        and ($3::text is null or s.domain_id = $3)
+                        and ($4::text[] is null or s.project_id = any($4))
                       limit 2",
                     resource_type,
                     resource_id,
@@ -62,9 +61,9 @@ impl Store {
                 sqlx::query_scalar!(
                     "select s.scope_id
                        from tagd.scope s
-                       join tagd.project p on p.project_id = s.project_id
-                      where ($1::text is null or p.domain_id = $1)
-                        and ($2::text[] is null or p.project_id = any($2))",
+                      where s.domain_id is not null
+                        and ($1::text is null or s.domain_id = $1)
+                        and ($2::text[] is null or s.project_id = any($2))",
                     covered.domain_id,
                     covered.projects
                 )

@@ -26,16 +26,23 @@ pub struct DataTotals {
 impl Store {
     /// Counts them. It reads one label of each scope and nothing of resources.
     pub async fn data_totals(&self) -> Result<DataTotals, StoreError> {
+        let resources = self
+            .expensive(Form::DataTotals)
+            .fetch_one(Retry::Never, || {
+                sqlx::query_scalar!(
+                    r#"select coalesce(sum(coalesce(cardinality(l.slots),
+                                                    (select sum(c.hits) from tagd.chunk c
+                                                      where c.scope_id = l.scope_id and c.label_id = l.label_id))), 0)::int8 as "resources!"
+                         from tagd.scope s
+                         join tagd.label l on l.scope_id = s.scope_id and l.key = '' and l.kind = 0 and l.value = ''"#
+                )
+            })
+            .await?;
         let row = self
             .expensive(Form::DataTotals)
             .fetch_one(Retry::Never, || {
                 sqlx::query!(
                     r#"select (select count(*) from tagd.scope) as "scopes!",
-                              (select coalesce(sum(coalesce(cardinality(l.slots),
-                                                            (select sum(c.hits) from tagd.chunk c
-                                                              where c.scope_id = l.scope_id and c.label_id = l.label_id))), 0)::int8
-                                 from tagd.scope s
-                                 join tagd.label l on l.scope_id = s.scope_id and l.key = '' and l.kind = 0 and l.value = '') as "resources!",
                               pg_total_relation_size('tagd.label') + pg_total_relation_size('tagd.chunk')
                                 + pg_total_relation_size('tagd.name') as "index_bytes!",
                               (select count(*) from tagd.verification v join tagd.scope s on s.scope_id = v.scope_id
@@ -52,7 +59,7 @@ impl Store {
             })
             .await?;
         Ok(DataTotals {
-            resources: row.resources,
+            resources,
             scopes: row.scopes,
             index_bytes: row.index_bytes,
             drift_scopes: row.drift_scopes,

@@ -7,6 +7,7 @@ declare
   v_state  tagd.history_state;
   v_origin text;
   v_now    timestamptz;
+  v_last   bigint;
 begin
   select * into v_state from tagd.history_state;
   -- nothing is written on a standby
@@ -22,15 +23,15 @@ begin
   select * into v_state from tagd.history_state for update;
   v_now := clock_timestamp();
   if not v_state.has_begun then
-    insert into tagd.history_span (began_at) values (v_now);
+    perform tagd.begin_span(v_now);
   elsif v_state.origin <> v_origin then
     -- restored from a backup: what was recorded after it may be lost, and its numbers given out again. Markers from before have the
     -- other origin; those from since then may be beyond the last entry.
-    update tagd.history_span s
-       set ended_at = v_now, last_change_id = greatest((select max(h.change_id) from tagd.history h), v_state.pruned_change_id, tagd.last_change_id())
-     where s.ended_at is null;
+    select greatest(max(h.change_id), v_state.pruned_change_id) into v_last from tagd.history h;
+    v_last := greatest(v_last, tagd.last_change_id());
+    update tagd.history_span s set ended_at = v_now, last_change_id = v_last where s.ended_at is null;
     if found then
-      insert into tagd.history_span (began_at) values (v_now);
+      perform tagd.begin_span(v_now);
     end if;
   end if;
   update tagd.history_state s set has_begun = true, origin = v_origin;

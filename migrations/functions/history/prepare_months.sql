@@ -29,9 +29,8 @@ begin
     execute format('lock table tagd.%I in share row exclusive mode', p_table);
     execute format('create table tagd.%I (like tagd.%I including defaults including constraints)', v_name, p_table);
     execute format('comment on table tagd.%I is %L', v_name, 'Entries of ' || to_char(v_from at time zone 'utc', 'YYYY-MM') || '.');
-    execute format(
-      'with moved as (delete from tagd.%I where %I >= %L and %I < %L returning *) insert into tagd.%I select * from moved',
-      p_table || '_default', v_column, v_from, v_column, v_to, v_name);
+    execute format('insert into tagd.%I select * from tagd.%I where %I >= %L and %I < %L', v_name, p_table || '_default', v_column, v_from, v_column, v_to);
+    execute format('delete from tagd.%I where %I >= %L and %I < %L', p_table || '_default', v_column, v_from, v_column, v_to);
     execute format('alter table tagd.%I attach partition tagd.%I for values from (%L) to (%L)', p_table, v_name, v_from, v_to);
   end loop;
 end

@@ -7,19 +7,18 @@ declare
   v_span_id   integer;
   v_domain_id text;
 begin
-  -- a project that is being deleted still has its row
-  select h.span_id, coalesce(p.domain_id, '') into v_span_id, v_domain_id
+  -- a project that is being deleted still has its domain here
+  select h.span_id, coalesce(s.domain_id, '') into v_span_id, v_domain_id
     from tagd.history_span h
     left join tagd.scope s on s.scope_id = p_scope_id
-    left join tagd.project p on p.project_id = s.project_id
    where h.ended_at is null;
   if not found then
     return;
   end if;
   insert into tagd.history (
-    scope_id, change_id, changed_at, span_id, slot, resource_id, domain_id, operation, principal, credential_id, request_id,
+    scope_id, changed_at, span_id, slot, resource_id, domain_id, operation, principal, credential_id, request_id,
     registered_at, old_name, new_name, old_tags, new_tags)
-  select p_scope_id, nextval('tagd.change_id_seq'), v_now, v_span_id, c.slot, c.resource_id,
+  select p_scope_id, v_now, v_span_id, c.slot, c.resource_id,
          v_domain_id, c.operation, coalesce((c.caller).principal, ''), (c.caller).credential_id, coalesce((c.caller).request_id, ''),
          c.registered_at, c.old_name, c.new_name, c.old_tags, c.new_tags
     from unnest(p_changes) as c

@@ -3,6 +3,9 @@ returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_now  timestamptz;
+  v_last bigint;
 begin
   if p_is_on = exists (select from tagd.history_span s where s.ended_at is null) then
     return false;
@@ -12,10 +15,12 @@ begin
   if p_is_on = exists (select from tagd.history_span s where s.ended_at is null) then
     return false;
   end if;
+  v_now := clock_timestamp();
   if p_is_on then
-    insert into tagd.history_span (began_at) values (clock_timestamp());
+    perform tagd.begin_span(v_now);
   else
-    update tagd.history_span s set ended_at = clock_timestamp(), last_change_id = tagd.last_change_id() where s.ended_at is null;
+    v_last := tagd.last_change_id();
+    update tagd.history_span s set ended_at = v_now, last_change_id = v_last where s.ended_at is null;
   end if;
   update tagd.history_state s set has_begun = true;
   perform tagd.record_act(p_caller, case when p_is_on then 'history.on' else 'history.off' end, 'history', null, '{}');

@@ -16,23 +16,9 @@ begin
     detail        json,
     tags          text[] collate "C" not null
   );
-  create temporary table import_work (
-    scope_id bigint not null,
-    slot     integer,
-    line     bigint not null,
-    is_new   boolean not null,
-    old_name text collate "C",
-    old_tags text[] collate "C"
-  );
-  create temporary table import_word (
-    scope_id  bigint not null,
-    slot      integer not null,
-    old_words text[] collate "C" not null,
-    new_words text[] collate "C" not null
-  );
   grant insert on pg_temp.import_line to tagd_service;
 end
 $$;
-comment on function tagd.begin_import() is 'Creates the temporary tables of an import. Call it once per connection.';
+comment on function tagd.begin_import() is 'Creates the temporary table of the lines of an import. Call it once per connection.';
 revoke execute on function tagd.begin_import() from public;
 grant execute on function tagd.begin_import() to tagd_service;

@@ -4,6 +4,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Of several machines, this one only has these locks: nothing that runs where a scope is may take them.
   if not p_whole then
     perform pg_advisory_xact_lock_shared(tagd.scope_lock_class(), -1);
     return;
@@ -12,6 +13,8 @@ begin
   -- No order of locks could prevent deadlocks with writers and other imports, so only readers may run at the same time.
   -- First lock out imports batch by batch and rebuilds of the index, which may lock tables in another order.
   perform pg_advisory_xact_lock(tagd.scope_lock_class(), -1);
+  -- then registrations, which lock their project first
+  perform pg_advisory_xact_lock(tagd.scope_lock_class(), -2);
   -- then all other writers: resource is the first table that each of them locks
   lock table tagd.resource in exclusive mode;
 end

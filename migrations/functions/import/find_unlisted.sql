@@ -7,22 +7,26 @@ set enable_nestloop = off
 set enable_mergejoin = off
 as $$
 declare
-  v_count bigint;
+  v_scope record;
+  v_more  bigint;
+  v_count bigint := 0;
 begin
-  analyze pg_temp.import_listed;
-  perform tagd.check_domain(s.scope_id, p_caller)
-     from (select distinct l.project_id, l.resource_type from pg_temp.import_listed l) n
-     join tagd.scope s on s.project_id = n.project_id and s.resource_type = n.resource_type;
-  insert into pg_temp.import_unlisted (place, scope_id, slot)
-  select row_number() over (order by s.scope_id, r.slot), s.scope_id, r.slot
-    from (select distinct l.project_id, l.resource_type from pg_temp.import_listed l) n
-    join tagd.scope s on s.project_id = n.project_id and s.resource_type = n.resource_type
-   -- of the resources, only these scopes are read
-   cross join lateral (
-           select o.slot, o.resource_id from tagd.resource o where o.scope_id = s.scope_id offset 0) r
-   where not exists (select from pg_temp.import_listed l
-                      where l.project_id = s.project_id and l.resource_type = s.resource_type and l.resource_id = r.resource_id);
-  get diagnostics v_count = row_count;
+  for v_scope in
+    select s.scope_id, array_agg(l.resource_id) as listed
+      from pg_temp.import_listed l
+      join tagd.scope s on s.project_id = l.project_id and s.resource_type = l.resource_type
+     group by s.scope_id
+     order by s.scope_id
+  loop
+    perform tagd.check_domain(v_scope.scope_id, p_caller);
+    insert into pg_temp.import_unlisted (place, scope_id, slot)
+    select v_count + row_number() over (order by r.slot), r.scope_id, r.slot
+      from tagd.resource r
+     where r.scope_id = v_scope.scope_id
+       and not exists (select from unnest(v_scope.listed) as l (resource_id) where l.resource_id = r.resource_id);
+    get diagnostics v_more = row_count;
+    v_count := v_count + v_more;
+  end loop;
   return v_count;
 end
 $$;

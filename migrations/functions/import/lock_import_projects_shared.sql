@@ -25,6 +25,9 @@ begin
       on conflict (project_id) do nothing
       returning project_id)
     select array_agg(a.project_id order by a.project_id) into v_added from added a;
+    if v_added is not null then
+      perform tagd.copy_domains(v_added);
+    end if;
     perform tagd.record_act(
               p_caller, 'project.put', n.name, coalesce(p_caller.domain_id, ''), jsonb_build_object('project_name', '', 'created', true))
        from unnest(v_added) as n (name);

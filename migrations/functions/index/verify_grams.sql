@@ -25,8 +25,8 @@ begin
                       where tagd.grams(n.scope_id, n.folded, n.words) @> array[v_row.gram]
                       order by n.slot);
     if v_slots <> v_row.slots then
-      v_missing := v_missing || array(select unnest(v_row.slots) except select unnest(v_slots));
-      v_surplus := v_surplus || array(select unnest(v_slots) except select unnest(v_row.slots));
+      v_missing := v_missing || tagd.slots_without(v_row.slots, v_slots);
+      v_surplus := v_surplus || tagd.slots_without(v_slots, v_row.slots);
     end if;
   end loop;
   return query

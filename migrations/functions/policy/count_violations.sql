@@ -15,24 +15,38 @@ declare
   v_others    integer := 0;
   -- 2 or 3: which values the index was asked for
   v_values    integer;
+  v_roles     smallint[];
+  v_labels    bigint[];
 begin
   select coalesce(sum(s.resources), 0) into resources
     from tagd.label_size s
    where s.scope_id = p_scope_id and s.key = '' and s.kind = 0 and s.value = '';
   for v_label in
-    select l.role, sum(coalesce(cardinality(l.slots), c.hits)) as hits, count(l.label_id) as labels
+    select l.role, coalesce(sum(cardinality(l.slots)), 0) as hits, count(l.label_id) as labels,
+           array_agg(l.label_id) filter (where l.slots is null) as dense
       from tagd.policy_labels(p_scope_id, p_policy) l
-      left join lateral (
-        select sum(c.hits) as hits from tagd.chunk c where l.slots is null and c.scope_id = p_scope_id and c.label_id = l.label_id) c on true
      group by l.role
   loop
-    v_counts[v_label.role + 1] := coalesce(v_label.hits, 0);
+    v_counts[v_label.role + 1] := v_label.hits;
+    v_labels := v_labels || v_label.dense;
+    v_roles := v_roles || array_fill(v_label.role, array[coalesce(cardinality(v_label.dense), 0)]);
     if v_label.role in (2, 3) then
       v_values := v_label.role;
-    elsif v_label.role = 4 and v_label.hits > 0 then
+    elsif v_label.role = 4 then
       v_others := v_label.labels;
     end if;
   end loop;
+  for v_label in
+    select d.role, sum(c.hits) as hits
+      from unnest(v_roles, v_labels) as d (role, label_id)
+      join tagd.chunk c on c.scope_id = p_scope_id and c.label_id = d.label_id
+     group by d.role
+  loop
+    v_counts[v_label.role + 1] := v_counts[v_label.role + 1] + v_label.hits;
+  end loop;
+  if v_counts[5] = 0 then
+    v_others := 0;
+  end if;
   -- a resource has one value of a key, so the labels of values do not overlap
   missing := case when p_policy.is_required then resources - v_counts[2] else 0 end;
   wrong_value := case v_values when 2 then v_counts[2] - v_counts[3] when 3 then v_counts[4] else 0 end;

@@ -7,11 +7,13 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
+declare
+  v_slots integer[];
 begin
+  select o.slots into v_slots from tagd.offenders(p_scope_id, array[p_policy], null, null) o;
   return query
   select r.slot, v.problem, v.found
-    from tagd.offenders(p_scope_id, array[p_policy], null, null) o
-   cross join lateral unnest(o.slots) as e (slot)
+    from unnest(v_slots) as e (slot)
    cross join lateral (
      select r.slot, r.tags from tagd.resource r where r.scope_id = p_scope_id and r.slot = e.slot offset 0) r
    cross join lateral unnest(tagd.violations_of(array[p_policy], r.tags)) as v;

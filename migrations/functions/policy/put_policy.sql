@@ -9,11 +9,12 @@ declare
   v_new   tagd.policy := jsonb_populate_record(null::tagd.policy, p_policy);
   v_taken text;
   v_most  integer;
+  v_now   timestamptz;
 begin
   if p_caller.domain_id is not null and v_new.domain_id is distinct from p_caller.domain_id then
     raise exception 'a caller of one domain writes a policy of another';
   end if;
-  -- one change of policies at a time: which names are taken depends on several rows
+  -- One change of policies at a time: which names are taken depends on several rows. remove_type takes the lock as well.
   perform pg_advisory_xact_lock(hashtextextended('tagd.policy', 0));
   if v_new.project_id is not null then
     perform from tagd.project p
@@ -24,13 +25,6 @@ begin
     end if;
   end if;
   if v_new.resource_types is not null then
-    perform from tagd.resource_type t
-      where t.resource_type in (
-        select n.name from unnest(v_new.resource_types) as n (name)
-         union all
-        select a.alias_of from tagd.resource_type a where a.resource_type = any (v_new.resource_types) and a.alias_of is not null)
-      order by t.resource_type
-        for key share;
     select n.name into v_taken
       from unnest(v_new.resource_types) as n (name)
      where not exists (select from tagd.resource_type t where t.resource_type = n.name)
@@ -45,9 +39,7 @@ begin
   end if;
 
   select p.* into v_old from tagd.policy p
-   where p.policy_name = v_new.policy_name and p.domain_id is not distinct from v_new.domain_id
-     -- it may be deleted with its project or type at this moment, after the locks on these that other policies need
-     for update;
+   where p.policy_name = v_new.policy_name and p.domain_id is not distinct from v_new.domain_id;
   created := not found;
   if not created and not tagd.may_change_policy(v_old, p_projects) then
     raise exception using errcode = 'TG016', message = 'the name is taken', detail = v_new.policy_name;
@@ -87,13 +79,17 @@ begin
   elsif tagd.policy_etag(v_new) = tagd.policy_etag(v_old) then
     v_new := v_old;
   else
+    v_now := clock_timestamp();
     update tagd.policy p
        set project_id = v_new.project_id, resource_types = v_new.resource_types, key = v_new.key, folded_key = v_new.folded_key,
            is_required = v_new.is_required, is_exact = v_new.is_exact, allowed_values = v_new.allowed_values,
            pattern = v_new.pattern, pattern_are = v_new.pattern_are, is_enforced = v_new.is_enforced,
-           description = v_new.description, updated_at = clock_timestamp()
+           description = v_new.description, updated_at = v_now
      where p.policy_id = v_old.policy_id
     returning * into v_new;
+    if not found then
+      raise exception using errcode = '40001', message = 'the policy was deleted with its project at the same time';
+    end if;
   end if;
   if created or v_new.updated_at is distinct from v_old.updated_at then
     perform tagd.record_act(

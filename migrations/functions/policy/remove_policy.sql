@@ -11,8 +11,7 @@ begin
     return false;
   end if;
   perform pg_advisory_xact_lock(hashtextextended('tagd.policy', 0));
-  select p.* into v_old from tagd.policy p where p.policy_name = p_name and p.domain_id is not distinct from p_domain_id
-     for update;
+  select p.* into v_old from tagd.policy p where p.policy_name = p_name and p.domain_id is not distinct from p_domain_id;
   if v_old.policy_id is not null and not tagd.may_change_policy(v_old, p_projects) then
     return false;
   end if;

@@ -1,7 +1,6 @@
 create or replace function tagd.lock_project_shared(p_project_id text, p_caller tagd.caller)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_domain_id text;
@@ -12,6 +11,7 @@ begin
     insert into tagd.project (project_id, domain_id) values (p_project_id, coalesce(p_caller.domain_id, ''))
     on conflict (project_id) do nothing;
     if found then
+      perform tagd.copy_domains(array[p_project_id]);
       perform tagd.record_act(
         p_caller, 'project.put', p_project_id, coalesce(p_caller.domain_id, ''), jsonb_build_object('project_name', '', 'created', true));
     end if;

@@ -15,7 +15,10 @@ begin
    where (p_caller).domain_id is null or project.domain_id = (p_caller).domain_id
   -- xmax is 0 only in a row that this statement has inserted
   returning xmax = 0 into v_created;
-  if found and (v_old.project_name, v_old.domain_id) is distinct from (p_project_name, p_domain_id) then
+  if found and v_old.domain_id is distinct from p_domain_id then
+    perform tagd.copy_domains(array[p_project_id]);
+  end if;
+  if v_created is not null and (v_old.project_name, v_old.domain_id) is distinct from (p_project_name, p_domain_id) then
     perform tagd.record_act(
       p_caller, 'project.put', p_project_id, p_domain_id,
       jsonb_build_object(

@@ -3,24 +3,10 @@ returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_slot  integer;
-  v_tags  text[];
-  v_words text[];
-  v_name  text;
-  v_since timestamptz;
 begin
-  perform tagd.lock_scope_shared(p_scope_id);
-  perform tagd.check_domain(p_scope_id, p_caller);
-  select r.slot, r.tags into v_slot, v_tags from tagd.lock_resource(p_scope_id, p_resource_id, p_match) r;
-  delete from tagd.name n where n.scope_id = p_scope_id and n.slot = v_slot
-  returning n.words into v_words;
-  delete from tagd.resource r where r.scope_id = p_scope_id and r.slot = v_slot
-  returning r.resource_name, r.registered_at into v_name, v_since;
-  perform tagd.change_tags(p_scope_id, array[row(
-    v_slot, v_tags, null, null, coalesce(v_words, '{}'), '{}', p_caller, p_resource_id, 'remove', v_name, null, v_since)::tagd.resource_change]);
+  perform from tagd.remove_resource(p_scope_id, p_resource_id, p_match, array[p_caller]);
 end
 $$;
-comment on function tagd.unregister_resource(bigint, text, text[], tagd.caller) is 'Deletes a resource and its tags, if it has one of the etags in p_match (see lock_resource).';
+comment on function tagd.unregister_resource(bigint, text, text[], tagd.caller) is 'Unused since function set 18: see remove_resource.';
 revoke execute on function tagd.unregister_resource(bigint, text, text[], tagd.caller) from public;
 grant execute on function tagd.unregister_resource(bigint, text, text[], tagd.caller) to tagd_service;

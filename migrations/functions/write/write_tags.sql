@@ -35,9 +35,7 @@ begin
     if p_callers[v_row.n].domain_id is not null then
       -- after the scope was locked: until then, the project may be deleted and registered anew in another domain
       if v_domain_id is null then
-        select p.domain_id into v_domain_id
-          from tagd.scope s join tagd.project p on p.project_id = s.project_id
-         where s.scope_id = p_scope_id;
+        select s.domain_id into v_domain_id from tagd.scope s where s.scope_id = p_scope_id;
       end if;
       if p_callers[v_row.n].domain_id is distinct from v_domain_id then
         v_outcomes[v_row.n] := 'foreign';

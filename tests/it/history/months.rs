@@ -165,7 +165,7 @@ fn a_retention_drops_months_by_itself_and_only_the_owner_sets_it() {
             create table tagd.history_2001_02 partition of tagd.history for values from ('2001-02-01Z') to ('2001-03-01Z');
             create table tagd.audit_2001_02 partition of tagd.audit for values from ('2001-02-01Z') to ('2001-03-01Z');
             update tagd.history_span set began_at = '2001-01-01Z';
-            insert into tagd.history_span (began_at, ended_at) values ('2000-01-01Z', '2000-02-01Z'), ('2000-03-01Z', '2001-01-01Z');
+            insert into tagd.history_span (span_id, began_at, ended_at) values (8, '2000-01-01Z', '2000-02-01Z'), (9, '2000-03-01Z', '2001-01-01Z');
             set role tagd_service";
         owner.execute(old).await.unwrap();
         for table in ["history", "audit"] {

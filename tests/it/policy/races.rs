@@ -213,7 +213,7 @@ fn a_trial_keeps_its_connection() {
             registry.try_policy(&principal, policy.clone(), None).await.unwrap();
             let pid: i32 = sqlx::query_scalar(
                 "select pid from pg_stat_activity
-                  where datname = current_database() and query like '%jsonb_populate_record%' and pid <> pg_backend_pid()
+                  where datname = current_database() and query like '%tagd.try_policy%' and pid <> pg_backend_pid()
                   order by backend_start desc limit 1",
             )
             .fetch_one(&mut owner)

@@ -289,10 +289,7 @@ fn each_domain_has_its_own_policies_and_sees_those_of_all() {
     block_on(async {
         // a policy of a domain does not follow its project into another one
         let mut owner = world.db.connect().await;
-        sqlx::query("update tagd.project set domain_id = 'b' where project_id = 'a-2'")
-            .execute(&mut owner)
-            .await
-            .unwrap();
+        sqlx::query("select tagd.put_project('a-2', '', 'b', null)").execute(&mut owner).await.unwrap();
         let concerned: Vec<String> = sqlx::query_scalar(
             "select (s.policy).policy_name from tagd.policy_scope s where s.project_id = 'a-2' order by 1",
         )

@@ -96,7 +96,7 @@ fn a_change_passes_one_place_whatever_its_origin_with_the_principal_and_the_requ
 const STRANGER: &str = "row('s', 'r', null, 'a', null)::tagd.caller";
 
 /// What each function that takes a caller does for one of another domain: the statement, and its result or its state.
-const WRITES: [(&str, &str, &str); 25] = [
+const WRITES: [(&str, &str, &str); 27] = [
     // one of a batch is refused, and the others are not
     (
         "write_tags",
@@ -105,8 +105,10 @@ const WRITES: [(&str, &str, &str); 25] = [
         "foreign foreign changed",
     ),
     ("replace_tags_if", "select tagd.replace_tags_if(1, 'r', '{}', null, STRANGER, 'replace')", "TG012"),
+    ("replace_resource_tags", "select tagd.replace_resource_tags(1, 'r', '{}', null, array[STRANGER], 'replace')", "TG012"),
     ("unregister_resource", "select tagd.unregister_resource(1, 'r', null, STRANGER)::text", "TG012"),
-    ("unregister_resource", "select tagd.unregister_resource(1, 'none', null, STRANGER)::text", "TG012"),
+    ("remove_resource", "select tagd.remove_resource(1, 'r', null, array[STRANGER])::text", "TG012"),
+    ("remove_resource", "select tagd.remove_resource(1, 'none', null, array[STRANGER])::text", "TG012"),
     (
         "register_resource",
         "select r.etag from tagd.register_resource('p', 'images', 'r', 'x', 'x', null, '{}', null, false, STRANGER) r",

@@ -3,6 +3,7 @@
 mod adoption;
 mod callers;
 pub mod catalogue;
+mod distribution;
 mod dropped;
 mod durability;
 mod faults;
@@ -15,6 +16,7 @@ mod pool;
 mod pooler;
 mod reads;
 mod replicas;
+mod scopes;
 mod silence;
 mod states;
 mod writers;

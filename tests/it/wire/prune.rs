@@ -180,7 +180,7 @@ fn a_project_that_moves_to_another_domain_while_the_import_waits_is_not_pruned()
     let answer = thread::scope(|scope| {
         let sent = scope.spawn(|| import(&world, PRUNE, &[("X-Auth-Token", &administrator)], line("p", "ecs", "r1")));
         eventually("the import waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
-        block_on(owner.execute("update tagd.project set domain_id = 'b' where project_id = 'p'; commit")).unwrap();
+        block_on(owner.execute("select tagd.put_project('p', '', 'b', null); commit")).unwrap();
         sent.join().unwrap()
     });
     let message = "project_id: access to the project is not allowed";
