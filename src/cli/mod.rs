@@ -100,13 +100,13 @@ impl Command {
     /// Whether it makes sense on a database that has nothing yet, and so may create one.
     fn may_begin(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Migrate | Self::Import(_) | Self::Postgres(_) | Self::Demo => true,
+            Self::Serve(_) | Self::Migrate | Self::Import(_) | Self::Postgres(_) | Self::Demo
+            // these look for themselves
+            | Self::Cluster(_) | Self::Health(_) => true,
             Self::Key(command) => command.is_create(),
             Self::Token(command) => command.is_create(),
             Self::Policy(command) => command.is_put(),
             Self::Export(_) | Self::Index(_) | Self::Report(_) | Self::History(_) => false,
-            // these look for themselves
-            Self::Cluster(_) | Self::Health(_) => true,
         }
     }
 }

@@ -411,3 +411,28 @@ fn programs_of_postgres_are_run_on_the_private_database_and_on_no_other() {
     let said = given.run(&["postgres", "psql"]);
     assert_eq!(said.err, "tagd: a database is given: run the program itself, with the URL of this database\n");
 }
+
+#[test]
+fn what_only_reads_makes_no_cluster_and_what_makes_one_says_so() {
+    let program = Program::new();
+    let reading: [&[&str]; 7] = [
+        &["export", "all.ndjson"],
+        &["index", "verify"],
+        &["report", "scopes"],
+        &["history", "status"],
+        &["key", "list"],
+        &["token", "revoke", "abcdefghijkl"],
+        &["policy", "list"],
+    ];
+    for args in reading {
+        let said = program.run(&[args, &["--data-dir", "mistyped"]].concat());
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{args:?}: {said:?}");
+        assert!(said.err.starts_with("tagd: there is no cluster in mistyped/postgres yet"), "{args:?}: {said:?}");
+        assert_eq!(program.files(), [] as [&str; 0], "{args:?}");
+    }
+    let said =
+        program.run(&["token", "create", "--name", "a", "--role", "reader", "--domain", "d", "--data-dir", "data"]);
+    assert!(said.code == Some(0) && said.err.contains("creating a Postgres cluster"), "{said:?}");
+    let said = program.run(&["token", "list", "--data-dir", "data"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+}

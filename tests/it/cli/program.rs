@@ -219,6 +219,14 @@ fn bad_settings_are_one_clear_line() {
             "database_url: must be a PostgreSQL URL such as postgres://",
         ),
         (&["migrate", "--log", "a=b=c"], "log: must be a filter such as info,tagd::store=debug, got \"a=b=c\": "),
+        (
+            &["migrate", "--log", "info,warning"],
+            "log: must be a filter such as info,tagd::store=debug, got \"info,warning\": \"warning\" is no level; the levels are error, ",
+        ),
+        (
+            &["migrate", "--log", "tagd::store=debog"],
+            "log: must be a filter such as info,tagd::store=debug, got \"tagd::store=debog\": \"debog\" is no level",
+        ),
         (&["serve", "--workers", "0"], "workers: must be an integer between 1 and 256, got 0"),
         (
             &["serve", "--statement-timeout", "3601"],
