@@ -22,6 +22,8 @@ def session():
     """The settings of a serving session, as src/store/session.rs makes them, for PGOPTIONS; deadlines are left out."""
     source = read(os.path.join(ROOT, "src", "store", "session.rs"))
     settings = dict(re.findall(r"set_config\('([a-z_.]+)', '([^']*)', false\)", source))
+    # without Citus
+    settings.update(re.findall(r"set_config\('(plan_cache_mode)',\s*case when [^;]*? else '([^']*)' end, false\)", source))
     # settings with a parameter are on for bulk work and off for requests
     settings.update({name: "off" for name in re.findall(r"set_config\('(enable_[a-z]+)', \$\d, false\)", source)})
     if "plan_cache_mode" not in settings or "role" not in settings:
