@@ -37,7 +37,8 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, CliError> {
             warn_of_plain_text(&store);
             if store.may_be_read_only() {
                 tracing::warn!(
-                    "the URL of the database names several servers ({}), and any of them will do, also one that is read-only; add                      target_session_attrs=read-write",
+                    "the URL of the database names several servers ({}), and any of them will do, also one that is read-only; add \
+                     target_session_attrs=read-write",
                     store.place()
                 );
             }

@@ -71,11 +71,7 @@ impl Lane<'_> {
         self.run(retry, session, |lane| async move {
             let mut running = lane.begin_statement(session).await?;
             let outcome = statement().fetch_all(running.connection()?).await;
-            match lane.noting {
-                // rare, and of all statements the future would be larger
-                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
-                None => running.release(outcome),
-            }
+            running.release_in(lane, outcome).await
         })
         .await
     }
@@ -125,11 +121,7 @@ impl Lane<'_> {
         self.run(retry, session, |lane| async move {
             let mut running = lane.begin_statement(session).await?;
             let outcome = statement().fetch_one(running.connection()?).await;
-            match lane.noting {
-                // rare, and of all statements the future would be larger
-                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
-                None => running.release(outcome),
-            }
+            running.release_in(lane, outcome).await
         })
         .await
     }
@@ -144,11 +136,7 @@ impl Lane<'_> {
         self.run(retry, session, |lane| async move {
             let mut running = lane.begin_statement(session).await?;
             let outcome = statement().fetch_optional(running.connection()?).await;
-            match lane.noting {
-                // rare, and of all statements the future would be larger
-                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
-                None => running.release(outcome),
-            }
+            running.release_in(lane, outcome).await
         })
         .await
     }
@@ -163,11 +151,7 @@ impl Lane<'_> {
         self.run(retry, session, |lane| async move {
             let mut running = lane.begin_statement(session).await?;
             let outcome = statement().execute(running.connection()?).await.map(|_| ());
-            match lane.noting {
-                // rare, and of all statements the future would be larger
-                Some(noting) => Box::pin(running.release_noting(noting, outcome)).await,
-                None => running.release(outcome),
-            }
+            running.release_in(lane, outcome).await
         })
         .await
     }

@@ -46,8 +46,17 @@ impl Running {
         self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
+    /// Releases the connection of a lane with the outcome of its statement, and tells up to where is written if the lane wants to know.
+    pub(super) async fn release_in<T>(self, lane: Lane<'_>, outcome: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        match lane.noting {
+            // rare, and of all statements the future would be larger
+            Some(noting) => Box::pin(self.release_noting(noting, outcome)).await,
+            None => self.release(outcome),
+        }
+    }
+
     /// Releases the connection with the outcome of a write, and tells up to where it is known to be written.
-    pub(super) async fn release_noting<T>(
+    async fn release_noting<T>(
         mut self,
         noting: &dyn NotePosition,
         outcome: Result<T, sqlx::Error>,
