@@ -72,7 +72,12 @@ fn hundreds_of_dropped_statements_leave_connections_that_answer_the_next_ones_ri
         let mut seen = BTreeSet::new();
         let mut dice = Dice(33);
         let mut dropped = 0;
-        for round in 0..1200 {
+        for round in 0.. {
+            // enough that each connection has been replaced; on a busy machine more statements have ended before they are dropped
+            if round >= 1200 && dropped > 300 {
+                break;
+            }
+            assert!(round < 6000, "{dropped}");
             let polls = 1 + dice.roll(2);
             let at = dice.roll(RESOURCES);
             let value = ValueMatch::Exact(at.to_string());
@@ -110,7 +115,6 @@ fn hundreds_of_dropped_statements_leave_connections_that_answer_the_next_ones_ri
                 seen.extend(sessions(&mut owner).await.into_iter().map(|(pid, ..)| pid));
             }
         }
-        assert!(dropped > 300, "{dropped}");
         // a connection is replaced after a hundred of them; of the others one cancels and one listens
         assert!(seen.len() <= 3 * (1 + dropped / 100) + 3, "{} after {dropped}", seen.len());
         eventually_found("nothing is left of them", async || {
