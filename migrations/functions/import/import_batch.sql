@@ -133,6 +133,13 @@ begin
        for update;
   end loop;
 
+  -- the locks of the projects do not keep them in their domains while this waits
+  if p_caller.domain_id is not null and exists (
+    select from pg_temp.import_scope i
+      join tagd.scope s on s.scope_id = i.scope_id
+     where s.domain_id is distinct from p_caller.domain_id) then
+    raise exception using errcode = 'TG012', message = 'a project belongs to another domain';
+  end if;
   perform tagd.refuse_import_lines();
 
   insert into pg_temp.import_work (scope_id, slot, line, is_new, old_name, old_tags)

@@ -17,6 +17,8 @@ declare
   v_old_name  text;
 begin
   perform tagd.lock_scope_shared(p_scope_id);
+  -- the lock of the project does not keep it in its domain while this waits
+  perform tagd.check_domain(p_scope_id, p_caller::tagd.caller);
 
   select r.slot, r.tags, case when v_by_etag then tagd.etag_of(r.resource_name, r.detail, r.tags) end
     into v_slot, v_old, v_etag

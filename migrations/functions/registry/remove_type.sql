@@ -4,6 +4,8 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- a strict import may have a scope of this type already and put a policy later
+  perform tagd.enter_import(false);
   -- a policy that is being put has found its types: none of them goes before it is there
   perform pg_advisory_xact_lock(hashtextextended('tagd.policy', 0));
   begin

@@ -200,6 +200,31 @@ fn a_policy_that_is_deleted_with_its_project_meanwhile_is_created_anew() {
 }
 
 #[test]
+fn a_type_is_removed_after_a_strict_import_that_puts_policies_in_the_end() {
+    let world = World::new();
+    let body = json!({ "service": "TMS", "regional": true, "tag_quota": 5 });
+    assert_eq!(send(&world, "PUT", "/registry/v1/types/t", &body).status, 201);
+    let (mut import, mut looking) = block_on(async { (world.db.connect().await, world.db.connect().await) });
+    let begun = "begin;
+        select tagd.enter_import(true);
+        insert into tagd.project (project_id) values ('p');
+        insert into tagd.scope (project_id, resource_type, domain_id) values ('p', 't', '')";
+    block_on(import.execute(begun)).unwrap();
+    thread::scope(|scope| {
+        let removed = scope.spawn(|| send(&world, "DELETE", "/registry/v1/types/t", &json!(null)));
+        eventually("the removal waits", || !block_on(waiting_for_locks(&mut looking)).is_empty());
+        let policy = "select pg_advisory_xact_lock(hashtextextended('tagd.policy', 0)); commit";
+        block_on(import.execute(policy)).expect("the removal has the lock of policies already");
+        // in use by now
+        assert_eq!(removed.join().unwrap().status, 409);
+    });
+    block_on(async {
+        import.close().await.unwrap();
+        looking.close().await.unwrap();
+    });
+}
+
+#[test]
 fn a_trial_keeps_its_connection() {
     let world = World::with(&[registration("ecs", "r", "n", &[])]);
     block_on(async {

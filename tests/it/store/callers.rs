@@ -6,7 +6,7 @@ use tagd::domain::Role;
 
 use crate::{
     access::{guarded, token},
-    support::{Program, TestDb, World, block_on, registration},
+    support::{Program, TestDb, World, begin, block_on, eventually_found, registration, waiting_for_locks},
 };
 
 /// Records what passes `tagd.change_tags` on its way.
@@ -247,6 +247,48 @@ fn every_function_that_takes_a_caller_refuses_one_of_another_domain() {
             assert_eq!(after, before, "{name}");
         }
         owner.close().await.unwrap();
+    });
+}
+
+#[test]
+fn who_waits_while_a_project_is_moved_to_another_domain_changes_nothing_in_it() {
+    let world = World::new();
+    let mut resource = registration("images", "r", "n", &[("env", "prod")]);
+    resource.domain_id = Some("a".into());
+    world.load(&[resource]);
+    let register = format!(
+        "select tagd.register_resource('p', 'images', 'new', 'n', 'n', null, '{{}}', null, false, {STRANGER})::text"
+    );
+    let import =
+        format!("select tagd.lock_import_projects_shared({STRANGER}); select tagd.import_batch({STRANGER})::text");
+    block_on(async {
+        let (mut owner, mut looking) = (world.db.connect().await, world.db.connect().await);
+        for write in [register, import] {
+            let mut stranger = world.db.connect().await;
+            let line = "
+                select tagd.begin_import();
+                insert into pg_temp.import_line (line, project_id, resource_type, resource_id, resource_name, name_folded, tags)
+                values (1, 'p', 'images', 'r', 'x', 'x', '{}')";
+            stranger.execute(line).await.unwrap();
+            owner.execute("select tagd.put_project('p', '', 'a', null)").await.unwrap();
+            let before = state_of(&mut looking).await;
+            assert_eq!(before, ["p a", "r n {env,prod}"]);
+            let hold = "begin; select tagd.lock_scope(1); select from tagd.scope_counter for no key update";
+            owner.execute(hold).await.unwrap();
+            let waits =
+                begin(
+                    async move { stranger.execute(AssertSqlSafe(format!("begin; {write}; commit"))).await.map(|_| ()) },
+                );
+            eventually_found("it waits", async || (!waiting_for_locks(&mut looking).await.is_empty()).then_some(()))
+                .await;
+            looking.execute("select tagd.put_project('p', '', 'b', null)").await.unwrap();
+            owner.execute("commit").await.unwrap();
+            let refused = waits.await.unwrap().unwrap_err();
+            assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "TG012");
+            assert_eq!(state_of(&mut looking).await, ["p b", "r n {env,prod}"]);
+        }
+        owner.close().await.unwrap();
+        looking.close().await.unwrap();
     });
 }
 
