@@ -36,13 +36,20 @@ const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 struct NoLevel(String);
 
 fn check_levels(filter: &str) -> Result<(), NoLevel> {
-    let is_level = |word: &str| word.is_empty() || LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
+    // the library also takes numbers, from 0 for "off" to 5
+    let is_level = |word: &str| {
+        LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level)) || matches!(word.as_bytes(), [b'0'..=b'5'])
+    };
+    let wrong = |directive: &'_ str| match directive.rsplit_once('=') {
+        Some((_, level)) => (!is_level(level)).then(|| level.to_owned()),
+        // a path can only be a target
+        None => {
+            (!directive.is_empty() && !is_level(directive) && !directive.contains("::")).then(|| directive.to_owned())
+        }
+    };
     // of spans and fields, in brackets, nothing is checked
-    let words = filter.split(',').map(str::trim).filter(|word| !word.contains(['[', ']', '{', '}', '"']));
-    match words.map(|word| word.rsplit('=').next().unwrap_or(word)).find(|word| !is_level(word)) {
-        Some(word) => Err(NoLevel(word.to_owned())),
-        None => Ok(()),
-    }
+    let mut directives = filter.split(',').map(str::trim).filter(|word| !word.contains(['[', ']', '{', '}', '"']));
+    directives.find_map(wrong).map_or(Ok(()), |word| Err(NoLevel(word)))
 }
 
 /// Sends log lines to standard error from here on.

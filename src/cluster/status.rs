@@ -37,11 +37,17 @@ pub struct ClusterStatus {
 
 /// Whether there is a cluster, which is only looked at.
 pub fn has_cluster(settings: &ClusterSettings) -> Result<bool, ClusterError> {
-    if !settings.data_dir.join("postgres").exists() {
+    if !is_there(settings)? {
         return Ok(false);
     }
     let place = Place::look(&settings.data_dir)?;
     Ok(setup::version_in(&current(&place))?.is_some())
+}
+
+/// Whether the directory of a cluster exists. That of another user may be closed, which does not mean that there is none.
+fn is_there(settings: &ClusterSettings) -> Result<bool, ClusterError> {
+    let root = settings.data_dir.join("postgres");
+    root.try_exists().map_err(|source| ClusterError::Io { path: root, source })
 }
 
 /// The data directory, where it is until an interrupted upgrade is finished.
@@ -52,7 +58,7 @@ fn current(place: &Place) -> PathBuf {
 impl ClusterStatus {
     /// Looks at the cluster; none if there is none. Changes nothing.
     pub fn of(settings: &ClusterSettings) -> Result<Option<Self>, ClusterError> {
-        if !settings.data_dir.join("postgres").exists() {
+        if !is_there(settings)? {
             return Ok(None);
         }
         let place = Place::look(&settings.data_dir)?;

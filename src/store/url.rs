@@ -3,7 +3,7 @@
 use std::{borrow::Cow, str::FromStr};
 
 use form_urlencoded::byte_serialize;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// What a URL begins with. The driver would accept any scheme.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
@@ -65,11 +65,9 @@ impl Wanted {
 
     fn of(name: &str) -> Result<Self, sqlx::Error> {
         Self::ALL.into_iter().find(|wanted| wanted.name() == name).ok_or_else(|| {
-            // what follows a misspelt separator may be a secret
-            let is_word = name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-            let got = if is_word { format!(", got {name:?}") } else { String::new() };
             wrong(format!(
-                "target_session_attrs must be any, read-write, read-only, primary, standby or prefer-standby{got}"
+                "target_session_attrs must be any, read-write, read-only, primary, standby or prefer-standby{}",
+                shown(name)
             ))
         })
     }
@@ -170,6 +168,13 @@ impl Parameters {
                 "hostaddr" => read.hostaddr = list(value),
                 "port" => read.port = list(value),
                 "target_session_attrs" => read.wanted = Wanted::of(&value)?,
+                // the driver's error would show the value, and what follows a misspelt separator may be a secret
+                "sslmode" | "ssl-mode" if PgSslMode::from_str(&value).is_err() => {
+                    return Err(wrong(format!(
+                        "{name} must be disable, allow, prefer, require, verify-ca or verify-full{}",
+                        shown(&value)
+                    )));
+                }
                 name if PARAMETERS.contains(&name) || name.starts_with("options[") => {
                     read.others.push(parameter.to_owned());
                 }
@@ -178,6 +183,12 @@ impl Parameters {
         }
         Ok(read)
     }
+}
+
+/// A wrong value for an error, if it is only a word: what follows a misspelt separator may be a secret.
+fn shown(value: &str) -> String {
+    let is_word = value.len() <= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if is_word { format!(", got {value:?}") } else { String::new() }
 }
 
 /// An error of the driver, which has one for what it reads itself.
@@ -232,6 +243,16 @@ mod tests {
         assert_eq!(refusal("postgres://a/d?target_session_attrs=master"), format!("{reason}, got \"master\""));
         // a parameter may follow without its separator
         assert_eq!(refusal("postgres://a/d?target_session_attrs=any;password=p"), reason);
+    }
+
+    #[test]
+    fn what_follows_a_mode_of_encryption_is_not_shown() {
+        for name in ["sslmode", "ssl-mode"] {
+            let reason = format!("{name} must be disable, allow, prefer, require, verify-ca or verify-full");
+            assert_eq!(refusal(&format!("postgres://a/d?{name}=disable;password=p")), reason);
+            assert_eq!(refusal(&format!("postgres://a/d?{name}=on")), format!("{reason}, got \"on\""));
+            assert_eq!(places(&format!("postgres://a/d?{name}=verify-full")), ["a:5432"]);
+        }
     }
 
     #[test]

@@ -430,6 +430,10 @@ fn what_only_reads_makes_no_cluster_and_what_makes_one_says_so() {
         assert!(said.err.starts_with("tagd: there is no cluster in mistyped/postgres yet"), "{args:?}: {said:?}");
         assert_eq!(program.files(), [] as [&str; 0], "{args:?}");
     }
+    // what cannot be looked at may be there all the same
+    std::os::unix::fs::symlink("loop", program.dir().join("loop")).unwrap();
+    let said = program.run(&["export", "all.ndjson", "--data-dir", "loop"]);
+    assert!(said.code == Some(1) && said.err.starts_with("tagd: loop/postgres: Too many levels"), "{said:?}");
     let said =
         program.run(&["token", "create", "--name", "a", "--role", "reader", "--domain", "d", "--data-dir", "data"]);
     assert!(said.code == Some(0) && said.err.contains("creating a Postgres cluster"), "{said:?}");

@@ -227,6 +227,14 @@ fn bad_settings_are_one_clear_line() {
             &["migrate", "--log", "tagd::store=debog"],
             "log: must be a filter such as info,tagd::store=debug, got \"tagd::store=debog\": \"debog\" is no level",
         ),
+        (
+            &["migrate", "--log", "tagd::store,tagd=3,warn,sqlx=6"],
+            "log: must be a filter such as info,tagd::store=debug, got \"tagd::store,tagd=3,warn,sqlx=6\": \"6\" is no level",
+        ),
+        (
+            &["migrate", "--log", "tagd="],
+            "log: must be a filter such as info,tagd::store=debug, got \"tagd=\": \"\" is no level",
+        ),
         (&["serve", "--workers", "0"], "workers: must be an integer between 1 and 256, got 0"),
         (
             &["serve", "--statement-timeout", "3601"],
