@@ -103,6 +103,13 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
     }
 }
 
+/// Compiles a query over one of several scopes that are asked one by one. It costs what all of them cost.
+pub fn compile_each(query: &TagQuery, scope: i64, output: QueryOutput, scopes: usize) -> Compiled {
+    let groups = Groups::of(query);
+    let cost = Cost::of_query(groups.strategy(ScopeCount::One), &groups, scopes);
+    Compiled { cost, ..compile(query, &[scope], output) }
+}
+
 /// Combines several statements with the same [`BatchKey`] into one. It returns the rows of each, with the number of the
 /// statement, from 1, as the second column.
 pub fn batch(several: &[&Compiled]) -> Result<Compiled, RequestError> {

@@ -1,7 +1,6 @@
 //! [`Strategy::Single`](super::Strategy::Single) and [`Strategy::BatchedSingle`](super::Strategy::BatchedSingle): one label.
 
 use super::{
-    fragments::ScopeSql,
     label::BLOCK_BITS,
     page::{COUNT, PageSql, resources, resources_of_scope, slots_of_bits},
     shape::ScopeCount,
@@ -11,11 +10,23 @@ use super::{
 pub(super) fn single(scopes: ScopeCount, page: bool) -> Statement {
     let mut placeholders = Placeholders::new(scopes);
     let label = placeholders.add([Parameter::LabelKind, Parameter::LabelKey, Parameter::LabelValue]);
-    let text = if page {
-        let page = placeholders.add([Parameter::Offset, Parameter::Limit]).into();
-        format!("{}{}", page_of_label(scopes, &label, &page), resources(scopes, TOTAL))
-    } else {
-        count_of_label(scopes, &label)
+    let text = match (scopes, page) {
+        (ScopeCount::One, true) => {
+            let page = placeholders.add([Parameter::Offset, Parameter::Limit]).into();
+            format!("{}{}", page_of_label(&label, &page), resources(scopes, TOTAL))
+        }
+        (ScopeCount::One, false) => count_of_label(&label),
+        (ScopeCount::Many, true) => {
+            let [offset, limit] = placeholders.add([Parameter::Offset, Parameter::Limit]);
+            format!(
+                "select p.total, p.rank, p.resource_id, p.resource_name, p.detail, p.tags, p.project_name
+  from tagd.page_of_label($1::int8[], {label}, {offset}, {limit}) p",
+                label = label.join(", ")
+            )
+        }
+        (ScopeCount::Many, false) => {
+            format!("select tagd.count_of_label($1::int8[], {}) as total", label.join(", "))
+        }
     };
     placeholders.into_statement(text)
 }
@@ -36,7 +47,7 @@ pub(super) fn batched_single(page: bool) -> Statement {
   cross join lateral (
 {page}{resources}) p
  order by q.rank, p.slot desc",
-            page = page_of_label(ScopeCount::One, &label, &each_page),
+            page = page_of_label(&label, &each_page),
             resources = resources_of_scope(TOTAL, ", r.slot"),
         )
     } else {
@@ -46,7 +57,7 @@ pub(super) fn batched_single(page: bool) -> Statement {
   cross join lateral (
 {count}) p
  order by q.rank",
-            count = count_of_label(ScopeCount::One, &label),
+            count = count_of_label(&label),
         )
     };
     placeholders.into_statement(text)
@@ -55,41 +66,35 @@ pub(super) fn batched_single(page: bool) -> Statement {
 /// The total in a statement that has the CTEs of [`page_of_label`].
 const TOTAL: &str = "coalesce((select m.total from block_match m), 0)";
 
-fn count_of_label(scopes: ScopeCount, label: &[String; 3]) -> String {
-    let ScopeSql { label_scope, label_rank, .. } = ScopeSql::of(scopes);
+fn count_of_label(label: &[String; 3]) -> String {
     format!(
         "with {query_label},
 block_match as materialized (
   -- The count of each chunk of a dense label, or the number of slots of a sparse one.
-  select p.block, p.match_count{label_rank}
+  select p.block, p.match_count
     from query_label ql
     cross join lateral (
       select c.block, c.hits as match_count from tagd.chunk c
-       where c.scope_id = {label_scope} and c.label_id = ql.label_id
+       where c.scope_id = $1 and c.label_id = ql.label_id
       union all
       select null, cardinality(ql.slots)
        where ql.slots is not null
       offset 0) p){COUNT}",
-        query_label = query_label(scopes, label),
+        query_label = query_label(label),
     )
 }
 
-fn page_of_label(scopes: ScopeCount, label: &[String; 3], PageSql { offset, limit }: &PageSql) -> String {
-    let ScopeSql { label_scope, same_rank, block_rank, .. } = ScopeSql::of(scopes);
-    let (ranks, rank_of_block) = match scopes {
-        ScopeCount::One => ("", ""),
-        ScopeCount::Many => (", array_agg(ql.rank) as ranks", ", m.ranks[o.triples[i]] as rank"),
-    };
+fn page_of_label(label: &[String; 3], PageSql { offset, limit }: &PageSql) -> String {
     format!(
         "with {query_label},
 block_match as materialized (
   -- The count of each chunk of a dense label, newest first, or the number of slots of a sparse one.
   -- Arrays cost less than rows, and the index has the chunks in this order.
-  select sum(p.match_count) as total, array_agg(p.block) as blocks, array_agg(p.match_count) as match_counts{ranks}
+  select sum(p.match_count) as total, array_agg(p.block) as blocks, array_agg(p.match_count) as match_counts
     from query_label ql
     cross join lateral (
       (select c.block, c.hits as match_count from tagd.chunk c
-        where c.scope_id = {label_scope} and c.label_id = ql.label_id
+        where c.scope_id = $1 and c.label_id = ql.label_id
         order by c.block desc offset 0)
       union all
       select null, cardinality(ql.slots)
@@ -98,16 +103,16 @@ block_match as materialized (
 page_block as materialized (
   -- The blocks that the page overlaps: for each its place in the arrays, matches to skip, matches to take.
   select m.blocks[o.triples[i]] as block, m.match_counts[o.triples[i]] as match_count,
-         o.triples[i + 1] as skip, o.triples[i + 2] as take{rank_of_block}
+         o.triples[i + 1] as skip, o.triples[i + 2] as take
     from block_match m
     cross join lateral (
       select tagd.page_blocks(m.match_counts, {offset}, {limit}) as triples offset 0) o
     cross join lateral generate_series(1, cardinality(o.triples), 3) as i),
 page as (
   -- The slots of a block, from its chunk, or those of a sparse label.
-  select p.low, p.high, p.bits{block_rank}
+  select p.low, p.high, p.bits
     from page_block b
-    join query_label ql on true{same_rank}
+    join query_label ql on true
     cross join lateral (
       select b.block * {BLOCK_BITS} + p.low as low, b.block * {BLOCK_BITS} + p.high as high, p.bits
         from ({slots}) p
@@ -115,25 +120,22 @@ page as (
       select n.slot, n.slot, null
         from unnest(ql.slots[(cardinality(ql.slots) - b.skip - b.take + 1)::int4 : (cardinality(ql.slots) - b.skip)::int4]) as n (slot)
       offset 0) p)",
-        query_label = query_label(scopes, label),
+        query_label = query_label(label),
         slots = slots_of_bits(
-            &format!(
-                "(select c.bits from tagd.chunk c
-                       where c.scope_id = {label_scope} and c.label_id = ql.label_id and c.block = b.block)"
-            ),
+            "(select c.bits from tagd.chunk c
+                       where c.scope_id = $1 and c.label_id = ql.label_id and c.block = b.block)",
             "b",
         ),
     )
 }
 
-fn query_label(scopes: ScopeCount, [kind, key, value]: &[String; 3]) -> String {
-    let ScopeSql { each_scope, scope, scope_and_rank, .. } = ScopeSql::of(scopes);
+fn query_label([kind, key, value]: &[String; 3]) -> String {
     format!(
         "query_label as materialized (
-  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
-  select l.label_id, l.slots{scope_and_rank}
-    from {each_scope}lateral (
+  -- The label. A sparse label has its slots here, a dense one has chunks.
+  select l.label_id, l.slots
+    from lateral (
       select l.label_id, l.slots from tagd.label l
-       where l.scope_id = {scope} and l.key = {key} and l.kind = {kind} and l.value = {value} offset 0) l)"
+       where l.scope_id = $1 and l.key = {key} and l.kind = {kind} and l.value = {value} offset 0) l)"
     )
 }

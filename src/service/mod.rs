@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod credential_cache;
 mod credentials;
+mod fan_out;
 mod finish;
 mod history;
 mod identity;

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    engine::Engine,
     failure::{StoreError, outage_of},
     hosts::Hosts,
     metrics::StoreMetrics,
@@ -38,6 +39,8 @@ pub struct StoreSettings {
     pub statement_timeout: Duration,
     /// What is counted of it.
     pub metrics: Arc<StoreMetrics>,
+    /// What kind of database it is.
+    pub(super) engine: Engine,
     /// Whether it is waited for while it refuses connections, since there is no other place to go to.
     pub(super) is_patient: bool,
 }
@@ -93,6 +96,7 @@ impl StoreSettings {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             metrics: Arc::default(),
+            engine: Engine::default(),
             is_patient: true,
         }
     }

@@ -74,6 +74,7 @@ forms! {
     Offenders = "offenders",
     OpenStore = "open_store",
     PrepareHistory = "prepare_history",
+    ProjectNames = "project_names",
     PutCredential = "put_credential",
     PutPolicy = "put_policy",
     PutPredefined = "put_predefined",

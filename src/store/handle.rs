@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     compiler::Cost,
-    domain::{Caller, Outage, RequestPositions},
+    domain::{Caller, Outage, RequestError, RequestPositions},
 };
 
 /// The database. Its methods run the statements; each family of statements has its own file.
@@ -153,6 +153,18 @@ impl Store {
             self.target = replicas.choose(&read, next).map_or_else(ReadTarget::PrimaryFor, ReadTarget::Replica);
         }
         self
+    }
+
+    /// Whether statements can only read one scope each.
+    pub async fn reads_scopes_apart(&self) -> Result<bool, RequestError> {
+        let pool = &self.connections.cheap;
+        if let Some(is_distributed) = pool.is_distributed() {
+            return Ok(is_distributed);
+        }
+        // the first connection finds out
+        let lane = pool.lane(self.share, Cost::Cheap, Form::OpenStore);
+        lane.begin(|| async { lane.acquire().await?.release(Ok(())) }).await?;
+        Ok(pool.is_distributed().unwrap_or_default())
     }
 
     /// Whether there are replicas, and the primary does not answer.

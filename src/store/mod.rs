@@ -13,6 +13,7 @@ mod copy_text;
 mod covered;
 mod credentials;
 mod definitions;
+mod engine;
 mod exports;
 mod failure;
 mod forms;

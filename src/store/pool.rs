@@ -174,6 +174,11 @@ impl Pool {
         self.0.connector.statement_timeout()
     }
 
+    /// Whether scopes are distributed; `None` as long as there was no connection.
+    pub(super) fn is_distributed(&self) -> Option<bool> {
+        self.0.connector.is_distributed()
+    }
+
     /// An upper bound of the current number of connections.
     pub(super) fn size(&self) -> usize {
         let in_use = self.0.max_connections.saturating_sub(self.0.turns.free());

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(1);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The objects of the schema that tagd's statements use; functions have parentheses.
-pub const WANTED: [&str; 75] = [
+pub const WANTED: [&str; 77] = [
     "active_writers()",
     "apply_retention()",
     "audit",
@@ -38,6 +38,7 @@ pub const WANTED: [&str; 75] = [
     "bits_of()",
     "changes_after()",
     "chunk",
+    "count_of_label()",
     "credential",
     "dense_range()",
     "enter_import()",
@@ -60,6 +61,7 @@ pub const WANTED: [&str; 75] = [
     "name",
     "note_verification()",
     "page_blocks()",
+    "page_of_label()",
     "policy",
     "policy_etag()",
     "policy_row",

@@ -1,6 +1,6 @@
 //! Scopes by project and resource type.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{Store, forms::Form, retry::Retry};
 use crate::{
@@ -49,6 +49,20 @@ impl Store {
                 )
             })
             .await?)
+    }
+
+    /// The names of projects.
+    pub async fn project_names(&self, projects: &[String]) -> Result<HashMap<String, String>, RequestError> {
+        let rows = self
+            .cheap(Form::ProjectNames)
+            .fetch_all(Retry::Read, || {
+                sqlx::query!(
+                    "select p.project_id, p.project_name from tagd.project p where p.project_id = any($1)",
+                    projects
+                )
+            })
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.project_id, row.project_name)).collect())
     }
 
     /// The scopes of types, by name or alias, in one project, in all projects of a domain, or in all projects.

@@ -48,6 +48,11 @@ impl Connector {
         self.statement_timeout
     }
 
+    /// Whether scopes are distributed; `None` as long as there was no connection.
+    pub(super) fn is_distributed(&self) -> Option<bool> {
+        self.settings.engine.is_distributed()
+    }
+
     /// Whether it is waited for while it refuses connections.
     pub(super) fn is_patient(&self) -> bool {
         self.settings.is_patient
@@ -63,7 +68,8 @@ impl Connector {
     /// whether it is still there: a session that holds locks would else be kept for two hours after the network was cut.
     pub(super) async fn connect(&self) -> Result<Made, sqlx::Error> {
         let (mut connection, server) = self.settings.connect().await?;
-        let (pid, started, run) = self.set_up(&mut connection).await?;
+        let (pid, started, run, is_distributed) = self.set_up(&mut connection).await?;
+        self.settings.engine.note(is_distributed);
         Ok(Made { connection, session: started.map(|started| Session { server, pid, started }), run })
     }
 
@@ -75,18 +81,18 @@ impl Connector {
         Ok(listener)
     }
 
-    /// The number of the process of the session, when it began, and when the server was started.
-    async fn set_up(&self, connection: &mut PgConnection) -> Result<(i32, Option<i64>, i64), sqlx::Error> {
+    /// The number of the process of the session, when it began, when the server was started, and whether it has Citus.
+    async fn set_up(&self, connection: &mut PgConnection) -> Result<(i32, Option<i64>, i64, bool), sqlx::Error> {
         // the login may see when its session began, the role may not: what is joined is read before the role is set
         sqlx::query_as(
             "select s.pid,
                     (extract(epoch from a.backend_start) * 1000000)::int8 as started,
                     (extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000000)::int8 as run,
+                    s.is_distributed,
                     set_config('role', 'tagd_service', false),
                     set_config('search_path', 'pg_catalog', false),
                     set_config('plan_cache_mode',
-                               case when exists (select from pg_catalog.pg_extension e where e.extname = 'citus')
-                                    then 'auto' else 'force_generic_plan' end, false),
+                               case when s.is_distributed then 'auto' else 'force_generic_plan' end, false),
                     set_config('jit', 'off', false),
                     set_config('random_page_cost', '1.1', false),
                     set_config('enable_hashjoin', $2, false),
@@ -100,7 +106,8 @@ impl Connector {
                     set_config('tcp_keepalives_count', '3', false),
                     set_config('statement_timeout', $1, false),
                     set_config('idle_in_transaction_session_timeout', $3, false)
-               from (select pg_backend_pid() as pid) s
+               from (select pg_backend_pid() as pid,
+                            exists (select from pg_catalog.pg_extension e where e.extname = 'citus') as is_distributed) s
                left join lateral pg_stat_get_activity(s.pid) a on true",
         )
         .bind(self.statement_timeout.unwrap_or_default().as_millis().to_string())

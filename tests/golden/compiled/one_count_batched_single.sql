@@ -6,7 +6,7 @@ select p.total, q.rank
   from unnest($2::int2[], $3::text[], $4::text[]) with ordinality as q (kind, key, value, rank)
   cross join lateral (
 with query_label as materialized (
-  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
+  -- The label. A sparse label has its slots here, a dense one has chunks.
   select l.label_id, l.slots
     from lateral (
       select l.label_id, l.slots from tagd.label l

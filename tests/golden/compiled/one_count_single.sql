@@ -3,7 +3,7 @@
 -- $3 LabelKey: text
 -- $4 LabelValue: text
 with query_label as materialized (
-  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
+  -- The label. A sparse label has its slots here, a dense one has chunks.
   select l.label_id, l.slots
     from lateral (
       select l.label_id, l.slots from tagd.label l

@@ -9,7 +9,7 @@ select p.total, q.rank, p.resource_id, p.resource_name, p.detail, p.tags
        with ordinality as q (kind, key, value, offset_of_page, limit_of_page, rank)
   cross join lateral (
 with query_label as materialized (
-  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
+  -- The label. A sparse label has its slots here, a dense one has chunks.
   select l.label_id, l.slots
     from lateral (
       select l.label_id, l.slots from tagd.label l

@@ -5,7 +5,7 @@
 -- $5 Offset: int8
 -- $6 Limit: int8
 with query_label as materialized (
-  -- The label, in each scope that has it. A sparse label has its slots here, a dense one has chunks.
+  -- The label. A sparse label has its slots here, a dense one has chunks.
   select l.label_id, l.slots
     from lateral (
       select l.label_id, l.slots from tagd.label l

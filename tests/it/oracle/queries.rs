@@ -23,7 +23,7 @@ use tagd::{
 
 use crate::{
     compiler::compiled::strategy_name,
-    support::{Wire, World, block_on},
+    support::{TestDb, Wire, World, block_on},
 };
 
 /// Cases in the test command.
@@ -165,8 +165,8 @@ struct Case {
     offset: Option<u64>,
 }
 
-fn case() -> impl Strategy<Value = Case> {
-    prop::sample::select(&Wire::ALL[..]).prop_flat_map(|wire| {
+fn case(wires: &'static [Wire]) -> impl Strategy<Value = Case> {
+    prop::sample::select(wires).prop_flat_map(|wire| {
         let types = wire.types();
         let place = (
             prop::sample::select(vec!["p1", "p2", "p3", "nowhere"]),
@@ -409,7 +409,7 @@ fn the_queries_reach_every_strategy() {
     let name = |shape: Shape| (statement(shape).text.as_str(), strategy_name(shape.strategy));
     let strategies: HashMap<&str, &str> = shapes().into_iter().map(name).collect();
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]));
-    let strategy = case();
+    let strategy = case(&Wire::ALL);
     let mut found = HashMap::new();
     // far more than are asked: how often a form comes up depends on how many dialects there are
     for _ in 0..4 * CASES {
@@ -442,7 +442,21 @@ fn the_queries_reach_every_strategy() {
 
 #[test]
 fn postgres_and_plain_rust_agree_on_every_query() {
+    agree(&World::new(), &Wire::ALL, 1);
+}
+
+#[test]
+fn they_agree_as_well_where_each_scope_is_asked_apart() {
+    let db = TestDb::new();
+    block_on(db.list_citus());
+    let store = db.settings();
+    agree(&World::over(db, store), &[Wire::Tms], 4);
+}
+
+/// Asks queries of dialects, a part of as many as are asked in all.
+fn agree(world: &World, wires: &'static [Wire], part: u32) {
     let cases = std::env::var("TAGD_CASES").ok().map_or(CASES, |cases| cases.parse().expect("TAGD_CASES: a number"));
+    let cases = cases / part;
     // a seed of its own for a long run, else the same cases every time
     let seed = std::env::var("TAGD_SEED").ok().map_or(1, |seed| seed.parse::<u64>().expect("TAGD_SEED: a number"));
     let mut bytes = [0; 32];
@@ -456,9 +470,8 @@ fn postgres_and_plain_rust_agree_on_every_query() {
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let slots = prop::sample::select(&[0, 1_020, 16_383, 32_764][..]);
     let limits = (prop::sample::select(&[1, 2, 128][..]), prop::sample::select(&[1, 2, 4, 64][..]));
-    let strategy = ((fleet(), slots, limits), prop::collection::vec(case(), QUERIES as usize));
+    let strategy = ((fleet(), slots, limits), prop::collection::vec(case(wires), QUERIES as usize));
     // one server for all fleets: its statements stay prepared
-    let world = World::new();
     let reader = Mutex::new(block_on(world.db.connect()));
     runner
         .run(&strategy, |((fleet, slot, (sparse, word)), cases)| {

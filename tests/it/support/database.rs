@@ -225,6 +225,15 @@ impl TestDb {
         });
     }
 
+    /// Makes new connections take it for one whose scopes are distributed: the extension is listed, although nothing of it is there.
+    pub async fn list_citus(&self) {
+        let mut owner = self.connect().await;
+        let list = "insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+                    values (16000, 'citus', 10, 11, false, '0')";
+        owner.execute(list).await.unwrap();
+        owner.close().await.unwrap();
+    }
+
     /// How tagd reaches the database.
     pub fn settings(&self) -> StoreSettings {
         let mut settings = Server::get().settings(&self.name);

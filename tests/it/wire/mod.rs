@@ -15,6 +15,7 @@ mod principals;
 mod prune;
 mod registry;
 mod rules;
+mod scopes_apart;
 mod sdk;
 mod seeds;
 mod signatures;
