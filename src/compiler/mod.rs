@@ -75,9 +75,19 @@ pub struct BatchKey {
 /// Compiles a query over scopes, given by number in the order of the result.
 ///
 /// A page returns `(total int8, rank int8, resource_id text, resource_name text, detail text, tags text[])`, one row
-/// per resource; if the page is empty, a single row with the total and nulls. `rank` numbers the scopes from 1. Over
-/// several scopes `project_name text` follows. A count returns `(total int8)`.
+/// per resource. The last row has the total; it has no resource if the page is empty, and in some statements never. `rank`
+/// numbers the scopes from 1. Over several scopes `project_name text` follows. A count returns `(total int8)`.
 pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compiled {
+    compile_among(query, scopes, output, scopes.len())
+}
+
+/// Compiles a query over one of several scopes that are asked one by one. It costs what all of them cost.
+pub fn compile_each(query: &TagQuery, scope: i64, output: QueryOutput, scopes: usize) -> Compiled {
+    compile_among(query, &[scope], output, scopes)
+}
+
+/// Compiles a query over scopes, with the cost of one over `among` scopes.
+fn compile_among(query: &TagQuery, scopes: &[i64], output: QueryOutput, among: usize) -> Compiled {
     let groups = Groups::of(query);
     let scope_count = match scopes {
         [_] => ScopeCount::One,
@@ -98,16 +108,9 @@ pub fn compile(query: &TagQuery, scopes: &[i64], output: QueryOutput) -> Compile
         text: &statement.text,
         arguments: arguments(&statement.parameters, &groups, scopes, output),
         batch_key,
-        cost: Cost::of_query(strategy, &groups, scopes.len()),
+        cost: Cost::of_query(strategy, &groups, among),
         shape,
     }
-}
-
-/// Compiles a query over one of several scopes that are asked one by one. It costs what all of them cost.
-pub fn compile_each(query: &TagQuery, scope: i64, output: QueryOutput, scopes: usize) -> Compiled {
-    let groups = Groups::of(query);
-    let cost = Cost::of_query(groups.strategy(ScopeCount::One), &groups, scopes);
-    Compiled { cost, ..compile(query, &[scope], output) }
 }
 
 /// Combines several statements with the same [`BatchKey`] into one. It returns the rows of each, with the number of the
