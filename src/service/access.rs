@@ -241,7 +241,8 @@ impl<'a> Grant<'a> {
             positions: positions.as_deref()?,
             principal: &caller.principal,
             project_id: self.project_id(),
-            since: self.known_since.max(self.access.caches.projects.changed()),
+            known_since: self.known_since,
+            changed: self.access.caches.projects.changed(),
         })
     }
 

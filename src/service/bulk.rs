@@ -127,9 +127,8 @@ impl Import<'_> {
             other => report(other),
         };
         let store = self.store();
-        let outcome = transfer::load(&store, batches, atomicity, report, self).await;
         // earlier batches may have been imported also if it failed
-        store.note_position().await;
+        let outcome = store.noting_all(transfer::load(&store, batches, atomicity, report, self)).await;
         self.grant.caches().forget(&changed);
         outcome.map_err(ImportError::from)
     }

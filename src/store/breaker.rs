@@ -66,6 +66,8 @@ struct Shared {
     is_probing: AtomicBool,
     /// Whether a statement was answered in this round of the prober.
     is_answered: AtomicBool,
+    /// Whether somebody else has found that it does not answer.
+    is_known_silent: Arc<AtomicBool>,
     state: Mutex<State>,
 }
 
@@ -138,12 +140,18 @@ type Kept = (PgConnection, usize);
 impl Breaker {
     /// A closed circuit, with the prober on the runtime of the caller.
     pub(super) fn new(settings: &StoreSettings) -> Self {
+        Self::heeding(settings, Arc::default())
+    }
+
+    /// The same for a replica, which others ask again and again: while it does not answer, statements that take long are given up.
+    pub(super) fn heeding(settings: &StoreSettings, is_known_silent: Arc<AtomicBool>) -> Self {
         Self(Arc::new(Shared {
             settings: settings.clone(),
             runtime: Handle::current(),
             is_open: AtomicBool::default(),
             is_probing: AtomicBool::default(),
             is_answered: AtomicBool::default(),
+            is_known_silent,
             state: Mutex::default(),
         }))
     }
@@ -221,6 +229,9 @@ impl Breaker {
     /// Looks at what the prober has found, and starts it.
     fn look(&self, session: Option<Session>) -> Verdict {
         let Self(shared) = self;
+        if shared.is_known_silent.load(Relaxed) {
+            return Verdict::Refused(Outage::Silent);
+        }
         let now = Instant::now();
         let mut state = shared.lock();
         if let Some(outage) = state.outage {
@@ -312,7 +323,7 @@ impl Shared {
     /// Asks the server what it does in sessions, on the connection that was kept or on a new one.
     async fn attempt(self: Arc<Self>, kept: Option<Kept>, sessions: Vec<Session>) -> Probed {
         let asked = async {
-            if let Some(mut kept) = kept
+            if let Some(mut kept) = kept.filter(|(_, server)| self.settings.hosts().is_first(*server))
                 && let Ok(Ok(idle)) = timeout(ROUND, idle_sessions(&mut kept, &sessions)).await
             {
                 return Ok((kept, idle));

@@ -129,6 +129,11 @@ impl StoreSettings {
         self.hosts.are_several()
     }
 
+    /// The servers.
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
     /// A new connection that keeps its session, with the login's own rights and settings, and the number of its server.
     pub(super) async fn connect(&self) -> Result<(PgConnection, usize), sqlx::Error> {
         let (mut connection, server) = self.connect_unchecked().await?;
@@ -138,7 +143,7 @@ impl StoreSettings {
 
     /// The same for a connection that receives notifications. The driver makes those only from a pool of its own, of which this
     /// is the only connection. After an error it must not be used again: it would open another connection without these checks.
-    pub(super) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+    pub(super) async fn listener(&self) -> Result<(PgListener, usize), sqlx::Error> {
         let server = if self.has_several() {
             let (connection, server) = self.connect_unchecked().await?;
             connection.close().await?;
@@ -159,7 +164,7 @@ impl StoreSettings {
         let connection = listener.acquire().await?;
         self.hosts.check_kind(connection, server).await?;
         self.hosts.check_session(connection, server).await?;
-        Ok(listener)
+        Ok((listener, server))
     }
 
     /// A new connection, whether or not it keeps its session, and the number of its server.

@@ -10,11 +10,14 @@ use super::{
     connect::StoreSettings,
     failure::{StoreError, outage_of},
     forms::Form,
+    idle::Home,
     metrics::{PoolKind, PoolMetrics},
-    pool::{Home, Lane, OnReplica, Pool},
-    positions::{NotePosition, current_position},
+    needed::Needed,
+    noting::Noting,
+    pool::{Lane, OnReplica, Pool},
+    positions::{NotePosition, Untold, current_position},
     read_queue::ReadQueue,
-    replicas::{Chosen, Noting, Reason, ReplicaRead, Replicas},
+    replicas::{Chosen, Reason, ReplicaRead, Replicas},
     session::{Connector, SessionProfile},
     turns::{Limits, Share},
     write_queue::WriteQueue,
@@ -172,8 +175,18 @@ impl Store {
         self.connections.replicas.as_ref().is_some_and(|replicas| replicas.is_primary_away())
     }
 
-    /// Notes the position after all that was committed by now, for what was not written by statements of this store.
-    pub async fn note_position(&self) {
+    /// The outcome of work that may have written, also if it has failed, and not by single statements of this store. It is noted up to
+    /// where.
+    pub async fn noting_all<T>(&self, work: impl Future<Output = T>) -> T {
+        let untold = Untold::new(self.noting());
+        let outcome = Box::pin(work).await;
+        self.note_position().await;
+        untold.told();
+        outcome
+    }
+
+    /// Notes the position after all that was committed by now.
+    async fn note_position(&self) {
         let Some(noting) = &self.noting else { return };
         let lane = self.connections.cheap.lane(self.share, Cost::Cheap, Form::CurrentPosition);
         let position = lane.begin(|| async {
@@ -187,6 +200,11 @@ impl Store {
     /// What is told up to where it has written.
     pub(super) fn noting(&self) -> Option<&dyn NotePosition> {
         self.noting.as_deref().map(|noting| noting as &dyn NotePosition)
+    }
+
+    /// The same for a write that goes on if its request is dropped.
+    pub(super) fn shared_noting(&self) -> Option<Arc<dyn NotePosition>> {
+        self.noting.clone().map(|noting| noting as Arc<dyn NotePosition>)
     }
 
     /// The replica that reads are sent to, and its connections; a read that is sent to one is counted.
@@ -206,11 +224,11 @@ impl Store {
         }
     }
 
-    /// The queue of cheap queries, and the run of the server that they may run on if it is one of a replica.
-    pub(super) fn read_queue(&self) -> (&ReadQueue, i64) {
+    /// The queue of cheap queries, and what their connection must have if it is one to a replica.
+    pub(super) fn read_queue(&self) -> (&ReadQueue, Needed) {
         match self.replica() {
-            Some((chosen, _, connections)) => (&connections.reads, chosen.run),
-            None => (&self.connections.reads, 0),
+            Some((chosen, _, connections)) => (&connections.reads, chosen.needed),
+            None => (&self.connections.reads, Needed::NOTHING),
         }
     }
 
@@ -230,14 +248,14 @@ impl Store {
             Cost::Cheap => &self.connections.cheap,
             Cost::Expensive => &self.connections.expensive,
         };
-        let Some((Chosen { run, .. }, replicas, connections)) = self.replica() else {
+        let Some((Chosen { needed, .. }, replicas, connections)) = self.replica() else {
             return primary.lane(self.share, cost, form);
         };
         let pool = match cost {
             Cost::Cheap => &connections.cheap,
             Cost::Expensive => &connections.expensive,
         };
-        let replica = Some(OnReplica { primary, run, failed: replicas.failed() });
+        let replica = Some(OnReplica { primary, needed, failed: replicas.failed() });
         Lane { replica, ..pool.lane(self.share, cost, form) }
     }
 

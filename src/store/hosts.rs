@@ -6,7 +6,7 @@ use std::{
     io::{self, ErrorKind},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -30,6 +30,16 @@ pub(super) struct Hosts {
     wanted: Wanted,
     /// The number of the one that is tried first.
     first: Arc<AtomicUsize>,
+    runs: Arc<Runs>,
+}
+
+/// Runs of servers that connections have led to: behind one name or address there may be another server than before.
+#[derive(Debug, Default)]
+struct Runs {
+    /// That of the newest connection.
+    newest: AtomicI64,
+    /// The last in which a server was found to be another one than is wanted.
+    unwanted: AtomicI64,
 }
 
 #[derive(Debug, Clone)]
@@ -77,12 +87,13 @@ impl Hosts {
             place: server.place,
             check: Some(SessionCheck::default()),
         };
-        Ok(Self { servers: servers.into_iter().map(of).collect(), wanted, first: Arc::default() })
+        Ok(Self { servers: servers.into_iter().map(of).collect(), wanted, first: Arc::default(), runs: Arc::default() })
     }
 
     /// One server, with nothing between tagd and it.
     pub(super) fn one(options: PgConnectOptions, place: String) -> Self {
-        Self { servers: vec![Server { options, place, check: None }], wanted: Wanted::Any, first: Arc::default() }
+        let servers = vec![Server { options, place, check: None }];
+        Self { servers, wanted: Wanted::Any, first: Arc::default(), runs: Arc::default() }
     }
 
     /// The same servers with other options.
@@ -173,6 +184,28 @@ impl Hosts {
         {
             tracing::info!(place = server.place, "using another server of the database");
         }
+    }
+
+    /// Whether connections lead to this server: there is no other one, or it was good last.
+    pub(super) fn is_first(&self, number: usize) -> bool {
+        !self.are_several() || self.first.load(Relaxed) == number
+    }
+
+    /// A connection has led to a run of a server.
+    pub(super) fn note_run(&self, run: i64) {
+        self.runs.newest.store(run, Relaxed);
+    }
+
+    /// In this run, a server was found to be another one than is wanted.
+    pub(super) fn note_unwanted(&self, run: i64) {
+        self.runs.unwanted.store(run, Relaxed);
+    }
+
+    /// Whether a session in this run of a server was left: connections lead to another server now, or to another run after this one was
+    /// found to be one that is not wanted. What is read there may be old.
+    pub(super) fn is_left(&self, number: usize, run: i64) -> bool {
+        let Runs { newest, unwanted } = &*self.runs;
+        !self.is_first(number) || (unwanted.load(Relaxed) == run && newest.load(Relaxed) != run)
     }
 
     /// Whether a connection keeps its session; see [`SessionCheck::run`].

@@ -10,7 +10,7 @@ use std::{
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Notify;
 
-use super::canceller::Session;
+use super::{canceller::Session, failure::is_refusal, turns::Turns};
 
 /// Idle connections; the most recently used is the last.
 #[derive(Debug, Default)]
@@ -26,16 +26,45 @@ pub(super) struct IdleConnection {
     idle_since: Instant,
 }
 
+/// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// Those of the runtime that the pool was created on.
+    Pool,
+    /// The one that opened it, which gets it again if possible. Another one is woken later, and has to retry what it reads
+    /// if the first ends.
+    Caller,
+}
+
 /// A connection, and what is known of it.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     pub(super) connection: PgConnection,
     pub(super) session: Option<Session>,
-    /// When its server was started.
+    /// The number of its server.
+    pub(super) server: usize,
+    /// When that was started.
     pub(super) run: i64,
     pub(super) opened: Instant,
+    /// Up to where a replica had replayed the log by then.
+    pub(super) replayed: i64,
     pub(super) recoveries: u32,
     pub(super) opened_by: ThreadId,
+}
+
+impl OpenConnection {
+    /// Reads what is still to arrive on it. The server only answers the ping once it has ended the statement.
+    pub(super) async fn drain(&mut self) -> bool {
+        // the error that says that it was cancelled, and one of the statement itself
+        for _ in 0..3 {
+            match self.connection.ping().await {
+                Ok(()) => return true,
+                Err(error) if is_refusal(&error) => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
 }
 
 impl Idle {
@@ -44,13 +73,21 @@ impl Idle {
         self.released.notify_one();
     }
 
+    /// The most recently used one, for who has one of these turns.
+    pub(super) fn take(&self, home: Home, turns: &Turns) -> Option<OpenConnection> {
+        match home {
+            Home::Pool => self.pop(),
+            Home::Caller => self.pop_own(turns.free()),
+        }
+    }
+
     /// The most recently used idle connection.
-    pub(super) fn pop(&self) -> Option<OpenConnection> {
+    fn pop(&self) -> Option<OpenConnection> {
         self.lock().pop().map(|idle| idle.connection)
     }
 
     /// The most recently used one of this thread; one of another thread if there are as many connections as there may be.
-    pub(super) fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
+    fn pop_own(&self, unused: u32) -> Option<OpenConnection> {
         let (caller, unused) = (thread::current().id(), usize::try_from(unused).unwrap_or(usize::MAX));
         let mut idle = self.lock();
         let own = idle.iter().rposition(|idle| idle.connection.opened_by == caller);

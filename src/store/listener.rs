@@ -7,16 +7,13 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{
-    Acquire, Connection,
-    postgres::{PgListener, PgNotification},
-};
+use sqlx::postgres::{PgListener, PgNotification};
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     changed::Changed,
     connect::StoreSettings,
-    session::{Connector, SessionProfile},
+    session::{Connector, Listening, SessionProfile},
 };
 
 /// The channel on which functions of the schema notify.
@@ -64,12 +61,12 @@ async fn run(connector: Connector, forget: impl Fn(&Changed)) {
         // what was notified before did not arrive
         forget(&Changed::anything());
         let error = match listening {
-            Ok(mut listener) => {
+            Ok(mut listening) => {
                 if is_away {
                     tracing::info!("listening for changes by others again");
                 }
                 (pause, is_away) = (PAUSES.0, false);
-                let error = receive(&mut listener, &forget).await;
+                let error = receive(&connector, &mut listening, &forget).await;
                 forget(&Changed::anything());
                 error
             }
@@ -86,9 +83,10 @@ async fn run(connector: Connector, forget: impl Fn(&Changed)) {
     }
 }
 
-/// Passes on what is notified until the connection fails.
-async fn receive(listener: &mut PgListener, forget: &impl Fn(&Changed)) -> sqlx::Error {
+/// Passes on what is notified until the connection fails, or its server is not used any more: then nobody notifies there.
+async fn receive(connector: &Connector, listening: &mut Listening, forget: &impl Fn(&Changed)) -> sqlx::Error {
     loop {
+        let listener = &mut listening.listener;
         match timeout(BEAT, next(listener)).await {
             Ok(Ok(first)) => {
                 let mut changed = Changed::default();
@@ -111,14 +109,11 @@ async fn receive(listener: &mut PgListener, forget: &impl Fn(&Changed)) -> sqlx:
                 }
             }
             Ok(Err(error)) => return error,
-            Err(_) => {
-                let ping = async { listener.acquire().await?.ping().await };
-                match timeout(PATIENCE, ping).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => return error,
-                    Err(_) => return silent(),
-                }
-            }
+            Err(_) => match timeout(PATIENCE, connector.check(listening)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return error,
+                Err(_) => return silent(),
+            },
         }
     }
 }

@@ -13,17 +13,18 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{
     breaker::{Breaker, Watcher},
     canceller::{Canceller, Session},
-    failure::{NoConnection, crowded, is_refusal, is_stale},
+    failure::{NoConnection, crowded, is_refusal, is_stale, outage_of},
     forms::Form,
     hosts::WrongServer,
-    idle::{Idle, OpenConnection, close_all},
+    idle::{Home, Idle, OpenConnection, close_all},
     metrics::{PoolMetrics, PoolUsage, ShownPool, StoreMetrics},
+    needed::Needed,
     positions::NotePosition,
     session::{Connector, Made},
     turns::{Limits, NoTurn, Share, Turn, Turns},
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::{
     compiler::Cost,
+    domain::Outage,
     metrics::{Counter, NotedStatement},
 };
 
@@ -72,16 +74,6 @@ struct Shared {
     metrics: PoolMetrics,
 }
 
-/// Which thread a connection belongs to: its runtime wakes whoever waits for an answer on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Home {
-    /// Those of the runtime that the pool was created on.
-    Pool,
-    /// The one that opened it, which gets it again if possible. Another one is woken later, and has to retry what it reads
-    /// if the first ends.
-    Caller,
-}
-
 /// A pool as one share uses it for statements of one cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lane<'a> {
@@ -100,8 +92,8 @@ pub(super) struct Lane<'a> {
 pub(super) struct OnReplica<'a> {
     /// Where it runs instead if it fails.
     pub(super) primary: &'a Pool,
-    /// The run of the server that it may run on: what is known of a replica is known of this one.
-    pub(super) run: i64,
+    /// What its connection must have.
+    pub(super) needed: Needed,
     /// Counts those that have failed.
     pub(super) failed: &'a Counter,
 }
@@ -219,12 +211,14 @@ impl Pool {
         let (mut pause, longest) = PAUSES;
         loop {
             let refusal = match self.connect().await {
-                Ok(Made { connection, session, run }) => {
+                Ok(Made { connection, session, server, run, replayed }) => {
                     return Ok(OpenConnection {
                         connection,
                         session,
+                        server,
                         run,
                         opened: Instant::now(),
+                        replayed,
                         recoveries: 0,
                         opened_by: thread::current().id(),
                     });
@@ -241,7 +235,9 @@ impl Pool {
                 return Err(NoConnection::error(refusal, false));
             }
             *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
-            if let Ok(released) = tokio::time::timeout(pause, self.0.idle.next()).await {
+            if let Ok(released) = tokio::time::timeout(pause, self.0.idle.next()).await
+                && !self.0.is_left(&released)
+            {
                 return Ok(released);
             }
             pause = longest.min(pause * 2);
@@ -268,6 +264,20 @@ impl Pool {
 }
 
 impl Shared {
+    /// The most recently used connection. Those to a server that was left are closed: it may not know what was written elsewhere since.
+    fn used_last(&self) -> Option<OpenConnection> {
+        loop {
+            let used_last = self.idle.take(self.home, &self.turns);
+            if used_last.as_ref().is_none_or(|open| !self.is_left(open)) {
+                return used_last;
+            }
+        }
+    }
+
+    fn is_left(&self, open: &OpenConnection) -> bool {
+        self.connector.is_left(open.server, open.run)
+    }
+
     fn close_silent(&self) {
         let silent = self.idle.take_all();
         if !silent.is_empty() {
@@ -320,11 +330,7 @@ impl Lane<'_> {
             }
             NoTurn::Closed => sqlx::Error::PoolClosed,
         })?;
-        let used_last = match shared.home {
-            Home::Pool => shared.idle.pop(),
-            Home::Caller => shared.idle.pop_own(shared.turns.free()),
-        };
-        let open = match used_last {
+        let open = match shared.used_last() {
             Some(open) => open,
             // rare, and a large future: see Service::run
             None => Box::pin(self.pool.open(refused)).await?,
@@ -347,8 +353,11 @@ impl PooledConnection {
             && is_stale(error)
             && self.open.opened.elapsed() > FRESH
         {
-            // the sessions of idle connections may be stale too
+            // the sessions of idle connections may be stale too, and those of other pools if a connection leads elsewhere now
             idle.close_opened_before(FRESH);
+            if outage_of(error) == Some(Outage::ReadOnly) {
+                self.pool.0.connector.note_unwanted(self.open.run);
+            }
         } else if outcome.as_ref().err().is_none_or(is_refusal) {
             self.pool.0.breaker.note_answer();
             idle.push(self.open);
@@ -358,9 +367,10 @@ impl PooledConnection {
         outcome
     }
 
-    /// When its server was started.
-    pub(super) fn run(&self) -> i64 {
-        self.open.run
+    /// Whether a read may run on it that was sent to a replica.
+    pub(super) fn allows(&self, needed: &Needed) -> bool {
+        let OpenConnection { run, opened, replayed, .. } = self.open;
+        needed.allows(run, opened, replayed)
     }
 
     /// The session that the server has for it, if that can be told.
@@ -390,29 +400,16 @@ impl PooledConnection {
     /// next one on it gets only its own rows. The turn is held meanwhile. A connection of which this is not possible is
     /// closed.
     async fn recover(mut self) {
+        self.open.recoveries += 1;
         let recovered = tokio::time::timeout(RECOVERY, async {
             let Some(session) = self.open.session else { return false };
-            self.pool.0.canceller.cancel(session).await && drain(&mut self.open.connection).await
+            self.pool.0.canceller.cancel(session).await && self.open.drain().await
         });
-        self.open.recoveries += 1;
         if recovered.await == Ok(true) && self.open.recoveries < MOST_RECOVERIES {
             // the outcome of the statement is nobody's
             let _ = self.release(Ok(()));
         }
     }
-}
-
-/// Reads what is still to arrive on a connection. The server only answers the ping once it has ended the statement.
-async fn drain(connection: &mut PgConnection) -> bool {
-    // the error that says that it was cancelled, and one of the statement itself
-    for _ in 0..3 {
-        match connection.ping().await {
-            Ok(()) => return true,
-            Err(error) if is_refusal(&error) => {}
-            Err(_) => return false,
-        }
-    }
-    false
 }
 
 impl Deref for PooledConnection {

@@ -27,23 +27,54 @@ pub(super) trait NotePosition: Debug + Send + Sync {
     fn note(&self, position: Option<Position>);
 }
 
-/// A write: its position, if that is known, and when it had been committed.
+/// A write that nobody has been told of yet. If it is dropped before, it may have been done all the same.
+#[derive(Debug)]
+pub(super) struct Untold<'a>(Option<&'a dyn NotePosition>);
+
+impl<'a> Untold<'a> {
+    /// A write that begins.
+    pub(super) fn new(noting: Option<&'a dyn NotePosition>) -> Self {
+        Self(noting)
+    }
+
+    /// It was told.
+    pub(super) fn told(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        if let Some(noting) = self.0 {
+            noting.note(None);
+        }
+    }
+}
+
+/// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Noted {
+    /// The last position that is known.
     pub(super) position: Option<Position>,
+    /// When all of it had been committed.
     pub(super) at: Instant,
+    /// When that had been committed whose position is not known. What is written later changes nothing about it.
+    pub(super) unknown_at: Option<Instant>,
 }
 
 impl Noted {
-    /// The one that has both, which the other one may have come before. A write of another run comes before all of this one, so
-    /// the later of them counts.
+    /// Something was written; the position after it, if it is known.
+    fn new(position: Option<Position>, at: Instant) -> Self {
+        Self { position, at, unknown_at: position.is_none().then_some(at) }
+    }
+
+    /// This and what was written later. A write of another run comes before all of this one, so the later of them counts.
     fn and(self, later: Self) -> Self {
-        match (self.position, later.position) {
-            (Some(one), Some(other)) if one.run == other.run => {
-                Self { position: Some(Position { lsn: one.lsn.max(other.lsn), ..one }), at: later.at }
-            }
-            (_, _) => Self { position: later.position.filter(|_| self.position.is_some()), at: later.at },
-        }
+        let position = match (self.position, later.position) {
+            (Some(one), Some(other)) if one.run == other.run => Some(Position { lsn: one.lsn.max(other.lsn), ..one }),
+            (before, position) => position.or(before),
+        };
+        Self { position, at: later.at, unknown_at: self.unknown_at.max(later.unknown_at) }
     }
 }
 
@@ -88,7 +119,7 @@ impl Positions {
 
     /// Something was written and committed.
     pub(super) fn note(&self, keys: Keys, position: Option<Position>) {
-        let noted = Noted { position, at: Instant::now() };
+        let noted = Noted::new(position, Instant::now());
         let mut state = self.lock();
         state.sweep(noted.at);
         for key in keys {
@@ -183,14 +214,38 @@ mod tests {
     fn what_is_not_known_stays_unknown_and_another_run_comes_after() {
         let positions = Positions::new();
         let keys = positions.keys_of_write("a", Some("p"));
-        let last = || positions.find(keys).into_iter().flatten().next().unwrap().position;
+        let last = || positions.find(keys).into_iter().flatten().next().unwrap();
         positions.note(keys, Some(at(1, 10)));
         positions.note(keys, Some(at(2, 3)));
-        assert_eq!(last(), Some(at(2, 3)));
+        assert_eq!((last().position, last().unknown_at), (Some(at(2, 3)), None));
         positions.note(keys, None);
-        assert_eq!(last(), None);
+        let unknown_at = last().unknown_at;
+        assert_eq!((last().position, unknown_at), (Some(at(2, 3)), Some(last().at)));
+        // known writes do not make it later
         positions.note(keys, Some(at(2, 9)));
-        assert_eq!(last(), None);
+        assert_eq!((last().position, last().unknown_at), (Some(at(2, 9)), unknown_at));
+        assert!(Some(last().at) > unknown_at);
+        positions.note(keys, None);
+        assert!(last().unknown_at > unknown_at);
+    }
+
+    #[derive(Debug, Default)]
+    struct Told(Mutex<Vec<Option<Position>>>);
+
+    impl NotePosition for Told {
+        fn note(&self, position: Option<Position>) {
+            self.0.lock().unwrap().push(position);
+        }
+    }
+
+    #[test]
+    fn a_write_that_is_dropped_before_it_is_told_may_have_been_done() {
+        let told = Told::default();
+        drop(Untold::new(None));
+        Untold::new(Some(&told)).told();
+        assert!(told.0.lock().unwrap().is_empty());
+        drop(Untold::new(Some(&told)));
+        assert_eq!(*told.0.lock().unwrap(), [None]);
     }
 
     #[test]

@@ -14,8 +14,9 @@ use tokio::{
 use super::{
     FUNCTION_SET, SCHEMA_VERSION,
     connect::StoreSettings,
-    failure::outage_of,
+    failure::{outage_of, state_of},
     log_times::LogSample,
+    primary::Contact,
     replica::{Facts, PrimarySample, ReplicaSample},
     replicas::Replicas,
     session::{Connector, Made, SessionProfile},
@@ -69,10 +70,7 @@ async fn ask_replica(replicas: Weak<Replicas>, number: usize, connector: Connect
         let Some(replicas) = replicas.upgrade() else { return };
         let Some(replica) = replicas.get(number) else { return };
         let asked = async {
-            let mut made = match kept.take() {
-                Some(made) => made,
-                None => connected(&connector).await?,
-            };
+            let mut made = kept_or_new(&connector, kept.take()).await?;
             let needs_facts = replica.needs_facts(made.run);
             let answer = in_time(answer_of_replica(&mut made, needs_facts)).await?;
             Ok::<_, sqlx::Error>((made, answer))
@@ -85,7 +83,7 @@ async fn ask_replica(replicas: Weak<Replicas>, number: usize, connector: Connect
             }
             Err(error) => {
                 tracing::debug!(place = replica.place(), %error, "a replica does not say its position");
-                replica.note_failure();
+                replica.note_failure(is_late(&error));
                 drop(replicas);
                 sleep(PAUSE).await;
             }
@@ -101,24 +99,23 @@ async fn ask_primary(replicas: Weak<Replicas>, connector: Connector) {
         ticks.tick().await;
         let Some(replicas) = replicas.upgrade() else { return };
         let asked = async {
-            let mut made = match kept.take() {
-                Some(made) => made,
-                None => connected(&connector).await?,
-            };
+            // before it is decided which server is asked: what is known by others from then on may be of another one
+            let at = Instant::now();
+            let mut made = kept_or_new(&connector, kept.take()).await?;
             // what they said before the primary is asked, so that none can be ahead of it by right
             let before: Vec<_> = (0..replicas.settings.len()).map(|number| replicas.get(number)?.sample()).collect();
-            let sample = in_time(answer_of_primary(&mut made)).await?;
+            let sample = in_time(answer_of_primary(&mut made, at)).await?;
             Ok::<_, sqlx::Error>((made, before, sample))
         }
         .await;
         match asked {
             Ok((made, before, sample)) => {
-                replicas.note_primary(Some(sample), &before);
+                replicas.note_primary(&sample, &before);
                 kept = Some(made);
             }
             Err(error) => {
                 tracing::debug!(%error, "the primary does not say its position");
-                replicas.note_primary(None, &[]);
+                replicas.note_no_primary(contact_of(&error));
                 drop(replicas);
                 sleep(PAUSE).await;
             }
@@ -126,12 +123,28 @@ async fn ask_primary(replicas: Weak<Replicas>, connector: Connector) {
     }
 }
 
-async fn connected(connector: &Connector) -> Result<Made, sqlx::Error> {
+/// The connection that was kept, or a new one if others use another server now.
+async fn kept_or_new(connector: &Connector, kept: Option<Made>) -> Result<Made, sqlx::Error> {
+    if let Some(made) = kept.filter(|made| !connector.is_left(made.server, made.run)) {
+        return Ok(made);
+    }
     timeout(CONNECT_DEADLINE, connector.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     timeout(DEADLINE, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut)
+}
+
+/// What an error says of the primary. One that ends or begins is not there.
+fn contact_of(error: &sqlx::Error) -> Contact {
+    match state_of(error) {
+        Some(state) if !state.starts_with("57P") => Contact::Refused,
+        _ => Contact::None,
+    }
 }
 
 async fn answer_of_replica(made: &mut Made, needs_facts: bool) -> Result<(ReplicaSample, Option<Facts>), sqlx::Error> {
@@ -143,12 +156,13 @@ async fn answer_of_replica(made: &mut Made, needs_facts: bool) -> Result<(Replic
             found => found?,
         });
     }
+    let asked = Instant::now();
     let (is_standby, replayed): (bool, Option<i64>) =
         sqlx::query_as("select pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::int8")
             .fetch_one(&mut made.connection)
             .await?;
-    let sample =
-        ReplicaSample { run: made.run, is_standby, replayed: replayed.unwrap_or_default(), at: Instant::now() };
+    let (replayed, at) = (replayed.unwrap_or_default(), Instant::now());
+    let sample = ReplicaSample { run: made.run, is_standby, replayed, asked, at };
     Ok((sample, facts))
 }
 
@@ -167,8 +181,7 @@ async fn facts_of(connection: &mut PgConnection) -> Result<Facts, sqlx::Error> {
     Ok(Facts { timeline, has_schema: schema >= SCHEMA_VERSION && functions >= FUNCTION_SET })
 }
 
-async fn answer_of_primary(made: &mut Made) -> Result<PrimarySample, sqlx::Error> {
-    let at = Instant::now();
+async fn answer_of_primary(made: &mut Made, at: Instant) -> Result<PrimarySample, sqlx::Error> {
     // all of it is an error in recovery
     let (flushed, inserted, timeline): (i64, i64, i32) = sqlx::query_as(
         "select (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::int8,

@@ -27,8 +27,8 @@ impl Store {
     async fn fetch_found(&self, compiled: &Compiled, scopes: &[Arc<Scope>]) -> Result<Vec<Found>, RequestError> {
         match compiled.cost {
             Cost::Cheap => {
-                let (reads, run) = self.read_queue();
-                reads.fetch(self.share, run, compiled, scopes).await
+                let (reads, needed) = self.read_queue();
+                reads.fetch(self.share, needed, compiled, scopes).await
             }
             Cost::Expensive => Ok(self
                 .expensive(Form::of_query(compiled.shape))

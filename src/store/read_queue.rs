@@ -11,6 +11,7 @@ use super::{
     failure::{is_lost_connection, is_stale, is_without_connection, no_room, outage_of, unavailable},
     forms::Form,
     metrics::BatchKind,
+    needed::Needed,
     pool::{Lane, OnReplica, Pool},
     replicas::Replicas,
     retry::Retry,
@@ -39,8 +40,8 @@ pub(super) struct ReadQueue {
 pub(super) struct BatchedQuery {
     query: Compiled,
     share: Share,
-    /// The run of the replica that it may run on; 0 on the primary.
-    run: i64,
+    /// What its connection must have if it is one to a replica.
+    needed: Needed,
     /// The scope it is compiled for, if it is a page.
     scope: Option<Arc<Scope>>,
     /// The account of its request.
@@ -68,17 +69,17 @@ impl ReadQueue {
     }
 
     /// The connections of queries.
-    fn lane(&self, share: Share, form: Form, run: i64) -> Lane<'_> {
+    fn lane(&self, share: Share, form: Form, needed: Needed) -> Lane<'_> {
         let primary = self.primary.as_ref();
-        let replica = primary.map(|(primary, replicas)| OnReplica { primary, run, failed: replicas.failed() });
+        let replica = primary.map(|(primary, replicas)| OnReplica { primary, needed, failed: replicas.failed() });
         Lane { replica, ..self.pool.lane(share, Cost::Cheap, form) }
     }
 
-    /// The rows of a cheap query, which runs alone or in a batch; on a replica only in this run of its server.
+    /// The rows of a cheap query, which runs alone or in a batch; on a replica only where it has what is needed.
     pub(super) async fn fetch(
         &self,
         share: Share,
-        run: i64,
+        needed: Needed,
         query: &Compiled,
         scopes: &[Arc<Scope>],
     ) -> Result<Vec<Found>, RequestError> {
@@ -89,7 +90,7 @@ impl ReadQueue {
         }
         if let (Some(key), None) = (query.batch_key, &leader) {
             let (scope, account) = (scopes.first().cloned(), memory::current());
-            let request = BatchedQuery { query: query.clone(), share, run, scope, account };
+            let request = BatchedQuery { query: query.clone(), share, needed, scope, account };
             let mut noted = NotedStatement::begin(Form::of_query(query.shape).name(), Duration::ZERO);
             let outcome = self.batcher.submit(self, key, request, Some(self.pool.acquire_timeout())).await;
             noted.end(!matches!(outcome, Some(Coalesced::Found(_))));
@@ -101,7 +102,7 @@ impl ReadQueue {
             }
         }
         Ok(self
-            .lane(share, Form::of_query(query.shape), run)
+            .lane(share, Form::of_query(query.shape), needed)
             .fetch_large(Retry::Read, || bind(query), |row| read_found(&row, scopes))
             .await?)
     }
@@ -114,9 +115,8 @@ impl ReadQueue {
     ) -> Result<Vec<Result<Vec<Found>, NoRoom>>, sqlx::Error> {
         let queries: Vec<_> = batch.iter().map(|batched| &batched.query).collect();
         let joined = compiler::batch(&queries).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        // those of different runs cannot run on one connection
-        let run = batch.first().map(|batched| batched.run).filter(|run| batch.iter().all(|other| other.run == *run));
-        let lane = self.lane(share, Form::of_query(joined.shape), run.unwrap_or(-1));
+        let needed = batch.iter().map(|batched| batched.needed).reduce(Needed::and).unwrap_or(Needed::NOTHING);
+        let lane = self.lane(share, Form::of_query(joined.shape), needed);
         let scope = batch.first().and_then(|batched| batched.scope.as_ref());
         let scopes = scope.map(std::slice::from_ref).unwrap_or_default();
         let at = |number: i64| usize::try_from(number - 1).ok();

@@ -132,8 +132,8 @@ struct Probe {
 
 #[derive(Debug)]
 struct Kept {
-    connection: PgConnection,
-    made: Instant,
+    made: Made,
+    at: Instant,
 }
 
 impl Readiness {
@@ -192,10 +192,10 @@ impl Shared {
     /// Checks on a connection that is not too old, and on a new one if that was dead.
     async fn probe(&self, kept: Option<Kept>) -> Result<(Kept, Result<(), Outage>), sqlx::Error> {
         let mut kept = self.renew(kept).await?;
-        match probe(&mut kept.connection).await {
+        match probe(&mut kept.made.connection).await {
             Err(error) if is_lost_connection(&error) => {
                 let mut kept = self.renew(None).await?;
-                let outcome = probe(&mut kept.connection).await?;
+                let outcome = probe(&mut kept.made.connection).await?;
                 Ok((kept, outcome))
             }
             outcome => outcome.map(|outcome| (kept, outcome)),
@@ -203,12 +203,12 @@ impl Shared {
     }
 
     async fn renew(&self, kept: Option<Kept>) -> Result<Kept, sqlx::Error> {
-        let kept = match kept {
-            Some(kept) if kept.made.elapsed() < CONNECTION_LIFETIME => return Ok(kept),
+        let kept = match kept.filter(|Kept { made, .. }| !self.connector.is_left(made.server, made.run)) {
+            Some(kept) if kept.at.elapsed() < CONNECTION_LIFETIME => return Ok(kept),
             kept => kept,
         };
         match (self.connector.connect().await, kept) {
-            (Ok(Made { connection, .. }), _) => Ok(Kept { connection, made: Instant::now() }),
+            (Ok(made), _) => Ok(Kept { made, at: Instant::now() }),
             (Err(error), Some(kept)) if state_of(&error).as_deref() == Some("53300") => Ok(kept),
             (Err(error), _) => Err(NoConnection::error(error, false)),
         }

@@ -4,11 +4,17 @@
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
-use super::log_times::{LogSample, LogTimes};
+use super::{
+    log_times::{LogSample, LogTimes},
+    needed::Needed,
+};
 use crate::metrics::Counter;
 
 /// A replica whose last answer is older is not used.
@@ -31,6 +37,8 @@ pub(super) enum Unusable {
     Lag,
     /// It was not compared with the primary yet.
     Unknown,
+    /// It was last compared with the primary too long ago, although the primary is there.
+    Uncompared,
 }
 
 impl fmt::Display for Unusable {
@@ -43,6 +51,7 @@ impl fmt::Display for Unusable {
             Self::Schema => "its schema is older than that of this tagd",
             Self::Lag => "it is too far behind the primary",
             Self::Unknown => "it was not compared with the primary yet",
+            Self::Uncompared => "it could not be compared with the primary for longer than it may be behind",
         })
     }
 }
@@ -64,6 +73,8 @@ pub(super) struct ReplicaSample {
     pub(super) is_standby: bool,
     /// Up to where it has replayed the log.
     pub(super) replayed: i64,
+    /// Before it was asked.
+    pub(super) asked: Instant,
     /// When it had answered.
     pub(super) at: Instant,
 }
@@ -91,6 +102,8 @@ pub(super) struct Replica {
     state: Mutex<State>,
     /// Reads that were sent to it.
     pub(super) reads: Counter,
+    /// Whether it did not answer in time when it was last asked.
+    is_silent: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -114,12 +127,17 @@ pub(super) struct Standing {
 impl Replica {
     pub(super) fn new(place: String) -> Self {
         let state = State { sample: None, facts: None, confirmed: Err(Unusable::Unknown), diverged: None };
-        Self { place, state: Mutex::new(state), reads: Counter::default() }
+        Self { place, state: Mutex::new(state), reads: Counter::default(), is_silent: Arc::default() }
     }
 
     /// Host and port.
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Whether it did not answer in time when it was last asked; true only for as long.
+    pub(super) fn silence(&self) -> &Arc<AtomicBool> {
+        &self.is_silent
     }
 
     /// The last answer, if there is one.
@@ -135,6 +153,7 @@ impl Replica {
 
     /// It has answered.
     pub(super) fn note(&self, sample: ReplicaSample, facts: Option<Facts>) {
+        self.is_silent.store(false, Relaxed);
         let mut state = self.lock();
         state.sample = Some(sample);
         if let Some(facts) = facts {
@@ -142,8 +161,9 @@ impl Replica {
         }
     }
 
-    /// It has not answered.
-    pub(super) fn note_failure(&self) {
+    /// It has not answered, or not in time.
+    pub(super) fn note_failure(&self, is_silent: bool) {
+        self.is_silent.store(is_silent, Relaxed);
         let mut state = self.lock();
         state.sample = None;
         let before = std::mem::replace(&mut state.confirmed, Err(Unusable::Unreachable));
@@ -151,7 +171,17 @@ impl Replica {
         self.tell(before.err(), Some(Unusable::Unreachable));
     }
 
-    /// Compares an answer with one of the primary, which was asked later.
+    /// It was last compared with the primary too long ago.
+    pub(super) fn lapse(&self) {
+        let mut state = self.lock();
+        if state.confirmed.is_ok() {
+            state.confirmed = Err(Unusable::Uncompared);
+            drop(state);
+            self.tell(None, Some(Unusable::Uncompared));
+        }
+    }
+
+    /// Compares an answer with one of the primary, which was asked later. Nothing is said of one that has failed to answer meanwhile.
     pub(super) fn compare(
         &self,
         sample: Option<ReplicaSample>,
@@ -160,10 +190,7 @@ impl Replica {
         max_lag: Duration,
     ) {
         let mut state = self.lock();
-        let Some(sample) = sample else {
-            drop(state);
-            return self.note_failure();
-        };
+        let (Some(sample), Some(_)) = (sample, state.sample) else { return };
         let confirmed = state.judge(sample, primary, times, max_lag);
         if confirmed == Err(Unusable::Diverged) {
             state.diverged = Some(sample.run);
@@ -178,10 +205,10 @@ impl Replica {
         self.lock().usable(Instant::now()).map(|sample| sample.run)
     }
 
-    /// The same for reads that must find what was written up to a position.
-    pub(super) fn usable_at(&self, lsn: i64) -> Option<i64> {
+    /// The same for reads that must find what was written up to a position: what their connections need.
+    pub(super) fn usable_at(&self, lsn: i64) -> Option<Needed> {
         let sample = self.lock().usable(Instant::now())?;
-        (sample.replayed >= lsn).then_some(sample.run)
+        (sample.replayed >= lsn).then_some(Needed::new(sample.run, lsn, sample.asked))
     }
 
     /// How far it is behind.
@@ -257,6 +284,10 @@ mod tests {
 
     const MAX_LAG: Duration = Duration::from_secs(10);
 
+    fn sample_of(run: i64) -> ReplicaSample {
+        ReplicaSample { run, is_standby: true, replayed: 600, asked: Instant::now(), at: Instant::now() }
+    }
+
     /// A replica beside a primary that has written ten bytes a second for a minute.
     struct Site {
         replica: Replica,
@@ -279,7 +310,7 @@ mod tests {
 
         /// Why it is not used after an answer.
         fn judge(&self, change: impl Fn(&mut ReplicaSample, &mut Facts, &mut PrimarySample)) -> Option<Unusable> {
-            let mut sample = ReplicaSample { run: 7, is_standby: true, replayed: 600, at: Instant::now() };
+            let mut sample = sample_of(7);
             let mut facts = Facts { timeline: 3, has_schema: true };
             let mut primary = PrimarySample { run: 1, timeline: 3, log: self.log(60) };
             change(&mut sample, &mut facts, &mut primary);
@@ -311,9 +342,34 @@ mod tests {
     fn a_read_goes_only_where_what_it_must_find_was_replayed() {
         let site = Site::new();
         assert_eq!(site.judge(|sample, _, _| sample.replayed = 550), None);
-        assert_eq!((site.replica.usable_at(550), site.replica.usable_at(551)), (Some(7), None));
-        site.replica.note_failure();
+        let needed = site.replica.usable_at(550).unwrap();
+        assert!(needed.allows(7, Instant::now(), 550) && !needed.allows(7, Instant::now(), 549));
+        assert_eq!(site.replica.usable_at(551), None);
+        site.replica.note_failure(false);
         assert_eq!((site.replica.usable_at(550), site.replica.usable()), (None, None));
+    }
+
+    #[test]
+    fn one_that_does_not_answer_any_more_is_not_judged_by_what_it_said_before() {
+        let site = Site::new();
+        let primary = PrimarySample { run: 1, timeline: 3, log: site.log(60) };
+        // it answers, the primary is asked, and it is stopped before that has answered
+        let before = sample_of(7);
+        site.replica.note(before, Some(Facts { timeline: 3, has_schema: true }));
+        site.replica.note_failure(false);
+        site.replica.compare(Some(before), &primary, &site.times, MAX_LAG);
+        assert_eq!(site.replica.lock().confirmed, Err(Unusable::Unreachable));
+    }
+
+    #[test]
+    fn one_that_was_compared_too_long_ago_is_left_out_until_it_is_compared_again() {
+        let site = Site::new();
+        site.replica.lapse();
+        assert_eq!(site.replica.lock().confirmed, Err(Unusable::Unknown));
+        assert_eq!(site.judge(|_, _, _| {}), None);
+        site.replica.lapse();
+        assert_eq!((site.replica.usable(), site.replica.lock().confirmed), (None, Err(Unusable::Uncompared)));
+        assert_eq!(site.judge(|_, _, _| {}), None);
     }
 
     #[test]
@@ -328,7 +384,7 @@ mod tests {
     fn one_whose_server_was_started_again_is_not_used_before_it_is_compared() {
         let site = Site::new();
         assert_eq!(site.judge(|_, _, _| {}), None);
-        let sample = ReplicaSample { run: 8, is_standby: true, replayed: 600, at: Instant::now() };
+        let sample = sample_of(8);
         site.replica.note(sample, None);
         assert_eq!(site.replica.usable(), None);
         assert!(site.replica.needs_facts(8));

@@ -6,15 +6,16 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use super::{
     connect::StoreSettings,
-    log_times::LogTimes,
-    positions::{Keys, NotePosition, Noted, Positions},
+    needed::Needed,
+    positions::Positions,
+    primary::{Contact, Primary},
     replica::{PrimarySample, Replica, ReplicaSample},
 };
 use crate::{
@@ -41,9 +42,7 @@ pub struct Replicas {
     all: Vec<Replica>,
     max_lag: Duration,
     positions: Positions,
-    log: Mutex<LogTimes>,
-    /// Whether the primary did not answer when it was last asked for its position.
-    is_primary_away: AtomicBool,
+    primary: Mutex<Primary>,
     /// Reads that were sent to the primary, by reason.
     reasons: [Counter; REASONS.len()],
     /// The same for those that had failed on a replica.
@@ -72,15 +71,17 @@ pub struct ReplicaRead<'a> {
     pub principal: &'a str,
     /// In which project; `None` if it spans projects.
     pub project_id: Option<&'a str>,
-    /// What had been committed by then it must find, since rights to read were known from then on.
-    pub since: Option<Instant>,
+    /// What had been committed by then it must find, since the primary said then that it may be read.
+    pub known_since: Option<Instant>,
+    /// The same for when projects were last changed, or may have been without tagd being told.
+    pub changed: Option<Instant>,
 }
 
-/// The replica that a read is sent to, and the run of its server.
+/// The replica that a read is sent to, and what its connection must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chosen {
     pub(super) replica: usize,
-    pub(super) run: i64,
+    pub(super) needed: Needed,
 }
 
 impl Replicas {
@@ -101,8 +102,7 @@ impl Replicas {
             all: replicas.iter().map(|replica| Replica::new(replica.place().to_owned())).collect(),
             max_lag: *max_lag,
             positions: Positions::new(),
-            log: Mutex::new(LogTimes::new(2 * *max_lag)),
-            is_primary_away: AtomicBool::new(false),
+            primary: Mutex::new(Primary::new(2 * *max_lag)),
             reasons: Default::default(),
             failed: Counter::default(),
         }
@@ -115,30 +115,50 @@ impl Replicas {
 
     /// How many there are, and how many of them are used.
     pub fn count(&self) -> (usize, usize) {
+        self.lapse(&self.primary());
         let usable = self.all.iter().filter(|replica| replica.usable().is_some()).count();
         (self.all.len(), usable)
     }
 
-    /// Whether the primary did not answer when it was last asked for its position.
-    pub(super) fn is_primary_away(&self) -> bool {
-        self.is_primary_away.load(Relaxed)
+    /// Who has written up to where.
+    pub(super) fn positions(&self) -> &Positions {
+        &self.positions
     }
 
-    /// The primary was asked for its position, after the replicas had last answered as they are given.
-    pub(super) fn note_primary(&self, sample: Option<PrimarySample>, before: &[Option<ReplicaSample>]) {
-        let was_away = self.is_primary_away.swap(sample.is_none(), Relaxed);
-        if was_away != sample.is_none() {
-            if was_away {
-                tracing::info!("replicas are compared with the primary again");
-            } else {
-                tracing::warn!("the primary does not say its position; replicas are used as they were last compared");
-            }
-        }
-        let Some(sample) = sample else { return };
-        let mut log = self.log();
-        log.note(sample.run, sample.log);
+    /// Whether the primary did not answer when it was last asked for its position.
+    pub(super) fn is_primary_away(&self) -> bool {
+        self.primary().is_away()
+    }
+
+    /// The primary has answered somebody else.
+    pub(super) fn note_reached(&self) {
+        self.primary().note_reached(Some(Instant::now()));
+    }
+
+    /// The primary has told its position, after the replicas had last answered as they are given.
+    pub(super) fn note_primary(&self, sample: &PrimarySample, before: &[Option<ReplicaSample>]) {
+        let mut primary = self.primary();
+        primary.note(sample);
         for (replica, before) in self.all.iter().zip(before) {
-            replica.compare(*before, &sample, &log, self.max_lag);
+            replica.compare(*before, sample, primary.log(), self.max_lag);
+        }
+    }
+
+    /// The primary has not told its position.
+    pub(super) fn note_no_primary(&self, contact: Contact) {
+        let mut primary = self.primary();
+        // it may have answered others since it was asked before
+        self.lapse(&primary);
+        primary.note_failure(contact);
+        self.lapse(&primary);
+    }
+
+    /// If the primary is there, and replicas could not be compared with it for longer than they may be behind, none is used.
+    fn lapse(&self, primary: &Primary) {
+        if primary.is_silent_too_long(self.max_lag) {
+            for replica in &self.all {
+                replica.lapse();
+            }
         }
     }
 
@@ -148,8 +168,8 @@ impl Replicas {
         let lsn = self.needed(read);
         let at = |number: usize| {
             let replica = self.all.get(number)?;
-            let run = replica.usable_at(lsn.ok()?)?;
-            Some(Chosen { replica: number, run })
+            let needed = replica.usable_at(lsn.ok()?)?;
+            Some(Chosen { replica: number, needed })
         };
         let own = read.positions.replica().and_then(at);
         let chosen = own.or_else(|| {
@@ -169,31 +189,21 @@ impl Replicas {
 
     /// Up to where a replica must have replayed the log for a read.
     fn needed(&self, read: &ReplicaRead<'_>) -> Result<i64, Reason> {
-        let log = self.log();
+        let mut primary = self.primary();
+        primary.note_reached(read.known_since);
+        self.lapse(&primary);
         let mut needed = 0;
         if let Some(Position { run, lsn }) = read.positions.needed {
-            if run != log.run() {
+            if run != primary.log().run() {
                 return Err(Reason::OtherRun);
             }
             needed = lsn;
         }
         let keys = self.positions.keys_of_read(read.principal, read.project_id);
-        for Noted { position, at } in self.positions.find(keys).into_iter().flatten() {
-            needed = needed.max(match position {
-                Some(Position { run, lsn }) if run == log.run() => lsn,
-                // what was committed by then in another run, or nobody knows where, is before what was written next
-                _ => log.after(at).ok_or(Reason::Behind)?,
-            });
+        for noted in self.positions.find(keys).into_iter().flatten() {
+            needed = needed.max(primary.after(&noted).ok_or(Reason::Behind)?);
         }
-        if let Some(since) = read.since {
-            match log.after(since) {
-                Some(lsn) => needed = needed.max(lsn),
-                // nothing can have changed of which it is known
-                None if self.is_primary_away() => {}
-                None => return Err(Reason::Behind),
-            }
-        }
-        Ok(needed)
+        Ok(needed.max(primary.since(read.known_since, read.changed).ok_or(Reason::Behind)?))
     }
 
     /// Counts a read that is sent to the primary.
@@ -208,36 +218,8 @@ impl Replicas {
         &self.failed
     }
 
-    fn log(&self) -> MutexGuard<'_, LogTimes> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Notes the writes of a request.
-#[derive(Debug)]
-pub(super) struct Noting {
-    replicas: Arc<Replicas>,
-    keys: Keys,
-    request: Arc<RequestPositions>,
-}
-
-impl Noting {
-    /// The writes of a principal in a project, or outside of any.
-    pub(super) fn new(
-        replicas: &Arc<Replicas>,
-        request: &Arc<RequestPositions>,
-        principal: &str,
-        project_id: Option<&str>,
-    ) -> Self {
-        let keys = replicas.positions.keys_of_write(principal, project_id);
-        Self { replicas: Arc::clone(replicas), keys, request: Arc::clone(request) }
-    }
-}
-
-impl NotePosition for Noting {
-    fn note(&self, position: Option<Position>) {
-        self.replicas.positions.note(self.keys, position);
-        self.request.note(position);
+    fn primary(&self) -> MutexGuard<'_, Primary> {
+        self.primary.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -293,28 +275,39 @@ mod tests {
 
     impl Site {
         fn new() -> Self {
+            Self::with(Duration::from_secs(10))
+        }
+
+        fn with(max_lag: Duration) -> Self {
             let settings = StoreSettings::of_url("postgres://u@127.0.0.1:1/d").unwrap();
-            let replicas = ReplicaSettings {
-                replicas: vec![settings.clone(), settings.clone()],
-                max_lag: Duration::from_secs(10),
-            };
+            let replicas = ReplicaSettings { replicas: vec![settings.clone(), settings.clone()], max_lag };
             Self { replicas: Replicas::new(&replicas, &settings), next: AtomicUsize::new(0) }
         }
 
         /// The primary has written up to a position, and the replicas have replayed up to others.
         fn sample(&self, run: i64, written: i64, replayed: [i64; 2]) {
-            let before =
-                replayed.map(|replayed| Some(ReplicaSample { run: 7, is_standby: true, replayed, at: Instant::now() }));
+            let (asked, at) = (Instant::now(), Instant::now());
+            let before = replayed.map(|replayed| Some(ReplicaSample { run: 7, is_standby: true, replayed, asked, at }));
             for (replica, sample) in self.replicas.all.iter().zip(before) {
                 replica.note(sample.unwrap(), Some(Facts { timeline: 1, has_schema: true }));
             }
             let log = LogSample { at: Instant::now(), flushed: written, inserted: written };
-            self.replicas.note_primary(Some(PrimarySample { run, timeline: 1, log }), &before);
+            self.replicas.note_primary(&PrimarySample { run, timeline: 1, log }, &before);
         }
 
-        fn choose(&self, needed: Option<Position>, since: Option<Instant>) -> Result<usize, Reason> {
+        fn choose(&self, needed: Option<Position>) -> Result<usize, Reason> {
+            self.choose_since(needed, None, None)
+        }
+
+        fn choose_since(
+            &self,
+            needed: Option<Position>,
+            known_since: Option<Instant>,
+            changed: Option<Instant>,
+        ) -> Result<usize, Reason> {
             let positions = RequestPositions::new(needed);
-            let read = ReplicaRead { positions: &positions, principal: "p", project_id: Some("q"), since };
+            let read =
+                ReplicaRead { positions: &positions, principal: "p", project_id: Some("q"), known_since, changed };
             self.replicas.choose(&read, &self.next).map(|chosen| chosen.replica)
         }
 
@@ -327,13 +320,14 @@ mod tests {
     #[test]
     fn reads_take_turns_and_those_of_a_request_stay_together() {
         let site = Site::new();
-        assert_eq!(site.choose(None, None), Err(Reason::NoReplica));
+        assert_eq!(site.choose(None), Err(Reason::NoReplica));
         site.sample(1, 90, [90, 90]);
         site.sample(1, 100, [90, 100]);
-        let chosen: Vec<_> = (0..4).map(|_| site.choose(None, None).unwrap()).collect();
+        let chosen: Vec<_> = (0..4).map(|_| site.choose(None).unwrap()).collect();
         assert_eq!(chosen, [1, 0, 1, 0]);
         let positions = RequestPositions::new(None);
-        let read = ReplicaRead { positions: &positions, principal: "p", project_id: None, since: None };
+        let read =
+            ReplicaRead { positions: &positions, principal: "p", project_id: None, known_since: None, changed: None };
         let of_request: Vec<_> = (0..3).map(|_| site.replicas.choose(&read, &site.next).unwrap().replica).collect();
         assert_eq!(of_request, [1, 1, 1]);
     }
@@ -345,40 +339,93 @@ mod tests {
         site.sample(1, 100, [90, 100]);
         let at = |run, lsn| Some(Position { run, lsn });
         // what its client was told
-        assert_eq!((0..3).map(|_| site.choose(at(1, 95), None)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
-        assert_eq!(site.choose(at(1, 101), None), Err(Reason::Behind));
-        assert_eq!(site.choose(at(2, 1), None), Err(Reason::OtherRun));
+        assert_eq!((0..3).map(|_| site.choose(at(1, 95))).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        assert_eq!(site.choose(at(1, 101)), Err(Reason::Behind));
+        assert_eq!(site.choose(at(2, 1)), Err(Reason::OtherRun));
         // what its principal has written
         site.write(at(1, 98));
-        assert_eq!((0..3).map(|_| site.choose(None, None)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        assert_eq!((0..3).map(|_| site.choose(None)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
         // perhaps: what the primary has when it is asked next
         site.write(None);
-        assert_eq!(site.choose(None, None), Err(Reason::Behind));
+        assert_eq!(site.choose(None), Err(Reason::Behind));
         site.sample(1, 120, [110, 119]);
-        assert_eq!(site.choose(None, None), Err(Reason::Behind));
+        assert_eq!(site.choose(None), Err(Reason::Behind));
         site.sample(1, 130, [110, 130]);
-        assert_eq!(site.choose(None, None), Ok(1));
+        assert_eq!(site.choose(None), Ok(1));
+        // what is written then does not change it, so reads go on
+        site.write(at(1, 130));
+        assert_eq!(site.choose(None), Ok(1));
         // in another run of the primary, which was asked after the write
         site.write(at(2, 5));
-        assert_eq!(site.choose(None, None), Err(Reason::Behind));
+        assert_eq!(site.choose(None), Err(Reason::Behind));
         site.sample(3, 140, [139, 130]);
-        assert_eq!(site.choose(None, None), Err(Reason::NoReplica));
+        assert_eq!(site.choose(None), Err(Reason::NoReplica));
         site.sample(3, 140, [140, 130]);
-        assert_eq!(site.choose(None, None), Ok(0));
+        assert_eq!(site.choose(None), Ok(0));
     }
 
     #[test]
-    fn a_read_finds_what_was_committed_when_it_was_allowed_unless_the_primary_is_away() {
+    fn what_was_written_to_another_server_is_not_known_from_the_one_that_was_asked_before() {
         let site = Site::new();
         site.sample(1, 100, [100, 100]);
-        let since = Some(Instant::now());
-        assert_eq!(site.choose(None, since), Err(Reason::Behind));
-        site.replicas.note_primary(None, &[]);
-        assert!(site.choose(None, since).is_ok());
+        // the primary is another one now, and the old one still answers
+        site.write(Some(Position { run: 2, lsn: 110 }));
+        for _ in 0..3 {
+            site.sample(1, 100, [100, 100]);
+            assert_eq!(site.choose(None), Err(Reason::Behind));
+        }
+        site.sample(2, 120, [120, 100]);
+        assert_eq!(site.choose(None), Ok(0));
+        // of the old one it is known that it comes before
+        site.write(Some(Position { run: 1, lsn: 130 }));
+        site.sample(2, 140, [140, 100]);
+        assert_eq!(site.choose(None), Ok(0));
+    }
+
+    #[test]
+    fn a_read_finds_what_was_committed_when_it_was_allowed() {
+        let site = Site::new();
+        site.sample(1, 100, [100, 100]);
+        let now = Some(Instant::now());
+        assert_eq!(site.choose_since(None, now, None), Err(Reason::Behind));
+        assert_eq!(site.choose_since(None, None, now), Err(Reason::Behind));
+        // while the primary is away, nobody can change anything, and tagd only was not told
+        site.replicas.note_no_primary(Contact::None);
+        assert!(site.choose_since(None, None, now).is_ok());
+        // but it is there if it said so after it was last asked
+        assert_eq!(site.choose_since(None, now, None), Err(Reason::Behind));
+        site.replicas.note_no_primary(Contact::Refused);
+        assert_eq!(site.choose_since(None, None, now), Err(Reason::Behind));
         site.sample(1, 110, [100, 110]);
-        assert_eq!((0..3).map(|_| site.choose(None, since)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        let choose = || [site.choose_since(None, now, None), site.choose_since(None, None, now)];
+        assert_eq!([choose(), choose()], [[Ok(1); 2]; 2]);
         // what was known when it went away still counts
-        site.replicas.note_primary(None, &[]);
-        assert_eq!((0..3).map(|_| site.choose(None, since)).collect::<Vec<_>>(), [Ok(1), Ok(1), Ok(1)]);
+        site.replicas.note_no_primary(Contact::None);
+        assert_eq!([choose(), choose()], [[Ok(1); 2]; 2]);
+    }
+
+    #[test]
+    fn replicas_are_used_for_longer_than_they_may_be_behind_only_while_the_primary_is_gone() {
+        let site = Site::with(Duration::ZERO);
+        let lapsed = || site.choose(None) == Err(Reason::NoReplica) && site.replicas.count() == (2, 0);
+        site.sample(1, 100, [100, 100]);
+        assert!(!lapsed());
+        site.replicas.note_no_primary(Contact::None);
+        assert!(!lapsed());
+        // it refuses only those who ask for its position
+        site.replicas.note_no_primary(Contact::Refused);
+        assert!(lapsed());
+        site.sample(1, 100, [100, 100]);
+        assert!(!lapsed());
+        // others have written, or were told what they may read; not only before it was lost
+        site.replicas.note_reached();
+        site.replicas.note_no_primary(Contact::None);
+        assert!(!lapsed());
+        site.replicas.note_reached();
+        assert!(lapsed());
+        site.sample(1, 100, [100, 100]);
+        site.replicas.note_no_primary(Contact::None);
+        assert!(!lapsed());
+        assert_eq!(site.choose_since(None, Some(Instant::now()), None), Err(Reason::NoReplica));
     }
 }

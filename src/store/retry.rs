@@ -13,6 +13,7 @@ use super::{
     canceller::CurrentSession,
     failure::{is_lost_connection, is_stale, may_succeed_elsewhere, meaning_of, no_room, outage_of, refusal_of},
     pool::{Lane, OnReplica},
+    positions::Untold,
     states::Meaning,
 };
 use crate::memory;
@@ -164,12 +165,8 @@ impl Lane<'_> {
         self.run(Retry::Begin, &CurrentSession::default(), |_| work()).await
     }
 
-    /// Counts an error that is no refusal of a function of the schema. A write may have been done all the same, or has seen what others
-    /// have written.
+    /// Counts an error that is no refusal of a function of the schema.
     fn failed(self, error: sqlx::Error) -> sqlx::Error {
-        if let Some(noting) = self.noting {
-            noting.note(None);
-        }
         if refusal_of(&error).is_none() {
             self.pool.metrics().count_error(outage_of(&error));
         }
@@ -186,6 +183,8 @@ impl Lane<'_> {
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let (mut lane, mut left) = (self, self.attempts(retry));
+        // one that has failed, or whose client has gone, may have been done all the same, or has seen what others have written
+        let untold = Untold::new(self.noting);
         loop {
             let breaker = lane.pool.breaker();
             let deadline =
@@ -204,7 +203,10 @@ impl Lane<'_> {
                     Err(sqlx::Error::Io(ErrorKind::ConnectionAborted.into()))
                 }),
             };
-            let Err(error) = outcome else { return outcome };
+            let Err(error) = outcome else {
+                untold.told();
+                return outcome;
+            };
             if let Some(OnReplica { primary, failed, .. }) = lane.replica
                 && may_succeed_elsewhere(&error)
             {

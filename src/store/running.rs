@@ -32,7 +32,7 @@ impl Lane<'_> {
     pub(super) async fn begin_statement(self, session: &CurrentSession) -> Result<Running, sqlx::Error> {
         session.set(None);
         let (connection, noted) = self.acquire_noted().await?;
-        if self.replica.is_some_and(|replica| replica.run != connection.run()) {
+        if self.replica.is_some_and(|replica| !connection.allows(&replica.needed)) {
             return Err(other_run());
         }
         session.set(connection.session());

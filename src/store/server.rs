@@ -10,8 +10,9 @@ use super::{
     canceller::Canceller,
     connect::StoreSettings,
     handle::{ReplicaConnections, open_pool},
+    idle::Home,
     metrics::PoolKind,
-    pool::{Home, Pool},
+    pool::Pool,
     prober::Prober,
     replicas::{ReplicaSettings, Replicas},
     session::SessionProfile,
@@ -169,8 +170,10 @@ impl ServedReplicas {
     /// `limits` are those of the connections for expensive reads.
     fn new(settings: &ReplicaSettings, primary: &StoreSettings, limits: Limits) -> Self {
         let shared = Arc::new(Replicas::new(settings, primary));
-        let each = shared.settings.iter().map(|settings| {
-            let (canceller, breaker) = (Canceller::new(settings), Breaker::new(settings));
+        let each = shared.settings.iter().enumerate().map(|(number, settings)| {
+            let silence = shared.get(number).map(|replica| Arc::clone(replica.silence()));
+            let (canceller, breaker) =
+                (Canceller::new(settings), Breaker::heeding(settings, silence.unwrap_or_default()));
             let expensive = open_pool(
                 settings,
                 SessionProfile::Serve,

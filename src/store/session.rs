@@ -1,10 +1,13 @@
 //! Database sessions: how each new connection is set up.
 
-use std::time::Duration;
+use std::{
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
-use sqlx::{Acquire, PgConnection, postgres::PgListener};
+use sqlx::{Acquire, Connection, PgConnection, postgres::PgListener};
 
-use super::{canceller::Session, connect::StoreSettings};
+use super::{canceller::Session, connect::StoreSettings, hosts::WrongServer};
 
 /// The purpose of a session: requests, or work that may take long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +27,31 @@ pub(super) struct Connector {
     joins: &'static str,
 }
 
+/// A connection that receives notifications, the number of its server and the run of that.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) listener: PgListener,
+    server: usize,
+    run: i64,
+}
+
 /// A new connection.
 #[derive(Debug)]
 pub(super) struct Made {
     pub(super) connection: PgConnection,
     /// Its session, if that can be told.
     pub(super) session: Option<Session>,
+    /// The number of its server.
+    pub(super) server: usize,
     /// When the server was started, in microseconds since 1970, by which servers and their runs are told apart.
     pub(super) run: i64,
+    /// Up to where a replica had replayed the log; of another server it says nothing.
+    pub(super) replayed: i64,
 }
+
+/// What the server says of a new session: the number of its process, when it began, when the server was started, whether it has Citus, and
+/// up to where it had replayed the log.
+type Begun = (i32, Option<i64>, i64, bool, Option<i64>);
 
 impl Connector {
     pub(super) fn new(settings: &StoreSettings, profile: SessionProfile) -> Self {
@@ -68,27 +87,57 @@ impl Connector {
     /// whether it is still there: a session that holds locks would else be kept for two hours after the network was cut.
     pub(super) async fn connect(&self) -> Result<Made, sqlx::Error> {
         let (mut connection, server) = self.settings.connect().await?;
-        let (pid, started, run, is_distributed) = self.set_up(&mut connection).await?;
+        let (pid, started, run, is_distributed, replayed) = self.set_up(&mut connection).await?;
         self.settings.engine.note(is_distributed);
-        Ok(Made { connection, session: started.map(|started| Session { server, pid, started }), run })
+        self.settings.hosts().note_run(run);
+        let session = started.map(|started| Session { server, pid, started });
+        Ok(Made { connection, session, server, run, replayed: replayed.unwrap_or_default() })
     }
 
     /// The same for a connection that receives notifications.
-    pub(super) async fn listen(&self, channel: &str) -> Result<PgListener, sqlx::Error> {
-        let mut listener = self.settings.listener().await?;
-        self.set_up(listener.acquire().await?).await?;
+    pub(super) async fn listen(&self, channel: &str) -> Result<Listening, sqlx::Error> {
+        let (mut listener, server) = self.settings.listener().await?;
+        let (_, _, run, ..) = self.set_up(listener.acquire().await?).await?;
+        self.settings.hosts().note_run(run);
         listener.listen(channel).await?;
-        Ok(listener)
+        Ok(Listening { listener, server, run })
     }
 
-    /// The number of the process of the session, when it began, when the server was started, and whether it has Citus.
-    async fn set_up(&self, connection: &mut PgConnection) -> Result<(i32, Option<i64>, i64, bool), sqlx::Error> {
+    /// Whether a session on a server, in this run of it, was left by all others: see [`Hosts::is_left`](super::hosts::Hosts::is_left).
+    pub(super) fn is_left(&self, server: usize, run: i64) -> bool {
+        self.settings.hosts().is_left(server, run)
+    }
+
+    /// In this run, a server did not accept a write.
+    pub(super) fn note_unwanted(&self, run: i64) {
+        self.settings.hosts().note_unwanted(run);
+    }
+
+    /// Asks for a sign of life, and whether the server still is one that is wanted: one that is not is left by all.
+    pub(super) async fn check(&self, listening: &mut Listening) -> Result<(), sqlx::Error> {
+        let Listening { listener, server, run } = listening;
+        let hosts = self.settings.hosts();
+        if hosts.is_left(*server, *run) {
+            let left = io::Error::new(ErrorKind::ConnectionAborted, "another server of the database is used");
+            return Err(sqlx::Error::Io(left));
+        }
+        let connection = listener.acquire().await?;
+        connection.ping().await?;
+        let checked = hosts.check_kind(connection, *server).await;
+        if checked.as_ref().is_err_and(|error| WrongServer::within(error).is_some()) {
+            hosts.note_unwanted(*run);
+        }
+        checked
+    }
+
+    async fn set_up(&self, connection: &mut PgConnection) -> Result<Begun, sqlx::Error> {
         // the login may see when its session began, the role may not: what is joined is read before the role is set
         sqlx::query_as(
             "select s.pid,
                     (extract(epoch from a.backend_start) * 1000000)::int8 as started,
                     (extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000000)::int8 as run,
                     s.is_distributed,
+                    (pg_catalog.pg_last_wal_replay_lsn() - '0/0'::pg_catalog.pg_lsn)::int8 as replayed,
                     set_config('role', 'tagd_service', false),
                     set_config('search_path', 'pg_catalog', false),
                     set_config('plan_cache_mode',

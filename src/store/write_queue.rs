@@ -43,6 +43,16 @@ pub(super) struct TagWrite {
     pub(super) caller: Arc<Caller>,
     /// Whose connections it uses.
     pub(super) share: Share,
+    /// What is told up to where it is written, also if nobody waits for it any more.
+    pub(super) noting: Option<Arc<dyn NotePosition>>,
+}
+
+impl TagWrite {
+    fn note(&self, position: Option<Position>) {
+        if let Some(noting) = &self.noting {
+            noting.note(position);
+        }
+    }
 }
 
 /// The outcome of a write, a row of `tagd.write_tags`.
@@ -70,9 +80,6 @@ pub(super) struct WriteQueue {
     has_replicas: bool,
     batcher: Batcher<Self>,
 }
-
-/// The outcome of a write, and the position after it if there are replicas.
-type Outcome = (Result<Written, RequestError>, Option<Position>);
 
 /// The position of a batch.
 #[derive(Debug, Default)]
@@ -103,20 +110,16 @@ impl WriteQueue {
 
     /// Runs a write, batched with others. If the future is dropped, or the outcome takes longer than a statement may take,
     /// the write may or may not be done, but never partially.
-    pub(super) async fn write(
-        &self,
-        scope_id: i64,
-        write: TagWrite,
-        noting: Option<&dyn NotePosition>,
-    ) -> Result<Written, RequestError> {
+    pub(super) async fn write(&self, scope_id: i64, write: TagWrite) -> Result<Written, RequestError> {
+        let noting = write.noting.clone();
         let mut noted = NotedStatement::begin(Form::WriteTags.name(), Duration::ZERO);
         let outcome = self.batcher.submit(self, scope_id, write, self.pool.deadline()).await;
-        let given_up = || (Err(unavailable(Outage::Busy, "the write was not done in time, or given up")), None);
-        let (outcome, position) = outcome.unwrap_or_else(given_up);
+        let given_up = || Err(unavailable(Outage::Busy, "the write was not done in time, or given up"));
+        let outcome = outcome.unwrap_or_else(given_up);
         let is_failed = matches!(outcome, Err(RequestError::Unavailable { .. } | RequestError::Internal { .. }));
         noted.end(is_failed);
-        if let Some(noting) = noting {
-            noting.note(position);
+        if let (true, Some(noting)) = (is_failed, noting) {
+            noting.note(None);
         }
         outcome
     }
@@ -163,7 +166,7 @@ impl WriteQueue {
 impl BatchHandler for WriteQueue {
     type Key = i64;
     type Request = TagWrite;
-    type Outcome = Outcome;
+    type Outcome = Result<Written, RequestError>;
 
     /// The writes of a batch hold their locks until the statement ends, so very large batches gain nothing.
     const MAX_BATCH: usize = 64;
@@ -180,7 +183,8 @@ impl BatchHandler for WriteQueue {
         match outcome {
             Ok((outcomes, position)) => {
                 for ((write, responder), outcome) in writes.iter().zip(responders).zip(outcomes) {
-                    responder.send((written_of(&write.resource_id, Some(&outcome)), position));
+                    write.note(position);
+                    responder.send(written_of(&write.resource_id, Some(&outcome)));
                 }
             }
             Err(error) if writes.len() > 1 && outage_of(&error).is_none() => {
@@ -188,12 +192,16 @@ impl BatchHandler for WriteQueue {
                 let mut outage: Option<(Outage, String)> = None;
                 for (write, responder) in writes.iter().zip(responders) {
                     let outcome = match &outage {
-                        Some((outage, reason)) => (Err(unavailable(*outage, reason)), None),
+                        Some((outage, reason)) => Err(unavailable(*outage, reason)),
                         None => match self.run(scope_id, std::iter::once(write)).await {
-                            Ok((outcomes, position)) => (written_of(&write.resource_id, outcomes.first()), position),
+                            Ok((outcomes, position)) => {
+                                write.note(position);
+                                written_of(&write.resource_id, outcomes.first())
+                            }
                             Err(error) => {
+                                write.note(None);
                                 outage = outage_of(&error).map(|outage| (outage, error.to_string()));
-                                (Err(error.into()), None)
+                                Err(error.into())
                             }
                         },
                     };
@@ -201,6 +209,9 @@ impl BatchHandler for WriteQueue {
                 }
             }
             Err(error) => {
+                for write in &writes {
+                    write.note(None);
+                }
                 let reason = error.to_string();
                 let stale = if is_without_connection(&error) {
                     self.batcher.drain_stale(scope_id, self.pool.acquire_timeout() / 2)
@@ -211,7 +222,7 @@ impl BatchHandler for WriteQueue {
                 let mut error = Some(error);
                 for responder in responders.into_iter().chain(stale) {
                     let error = error.take().map_or_else(|| unavailable(outage, &reason), RequestError::from);
-                    responder.send((Err(error), None));
+                    responder.send(Err(error));
                 }
             }
         }

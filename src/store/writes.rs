@@ -47,8 +47,9 @@ impl Store {
             parts: parts.into_iter().collect(),
             caller: Arc::clone(&self.caller),
             share: self.share,
+            noting: self.shared_noting(),
         };
-        self.connections.writes.write(scope_id, write, self.noting()).await
+        self.connections.writes.write(scope_id, write).await
     }
 }
 

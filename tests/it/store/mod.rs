@@ -19,4 +19,5 @@ mod replicas;
 mod scopes;
 mod silence;
 mod states;
+mod switchover;
 mod writers;

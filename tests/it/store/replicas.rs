@@ -15,34 +15,34 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Program, Replicated, Serving, Stopper, eventually, every_route};
 
 const HEADER: &str = "X-Tagd-Position";
-const RESOURCE: &str = "/registry/v1/projects/p/types/images/resources/r";
+pub(super) const RESOURCE: &str = "/registry/v1/projects/p/types/images/resources/r";
 const QUERY: &str = "/v2/p/images/resource_instances/action";
 
 /// A server of the program, with arguments.
-fn serve(program: &Program, args: &[&str]) -> Serving {
+pub(super) fn serve(program: &Program, args: &[&str]) -> Serving {
     program.serve(&[&["--listen", "127.0.0.1:0", "--workers", "2"], args].concat())
 }
 
 /// The program on a primary and its replicas.
-fn on(site: &Replicated, replicas: &[usize]) -> Program {
+pub(super) fn on(site: &Replicated, replicas: &[usize]) -> Program {
     let urls: Vec<_> = replicas.iter().map(|replica| site.url(&[*replica], "")).collect();
     Program::new().with("DATABASE_URL", &site.url(&[0], "")).with("TAGD_READ_DATABASE_URLS", &urls.join(","))
 }
 
 /// Gives the resource a tag.
-fn put(serving: &Serving, value: u32) -> Answer {
+pub(super) fn put(serving: &Serving, value: u32) -> Answer {
     let body = json!({ "resource_name": "n", "tags": [{ "key": "k", "value": value.to_string() }] }).to_string();
     serving.send("PUT", RESOURCE, &[("Content-Type", "application/json")], body.as_bytes())
 }
 
-fn written(serving: &Serving, value: u32) -> String {
+pub(super) fn written(serving: &Serving, value: u32) -> String {
     let answer = put(serving, value);
     assert!(answer.status < 300, "{answer:?}");
     answer.headers[&HEADER.to_ascii_lowercase()].clone()
 }
 
 /// How many resources have the tag, and the tag that the registry shows.
-fn found(serving: &Serving, value: u32, position: Option<&str>) -> (u64, Value) {
+pub(super) fn found(serving: &Serving, value: u32, position: Option<&str>) -> (u64, Value) {
     let headers: Vec<_> = position.iter().map(|position| (HEADER, *position)).collect();
     let with = |more: &[(&'static str, &'static str)]| [&headers[..], more].concat();
     let body = json!({ "action": "count", "tags": [{ "key": "k", "values": [value.to_string()] }] }).to_string();
@@ -53,11 +53,11 @@ fn found(serving: &Serving, value: u32, position: Option<&str>) -> (u64, Value) 
 }
 
 /// How many replicas are used.
-fn usable(serving: &Serving) -> u64 {
+pub(super) fn usable(serving: &Serving) -> u64 {
     serving.get("/readyz").json()["replicas"]["usable"].as_u64().unwrap()
 }
 
-fn until_used(serving: &Serving, count: u64) {
+pub(super) fn until_used(serving: &Serving, count: u64) {
     eventually(&format!("{count} replicas are used"), || usable(serving) == count);
 }
 
@@ -68,7 +68,7 @@ fn sample(serving: &Serving, name: &str) -> f64 {
     line.trim().parse().unwrap()
 }
 
-fn reads_on(serving: &Serving, place: &str) -> f64 {
+pub(super) fn reads_on(serving: &Serving, place: &str) -> f64 {
     sample(serving, &format!("tagd_replica_reads_total{{replica=\"{place}\"}}"))
 }
 
@@ -77,7 +77,7 @@ fn reads_on_primary(serving: &Serving, reason: &str) -> f64 {
 }
 
 /// Reads until some come from a replica.
-fn until_read_from(serving: &Serving, place: &str) {
+pub(super) fn until_read_from(serving: &Serving, place: &str) {
     let before = reads_on(serving, place);
     eventually("reads come from the replica", || {
         let answer = serving.get(RESOURCE);

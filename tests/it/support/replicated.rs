@@ -9,11 +9,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nix::unistd::{Uid, User};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, Uid, User},
+};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
-use super::{block_on, tool::Tool};
+use super::{block_on, eventually, tool::Tool};
 
 /// The programs that it needs.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "pg_basebackup"];
@@ -29,6 +32,24 @@ pub struct Replicated {
     /// The user that they run as, since Postgres refuses to run as root.
     user: Option<User>,
     servers: Vec<Server>,
+}
+
+/// Processes that stand still.
+pub struct Frozen(Vec<Pid>);
+
+impl Frozen {
+    fn signal(&self, signal: Signal) {
+        for pid in &self.0 {
+            // some may have ended
+            let _ = kill(*pid, signal);
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGCONT);
+    }
 }
 
 struct Server {
@@ -126,6 +147,47 @@ impl Replicated {
     /// Runs a statement as the owner.
     pub fn sql(&self, server: usize, statement: &str) {
         self.sql_in("tags", server, statement);
+    }
+
+    /// The value of a statement, as text.
+    pub fn value(&self, server: usize, statement: &str) -> String {
+        let url = self.url(&[server], "");
+        block_on(async {
+            let mut owner = PgConnection::connect(&url).await.unwrap();
+            let value: Option<String> =
+                sqlx::query_scalar(AssertSqlSafe(statement.to_owned())).fetch_one(&mut owner).await.unwrap();
+            owner.close().await.unwrap();
+            value.unwrap_or_default()
+        })
+    }
+
+    /// Gives a server other settings while it runs.
+    pub fn reload(&self, server: usize, settings: &str) {
+        self.configure(server, settings);
+        self.ctl(server, &["reload"]);
+    }
+
+    /// Lets a server accept no writes any more, as before another one is promoted.
+    pub fn fence(&self, server: usize) {
+        self.reload(server, "default_transaction_read_only = on");
+        eventually("the server is read-only", || self.value(server, "show default_transaction_read_only") == "on");
+    }
+
+    /// Kills a process that serves tagd, as if it had crashed: its server ends all the others, and begins again by itself.
+    pub fn crash_session(&self, server: usize) {
+        let pid = self.value(server, "select min(pid)::text from pg_stat_activity where application_name = 'tagd'");
+        kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+    }
+
+    /// Stops all processes of a server half-way, until what is returned is dropped.
+    pub fn freeze(&self, server: usize) -> Frozen {
+        let file = fs::read_to_string(self.servers[server].folder.join("postmaster.pid")).unwrap();
+        let others =
+            self.value(server, "select string_agg(pid::text, ' ') from pg_stat_activity where pid <> pg_backend_pid()");
+        let pids = [file.lines().next().unwrap()].into_iter().chain(others.split(' '));
+        let frozen = Frozen(pids.map(|pid| Pid::from_raw(pid.parse().unwrap())).collect());
+        frozen.signal(Signal::SIGSTOP);
+        frozen
     }
 
     fn sql_in(&self, database: &str, server: usize, statement: &str) {
