@@ -1,5 +1,4 @@
-//! Queries over several scopes where no statement can read several, since each is on a machine of its own: one statement for
-//! each scope.
+//! Queries over several scopes that are on several machines, with a statement for each scope.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -1,5 +1,6 @@
-//! Queries over several scopes where these are distributed, so that each is asked by a statement of its own. What they answer is compared
-//! in `oracle/queries.rs`; here it is what is asked, and what others write meanwhile.
+//! Queries over several scopes that are distributed, with a statement for each scope.
+//!
+//! What they answer is compared in `oracle/queries.rs`; here it is what is asked, and what others write meanwhile.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
