@@ -49,11 +49,11 @@ class Statement:
         return text + ";\n", [(f"p{number}", value) for number, value in enumerate(self.arguments, 1) if value]
 
     def total(self, server, options):
-        """The value of its first column."""
+        """The first column of its last row."""
         values = ", ".join("'" + value.replace("'", "''") + "'" for value in self.arguments)
         call = f"({values})" if values else ""
         rows = server.psql(f"prepare s as {self.text};\nexecute s{call};", "-F", "\t", settings=options)
-        return int(rows.split("\n")[0].split("\t")[0])
+        return int(rows.rstrip("\n").split("\n")[-1].split("\t")[0])
 
 
 def statement(tagd, question, scopes):
